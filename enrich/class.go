@@ -1,0 +1,185 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"forager/enrich/detection"
+	"forager/hive"
+)
+
+// Class says what an error means for the message that met it. The settlement follows from the
+// class alone, never from the error's text.
+type Class int
+
+// The classes, from harmless to final.
+const (
+	None        Class = iota // everything the detection asks for is in TheHive
+	Dropped                  // nothing is to be done, for a reason that is counted
+	Malformed                // cannot be read or correlated, ever
+	Rejected                 // TheHive refused an item for good; the rest was applied
+	Transient                // unknown or passing: try again later
+	Throttled                // TheHive asked for fewer calls
+	Blocked                  // nothing can be done for any message until somebody acts
+	Interrupted              // shutdown or lost claim: not the detection's fault, not counted
+)
+
+// String gives the class as it is named in logs and metrics.
+func (c Class) String() string {
+	switch c {
+	case None:
+		return "none"
+	case Dropped:
+		return "dropped"
+	case Malformed:
+		return "malformed"
+	case Rejected:
+		return "rejected"
+	case Transient:
+		return "transient"
+	case Throttled:
+		return "throttled"
+	case Blocked:
+		return "blocked"
+	case Interrupted:
+		return "interrupted"
+	default:
+		return "transient"
+	}
+}
+
+// Errors on which the class is decided. Wrap them with %w.
+var (
+	// ErrLostClaim: another worker holds the claim now, or ours could not be renewed in time.
+	ErrLostClaim = errors.New("claim lost")
+	// ErrStopping: the worker is shutting down and no further call may start.
+	ErrStopping = errors.New("worker is stopping")
+	// ErrLedger: the ledger cannot be reached, or holds what this version must not touch.
+	ErrLedger = errors.New("ledger unreachable")
+	// ErrVanished: a case was there and is not any more.
+	ErrVanished = errors.New("case vanished")
+	// ErrUnsettled: an ambiguous answer whose effect could not be seen in time.
+	ErrUnsettled = errors.New("effect unknown")
+)
+
+// DroppedError says that nothing is to be done for a detection.
+type DroppedError struct {
+	Reason string // bounded vocabulary, a metric label: "not a detection", "silenced", "case deleted"
+}
+
+func (e *DroppedError) Error() string { return "dropped: " + e.Reason }
+
+// MalformedError says that a detection cannot become a plan, now or later.
+type MalformedError struct {
+	Reason string // bounded vocabulary: "no correlation key", "files are not supported yet"
+	Detail string // for people
+}
+
+func (e *MalformedError) Error() string {
+	if e.Detail == "" {
+		return "malformed: " + e.Reason
+	}
+	return "malformed: " + e.Reason + ": " + e.Detail
+}
+
+// RejectedError says which items of a detection TheHive refused for good. Everything else of
+// the detection is in TheHive.
+type RejectedError struct {
+	Items []Refusal
+}
+
+// Refusal is one item that TheHive refused.
+type Refusal struct {
+	Step   string // "observable", "procedure", "comment", "case"
+	Item   string // what was refused, shortened
+	Status int    // HTTP status, 207's inner refusals count as 400
+	Type   string // TheHive's error type
+	Reason string // TheHive's own words
+}
+
+func (e *RejectedError) Error() string {
+	if len(e.Items) == 0 {
+		return "rejected"
+	}
+	r := e.Items[0]
+	return "rejected: " + r.Step + " " + r.Item + ": " + r.Type + ": " + r.Reason
+}
+
+// ClassOf tells the class of an error of this package, of hive or of detection; unknown errors
+// are Transient, so that no detection is ever lost to an error that nobody thought of.
+func ClassOf(err error) Class {
+	switch {
+	case err == nil:
+		return None
+	case errors.Is(err, ErrLostClaim), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
+		return Interrupted
+	case errors.Is(err, ErrLedger):
+		return Blocked
+	}
+	if c, ok := classOfTyped(err); ok {
+		return c
+	}
+	return Transient
+}
+
+func classOfTyped(err error) (Class, bool) {
+	if _, ok := errors.AsType[*DroppedError](err); ok {
+		return Dropped, true
+	}
+	if _, ok := errors.AsType[*MalformedError](err); ok {
+		return Malformed, true
+	}
+	if _, ok := errors.AsType[*detection.MalformedError](err); ok {
+		return Malformed, true
+	}
+	if _, ok := errors.AsType[*RejectedError](err); ok {
+		return Rejected, true
+	}
+	if e, ok := errors.AsType[*hive.Error](err); ok {
+		return classOfStatus(e.Status), true
+	}
+	return Transient, false
+}
+
+// classOfStatus judges an answer that reached the border of an apply. A refusal of one item is
+// turned into a RejectedError where the item is known; what arrives here concerns the apply.
+func classOfStatus(status int) Class {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return Blocked
+	case http.StatusTooManyRequests:
+		return Throttled
+	default:
+		return Transient
+	}
+}
+
+// ReasonOf names an error in few, bounded words, for metrics and dead letters.
+func ReasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	if e, ok := errors.AsType[*DroppedError](err); ok {
+		return e.Reason
+	}
+	if e, ok := errors.AsType[*MalformedError](err); ok {
+		return e.Reason
+	}
+	if e, ok := errors.AsType[*detection.MalformedError](err); ok {
+		return e.Reason
+	}
+	if e, ok := errors.AsType[*RejectedError](err); ok && len(e.Items) > 0 {
+		return e.Items[0].Step + " rejected"
+	}
+	return ClassOf(err).String()
+}
+
+// RetryAfter is how long TheHive asked to be left alone; 0 when it did not.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*hive.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}

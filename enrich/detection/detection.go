@@ -1,0 +1,87 @@
+package detection
+
+import "time"
+
+// Severity is how bad the sender thinks a detection is, on TheHive's scale.
+// The zero value means that the event did not say.
+type Severity int
+
+// TheHive's four severities (OpenAPI 5.5.13, InputCreateCase.severity).
+const (
+	Low      Severity = 1
+	Medium   Severity = 2
+	High     Severity = 3
+	Critical Severity = 4
+)
+
+// Message is one message as the stream delivered it, before anything is known of its content.
+type Message struct {
+	Subject string              // NATS subject, for formats pinned by subject
+	Header  map[string][]string // NATS headers, any case; nil is none
+	Body    []byte              // original bytes, never changed
+	Time    time.Time           // when the stream stored it
+}
+
+// Detection is one alert of one sender, normalised: every text is valid UTF-8 without
+// control characters and bounded in length, every observable typed, valid and canonical.
+// Texts are plain; nothing is escaped for Markdown yet (see Escape).
+type Detection struct {
+	Format       string    // name of the format that read it, "wazuh"
+	ID           string    // stable across re-sends of the same detection; never empty
+	Time         time.Time // when it happened, UTC, millisecond precision
+	TimeReplaced bool      // the event's own time was missing or impossible (P8) and the message's taken
+	Severity     Severity  // 1–4
+	Title        string    // at most 512 runes
+	Description  string    // at most 64 KiB
+	Source       string    // what sent it, "wazuh/manager01"; may be empty
+	Rule         Rule
+	Host         string // where it happened; host name, may be empty
+	User         string // whom it concerns; may be empty
+	IP           string // source address, canonical; may be empty
+	Key          string // the sender's own correlation key (native form alone)
+	Direction    string // "inbound", "outbound", or empty
+	Tags         []string
+	Observables  []Observable
+	Techniques   []Reference
+	Files        []File
+	LeftOut      map[string]int // what a limit left out, by kind ("observables": 12)
+	Why          []Origin       // where each value came from; only when Options.Why is set
+}
+
+// Rule is what fired at the sender.
+type Rule struct {
+	ID   string // the sender's stable id, "5710"
+	Name string // for people
+}
+
+// Observable is one typed value (TheHive data types), canonical and valid for its type.
+type Observable struct {
+	DataType         string   // ip, domain, fqdn, hostname, url, mail, hash, filename, …
+	Data             string   // 1–4096 bytes
+	Tags             []string // roles: src, dst, parent, …
+	Message          string   // for people; may be empty
+	IOC              bool     // the sender says it is an indicator
+	IgnoreSimilarity bool     // too common to correlate on (private address, allow-listed)
+}
+
+// Reference is one text from a field that is known to hold ATT&CK techniques, unresolved.
+type Reference struct {
+	Text   string // as sent, "attack.t1059.001"
+	Tactic string // the tactic that the event pairs with this very technique, if it does; never by index
+	Path   string // where it stood, "rule.mitre.id"
+}
+
+// File is a file that a detection carries, by value or by reference; never both.
+type File struct {
+	Name   string // cleaned: no path, no device name, no control or bidi characters
+	Data   []byte // content, when sent in base64
+	Object string // "bucket/key" in the object store
+	SHA256 string // lower hex, of the content; may be empty with Data
+}
+
+// Origin tells which path of the event a value of a detection came from.
+type Origin struct {
+	Field string // "host"
+	Path  string // "agent.name"
+	Value string // shortened
+}

@@ -1,0 +1,67 @@
+package enrich
+
+import (
+	"time"
+
+	"forager/enrich/detection"
+)
+
+// ClosedPolicy says what a detection does that falls after a case's end, within the window of
+// its last event.
+type ClosedPolicy string
+
+// The policies. A detection within the span of a closed case is added to it without reopening,
+// whatever the policy.
+const (
+	ClosedNew     ClosedPolicy = "new"     // opens a new case (default)
+	ClosedReopen  ClosedPolicy = "reopen"  // reopens the case
+	ClosedComment ClosedPolicy = "comment" // adds to the case and leaves it closed
+)
+
+// Origin is where a detection came from in the stream.
+type Origin struct {
+	Stream   string    // name of the stream
+	Sequence uint64    // stream sequence of the message; 0 offline
+	Part     int       // index of the detection within its message
+	Time     time.Time // when the stream stored the message
+}
+
+// Plan is what one detection asks of TheHive. It is a value: making it costs no call, and plans
+// of one queue merge in any order.
+type Plan struct {
+	Organisation string
+	Key          Key
+	Hash         string        // Key.Hash of the organisation: what plans queue by
+	At           time.Time     // event time, UTC, whole milliseconds
+	Window       time.Duration // how long after its last event a case takes more; 0 is no limit
+	Closed       ClosedPolicy
+	Origin       Origin
+
+	Format      string
+	SourceID    string // the detection's id, stable across re-sends
+	Rule        detection.Rule
+	RuleHash    string // names the rule in comments
+	Day         string // UTC day of the event, 2006-01-02
+	Severity    int    // 1–4
+	TLP, PAP    int
+	Title       string // of the case, should one be opened
+	Description string // in Markdown, safe: opening text of the case, without the marker
+	Tags        []string
+	Observables []detection.Observable
+	Techniques  []Technique
+	Files       []detection.File
+	LeftOut     map[string]int // what limits left out, by kind
+}
+
+// Technique is one ATT&CK technique of a plan, mapped to what the TheHive server knows.
+type Technique struct {
+	Found   string // the text in the event
+	ID      string // technique in the server's release; empty when it became a tag
+	Name    string
+	Tactic  string // short name, one of the technique's own; empty when it has none
+	Lineage string // equal for techniques that are one across releases
+	Note    string // how Found became ID; or why it did not
+}
+
+// Queue is what plans are queued and grouped by: one apply at a time for each.
+func (p Plan) Queue() string { return p.Hash }
