@@ -1,0 +1,152 @@
+// Package config reads what an operator wrote and refuses what cannot work.
+//
+// It promises that [Load] either gives a [Config] in which every value is usable on its own and
+// together with the others, or an [*Error] that lists every problem at once: the key, the value,
+// and the line where the text of the file itself is wrong. Nothing is guessed: an unknown key,
+// an unknown FORAGER_ variable and a number out of range are errors, not warnings.
+//
+// A key is written in one YAML file or in the environment, which wins. The variable of a key is
+// its path in upper case behind FORAGER_, words parted by underscores: hive.apiKeyFile is
+// FORAGER_HIVE_API_KEY_FILE. Lists are written with commas there, lists of mappings as YAML.
+// Secrets come from a file that their …File key names, or from the environment; a [Secret] shows
+// itself to nobody who does not call Reveal.
+//
+// Limits: one document of at most 1 MiB; no aliases, no merge keys. Files named by a configuration
+// are read once, when it is loaded.
+//
+//	c, err := config.Load(config.Source{Name: "forager.yaml", Text: text, Env: os.Environ(), ReadFile: os.ReadFile})
+//	if err != nil {
+//		return err // every problem, one a line
+//	}
+//	fmt.Println(c.Hive.URL)
+package config
+
+import "time"
+
+// Config is everything that an operator decides. The zero value is of no use: take [Default]
+// or [Load]. Durations and sizes are ready values; the reference (see [Reference]) says what
+// each key means.
+type Config struct {
+	NATS        NATS        `key:"nats"`
+	Hive        Hive        `key:"hive"`
+	Pipeline    Pipeline    `key:"pipeline"`
+	Case        Case        `key:"case"`
+	Ledger      Ledger      `key:"ledger"`
+	DeadLetters DeadLetters `key:"deadLetters"`
+	Formats     Formats     `key:"formats"`
+	Attack      Attack      `key:"attack"`
+	Ops         Ops         `key:"ops"`
+	Log         Log         `key:"log"`
+}
+
+// NATS says where detections come from.
+type NATS struct {
+	URL          string        `key:"url" need:"run" doc:"address of the NATS server; several, parted by commas, are the servers of one cluster"`
+	Stream       string        `key:"stream" need:"run" doc:"JetStream stream that holds the detections"`
+	Consumer     string        `key:"consumer" need:"run" doc:"durable pull consumer that all replicas share"`
+	Subjects     []string      `key:"subjects" doc:"subjects of the stream that are consumed; with nats.manage also what a new stream listens to"`
+	Manage       bool          `key:"manage" doc:"create stream, consumer, dead-letter stream and ledger bucket when they are missing"`
+	AckWait      time.Duration `key:"ackWait" min:"3s" max:"1h" doc:"how long the server waits for a sign of life before it delivers a message again"`
+	User         string        `key:"user" doc:"user name, with nats.password"`
+	Password     Secret        `key:"password" doc:"password of nats.user"`
+	PasswordFile string        `key:"passwordFile" doc:"file that holds nats.password"`
+	Token        Secret        `key:"token" doc:"token, instead of a user"`
+	TokenFile    string        `key:"tokenFile" doc:"file that holds nats.token"`
+	CredsFile    string        `key:"credsFile" doc:"credentials file (JWT and key), instead of a user"`
+	NKeyFile     string        `key:"nkeyFile" doc:"file with an NKey seed, instead of a user"`
+	CAFile       string        `key:"caFile" doc:"certificates (PEM) that sign the server's, instead of the system's"`
+	CertFile     string        `key:"certFile" doc:"client certificate (PEM), with nats.keyFile"`
+	KeyFile      string        `key:"keyFile" doc:"key (PEM) of nats.certFile"`
+	TLSFirst     bool          `key:"tlsFirst" doc:"begin with the TLS handshake, for servers with handshake_first"`
+	InboxPrefix  string        `key:"inboxPrefix" doc:"prefix of reply subjects, where permissions ask for one"`
+}
+
+// Hive says where cases are kept, and how hard TheHive may be worked.
+type Hive struct {
+	URL          string        `key:"url" need:"run" doc:"address of TheHive 5, with its path when it has one"`
+	APIKey       Secret        `key:"apiKey" doc:"API key of the account that Forager acts as"`
+	APIKeyFile   string        `key:"apiKeyFile" doc:"file that holds hive.apiKey"`
+	User         string        `key:"user" doc:"login, with hive.password, where there is no API key"`
+	Password     Secret        `key:"password" doc:"password of hive.user"`
+	PasswordFile string        `key:"passwordFile" doc:"file that holds hive.password"`
+	Organisation string        `key:"organisation" doc:"organisation that the cases belong to; empty is the account's own"`
+	Concurrency  int           `key:"concurrency" min:"1" max:"1024" doc:"calls in flight at TheHive, at most, per replica"`
+	Timeout      time.Duration `key:"timeout" min:"100ms" max:"10m" doc:"time that one call may take"`
+	Settle       time.Duration `key:"settle" max:"1h" show:"2 × hive.timeout + 5s" doc:"how long an answer that was lost may still take effect in TheHive and show in its search"`
+	Batch        int           `key:"batch" min:"1" max:"1000" doc:"values that are sent in one call, at most"`
+	CAFile       string        `key:"caFile" doc:"certificates (PEM) that sign TheHive's, instead of the system's"`
+	CertFile     string        `key:"certFile" doc:"client certificate (PEM), with hive.keyFile"`
+	KeyFile      string        `key:"keyFile" doc:"key (PEM) of hive.certFile"`
+	Proxy        string        `key:"proxy" doc:"HTTP proxy to TheHive; empty is what HTTPS_PROXY and NO_PROXY say"`
+}
+
+// Pipeline bounds what a replica holds at a time.
+type Pipeline struct {
+	MaxMessageBytes Size `key:"maxMessageBytes" min:"1KiB" max:"64MiB" doc:"size of a message; larger ones become dead letters"`
+	MaxInFlight     int  `key:"maxInFlight" max:"1000000" show:"64 × hive.concurrency" doc:"messages that a replica holds, at most"`
+	MaxBytesHeld    Size `key:"maxBytesHeld" min:"1MiB" max:"16GiB" doc:"bytes of messages that a replica holds, at most"`
+}
+
+// Case says when detections meet in one case.
+type Case struct {
+	Window time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
+	Closed string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
+}
+
+// Ledger is the memory that replicas share.
+type Ledger struct {
+	Bucket string        `key:"bucket" need:"run" doc:"JetStream key-value bucket; one for each TheHive"`
+	Lease  time.Duration `key:"lease" min:"1s" max:"1h" doc:"how long a claim outlives its last renewal"`
+	Keep   time.Duration `key:"keep" min:"1h" max:"87600h" doc:"how long entries of closed cases are kept"`
+}
+
+// DeadLetters is where messages go that can never become part of a case.
+type DeadLetters struct {
+	Stream string `key:"stream" need:"run" doc:"JetStream stream that takes dead letters"`
+}
+
+// Formats says how alerts are read.
+type Formats struct {
+	Directories []string `key:"directories" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
+	Pins        []Pin    `key:"pins" doc:"list of {subject, format}: messages of a subject (NATS wildcards) are read as this format; the first match wins"`
+}
+
+// Pin says that messages of a subject are of one format.
+type Pin struct {
+	Subject string `key:"subject" need:"always" doc:"subject, with NATS wildcards"`
+	Format  string `key:"format" need:"always" doc:"name of a format"`
+}
+
+// Attack adds to the built-in ATT&CK catalogue.
+type Attack struct {
+	Bundles []string `key:"bundles" doc:"STIX bundles of ATT&CK releases that add to the built-in ones or replace them"`
+}
+
+// Ops is the operations server.
+type Ops struct {
+	Addr string `key:"addr" doc:"address of the operations server (/healthz, /readyz); empty turns it off"`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level  string `key:"level" oneof:"debug info warn error" doc:"least important level that is logged"`
+	Format string `key:"format" oneof:"json text" doc:"json for machines, text for people"`
+}
+
+// Default gives the configuration of a worker whose operator decided nothing. Load fills in what
+// depends on other keys (hive.settle, pipeline.maxInFlight).
+func Default() Config {
+	return Config{
+		NATS: NATS{
+			Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
+			AckWait: 30 * time.Second,
+		},
+		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
+		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
+		Case:        Case{Window: 24 * time.Hour, Closed: "new"},
+		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
+		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
+		Ops:         Ops{Addr: ":8080"},
+		Log:         Log{Level: "info", Format: "json"},
+	}
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Source is where a configuration is read from.
+type Source struct {
+	Name     string                       // of the file, for messages
+	Text     []byte                       // content of the file; nil is none
+	Env      []string                     // environment as "NAME=value"; other names than FORAGER_… are ignored
+	ReadFile func(string) ([]byte, error) // reads the files that …File keys name, os.ReadFile
+	Offline  bool                         // nothing will be connected to: addresses and credentials may be missing, their files are not read
+}
+
+// Load reads a configuration: defaults, the file above them, the environment above both. The
+// error is an *[Error] with every problem, in the order of the file, then of the variables.
+func Load(s Source) (*Config, error) {
+	c := Default()
+	l := &loader{source: s, config: &c, from: map[string]place{}}
+	l.file()
+	l.environment()
+	l.secrets()
+	l.missing()
+	l.fill()
+	l.together()
+	if len(l.problems) > 0 {
+		return nil, &Error{Name: s.Name, Problems: l.problems}
+	}
+	return &c, nil
+}
+
+// loader gathers values and problems.
+type loader struct {
+	source   Source
+	config   *Config
+	from     map[string]place // where the value of a key came from
+	problems []*Problem
+}
+
+// place is where a value was written: a line of the file, or a variable.
+type place struct {
+	text         string
+	line, column int
+	env          string
+}
+
+// leaves walks all keys.
+func (l *loader) leaves() func(func(leaf) bool) {
+	return leaves("", reflect.ValueOf(l.config).Elem())
+}
+
+// refuse notes a problem of a key with the value that it was given, if it was given one.
+func (l *loader) refuse(key string, kind error, detail string) {
+	p := &Problem{Key: key, Err: kind, Detail: detail}
+	if at, ok := l.from[key]; ok {
+		p.Value, p.Line, p.Column = at.text, at.line, at.column
+		if at.env != "" {
+			p.Key = at.env
+		}
+	}
+	l.problems = append(l.problems, p)
+}
+
+// set gives a key its value from a text.
+func (l *loader) set(f leaf, text string, at place) {
+	at.text = text
+	if f.secret() && text != "" {
+		at.text = redacted
+	}
+	l.from[f.key] = at
+	before := reflect.New(f.value.Type()).Elem()
+	before.Set(f.value)
+	if err := setText(f.value, f.tag, text); err != nil {
+		f.value.Set(before) // so that no other rule complains about the same slip
+		l.refuse(f.key, ErrValue, err.Error())
+	}
+}
+
+// environment reads the variables, and refuses those that look like ours and are not.
+func (l *loader) environment() {
+	known := map[string]leaf{}
+	for f := range l.leaves() {
+		known[f.env()] = f
+	}
+	vars := slices.Clone(l.source.Env)
+	slices.Sort(vars)
+	for _, v := range vars {
+		name, text, _ := strings.Cut(v, "=")
+		if f, ok := known[name]; ok {
+			l.setEnv(f, name, text)
+			continue
+		}
+		if strings.HasPrefix(name, envPrefix) && !foreign(name) {
+			l.problems = append(l.problems, &Problem{Key: name, Err: ErrUnknown, Detail: unknownVariable(name, known)})
+		}
+	}
+}
+
+// setEnv gives a key its value from a variable; lists of mappings are written in YAML there.
+func (l *loader) setEnv(f leaf, name, text string) {
+	if !isItems(f.value) {
+		l.set(f, text, place{env: name})
+		return
+	}
+	l.from[f.key] = place{env: name, text: text}
+	l.items(f, text)
+}
+
+func unknownVariable(name string, known map[string]leaf) string {
+	detail := "no such variable"
+	if n := nearest(name, func(yield func(string) bool) {
+		for k := range known {
+			if !yield(k) {
+				return
+			}
+		}
+	}); n != "" {
+		detail += ", did you mean " + n + "?"
+	}
+	return detail
+}
+
+// foreign tells the variables that a command of ours or somebody else sets: Kubernetes gives
+// every pod the addresses of the services around it, and a service may well be called forager.
+func foreign(name string) bool {
+	return name == "FORAGER_CONFIG" || strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT")
+}
+
+// secrets reads the files that hold secrets.
+func (l *loader) secrets() {
+	byKey := map[string]leaf{}
+	for f := range l.leaves() {
+		byKey[f.key] = f
+	}
+	for f := range l.leaves() {
+		holder, ok := byKey[f.key+"File"]
+		if !f.secret() || !ok || holder.value.String() == "" {
+			continue
+		}
+		if _, twice := l.from[f.key]; twice {
+			l.refuse(holder.key, ErrValue, "give "+f.key+" or "+holder.key+", not both")
+			continue
+		}
+		l.readSecret(f, holder)
+	}
+}
+
+func (l *loader) readSecret(f, holder leaf) {
+	if l.source.Offline || l.source.ReadFile == nil {
+		return
+	}
+	text, err := l.source.ReadFile(holder.value.String())
+	if err != nil {
+		l.refuse(holder.key, ErrValue, err.Error())
+		return
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
+		l.refuse(holder.key, ErrValue, "expected a file with one line, the secret")
+		return
+	}
+	f.value.Set(reflect.ValueOf(NewSecret(secret)))
+}
+
+// missing refuses a configuration that lacks what the worker cannot run without.
+func (l *loader) missing() {
+	if l.source.Offline {
+		return
+	}
+	for f := range l.leaves() {
+		if f.tag.Get("need") == "run" && strings.TrimSpace(f.value.String()) == "" {
+			l.refuse(f.key, ErrMissing, "set "+f.key+" in the file, or "+f.env())
+		}
+	}
+	h := l.config.Hive
+	if h.APIKey.Empty() && h.APIKeyFile == "" && h.User == "" {
+		l.refuse("hive.apiKey", ErrMissing, "set hive.apiKeyFile in the file, or FORAGER_HIVE_API_KEY_FILE, or FORAGER_HIVE_API_KEY")
+	}
+}
