@@ -1,0 +1,122 @@
+package mitre
+
+import (
+	"bytes"
+	"slices"
+)
+
+// A named is who bears one folded name, in any release.
+type named struct {
+	all     []*node
+	current []*node // the active ones, one of each lineage; without any, the others
+}
+
+// nameIndex collects the names of all releases.
+func (c *Catalogue) nameIndex() {
+	c.names = make(map[string]*named, len(c.nodes))
+	for _, n := range c.nodes {
+		for _, s := range n.states {
+			key := fold(s.name)
+			if key == "" {
+				continue
+			}
+			if c.names[key] == nil {
+				c.names[key] = &named{}
+			}
+			if all := &c.names[key].all; !slices.Contains(*all, n) {
+				*all = append(*all, n)
+			}
+		}
+	}
+	for _, n := range c.names {
+		n.current = current(n.all)
+	}
+}
+
+// current reduces the bearers of a name to those that are active today, else
+// all, and to one of each lineage: its end where it bears the name, else the
+// bearer that is furthest forward.
+func current(all []*node) []*node {
+	from := slices.DeleteFunc(slices.Clone(all), func(n *node) bool {
+		_, s := n.newest()
+		return !s.active()
+	})
+	if len(from) == 0 {
+		from = all
+	}
+	var out []*node
+	for _, n := range from {
+		first := slices.IndexFunc(n.order, func(o *node) bool { return slices.Contains(from, o) })
+		if best := n.order[first]; !slices.Contains(out, best) {
+			out = append(out, best)
+		}
+	}
+	return out
+}
+
+// byName finds the technique that bears a folded name. Of several, tactic and
+// parent of the hint decide, then Enterprise is preferred; without a decision
+// it reports the candidates' number, which is 0 for an unknown name.
+func (c *Catalogue) byName(folded []byte, h Hint) (*node, int) {
+	who := c.names[string(folded)]
+	for who == nil {
+		if folded = cutPrefix(folded); folded == nil {
+			return nil, 0
+		}
+		who = c.names[string(folded)]
+	}
+	if len(who.current) == 1 {
+		return who.current[0], 1
+	}
+	left := c.narrow(who.current, h)
+	if len(left) > 1 {
+		left = prefer(left, func(n *node) bool { r, _ := n.newest(); return r.domain == Enterprise })
+	}
+	if len(left) == 1 {
+		return left[0], 1
+	}
+	return nil, len(left)
+}
+
+// narrow applies the hint, as far as it leaves somebody.
+func (c *Catalogue) narrow(from []*node, h Hint) []*node {
+	if h.Parent != "" {
+		if parents := c.Resolve(h.Parent, Hint{Tactic: h.Tactic}).IDs; len(parents) > 0 {
+			from = prefer(from, func(n *node) bool {
+				return slices.ContainsFunc(n.states, func(s stated) bool {
+					return slices.ContainsFunc(parents, func(p string) bool { return s.parent != "" && c.SameLineage(s.parent, p) })
+				})
+			})
+		}
+	}
+	if h.Tactic == "" {
+		return from
+	}
+	for id, _, end := nextTacticID(h.Tactic, 0); id != ""; id, _, end = nextTacticID(h.Tactic, end) {
+		from = prefer(from, func(n *node) bool { r, _ := n.newest(); return r.domain == c.taDomain[id] })
+	}
+	said := c.tacticList(h.Tactic)
+	return prefer(from, func(n *node) bool {
+		return slices.ContainsFunc(n.states, func(s stated) bool { _, ok := own(s.tactics, said); return ok })
+	})
+}
+
+// prefer keeps those that fit, or all when none does.
+func prefer(from []*node, fits func(*node) bool) []*node {
+	left := slices.DeleteFunc(slices.Clone(from), func(n *node) bool { return !fits(n) })
+	if len(left) == 0 {
+		return from
+	}
+	return left
+}
+
+// cutPrefix takes one of the words off a folded text that tools put before a
+// technique or tactic; nil when there is none, or nothing would be left.
+func cutPrefix(folded []byte) []byte {
+	for _, p := range [...]string{"mitreattackpattern", "mitreattack", "mitreattck", "mitre", "attack", "attck", "technique", "tactic"} {
+		if len(folded) > len(p) && bytes.HasPrefix(folded, []byte(p)) {
+			return folded[len(p):]
+		}
+	}
+	return nil
+}
