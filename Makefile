@@ -1,0 +1,41 @@
+# Every target works in a fresh clone with Go, git and gcc; the linter is built into .bin when it
+# is missing. "make" alone shows what there is.
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+
+.PHONY: help test lint unit cover fuzz build demo tools clean
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: lint unit ## everything that must be green: vet, linters, tests with the race detector
+
+lint: $(GOLANGCI) ## go vet and golangci-lint
+	go vet ./...
+	$(GOLANGCI) run
+
+unit: ## tests, shuffled, with the race detector, and the architecture test
+	go test -race -shuffle=on ./...
+
+cover: ## coverage of each package
+	go test -cover ./...
+
+fuzz: ## ten seconds of every fuzz target
+	.ci/fuzz 10s
+
+build: ## the worker, into dist/
+	go build -trimpath -o dist/worker ./cmd/worker
+
+demo: ## a real alert becomes a case
+	go run ./cmd/worker demo --once
+
+tools: $(GOLANGCI) ## build the linter
+
+$(GOLANGCI):
+	mkdir -p .bin
+	GOBIN=$(CURDIR)/.bin GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .bin/golangci-lint $@
+
+clean: ## remove what the targets made
+	rm -rf .bin dist

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// name gives "package.Name" of a selector.
+func name(e ast.Expr) string {
+	sel, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	id, ok := sel.X.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	return id.Name + "." + sel.Sel.Name
+}
+
+// each calls f for every node of every file.
+func each(t *testing.T, f func(source, ast.Node)) {
+	t.Helper()
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			f(s, n)
+			return true
+		})
+	}
+}
+
+// sources parses every Go file of the module that people wrote.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	for name, text := range files(t, ".go") {
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !ast.IsGenerated(file) {
+			all = append(all, source{name: name, file: file, set: set})
+		}
+	}
+	return all
+}
+
+// files reads the files of the module whose name ends so.
+func files(t *testing.T, suffix string) map[string]string {
+	t.Helper()
+	all, top := map[string]string{}, root(t)
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (path != top && strings.HasPrefix(d.Name(), ".") && d.Name() != ".ci" || d.Name() == "testdata" && suffix != "" || d.Name() == "dist") {
+			return filepath.SkipDir
+		}
+		if d.Type().IsRegular() && strings.HasSuffix(path, suffix) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			rel, _ := filepath.Rel(top, path)
+			all[filepath.ToSlash(rel)] = string(text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "forager"
+
+// arrows are the imports that production code may have inside the module: one spine, leaves
+// beside it. A package that is not named here may import none of ours.
+var arrows = map[string][]string{
+	"cmd/worker":        {"*"},
+	"pipeline":          {"enrich", "enrich/detection"},
+	"enrich":            {"enrich/detection", "hive", "mitre"},
+	"enrich/ledgertest": {"enrich"},
+}
+
+// testArrows are what the tests of every package may import besides.
+var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgertest"}
+
+// kept names outside packages that only some of ours may know.
+var kept = map[string][]string{
+	"github.com/nats-io/":   {"pipeline", "pipeline/natstest"},
+	"go.uber.org/zap":       {"pipeline", "cmd/worker"},
+	"net/http/httptest":     {}, // registers a flag in the binary
+	"github.com/alecthomas": {"cmd/worker"},
+}
+
+// banned packages must not be in the binary, however they got there.
+var banned = map[string]string{
+	"testing":                         "the test framework registers flags and exports",
+	"github.com/stretchr/testify":     "an assertion library is for tests",
+	"github.com/testcontainers":       "container clients are for tests",
+	"github.com/rogpeppe/go-internal": "the script engine is for tests",
+	"pgregory.net/rapid":              "property tests are for tests",
+	"github.com/getkin/kin-openapi":   "contract tests are for tests",
+	"go.uber.org/goleak":              "leak checks are for tests",
+}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath                         string
+	Name                               string
+	Imports, TestImports, XTestImports []string
+}
+
+func (p pkg) dir() string { return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/") }
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		for _, to := range p.Imports {
+			if !allowed(p.dir(), to, nil) {
+				t.Errorf("%s imports %s: not an arrow of the design", p.dir(), to)
+			}
+			for outside, friends := range kept {
+				if strings.HasPrefix(to, outside) && !slices.Contains(friends, p.dir()) {
+					t.Errorf("%s imports %s: only %v may", p.dir(), to, friends)
+				}
+			}
+		}
+		for _, to := range append(p.TestImports, p.XTestImports...) {
+			if to != p.ImportPath && !allowed(p.dir(), to, testArrows) {
+				t.Errorf("tests of %s import %s: not an arrow of the design", p.dir(), to)
+			}
+		}
+	}
+}
+
+func allowed(from, to string, besides []string) bool {
+	inside, ours := strings.CutPrefix(to, module+"/")
+	if !ours {
+		return true
+	}
+	may := arrows[from]
+	return slices.Contains(may, "*") || slices.Contains(may, inside) || slices.Contains(besides, inside)
+}
+
+func TestBinaryHoldsNothingOfTests(t *testing.T) {
+	for _, p := range list(t, "-deps", "./cmd/worker") {
+		for bad, why := range banned {
+			if p.ImportPath == bad || strings.HasPrefix(p.ImportPath, bad+"/") {
+				t.Errorf("the binary holds %s: %s", p.ImportPath, why)
+			}
+		}
+	}
+}
+
+func TestPackagesAreNamedForWhatTheyAre(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		for part := range strings.SplitSeq(p.dir(), "/") {
+			if slices.Contains([]string{"util", "utils", "common", "types", "helpers", "models", "internal", "misc"}, part) {
+				t.Errorf("%s: %q says nothing", p.dir(), part)
+			}
+		}
+	}
+}
+
+func TestModuleReplacesNothing(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(strings.TrimSpace(line), "replace") {
+			t.Errorf("go.mod: %q: a clone elsewhere would build something else", strings.TrimSpace(line))
+		}
+	}
+}
+
+// TestNothingPointsAtThisMachine looks for the path that this repository happens to lie at.
+func TestNothingPointsAtThisMachine(t *testing.T) {
+	here := filepath.ToSlash(root(t))
+	for name, text := range files(t, "") {
+		if strings.Contains(text, here+"/") || strings.Contains(text, filepath.ToSlash(filepath.Dir(here))+"/shared") {
+			t.Errorf("%s: holds a path of this machine", name)
+		}
+	}
+}
+
+// list runs go list in the module's root.
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-e", "-json=ImportPath,Name,Imports,TestImports,XTestImports"}, args...)...)
+	cmd.Dir = root(t)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pkgs []pkg
+	for d := json.NewDecoder(out); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return pkgs
+}
+
+// root is the folder that holds go.mod.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

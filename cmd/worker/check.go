@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"forager/config"
+)
+
+// configFlag is the flag of every command that reads a configuration.
+type configFlag struct {
+	Config string `short:"c" placeholder:"FILE" help:"Configuration file (YAML); FORAGER_CONFIG names it too. Keys may also come from the environment."`
+}
+
+// load reads the configuration. Offline, addresses and credentials may be missing.
+func (f configFlag) load(sh *shell, offline bool) (*config.Config, error) {
+	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: os.ReadFile, Offline: offline}
+	if src.Name == "" {
+		src.Name = variable(sh.env, "FORAGER_CONFIG")
+	}
+	if src.Name != "" {
+		text, err := os.ReadFile(src.Name)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("read configuration: %w", err)}
+		}
+		src.Text = text
+	}
+	return config.Load(src)
+}
+
+// variable gives the last value of an environment variable.
+func variable(env []string, name string) (value string) {
+	for _, v := range env {
+		if n, text, _ := strings.Cut(v, "="); n == name {
+			value = text
+		}
+	}
+	return value
+}
+
+// checkCmd is "worker check".
+type checkCmd struct {
+	configFlag
+}
+
+func (c *checkCmd) Run(sh *shell) error {
+	if _, err := c.load(sh, false); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(sh.out, "configuration: ok")
+	return err
+}
