@@ -1,0 +1,246 @@
+package hive
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+)
+
+// Observable is one observable of a case (OutputObservable).
+type Observable struct {
+	// ID is "~" and digits.
+	ID string `json:"_id"`
+	// DataType is a name such as "ip", "domain" or "file".
+	DataType string `json:"dataType"`
+	// Data is the value, empty for a file.
+	Data string `json:"data"`
+	// Attachment is the file, nil for a value.
+	Attachment *Attachment `json:"attachment"`
+	// Message says what it is about.
+	Message string `json:"message"`
+	// TLP is 0 (CLEAR) to 4 (RED), PAP 0 to 3.
+	TLP int `json:"tlp"`
+	PAP int `json:"pap"`
+	// Tags are in no particular order.
+	Tags []string `json:"tags"`
+	// IOC marks an indicator of compromise, Sighted one that was seen, at SightedAt.
+	IOC       bool   `json:"ioc"`
+	Sighted   bool   `json:"sighted"`
+	SightedAt Millis `json:"sightedAt"`
+	// IgnoreSimilarity keeps it from linking cases.
+	IgnoreSimilarity bool `json:"ignoreSimilarity"`
+	// CreatedAt and CreatedBy never change; UpdatedAt is 0 before the first change.
+	CreatedAt Millis `json:"_createdAt"`
+	CreatedBy string `json:"_createdBy"`
+	UpdatedAt Millis `json:"_updatedAt"`
+	UpdatedBy string `json:"_updatedBy"`
+}
+
+// observableID names the identity of an observable to the decoders.
+func observableID(o *Observable) string { return o.ID }
+
+// NewObservable is one or more observables of one type to be added to a case
+// (InputCreateObservable).
+type NewObservable struct {
+	// DataType must exist in TheHive (see [Client.DataTypes]).
+	DataType string
+	// Data are the values, each of 1 to MaxValue units and becoming one
+	// observable. Empty for [Client.AddFile].
+	Data []string
+	// Message, of at most MaxText units, applies to all.
+	Message string
+	// TLP (0 to 4) and PAP (0 to 3) default to 2.
+	TLP, PAP *int
+	// Tags have 1 to MaxTag units each; doubles are left out.
+	Tags []string
+	// IOC, Sighted and IgnoreSimilarity are false by default.
+	IOC, Sighted, IgnoreSimilarity bool
+}
+
+// ObservableResult is what TheHive made of a [NewObservable]: each value is
+// either created or refused.
+type ObservableResult struct {
+	// Created are the new observables.
+	Created []Observable
+	// Refused are the values that TheHive did not take, and why.
+	Refused []RefusedObservable
+}
+
+// RefusedObservable is one value that TheHive did not take.
+type RefusedObservable struct {
+	// Data is the value, or "file:" and the name of a file; empty when TheHive
+	// did not say which.
+	Data string
+	// Type and Message are TheHive's, such as "CreateError" and "Observable
+	// already exists".
+	Type, Message string
+}
+
+// Exists reports that the case has this observable already.
+func (r RefusedObservable) Exists() bool { return saysExists(r.Message) }
+
+// AddObservables adds values of one type to a case by id or number
+// (POST /api/v1/case/{caseId}/observable). TheHive treats each value by itself:
+// a nil error does not mean that all were created, look at Refused. Besides
+// the documented 201 with a list this understands the 207 {success, failure},
+// and, for a single value, the 400 with which it says "already exists".
+func (c *Client) AddObservables(ctx context.Context, caseID string, o NewObservable) (ObservableResult, error) {
+	const op = "add observables"
+	if err := o.check(op, caseID); err != nil {
+		return ObservableResult{}, err
+	}
+	if len(o.Data) == 0 {
+		return ObservableResult{}, invalid(op, "data", "is empty")
+	}
+	for i, v := range o.Data {
+		if err := checkTexts(op, rule{"data[" + strconv.Itoa(i) + "]", v, 1, MaxValue}); err != nil {
+			return ObservableResult{}, err
+		}
+	}
+	body := o.wire()
+	body["data"] = o.Data
+	only := ""
+	if len(o.Data) == 1 {
+		only = o.Data[0]
+	}
+	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: "/case/" + caseID + "/observable", body: body, write: true})
+}
+
+// AddFile adds a file to a case by id or number as an observable, streaming it
+// (multipart POST /api/v1/case/{caseId}/observable). DataType must be one for
+// files, such as "file". With Upload.Zip it may become several observables.
+func (c *Client) AddFile(ctx context.Context, caseID string, o NewObservable, u Upload) (ObservableResult, error) {
+	const op = "add file"
+	if err := o.check(op, caseID); err != nil {
+		return ObservableResult{}, err
+	}
+	if len(o.Data) > 0 {
+		return ObservableResult{}, invalid(op, "data", "must be empty for a file")
+	}
+	if err := u.check(op); err != nil {
+		return ObservableResult{}, err
+	}
+	body := o.wire()
+	if u.Zip {
+		body["isZip"] = true
+		if u.ZipPassword != "" {
+			body["zipPassword"] = u.ZipPassword
+		}
+	}
+	text, err := jsonField(op, body)
+	if err != nil {
+		return ObservableResult{}, err
+	}
+	upload, err := newForm([]field{text}, "attachment", []Upload{u}, c.options.Timeout)
+	if err != nil {
+		return ObservableResult{}, fmt.Errorf("%s: %w", op, err)
+	}
+	only := ""
+	if !u.Zip {
+		only = "file:" + u.Name
+	}
+	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: "/case/" + caseID + "/observable", upload: upload, write: true})
+}
+
+// check refuses what TheHive would, but for the data.
+func (o NewObservable) check(op, caseID string) error {
+	if err := checkCase(op, caseID); err != nil {
+		return err
+	}
+	if err := checkTexts(op, rule{"dataType", o.DataType, 1, MaxName}, rule{"message", o.Message, 0, MaxText}); err != nil {
+		return err
+	}
+	if err := checkLevels(op, nil, o.TLP, o.PAP); err != nil {
+		return err
+	}
+	return checkTags(op, "tags", o.Tags)
+}
+
+// wire puts everything but the data into TheHive's words.
+func (o NewObservable) wire() map[string]any {
+	body := map[string]any{"dataType": o.DataType}
+	if o.Message != "" {
+		body["message"] = o.Message
+	}
+	put(body, "tlp", o.TLP)
+	put(body, "pap", o.PAP)
+	putList(body, "tags", o.Tags)
+	for name, set := range map[string]bool{"ioc": o.IOC, "sighted": o.Sighted, "ignoreSimilarity": o.IgnoreSimilarity} {
+		if set {
+			body[name] = true
+		}
+	}
+	return body
+}
+
+// postObservables sends and reads either answer. only is the sole value, for
+// which a 400 "already exists" is a result and not an error.
+func (c *Client) postObservables(ctx context.Context, only string, k call) (ObservableResult, error) {
+	var result ObservableResult
+	k.accept = result.accept
+	err := c.do(ctx, k)
+	if e, ok := asError(err); ok && only != "" && e.Exists() {
+		return ObservableResult{Refused: []RefusedObservable{{Data: only, Type: e.Type, Message: e.Message}}}, nil
+	}
+	if err != nil {
+		return ObservableResult{}, err
+	}
+	return result, nil
+}
+
+// accept reads a list, or the object of a partial success.
+func (r *ObservableResult) accept(status int, body []byte) error {
+	if status != http.StatusMultiStatus {
+		return intoEntities(&r.Created, observableID)(status, body)
+	}
+	var partial struct {
+		Success []Observable `json:"success"`
+		Failure []struct {
+			Type    string          `json:"type"`
+			Message string          `json:"message"`
+			Object  json.RawMessage `json:"object"`
+		} `json:"failure"`
+	}
+	if err := decode(body, &partial); err != nil {
+		return err
+	}
+	if len(partial.Success)+len(partial.Failure) == 0 {
+		return fmt.Errorf("%w: neither success nor failure", ErrShape)
+	}
+	for i := range partial.Success {
+		if err := hasID(partial.Success[i].ID); err != nil {
+			return err
+		}
+	}
+	r.Created = partial.Success
+	for _, f := range partial.Failure {
+		r.Refused = append(r.Refused, RefusedObservable{Data: refusedData(f.Object), Type: f.Type, Message: f.Message})
+	}
+	return nil
+}
+
+// refusedData finds the value in the object of a failure, which may be anything.
+func refusedData(object json.RawMessage) string {
+	var o struct {
+		Data       string `json:"data"`
+		Attachment struct {
+			Name string `json:"name"`
+		} `json:"attachment"`
+	}
+	if json.Unmarshal(object, &o) != nil {
+		return ""
+	}
+	if o.Data == "" && o.Attachment.Name != "" {
+		return "file:" + o.Attachment.Name
+	}
+	return o.Data
+}
+
+// CaseObservables lists the observables of a case by id or number, oldest
+// first; of a case that does not exist it lists none (getCase, observables).
+func (c *Client) CaseObservables(ctx context.Context, caseID string) iter.Seq2[Observable, error] {
+	return parts(ctx, c, "list observables", caseID, "observables", observableID)
+}

@@ -1,0 +1,94 @@
+package hive
+
+import (
+	"context"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Bounds of what is tried in place. A caller that holds a claim must not be
+// kept longer, and whoever asked for more patience gets it outside.
+const (
+	readTries   = 3
+	readBudget  = 5 * time.Second
+	writeTries  = 6 // the first and five more
+	writeBudget = 2 * time.Second
+)
+
+// retry calls try until it succeeds, until the rules for its kind say that no
+// further attempt is right, or until the pauses have used up their budget.
+func (c *Client) retry(ctx context.Context, k call, try func(n int) error) error {
+	tries, budget, again := readTries, readBudget, readAgain
+	if k.write {
+		tries, budget, again = writeTries, writeBudget, writeAgain
+	}
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval:     50 * time.Millisecond,
+		RandomizationFactor: 0.5,
+		Multiplier:          2,
+		MaxInterval:         time.Second,
+	}
+	pauses.Reset()
+	start, waited := time.Now(), time.Duration(0)
+	for n := 1; ; n++ {
+		err := try(n)
+		e, failed := errors.AsType[*Error](err)
+		if !failed || n == tries || ctx.Err() != nil || !again(e) || !k.upload.rewind() {
+			return err
+		}
+		pause := max(pauses.NextBackOff(), e.RetryAfter)
+		if k.write {
+			waited = time.Since(start) // attempts count too: the budget is the caller's claim
+		}
+		if waited += pause; waited > budget || !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// sleep waits for d, or returns false when ctx ends first or will surely end
+// before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// readAgain: any failure but a clear no. A read changes nothing.
+func readAgain(e *Error) bool {
+	return e.Status == 0 || e.Status == 429 || e.Status >= 500 || e.Status < 300 && !errors.Is(e, ErrTooLarge)
+}
+
+// writeAgain: only what surely did not happen and may go better at once.
+func writeAgain(e *Error) bool {
+	switch e.Status {
+	case 429, 503:
+		return e.Refused()
+	case 0:
+		return !e.Sent && transient(e.Err)
+	}
+	return false
+}
+
+// transient: no listener, or a kept connection that turned out dead before a
+// byte was written to it. A guard's or breaker's refusal, an unknown host, a
+// bad certificate will be the same a moment later.
+func transient(err error) bool {
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return true
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "write"
+}

@@ -1,0 +1,149 @@
+package hive
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// NewTransport is the transport that New uses, for callers that wrap it: kept
+// connections, one call on each; TLS 1.2 at least, always verified; a bound on
+// every write and on how long the kernel keeps trying to deliver it.
+func NewTransport(o Options) (*http.Transport, error) {
+	o = o.withDefaults()
+	tlsConfig, err := o.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := o.proxy()
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{
+		Timeout:   o.Timeout,
+		KeepAlive: 15 * time.Second,
+		Control:   userTimeout(o.WriteTimeout),
+	}
+	// HTTP/1.1 only: with HTTP/2 all calls share one connection, whose loss
+	// would make every one of them ambiguous at once, and the headers of a
+	// write leave before its guard is asked.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Protocols:              protocols,
+		Proxy:                  proxy,
+		DialContext:            boundedDial(dialer, o.WriteTimeout),
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    o.Timeout,
+		MaxIdleConns:           o.Concurrency,
+		MaxIdleConnsPerHost:    o.Concurrency,
+		IdleConnTimeout:        30 * time.Second, // below the 75 s after which TheHive hangs up
+		ResponseHeaderTimeout:  0,                // the attempt's own deadline rules
+		WriteBufferSize:        16 << 10,         // holds all headers, see guardedBody
+		MaxResponseHeaderBytes: 64 << 10,
+	}, nil
+}
+
+// tlsConfig verifies against the system's certificates and those of CAFile.
+func (o Options) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("new transport: read CAFile: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, invalid("new transport", "CAFile", "holds no PEM certificate")
+		}
+		config.RootCAs = pool
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return nil, invalid("new transport", "CertFile", "and KeyFile need each other")
+	}
+	if o.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("new transport: load client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// proxy is the choice of a proxy for a request.
+func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
+	switch o.Proxy {
+	case "":
+		return http.ProxyFromEnvironment, nil
+	case "direct":
+		return nil, nil
+	}
+	u, err := url.Parse(o.Proxy)
+	if err != nil || u.Hostname() == "" {
+		return nil, invalid("new transport", "Proxy", "is no address") // it may hold a password: never shown
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return http.ProxyURL(u), nil
+	}
+	return nil, invalid("new transport", "Proxy", "must begin with http://, https:// or socks5://")
+}
+
+// boundedDial dials connections that count and bound what is written to them.
+func boundedDial(d *net.Dialer, writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			// A connection that is given up must not deliver later what still
+			// waits in the kernel: closing it drops that.
+			_ = tcp.SetLinger(0)
+		}
+		return &countedConn{Conn: conn, timeout: writeTimeout}, nil
+	}
+}
+
+// countedConn bounds each write and counts the bytes that the kernel took.
+type countedConn struct {
+	net.Conn
+	timeout time.Duration
+	written atomic.Int64
+}
+
+// Write is the embedded Write with a deadline.
+func (c *countedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// counted finds the counting connection below TLS, nil when there is none.
+func counted(conn net.Conn) *countedConn {
+	for conn != nil {
+		switch c := conn.(type) {
+		case *countedConn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			conn = c.NetConn()
+		default:
+			return nil
+		}
+	}
+	return nil
+}
