@@ -8,6 +8,19 @@ const maxName = 120
 // latin1 maps U+00C0…U+00FF to the base letter, for "Doppelgänging".
 const latin1 = "aaaaaaaceeeeiiiidnooooo_ouuuuy_saaaaaaaceeeeiiiidnooooo_ouuuuy_y"
 
+// folded maps a byte of ASCII to what fold makes of it, 0 for nothing.
+var folded = func() (table [utf8.RuneSelf]byte) {
+	for b := range table {
+		switch {
+		case 'A' <= b && b <= 'Z':
+			table[b] = byte(b) + 'a' - 'A'
+		case 'a' <= b && b <= 'z', '0' <= b && b <= '9':
+			table[b] = byte(b)
+		}
+	}
+	return table
+}()
+
 // fold keeps of a name what does not depend on the way of writing it: letters
 // in lower case without accents, and digits.
 func fold(s string) string {
@@ -21,13 +34,9 @@ func foldTo(buf *[maxName]byte, s string) []byte {
 	n := 0
 	for i := 0; i < len(s); {
 		b, size := s[i], 1
-		switch {
-		case 'A' <= b && b <= 'Z':
-			b += 'a' - 'A'
-		case 'a' <= b && b <= 'z', '0' <= b && b <= '9':
-		case b < utf8.RuneSelf:
-			b = 0
-		default:
+		if b < utf8.RuneSelf {
+			b = folded[b]
+		} else {
 			b, size = base(s[i:])
 		}
 		i += size

@@ -24,6 +24,8 @@ type stated struct {
 
 func (n *node) newest() (*release, *state) { return n.states[0].release, n.states[0].state }
 
+func (n *node) domain() string { return n.states[0].release.domain }
+
 // in is what a release says of the node, else what the newest one does.
 func (n *node) in(r *release) (*release, *state) {
 	for _, s := range n.states {

@@ -8,7 +8,7 @@ import (
 // A named is who bears one folded name, in any release.
 type named struct {
 	all     []*node
-	current []*node // the active ones, one of each lineage; without any, the others
+	current []*node // the active ones of each domain, one of each lineage; without any, the others
 }
 
 // nameIndex collects the names of all releases.
@@ -33,19 +33,17 @@ func (c *Catalogue) nameIndex() {
 	}
 }
 
-// current reduces the bearers of a name to those that are active today, else
-// all, and to one of each lineage: its end where it bears the name, else the
-// bearer that is furthest forward.
+// current reduces the bearers of a name, domain by domain, to those that are
+// active today, else all, and to one of each lineage: its end where it bears
+// the name, else the bearer that is furthest forward.
 func current(all []*node) []*node {
-	from := slices.DeleteFunc(slices.Clone(all), func(n *node) bool {
-		_, s := n.newest()
-		return !s.active()
-	})
-	if len(from) == 0 {
-		from = all
-	}
 	var out []*node
-	for _, n := range from {
+	for _, n := range all {
+		from := slices.DeleteFunc(slices.Clone(all), func(o *node) bool { return o.domain() != n.domain() })
+		from = prefer(from, func(o *node) bool { _, s := o.newest(); return s.active() })
+		if !slices.Contains(from, n) {
+			continue
+		}
 		first := slices.IndexFunc(n.order, func(o *node) bool { return slices.Contains(from, o) })
 		if best := n.order[first]; !slices.Contains(out, best) {
 			out = append(out, best)
@@ -70,7 +68,7 @@ func (c *Catalogue) byName(folded []byte, h Hint) (*node, int) {
 	}
 	left := c.narrow(who.current, h)
 	if len(left) > 1 {
-		left = prefer(left, func(n *node) bool { r, _ := n.newest(); return r.domain == Enterprise })
+		left = prefer(left, func(n *node) bool { return n.domain() == Enterprise })
 	}
 	if len(left) == 1 {
 		return left[0], 1
@@ -93,7 +91,7 @@ func (c *Catalogue) narrow(from []*node, h Hint) []*node {
 		return from
 	}
 	for id, _, end := nextTacticID(h.Tactic, 0); id != ""; id, _, end = nextTacticID(h.Tactic, end) {
-		from = prefer(from, func(n *node) bool { r, _ := n.newest(); return r.domain == c.taDomain[id] })
+		from = prefer(from, func(n *node) bool { return n.domain() == c.taDomain[id] })
 	}
 	said := c.tacticList(h.Tactic)
 	return prefer(from, func(n *node) bool {
@@ -113,6 +111,9 @@ func prefer(from []*node, fits func(*node) bool) []*node {
 // cutPrefix takes one of the words off a folded text that tools put before a
 // technique or tactic; nil when there is none, or nothing would be left.
 func cutPrefix(folded []byte) []byte {
+	if len(folded) == 0 || folded[0] != 'm' && folded[0] != 'a' && folded[0] != 't' {
+		return nil
+	}
 	for _, p := range [...]string{"mitreattackpattern", "mitreattack", "mitreattck", "mitre", "attack", "attck", "technique", "tactic"} {
 		if len(folded) > len(p) && bytes.HasPrefix(folded, []byte(p)) {
 			return folded[len(p):]

@@ -23,7 +23,9 @@ type BundleError struct {
 	Err   error
 }
 
-func (e *BundleError) Error() string { return fmt.Sprintf("read ATT&CK bundle %d: %v", e.Index+1, e.Err) }
+func (e *BundleError) Error() string {
+	return fmt.Sprintf("read ATT&CK bundle %d: %v", e.Index+1, e.Err)
+}
 
 // Unwrap gives the reason.
 func (e *BundleError) Unwrap() error { return e.Err }

@@ -136,14 +136,12 @@ func (t *Target) Lineage(id string) []string {
 func (c *Catalogue) entry(h *holdings, n *node) *entry {
 	to, kind := c.nearest(h, n)
 	if to == nil {
-		r, _ := n.newest()
-		m := Mapping{From: n.id, Release: version(h.releases[r.domain])}
+		m := Mapping{From: n.id, Release: version(h.releases[n.domain()])}
 		m.Note = n.id + " reported, but neither it nor its lineage or parent is held" + inRelease(m.Release)
 		return &entry{mapping: m}
 	}
-	r, _ := to.newest()
-	r, s := to.in(h.releases[r.domain])
-	m := Mapping{From: n.id, ID: to.id, Name: s.name, Kind: kind, Release: r.version}
+	r, s := to.in(h.releases[to.domain()])
+	m := Mapping{From: n.id, ID: to.id, Name: s.name, Kind: kind, Release: version(h.releases[to.domain()])}
 	tactics := s.tactics
 	if p := h.held[to.id]; p.ID != "" {
 		if p.Name != "" {
