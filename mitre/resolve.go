@@ -109,7 +109,7 @@ func (r *resolver) words(s string, beside bool, from int) {
 	for s != "" {
 		var part string
 		part, s, _ = strings.Cut(s, ",")
-		part = strings.Trim(part, " \"'[]{}()\\")
+		part = trim(part)
 		switch {
 		case part == "":
 		case beside:
@@ -134,7 +134,7 @@ func (r *resolver) word(s string) {
 // tactic takes the tactic that a part names.
 func (r *resolver) tactic(s string) bool {
 	short, ok := r.c.Tactic(s)
-	if ok && !slices.Contains(r.out.Tactics, short) && len(r.out.Tactics) < MaxIDs {
+	if ok && !slices.Contains(r.out.Tactics, short) { // bounded: there are few short names
 		r.out.Tactics = append(r.out.Tactics, short)
 	}
 	return ok
@@ -168,8 +168,7 @@ func (r *resolver) compare(s string, from int) {
 	if _, sub, both := strings.Cut(value, ":"); both {
 		value = sub
 	}
-	folded := foldTo(&buf, value)
-	who := r.c.names[string(folded)]
+	who := r.c.names[string(foldTo(&buf, value))]
 	if who == nil || slices.ContainsFunc(r.out.IDs, func(id string) bool { return r.agrees(id, who) }) {
 		return
 	}
@@ -180,7 +179,8 @@ func (r *resolver) compare(s string, from int) {
 // agrees reports whether a name's bearers are the technique, its like in
 // another release, or its parent.
 func (r *resolver) agrees(id string, who *named) bool {
-	return slices.ContainsFunc(who.all, func(n *node) bool { return parentOf(id) == n.id || r.c.SameLineage(id, n.id) })
+	key := r.c.LineageKey(id)
+	return slices.ContainsFunc(who.all, func(n *node) bool { return n.order[0].id == key || parentOf(id) == n.id })
 }
 
 // reason keeps the most telling reason.

@@ -103,8 +103,26 @@ func nextItem(s string, array bool) (item, rest string) {
 
 // afterKey drops what stands before the value in "key=value", and a MISP
 // tag's quotes.
-func afterKey(s string) string {
-	return strings.Trim(s[strings.LastIndexByte(s, '=')+1:], " \"'[]{}()\\")
+func afterKey(s string) string { return trim(s[strings.LastIndexByte(s, '=')+1:]) }
+
+// trim drops blanks, quotes and brackets at both ends; strings.Trim would
+// build its set anew at each call, which shows here.
+func trim(s string) string {
+	for s != "" && isWrapping(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isWrapping(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isWrapping(b byte) bool {
+	switch b {
+	case ' ', '"', '\'', '[', ']', '{', '}', '(', ')', '\\':
+		return true
+	}
+	return false
 }
 
 // shape says what a word is that is neither technique nor tactic.
