@@ -1,0 +1,277 @@
+package detection
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+func (e *event) tags() {
+	for _, rule := range e.format.Tags {
+		e.scalars(rule.Path, func(s string) bool {
+			if rule.Reader != "list" {
+				e.tag(rule.Prefix+s, rule.Path.text)
+				return true
+			}
+			for one := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == '|' || r == '¦' || r == '\n' }) {
+				e.tag(rule.Prefix+strings.TrimSpace(one), rule.Path.text)
+			}
+			return true
+		})
+	}
+}
+
+func (e *event) tag(s, path string) {
+	s = line(s, 128)
+	if s == "" || slices.Contains(e.det.Tags, s) {
+		return
+	}
+	if len(e.det.Tags) >= e.limits.Tags {
+		e.det.leaveOut("tags", 1)
+		return
+	}
+	e.det.Tags = append(e.det.Tags, strings.Clone(s))
+	e.note("tags", path, s)
+}
+
+// techniques collects references, paired with a tactic only where the event itself pairs them: by
+// one object around both, or by naming one tactic alone.
+func (e *event) techniques() {
+	for i := range e.format.Techniques {
+		t := &e.format.Techniques[i]
+		if len(t.When) > 0 && !e.holds(e.part.root, t.When) {
+			continue
+		}
+		if !t.Each.set {
+			e.refer(t, func(p path) []string { return e.textsAt(p) }, "")
+			continue
+		}
+		e.each(t.Each, func(n int32) bool {
+			e.refer(t, func(p path) []string { return e.textsBelow(n, p) }, t.Each.text)
+			return true
+		})
+	}
+}
+
+// refer reads the references and the tactic of one scope.
+func (e *event) refer(t *techniques, texts func(path) []string, scope string) {
+	var tactics []string
+	for _, p := range t.Tactic {
+		for _, s := range texts(p) {
+			if s = line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return fold(have) == fold(s) }) {
+				tactics = append(tactics, s)
+			}
+		}
+		if len(tactics) > 0 {
+			break // the next path says the same in another way
+		}
+	}
+	found := e.references(t, t.Path, texts, tactics, scope)
+	if !found {
+		e.references(t, t.Else, texts, tactics, scope)
+	}
+}
+
+func (e *event) references(t *techniques, paths []path, texts func(path) []string, tactics []string, scope string) bool {
+	found := false
+	for _, p := range paths {
+		where := strings.TrimPrefix(scope+"."+p.text, ".")
+		refs := texts(p)
+		if t.Reader == "tags" {
+			var named []string
+			refs, named = attackTags(refs)
+			if len(tactics) == 0 {
+				tactics = named
+			}
+		}
+		tactic := ""
+		if len(tactics) == 1 {
+			tactic = tactics[0]
+		}
+		for _, s := range refs {
+			found = true
+			e.reference(Reference{Text: line(s, e.limits.Text), Tactic: tactic, Path: where})
+		}
+	}
+	return found
+}
+
+func (e *event) reference(r Reference) {
+	if r.Text == "" {
+		return
+	}
+	same := func(have Reference) bool { return have.Text == r.Text && (have.Tactic == r.Tactic || r.Tactic == "") }
+	if slices.ContainsFunc(e.det.Techniques, same) {
+		return
+	}
+	if len(e.det.Techniques) >= e.limits.Techniques {
+		e.det.leaveOut("techniques", 1)
+		return
+	}
+	r.Text, r.Tactic = strings.Clone(r.Text), strings.Clone(r.Tactic)
+	e.det.Techniques = append(e.det.Techniques, r)
+	e.note("techniques", r.Path, r.Text)
+}
+
+func (e *event) textsAt(p path) []string {
+	var out []string
+	e.scalars(p, func(s string) bool { out = append(out, s); return len(out) < 4*e.limits.Techniques })
+	return out
+}
+
+func (e *event) textsBelow(n int32, p path) []string {
+	var out []string
+	e.under(n, p.steps, false, func(v int32) bool {
+		return e.leaves(v, func(v int32) bool {
+			if s := e.textOf(v); e.nodes[v].kind != object && !isJunk(strings.TrimSpace(s)) {
+				out = append(out, s)
+			}
+			return len(out) < 4*e.limits.Techniques
+		})
+	})
+	return out
+}
+
+// attackTags tells references to techniques from names of tactics in free tags, as Sigma and Falco
+// write them: "attack.t1059.001", "T1562-impair-defenses", "persistence__t1547.001",
+// "attack.credential_access, attack.t1558", "mitre_execution". Other tags are neither.
+func attackTags(tags []string) (refs, tactics []string) {
+	for _, tag := range tags {
+		for one := range strings.FieldsFuncSeq(tag, func(r rune) bool { return strings.ContainsRune(",;|¦\n ", r) }) {
+			lower := strings.ToLower(one)
+			bare, sigma := strings.CutPrefix(lower, "attack.")
+			if !sigma {
+				bare, sigma = strings.CutPrefix(lower, "mitre_")
+			}
+			switch {
+			case isTechnique(bare):
+				refs = append(refs, one)
+			case sigma && bare != "" && !isNumbered(bare) && !slices.Contains(tactics, bare):
+				tactics = append(tactics, bare)
+			default:
+				if _, id, ok := strings.Cut(bare, "__"); ok && isTechnique(id) {
+					refs = append(refs, id)
+				}
+			}
+		}
+	}
+	return refs, tactics
+}
+
+// isTechnique tells whether a lower-case tag starts with the id of a technique.
+func isTechnique(s string) bool {
+	return len(s) >= 5 && s[0] == 't' && allDigits(s[1:5]) && (len(s) == 5 || s[5] < '0' || s[5] > '9')
+}
+
+// isNumbered tells tags of groups, software and data sources (g0007, s0039, ds0017) apart.
+func isNumbered(s string) bool {
+	return allDigits(strings.TrimLeft(s, "abcdefghijklmnopqrstuvwxyz")) && s[len(s)-1] <= '9'
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *event) files() {
+	for _, rule := range e.format.Files {
+		e.each(rule.Each, func(n int32) bool {
+			if e.nodes[n].kind == object {
+				e.file(&rule, n)
+			}
+			return true
+		})
+	}
+}
+
+func (e *event) file(rule *files, n int32) {
+	f := File{Name: fileName(e.below(n, rule.Name)), Object: line(e.below(n, rule.Object), 1024)}
+	if sum := strings.ToLower(strings.TrimSpace(e.below(n, rule.SHA256))); len(sum) == 64 {
+		if _, err := hex.DecodeString(sum); err == nil {
+			f.SHA256 = sum
+		}
+	}
+	content := e.below(n, rule.Base64)
+	if (content == "") == (f.Object == "") {
+		e.det.leaveOut("unreadable files", 1)
+		return
+	}
+	if content != "" {
+		data, err := base64.StdEncoding.DecodeString(content)
+		if err != nil || len(data) > e.limits.FileContent {
+			e.det.leaveOut("unreadable files", 1)
+			return
+		}
+		f.Data = data
+	}
+	if len(e.det.Files) >= e.limits.Files {
+		e.det.leaveOut("files", 1)
+		return
+	}
+	e.det.Files = append(e.det.Files, f)
+}
+
+// merge adds what another mention of the same detection says. Texts stay, where there are some; the
+// earlier time and the higher severity win.
+func (d *Detection) merge(o Detection, l Limits) {
+	for _, pair := range []struct{ mine, other *string }{
+		{&d.Title, &o.Title}, {&d.Description, &o.Description}, {&d.Rule.ID, &o.Rule.ID}, {&d.Rule.Name, &o.Rule.Name},
+		{&d.Host, &o.Host}, {&d.User, &o.User}, {&d.IP, &o.IP}, {&d.Key, &o.Key}, {&d.Direction, &o.Direction},
+	} {
+		if *pair.mine == "" {
+			*pair.mine = *pair.other
+		}
+	}
+	if !o.TimeReplaced && (d.TimeReplaced || o.Time.Before(d.Time)) {
+		d.Time, d.TimeReplaced = o.Time, false
+	}
+	d.Severity = max(d.Severity, o.Severity)
+	for kind, n := range o.LeftOut {
+		d.leaveOut(kind, n)
+	}
+	for _, other := range o.Observables {
+		i := slices.IndexFunc(d.Observables, func(have Observable) bool { return have.DataType == other.DataType && have.Data == other.Data })
+		switch {
+		case i >= 0:
+			d.Observables[i].merge(other, "")
+		case len(d.Observables) < l.Observables:
+			d.Observables = append(d.Observables, other)
+		default:
+			d.leaveOut("observables", 1)
+		}
+	}
+	d.Tags = union(d, "tags", d.Tags, o.Tags, l.Tags)
+	d.Techniques = union(d, "techniques", d.Techniques, o.Techniques, l.Techniques)
+	for _, f := range o.Files {
+		if !slices.ContainsFunc(d.Files, func(have File) bool {
+			return have.Name == f.Name && have.Object == f.Object && string(have.Data) == string(f.Data)
+		}) {
+			d.Files = append(d.Files, f)
+		}
+	}
+	d.Why = append(d.Why, o.Why...)
+}
+
+// union appends what is new, up to a limit.
+func union[T comparable](d *Detection, kind string, mine, other []T, most int) []T {
+	have := make(map[T]bool, len(mine))
+	for _, v := range mine {
+		have[v] = true
+	}
+	for _, v := range other {
+		switch {
+		case have[v]:
+		case len(mine) < most:
+			have[v] = true
+			mine = append(mine, v)
+		default:
+			d.leaveOut(kind, 1)
+		}
+	}
+	return mine
+}

@@ -1,0 +1,269 @@
+package detection
+
+import (
+	"encoding/hex"
+	"net/mail"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+)
+
+// builtinTypes are TheHive's own types of observables (OpenAPI 5.5.13) but file, which has no text.
+var builtinTypes = []string{
+	"ip", "domain", "fqdn", "hostname", "url", "mail", "mail-subject", "hash", "filename", "registry",
+	"user-agent", "uri_path", "autonomous-system", "regexp", "other",
+}
+
+// ruleTypes are what a format file may name: the built-in types, "host" (a name of whatever kind,
+// or an address), "auto" (told by its shape), and kinds that TheHive has no type for.
+var ruleTypes = append(slices.Clone(builtinTypes), "host", "auto", "user-account", "mac-address", "cve", "process", "command-line", "subnet")
+
+func knownType(t string) bool { return slices.Contains(ruleTypes, t) }
+
+// value is an observable's type and data, canonical.
+type value struct {
+	dataType, data string
+	tag            string // what the type alone does not say: "sha256"; may be empty
+	addr           netip.Addr
+}
+
+// canonical brings a text to the one spelling of its value. It reports false for what is no value of
+// the type: a host that is none, a hash of an odd length.
+func canonical(dataType, s string) (value, bool) {
+	s = strings.TrimSpace(s)
+	if isJunk(s) {
+		return value{}, false
+	}
+	switch dataType {
+	case "ip":
+		return ipValue(s)
+	case "host", "hostname", "fqdn", "domain":
+		return hostValue(dataType, s)
+	case "url":
+		return urlValue(s)
+	case "mail":
+		return mailValue(s)
+	case "hash":
+		return hashValue(s)
+	case "filename", "process":
+		return pathValue("filename", s)
+	case "registry":
+		return registryValue(s)
+	case "uri_path":
+		s = line(s, len(s))
+		return value{dataType: dataType, data: s}, strings.HasPrefix(s, "/") && s != "/"
+	case "autonomous-system":
+		return systemValue(s)
+	case "auto":
+		return guess(s), true
+	}
+	s = line(s, len(s))
+	return value{dataType: dataType, data: s}, s != ""
+}
+
+// guess types a value by its shape, for senders that do not say.
+func guess(s string) value {
+	for _, read := range []func(string) (value, bool){ipValue, hashValue, schemeURL, mailValue} {
+		if v, ok := read(s); ok {
+			return v
+		}
+	}
+	if v, ok := hostValue("host", s); ok && (v.dataType == "domain" || v.dataType == "fqdn") {
+		return v
+	}
+	return value{dataType: "other", data: line(s, len(s))}
+}
+
+func schemeURL(s string) (value, bool) {
+	if !strings.Contains(s, "://") {
+		return value{}, false
+	}
+	return urlValue(s)
+}
+
+// isJunk tells the many ways to say nothing.
+func isJunk(s string) bool {
+	if s == "" || strings.Trim(s, "0-:.xX") == "" && len(s) < 70 && s != "0.0.0.0" && s != "::" {
+		return true
+	}
+	if len(s) > 16 {
+		return false
+	}
+	switch strings.ToLower(s) {
+	case "n/a", "na", "none", "null", "nil", "unknown", "undefined", "(null)", "(none)", "<nil>", "<na>", "<null>", "<none>", "?",
+		"nan", "(empty)", "empty", "not available", "not applicable", "''", `""`, "[]", "{}", "-1", "*", "...", "%%1833", "<unknown>", "unspecified":
+		return true
+	}
+	return false
+}
+
+// ipValue reads an address, of version 4, 6 or 4 in 6, with or without port, zone, brackets, a
+// prefix length of all bits, or defanging.
+func ipValue(s string) (value, bool) {
+	a, ok := parseAddr(s)
+	if !ok {
+		return value{}, false
+	}
+	return value{dataType: "ip", data: a.String(), addr: a}, true
+}
+
+func parseAddr(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if len(s) < 2 || len(s) > 100 || !strings.ContainsAny(s, ":.") {
+		return netip.Addr{}, false
+	}
+	s = strings.Trim(refang(s), `"' `)
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	if p, err := netip.ParsePrefix(s); err == nil && p.IsSingleIP() {
+		return p.Addr().Unmap(), true
+	}
+	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	return a.Unmap().WithZone(""), err == nil
+}
+
+// refang undoes what people do to make an address harmless to click.
+func refang(s string) string {
+	if !strings.ContainsAny(s, "[](){}") && !strings.HasPrefix(strings.ToLower(s), "hxxp") && !strings.HasPrefix(strings.ToLower(s), "fxp") {
+		return s
+	}
+	if !strings.HasPrefix(s, "[") || strings.HasPrefix(s, "[.") {
+		s = fangs.Replace(s)
+	}
+	lower := strings.ToLower(s)
+	switch {
+	case strings.HasPrefix(lower, "hxxp"):
+		s = "http" + s[4:]
+	case strings.HasPrefix(lower, "fxp"):
+		s = "ftp" + s[3:]
+	}
+	return s
+}
+
+var fangs = strings.NewReplacer("[.]", ".", "(.)", ".", "{.}", ".", "[dot]", ".", "(dot)", ".", "[DOT]", ".",
+	"[:]", ":", "[://]", "://", "[@]", "@", "[at]", "@", "(at)", "@", "[/]", "/")
+
+// hostValue reads a name: a domain is what can be registered (public suffix plus one), below it is
+// an fqdn, and all else a hostname. An address is an ip.
+func hostValue(dataType, s string) (value, bool) {
+	if v, ok := ipValue(s); ok {
+		return v, true
+	}
+	s, ok := hostName(s)
+	if !ok || s == "localhost" {
+		return value{}, false
+	}
+	kind := "hostname"
+	if suffix, icann := publicsuffix.PublicSuffix(s); (icann || strings.Contains(suffix, ".")) && suffix != s {
+		kind = "fqdn"
+		if registered, err := publicsuffix.EffectiveTLDPlusOne(s); err == nil && registered == s {
+			kind = "domain"
+		}
+	} else if dataType == "domain" && strings.Contains(s, ".") {
+		kind = "domain" // of a private name service
+	}
+	return value{dataType: kind, data: s}, true
+}
+
+// hostName brings a name to lower-case ASCII, without the dot at its end.
+func hostName(s string) (string, bool) {
+	s = strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(refang(s)), "*."), ".")
+	if s == "" || len(s) > 253 {
+		return "", false
+	}
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			ascii, err := idna.Lookup.ToASCII(s)
+			if err != nil {
+				return "", false
+			}
+			s = ascii
+			break
+		}
+	}
+	labels := strings.Split(s, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || !isLabel(l) {
+			return "", false
+		}
+	}
+	last := labels[len(labels)-1]
+	if _, err := strconv.Atoi(last); err == nil && len(labels) > 1 {
+		return "", false // a broken address
+	}
+	return s, true
+}
+
+func isLabel(l string) bool {
+	for i := range len(l) {
+		if c := l[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return strings.Trim(l, "-_") != ""
+}
+
+// mailValue reads an address by RFC 5322, its name left out, in lower case: no server that matters
+// tells John from john.
+func mailValue(s string) (value, bool) {
+	s = strings.TrimPrefix(refang(s), "mailto:")
+	if !strings.Contains(s, "@") || len(s) > 1000 {
+		return value{}, false
+	}
+	a, err := mail.ParseAddress(s)
+	if err != nil {
+		return value{}, false
+	}
+	at := strings.LastIndexByte(a.Address, '@')
+	local, domain := a.Address[:at], a.Address[at+1:]
+	domain, ok := hostName(domain)
+	if !ok || local == "" || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || hides(r) }) {
+		return value{}, false
+	}
+	return value{dataType: "mail", data: strings.ToLower(local) + "@" + domain}, true
+}
+
+// hashNames are the algorithms by the length of their hexadecimal sums.
+var hashNames = map[int]string{32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
+
+// emptySums are the sums of nothing.
+var emptySums = []string{
+	"d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+	"d14a028c2a3a2bc9476102bb288234c415a2b01f828ea62ac5b3e42f",
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+	"38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b",
+	"cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+}
+
+// hashValue reads a sum by its length. Sums of nothing, and of one digit only, are none.
+func hashValue(s string) (value, bool) {
+	if i := strings.IndexByte(s, ':'); i > 0 && i < 10 {
+		s = s[i+1:] // "sha256:…"
+	}
+	name := hashNames[len(s)]
+	if name == "" {
+		return value{}, false
+	}
+	s = strings.ToLower(s)
+	if _, err := hex.DecodeString(s); err != nil || strings.Count(s, s[:1]) == len(s) || slices.Contains(emptySums, s) {
+		return value{}, false
+	}
+	return value{dataType: "hash", data: s, tag: name}, true
+}
+
+// systemValue reads the number of an autonomous system, "AS64496".
+func systemValue(s string) (value, bool) {
+	digits := s
+	if len(s) > 2 && strings.EqualFold(s[:2], "as") {
+		digits = strings.TrimSpace(s[2:])
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return value{dataType: "autonomous-system", data: "AS" + strconv.FormatUint(n, 10)}, err == nil && n > 0
+}

@@ -1,0 +1,126 @@
+package detection
+
+import (
+	"net/url"
+	"strings"
+)
+
+// maxURL is how long, in bytes, a URL is parsed: TheHive takes observables of 4096.
+const maxURL = 4096
+
+// urlValue reads a URL: its scheme and host in lower case, the host in ASCII, without a port that
+// the scheme implies; the rest as it was sent. Without a scheme, a name alone is a name, a name
+// with a path stays a URL as it is, and a path alone is a uri_path.
+func urlValue(s string) (value, bool) {
+	s = strings.Trim(refang(s), `"'<>`)
+	if len(s) > maxURL || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || hides(r) }) {
+		return value{}, false
+	}
+	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") {
+		return value{dataType: "uri_path", data: s}, s != "/"
+	}
+	scheme, rest, absolute := strings.Cut(s, "://")
+	if !absolute {
+		return bareURL(strings.TrimPrefix(s, "//"))
+	}
+	scheme = strings.ToLower(scheme)
+	if scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" || scheme == "file" {
+		return value{}, false
+	}
+	rest, _, ok := authority(scheme, rest)
+	return value{dataType: "url", data: scheme + "://" + rest}, ok
+}
+
+// bareURL reads what has no scheme: "evil.example/path".
+func bareURL(s string) (value, bool) {
+	if !strings.ContainsAny(s, "/?#") {
+		return hostValue("host", strings.TrimSuffix(s, ":443"))
+	}
+	rest, host, ok := authority("", s)
+	if !ok || host.dataType == "hostname" {
+		return value{}, false // a path, a word with a slash
+	}
+	return value{dataType: "url", data: rest}, true
+}
+
+// authority makes what follows the scheme canonical.
+func authority(scheme, s string) (string, value, bool) {
+	end := strings.IndexAny(s, "/?#")
+	if end < 0 {
+		end = len(s)
+	}
+	auth, tail := s[:end], s[end:]
+	user, host := "", auth
+	if i := strings.LastIndexByte(auth, '@'); i >= 0 {
+		user, host = auth[:i+1], auth[i+1:]
+	}
+	u, err := url.Parse("x://" + host)
+	if err != nil || u.Hostname() == "" {
+		return "", value{}, false
+	}
+	v, ok := hostValue("host", u.Hostname())
+	if !ok {
+		if u.Hostname() != "localhost" {
+			return "", value{}, false
+		}
+		v = value{dataType: "hostname", data: "localhost"}
+	}
+	name := v.data
+	if v.addr.Is6() {
+		name = "[" + name + "]"
+	}
+	if p := u.Port(); p != "" && !implied(scheme, p) {
+		name += ":" + p
+	}
+	if tail == "/" {
+		tail = ""
+	}
+	return user + name + tail, v, true
+}
+
+func implied(scheme, port string) bool {
+	return scheme == "http" && port == "80" || scheme == "https" && port == "443" || scheme == "ftp" && port == "21"
+}
+
+// pathValue reads the path or name of a file: quotes go, and backslashes that a forwarder doubled.
+func pathValue(dataType, s string) (value, bool) {
+	s = halveBackslashes(strings.Trim(s, `"' `))
+	s = line(s, len(s))
+	return value{dataType: dataType, data: s}, s != "" && !isJunk(s) && strings.Trim(s, `/\.`) != ""
+}
+
+// halveBackslashes makes one of every run of backslashes, two of one at the start (\\server\share).
+func halveBackslashes(s string) string {
+	if !strings.Contains(s, `\\`) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	if strings.HasPrefix(s, `\\`) {
+		b.WriteByte('\\')
+	}
+	for i := range len(s) {
+		if s[i] != '\\' || i == 0 || s[i-1] != '\\' {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// hives are the long names of the registry's roots.
+var hives = []struct{ long, short string }{
+	{`\REGISTRY\MACHINE\`, `HKLM\`}, {`\REGISTRY\USER\`, `HKU\`}, {`HKEY_LOCAL_MACHINE\`, `HKLM\`}, {`HKEY_USERS\`, `HKU\`},
+	{`HKEY_CURRENT_USER\`, `HKCU\`}, {`HKEY_CLASSES_ROOT\`, `HKCR\`}, {`HKEY_CURRENT_CONFIG\`, `HKCC\`}, {`REGISTRY\MACHINE\`, `HKLM\`},
+}
+
+// registryValue reads a registry key, its root in the short form.
+func registryValue(s string) (value, bool) {
+	v, ok := pathValue("registry", s)
+	for _, h := range hives {
+		if len(v.data) > len(h.long) && strings.EqualFold(v.data[:len(h.long)], h.long) {
+			v.data = h.short + v.data[len(h.long):]
+			break
+		}
+	}
+	return v, ok && strings.Contains(v.data, `\`)
+}

@@ -1,0 +1,165 @@
+package detection
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// scratch is what one Decode needs and the next one can have.
+type scratch struct {
+	*tree
+	hits hits
+}
+
+// maxPooled is the number of values up to which a tree is kept for the next message.
+const maxPooled = 64 << 10
+
+// part is one event within a message.
+type part struct {
+	root   int32
+	format *format // nil where nothing knows it
+	pinned bool
+	outer  envelope // the innermost envelope around it
+	drop   string   // why the part is no detection, where the envelope tells
+}
+
+// Decode reads a message. It is pure: the same message gives the same result, and the message is
+// not changed. A message of which nothing can be read is a *MalformedError; bytes that are not
+// UTF-8 or not JSON are so as a whole, since nothing in them can be trusted to be what was sent.
+func (d *Decoder) Decode(m Message) (Result, error) {
+	body := bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf"))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return Result{}, malformed(Empty, "", nil)
+	}
+	if !utf8.Valid(body) {
+		return Result{}, malformed(InvalidUTF8, "", nil)
+	}
+	s, _ := d.scratchs.Get().(*scratch)
+	defer d.release(s)
+	root, err := s.parseAll(string(body))
+	if err != nil {
+		return Result{}, err
+	}
+	u := unwrapper{Decoder: d, tree: s.tree, pin: d.pin(m.Subject)}
+	if err := u.unwrap(root, outermost(m.Header), 0); err != nil {
+		return Result{}, err
+	}
+	r := reading{Decoder: d, scratch: s, message: m}
+	return r.result(&u)
+}
+
+// release keeps a scratch for the next message, but not what it read.
+func (d *Decoder) release(s *scratch) {
+	if len(s.nodes) > maxPooled {
+		return
+	}
+	s.reset()
+	d.scratchs.Put(s)
+}
+
+// pin is the format that the subject names, nil for none.
+func (d *Decoder) pin(subject string) *format {
+	for _, p := range d.pins {
+		if matchSubject(p.Subject, subject) {
+			return d.formats[p.Format]
+		}
+	}
+	return nil
+}
+
+// reading turns the parts of one message into detections.
+type reading struct {
+	*Decoder
+	*scratch
+	message Message
+	out     Result
+	byID    map[string]int
+}
+
+func (r *reading) result(u *unwrapper) (Result, error) {
+	if u.pin != nil {
+		r.out.Pinned = u.pin.Format
+	}
+	r.out.Recognised = u.recognised
+	for _, p := range u.parts {
+		if err := r.part(p); err != nil {
+			return Result{}, err
+		}
+	}
+	if len(r.out.Detections) == 0 && len(r.out.Dropped) == 0 {
+		if len(r.out.Unreadable) == 0 {
+			return Result{}, malformed(UnknownFormat, "nothing in the message is an event", nil)
+		}
+		first := *r.out.Unreadable[0]
+		return r.out, &first
+	}
+	switch {
+	case len(r.out.Detections) > 0:
+		r.out.Format = r.out.Detections[0].Format
+	case len(r.out.Dropped) > 0:
+		r.out.Format = r.out.Dropped[0].Format
+	}
+	return r.out, nil
+}
+
+// part reads one event. Its error ends the reading of the message; what one part alone is guilty
+// of goes to Unreadable.
+func (r *reading) part(p part) error {
+	if p.drop != "" {
+		r.out.Dropped = append(r.out.Dropped, Drop{Reason: p.drop, Format: p.outer.name})
+		return nil
+	}
+	if p.format == nil {
+		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root), nil))
+		return nil
+	}
+	for _, drop := range p.format.Drop {
+		if r.holds(p.root, drop.When) {
+			r.out.Dropped = append(r.out.Dropped, Drop{Reason: drop.Reason, Format: p.format.Format})
+			return nil
+		}
+	}
+	e := event{reading: r, format: p.format, part: p}
+	det, err := e.detection()
+	if err != nil {
+		if m, ok := err.(*MalformedError); ok && m.Reason == NothingToRead { //nolint:errorlint // made two calls below, never wrapped
+			r.out.Unreadable = append(r.out.Unreadable, m)
+			return nil
+		}
+		return err
+	}
+	if len(r.out.Detections) >= r.limits.Detections {
+		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections), nil)
+	}
+	r.collect(det)
+	return nil
+}
+
+// collect adds a detection, or what is new in it to the one that has its id already: the rows of
+// one alert, or an alert sent twice.
+func (r *reading) collect(det Detection) {
+	if r.byID == nil {
+		r.byID = map[string]int{}
+	}
+	key := det.Format + "\x00" + det.ID
+	if i, ok := r.byID[key]; ok {
+		r.out.Detections[i].merge(det, r.limits)
+		return
+	}
+	r.byID[key] = len(r.out.Detections)
+	r.out.Detections = append(r.out.Detections, det)
+}
+
+// describe names the members of an unknown event, which helps to write a format for it.
+func (r *reading) describe(n int32) string {
+	if r.nodes[n].kind != object {
+		return "no object"
+	}
+	var names []string
+	for c := r.nodes[n].first; c != 0 && len(names) < 8; c = r.nodes[c].next {
+		names = append(names, line(r.nodes[c].key, 32))
+	}
+	return "an object of " + strings.Join(names, ", ")
+}

@@ -1,0 +1,194 @@
+package detection
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+)
+
+// Options say how messages are read. The zero value reads every embedded format with the
+// default limits.
+type Options struct {
+	// Formats are operators' directories of *.yaml; a file replaces the embedded format of its
+	// name, and a later directory an earlier one.
+	Formats []fs.FS
+	// Pins give the format of messages by their subject; the first that matches wins.
+	Pins []Pin
+	// Lists are values too common to be observables, or to correlate on.
+	Lists []List
+	// DataTypes are observable types that the server knows beyond TheHive's built-in ones
+	// (OpenAPI 5.5.13, observable types); a type that is on neither list becomes "other" with a tag.
+	DataTypes []string
+	// Limits bound what is read; a field that is zero has its default.
+	Limits Limits
+	// Why fills Detection.Why, at some cost.
+	Why bool
+}
+
+// Pin says that messages of a subject are of one format, whatever they look like.
+type Pin struct {
+	Subject string // NATS subject pattern: "*" is one token, a last ">" one or more
+	Format  string // name of a format
+}
+
+// Limits bound what is read from one message. Zero is the default.
+type Limits struct {
+	Depth        int // objects and arrays in one another, default 64
+	Keys         int // members of one object, default 10 000
+	Array        int // values of one array, default 10 000
+	Values       int // values of a message, those in JSON strings included, default 250 000
+	Number       int // characters of one number, default 100
+	Observables  int // observables of a detection, default 200
+	Techniques   int // technique references of a detection, default 50
+	Tags         int // tags of a detection, default 50
+	Files        int // files of a detection, default 20
+	Detections   int // detections of a message, default 500
+	Title        int // runes of a title, default 512
+	Description  int // bytes of a description, default 65 536
+	Text         int // runes of any other text, default 512
+	Observable   int // bytes of an observable, default and highest 4096 (TheHive's OpenAPI 5.5.13)
+	FileContent  int // bytes of a file sent by value, default 8 MiB
+	unwrapLevels int
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Depth, 64}, {&l.Keys, 10_000}, {&l.Array, 10_000}, {&l.Values, 250_000}, {&l.Number, 100},
+		{&l.Observables, 200}, {&l.Techniques, 50}, {&l.Tags, 50}, {&l.Files, 20}, {&l.Detections, 500},
+		{&l.Title, 512}, {&l.Description, 64 << 10}, {&l.Text, 512}, {&l.Observable, 4096},
+		{&l.FileContent, 8 << 20}, {&l.unwrapLevels, 8},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	l.Observable = min(l.Observable, 4096)
+	l.Values = min(l.Values, 1<<24)
+	l.Depth = min(l.Depth, 1000)
+	return l
+}
+
+// Result is what a message holds.
+type Result struct {
+	// Format is the name of the format that read the message, or most of it: that of the first
+	// detection, else of the first dropped part, else "".
+	Format string
+	// Detections, each with an ID that no other of them has.
+	Detections []Detection
+	// Dropped are the parts that are no detections.
+	Dropped []Drop
+	// Unreadable are parts of a batch that no format could read while others could. The message
+	// is to be dead-lettered once the rest was applied. A message of which nothing could be read
+	// is an error of Decode instead.
+	Unreadable []*MalformedError
+	// Pinned is the format that the message's subject names, Recognised the one that its content
+	// looks like; where both are set and differ, Pinned was used and somebody should know.
+	Pinned, Recognised string
+}
+
+// Drop is a part of a message that is well-formed and no detection.
+type Drop struct {
+	Reason string // one of the Drop… constants, or a reason of an operator's own format file
+	Format string // format, or envelope, that tells
+}
+
+// Why a part of a message is dropped: the embedded formats use these and no others.
+const (
+	DropNotDetection = "not a detection"           // telemetry, audit, metrics
+	DropHeartbeat    = "heartbeat"                 // the sender says that it lives, or has lost events
+	DropArchived     = "archived"                  // the sender has archived or suppressed it
+	DropClosed       = "closed"                    // the sender has closed or resolved it
+	DropNotAlerting  = "not alerting"              // a rule that was told not to alert
+	DropPassed       = "passed check"              // a compliance check without a finding
+	DropNoAlert      = "envelope without an alert" // a CloudEvent, an EventBridge event … around something else
+	DropEmpty        = "empty batch"               // an array or envelope of nothing
+)
+
+// Reasons of MalformedError: bounded, fit for the label of a metric.
+const (
+	InvalidJSON   = "invalid json"
+	InvalidUTF8   = "invalid utf-8"
+	TooDeep       = "too deep"
+	TooManyKeys   = "too many keys" // or values
+	UnknownFormat = "unknown format"
+	NothingToRead = "nothing to read" // a known format, and not a title, rule, host or observable in it
+	TooMany       = "too many detections"
+	Empty         = "empty message"
+)
+
+// MalformedError tells why a message, or a part of it, cannot be read.
+type MalformedError struct {
+	Reason string // one of the constants above
+	Detail string // for people; never a text of the message
+	Err    error  // cause, may be nil
+}
+
+// Error says reason and detail.
+func (e *MalformedError) Error() string {
+	s := "detection: " + e.Reason
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (e *MalformedError) Unwrap() error { return e.Err }
+
+func malformed(reason, detail string, err error) *MalformedError {
+	return &MalformedError{Reason: reason, Detail: detail, Err: err}
+}
+
+// isReason tells whether err is malformed for this reason.
+func isReason(err error, reason string) bool {
+	m, ok := errors.AsType[*MalformedError](err)
+	return ok && m.Reason == reason
+}
+
+// Decoder reads messages. It never changes after New, and may be used by many goroutines.
+type Decoder struct {
+	formats  map[string]*format
+	names    []string
+	index    map[string][]alternative // by folded first name of what tells an alternative
+	pins     []Pin
+	policy   *policy
+	limits   Limits
+	why      bool
+	scratchs sync.Pool
+}
+
+// New reads the embedded formats, then the operators' ones. A file that is wrong is refused with
+// a *FormatError that names file, line, column and key; a pin or list with what is wrong in it.
+func New(o Options) (*Decoder, error) {
+	d := &Decoder{limits: o.Limits.withDefaults(), why: o.Why, pins: o.Pins}
+	specs, err := load(append([]fs.FS{embedded()}, o.Formats...))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.compile(specs); err != nil {
+		return nil, err
+	}
+	for _, p := range o.Pins {
+		if d.formats[p.Format] == nil {
+			return nil, fmt.Errorf("pin %q: no format %q", p.Subject, p.Format)
+		}
+		if err := checkPattern(p.Subject); err != nil {
+			return nil, fmt.Errorf("pin %q: %w", p.Subject, err)
+		}
+	}
+	if d.policy, err = newPolicy(o, d.limits); err != nil {
+		return nil, err
+	}
+	d.scratchs.New = func() any { return &scratch{tree: newTree(&d.limits)} }
+	return d, nil
+}
+
+// Formats are the names of all formats, sorted.
+func (d *Decoder) Formats() []string { return append([]string(nil), d.names...) }

@@ -1,0 +1,383 @@
+package detection
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// event reads one part by its format.
+type event struct {
+	*reading
+	format *format
+	part   part
+	det    Detection
+	own    []netip.Addr
+	seen   map[string]int // observables by type and data, once there are many
+}
+
+func (e *event) detection() (Detection, error) {
+	if err := e.gather(); err != nil {
+		return Detection{}, err
+	}
+	f := e.format
+	e.det.Format = f.Format
+	e.det.Title = e.line("title", f.Title, e.limits.Title)
+	e.det.Description = boundBytes(e.text("description", f.Description, e.limits.Description), e.limits.Description)
+	e.det.Rule.ID = e.line("rule.id", f.Rule.ID, e.limits.Text)
+	e.det.Rule.Name = e.line("rule.name", f.Rule.Name, e.limits.Text)
+	e.det.Host = e.line("host", f.Host, e.limits.Text)
+	e.det.User = e.line("user", f.User, e.limits.Text)
+	e.det.Key = e.line("key", f.Key, e.limits.Text)
+	e.det.Source = e.line("source", f.Source, e.limits.Text)
+	e.det.IP = e.address()
+	e.det.Direction = e.direction()
+	e.det.Severity = e.severity()
+	e.time()
+	e.tags()
+	e.observables()
+	e.techniques()
+	e.files()
+	if e.det.Source == "" {
+		e.det.Source = f.Format
+	}
+	if e.det.Title == "" {
+		e.det.Title = firstOf(e.det.Rule.Name, e.det.Rule.ID)
+	}
+	if e.det.Title == "" && e.det.Host == "" && e.det.User == "" && e.det.IP == "" && len(e.det.Observables) == 0 {
+		return Detection{}, malformed(NothingToRead, "as "+f.Format, nil)
+	}
+	if e.det.Title == "" {
+		e.det.Title = f.Format + " detection"
+	}
+	e.det.ID = e.id()
+	return e.det, nil
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// gather walks the event once, and below each of the format's roots.
+func (e *event) gather() error {
+	e.hits.reset(e.tree, e.format.slots)
+	if err := e.hits.visit(e.format.root, e.part.root); err != nil {
+		return err
+	}
+	for _, root := range e.format.Roots {
+		var err error
+		e.under(e.part.root, root.steps, false, func(n int32) bool {
+			if e.nodes[n].kind == text {
+				if n, err = e.structured(n); n == 0 || err != nil {
+					return err == nil
+				}
+			}
+			err = e.hits.visit(e.format.root, n)
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// structured reads a string as JSON or as key=value pairs; 0 where it is neither.
+func (e *event) structured(n int32) (int32, error) {
+	src := strings.TrimSpace(e.textOf(n))
+	if src == "" {
+		return 0, nil
+	}
+	read := e.parsePairs
+	if src[0] == '{' {
+		read = e.parse
+	}
+	root, err := read(src)
+	if isReason(err, InvalidJSON) {
+		return 0, nil
+	}
+	return root, err
+}
+
+// each yields the values found for a path, in the order of the document.
+func (e *event) each(p path, yield func(int32) bool) bool {
+	if p.set && len(p.steps) == 0 {
+		return yield(e.part.root)
+	}
+	for h := e.hits.head[p.slot]; h != 0; h = e.hits.all[h].next {
+		if !yield(e.hits.all[h].node) {
+			return false
+		}
+	}
+	return true
+}
+
+// scalars yields the texts found for a path that say something.
+func (e *event) scalars(p path, yield func(string) bool) bool {
+	return e.each(p, func(n int32) bool {
+		s := e.textOf(n)
+		if e.nodes[n].kind == object || isJunk(strings.TrimSpace(s)) && e.nodes[n].kind != number {
+			return true
+		}
+		return yield(s)
+	})
+}
+
+// note keeps where a value came from.
+func (e *event) note(field, path, value string) {
+	if e.why && len(e.det.Why) < 4*e.limits.Observables {
+		e.det.Why = append(e.det.Why, Origin{Field: field, Path: path, Value: line(value, 120)})
+	}
+}
+
+// candidates yields the texts that fields give, in the order of the format, with the field.
+func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
+	for i := range fs {
+		f := &fs[i]
+		if len(f.When) > 0 && !e.holds(e.part.root, f.When) {
+			continue
+		}
+		more := true
+		switch {
+		case len(f.Join) > 0:
+			more = e.joined(f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s, f.Join[0].text) })
+		case f.Path.set:
+			more = e.scalars(f.Path, func(s string) bool { return yield(f, f.Prefix+s, f.Path.text) })
+		case f.Text != "":
+			more = yield(f, f.Text, "")
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// joined yields texts of several paths put together, where all of them are there; below each
+// object of `each` by paths relative to it, else once for the event.
+func (e *event) joined(each path, paths []path, sep string, yield func(string) bool) bool {
+	if !each.set {
+		var texts []string
+		for _, p := range paths {
+			e.scalars(p, func(s string) bool { texts = append(texts, s); return false })
+		}
+		return len(texts) < len(paths) || yield(strings.Join(texts, sep))
+	}
+	return e.each(each, func(n int32) bool {
+		var texts []string
+		for _, p := range paths {
+			if s := e.below(n, p); s != "" {
+				texts = append(texts, s)
+			}
+		}
+		return len(texts) < len(paths) || yield(strings.Join(texts, sep))
+	})
+}
+
+// below is the first text at a path relative to n.
+func (e *event) below(n int32, p path) string {
+	found := ""
+	if !p.set {
+		return ""
+	}
+	e.under(n, p.steps, false, func(v int32) bool {
+		return e.leaves(v, func(v int32) bool {
+			s := e.textOf(v)
+			if e.nodes[v].kind != object && !isJunk(strings.TrimSpace(s)) {
+				found = s
+			}
+			return found == ""
+		})
+	})
+	return found
+}
+
+func (e *event) line(name string, fs fields, most int) string {
+	return e.firstText(name, fs, func(s string) string { return line(s, most) })
+}
+
+func (e *event) text(name string, fs fields, most int) string {
+	return e.firstText(name, fs, func(s string) string { return Clean(s, most) })
+}
+
+func (e *event) firstText(name string, fs fields, clean func(string) string) string {
+	found := ""
+	e.candidates(fs, func(_ *field, s, path string) bool {
+		if found = clean(s); found == "" || isJunk(found) {
+			found = ""
+			return true
+		}
+		found = strings.Clone(found) // not to hold the whole message
+		e.note(name, path, found)
+		return false
+	})
+	return found
+}
+
+// address is the first text that is an address of somebody.
+func (e *event) address() string {
+	found := ""
+	e.candidates(e.format.IP, func(_ *field, s, path string) bool {
+		if v, ok := ipValue(strings.TrimSpace(s)); ok && judgeAddr(v.addr, nil) != leaveOut {
+			found = v.data
+			e.note("ip", path, found)
+		}
+		return found == ""
+	})
+	return found
+}
+
+// inbound and outbound are the words of senders for the direction of traffic.
+var inbound, outbound = []string{"in", "inbound", "ingress", "incoming", "toclient"}, []string{"out", "outbound", "egress", "outgoing", "toserver"}
+
+func (e *event) direction() string {
+	found := ""
+	e.candidates(e.format.Direction, func(_ *field, s, path string) bool {
+		switch s = fold(s); {
+		case slices.Contains(inbound, s):
+			found = "inbound"
+		case slices.Contains(outbound, s):
+			found = "outbound"
+		default:
+			return true
+		}
+		e.note("direction", path, s)
+		return false
+	})
+	return found
+}
+
+// words are the names of severities that need no table in a format file.
+var words = map[string]Severity{
+	"informational": Low, "information": Low, "info": Low, "low": Low, "minor": Low, "debug": Low, "verbose": Low, "trivial": Low,
+	"medium": Medium, "med": Medium, "moderate": Medium, "warning": Medium, "warn": Medium, "notice": Low,
+	"high": High, "major": High, "error": High, "err": High, "important": High,
+	"critical": Critical, "crit": Critical, "fatal": Critical, "severe": Critical, "emergency": Critical, "emerg": Critical, "alert": Critical,
+	"urgent": Critical, "veryhigh": Critical,
+}
+
+func (e *event) severity() Severity {
+	found := e.format.fallback
+	e.candidates(e.format.Severity, func(f *field, s, path string) bool {
+		got := f.severityOf(strings.TrimSpace(s))
+		if got == 0 {
+			return true
+		}
+		found = got
+		e.note("severity", path, s)
+		return false
+	})
+	return found
+}
+
+// severityOf reads a text by the field's bands and words, and by the usual words.
+func (f *field) severityOf(s string) Severity {
+	if len(f.bands) > 0 {
+		if n, err := strconv.ParseFloat(s, 64); err == nil {
+			for _, b := range f.bands {
+				if n >= b.from {
+					return b.severity
+				}
+			}
+		}
+	}
+	s = fold(s)
+	if got, ok := f.words[s]; ok {
+		return got
+	}
+	return words[s]
+}
+
+func (e *event) time() {
+	e.candidates(e.format.Time, func(_ *field, s, path string) bool {
+		t, ok := moment(s)
+		if !ok || !plausible(t, e.message.Time) {
+			return true
+		}
+		e.det.Time = t.Truncate(time.Millisecond)
+		e.note("time", path, s)
+		return false
+	})
+	if e.det.Time.IsZero() {
+		e.det.Time, e.det.TimeReplaced = e.message.Time.UTC().Truncate(time.Millisecond), true
+	}
+}
+
+// maxID is how long, in bytes, an id may be to stay readable.
+const maxID = 200
+
+// id is the sender's, else a hash of what makes the event this one.
+func (e *event) id() string {
+	for _, rule := range e.format.ID {
+		var texts []string
+		for i, p := range rule {
+			e.scalars(p, func(s string) bool { texts = append(texts, line(s, len(s))); return false })
+			if i == 0 && len(texts) == 0 {
+				break
+			}
+		}
+		if len(texts) > 0 {
+			id := strings.Join(texts, "/")
+			e.note("id", rule[0].text, id)
+			if len(id) > maxID {
+				return hashOf(id)
+			}
+			return strings.Clone(id)
+		}
+	}
+	return e.hashID()
+}
+
+func (e *event) hashID() string {
+	var texts []string
+	for _, p := range e.format.Hash {
+		e.each(p, func(n int32) bool {
+			if e.nodes[n].kind != object {
+				texts = append(texts, p.text, e.textOf(n))
+			}
+			return true
+		})
+	}
+	if len(texts) > 0 {
+		e.note("id", "hash", e.format.Hash[0].text)
+		return hashOf(texts...)
+	}
+	if e.part.outer.id != "" {
+		e.note("id", e.part.outer.name, e.part.outer.id)
+		return hashOf(e.part.outer.id)
+	}
+	e.note("id", "hash", "the whole event")
+	sum := sha256.New()
+	e.hashNode(sum, e.part.root)
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// hashNode writes a value so that different values differ; members in the order of the document,
+// which a sender that repeats itself repeats.
+func (e *event) hashNode(w io.Writer, n int32) {
+	nd := e.nodes[n]
+	for _, s := range []string{nd.key, strconv.Itoa(int(nd.kind)), nd.text, strconv.Itoa(int(nd.count))} {
+		_, _ = io.WriteString(w, strconv.Itoa(len(s))+":"+s) // a hash never fails
+	}
+	for c := nd.first; c != 0; c = e.nodes[c].next {
+		e.hashNode(w, c)
+	}
+}
+
+// hashOf is an id from texts: the first 16 bytes of SHA-256 over them, each with its length.
+func hashOf(texts ...string) string {
+	sum := sha256.New()
+	for _, s := range texts {
+		_, _ = io.WriteString(sum, strconv.Itoa(len(s))+":"+s)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)[:16])
+}

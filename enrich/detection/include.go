@@ -1,0 +1,108 @@
+package detection
+
+import (
+	"fmt"
+	"slices"
+)
+
+// include appends what `with` takes from other files, with its paths below a prefix.
+func (f *format) include(specs map[string]*spec) error {
+	own := *f.spec // a spec may be included by several formats: never change the original
+	f.spec = &own
+	for i, w := range f.With {
+		from := specs[w.Format]
+		if from == nil || w.Format == f.Format {
+			return keyed(fmt.Errorf("no other format %q", w.Format), "with[%d]", i)
+		}
+		take := w.Take
+		if len(take) == 0 {
+			take = []string{"observables"}
+		}
+		for _, what := range take {
+			if err := f.take(from, what, w.Under); err != nil {
+				return keyed(err, "with[%d]", i)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *format) take(from *spec, what string, under path) error {
+	switch what {
+	case "observables":
+		for _, o := range from.Observables {
+			f.Observables = append(slices.Clone(f.Observables), o.under(under))
+		}
+		f.Own = append(slices.Clone(f.Own), below(from.Own, under)...)
+		f.Parse.JSON = append(slices.Clone(f.Parse.JSON), below(from.Parse.JSON, under)...)
+		f.Parse.Pairs = append(slices.Clone(f.Parse.Pairs), below(from.Parse.Pairs, under)...)
+	case "techniques":
+		for _, t := range from.Techniques {
+			f.Techniques = append(slices.Clone(f.Techniques), t.under(under))
+		}
+	case "host":
+		f.Host = append(slices.Clone(f.Host), from.Host.under(under)...)
+	case "user":
+		f.User = append(slices.Clone(f.User), from.User.under(under)...)
+	case "ip":
+		f.IP = append(slices.Clone(f.IP), from.IP.under(under)...)
+	case "direction":
+		f.Direction = append(slices.Clone(f.Direction), from.Direction.under(under)...)
+	case "description":
+		f.Description = append(slices.Clone(f.Description), from.Description.under(under)...)
+	default:
+		return fmt.Errorf("take: %q is none of observables, techniques, host, user, ip, direction, description", what)
+	}
+	return nil
+}
+
+func below(paths []path, prefix path) []path {
+	out := make([]path, len(paths))
+	for i, p := range paths {
+		out[i] = p.under(prefix)
+	}
+	return out
+}
+
+func (o observables) under(prefix path) observables {
+	o.Path, o.Tags = below(o.Path, prefix), slices.Clone(o.Tags)
+	if o.Each.set {
+		o.Each = o.Each.under(prefix)
+	} else {
+		o.Join = below(o.Join, prefix)
+	}
+	o.When = conditionsUnder(o.When, prefix)
+	return o
+}
+
+func (r techniques) under(prefix path) techniques {
+	if r.Each.set {
+		r.Each = r.Each.under(prefix)
+	} else {
+		r.Path, r.Else, r.Tactic = below(r.Path, prefix), below(r.Else, prefix), below(r.Tactic, prefix)
+	}
+	r.When = conditionsUnder(r.When, prefix)
+	return r
+}
+
+func (f fields) under(prefix path) fields {
+	out := slices.Clone(f)
+	for i := range out {
+		out[i].Path = out[i].Path.under(prefix)
+		if out[i].Each.set {
+			out[i].Each = out[i].Each.under(prefix)
+		} else {
+			out[i].Join = below(out[i].Join, prefix)
+		}
+		out[i].When = conditionsUnder(out[i].When, prefix)
+	}
+	return out
+}
+
+func conditionsUnder(when []condition, prefix path) []condition {
+	out := slices.Clone(when)
+	for i := range out {
+		out[i].Path = below(out[i].Path, prefix)
+	}
+	return out
+}

@@ -1,0 +1,310 @@
+package detection
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// manyObservables is the number from which on a map finds doubles faster than a look at each.
+const manyObservables = 24
+
+func (e *event) observables() {
+	for _, p := range e.format.Own {
+		e.scalars(p, func(s string) bool {
+			for one := range splitList(s) {
+				if a, ok := parseAddr(one); ok {
+					e.own = append(e.own, a)
+				}
+			}
+			return true
+		})
+	}
+	for i := range e.format.Observables {
+		o := &e.format.Observables[i]
+		if len(o.When) > 0 && !e.holds(e.part.root, o.When) {
+			continue
+		}
+		e.observe(o)
+	}
+}
+
+func (e *event) observe(o *observables) {
+	if o.Reader == "typed" {
+		e.each(o.Each, func(n int32) bool {
+			e.typed(o, n)
+			return true
+		})
+		return
+	}
+	if len(o.Join) > 0 {
+		e.joined(o.Each, o.Join, o.Sep, func(s string) bool {
+			e.take(o, o.Type, o.Join[0].text, s)
+			return true
+		})
+		return
+	}
+	for _, p := range o.Path {
+		found := false
+		e.scalars(p, func(s string) bool {
+			if e.read(o, p.text, s) {
+				found = true
+			}
+			return true
+		})
+		if found && o.First {
+			return
+		}
+	}
+}
+
+// read gives a text to the rule's reader.
+func (e *event) read(o *observables, path, s string) bool {
+	found := false
+	take := func(dataType, s string) {
+		if e.take(o, dataType, path, s) {
+			found = true
+		}
+	}
+	switch o.Reader {
+	case "hashes":
+		for sum := range hashList(s) {
+			take("hash", sum)
+		}
+	case "tuple":
+		src, dst, ok := tuple(s)
+		if !ok {
+			if strings.Contains(s, "/") || strings.Contains(s, `\`) {
+				take("filename", s)
+			}
+			break
+		}
+		take("ip", src)
+		take("ip", dst)
+	case "list":
+		for one := range splitList(s) {
+			take(o.Type, one)
+		}
+	default:
+		take(o.Type, s)
+	}
+	return found
+}
+
+// take adds the observable that a text is, if it is one of the type.
+func (e *event) take(o *observables, dataType, path, s string) bool {
+	v, ok := canonical(dataType, s)
+	if !ok {
+		return false
+	}
+	e.add(v, path, Observable{Tags: o.Tags, IOC: o.IOC})
+	return true
+}
+
+// typed reads an object that says what type its value is of. What does not hold for the type that
+// the sender claims is kept as "other", tagged with the claim.
+func (e *event) typed(o *observables, n int32) {
+	kind, s := fold(e.below(n, o.Kind)), e.below(n, o.Value)
+	dataType, known := o.types[kind]
+	if !known && o.Native {
+		dataType, known = nativeType(kind, e.below(n, o.Kind)), true
+	}
+	if !known {
+		dataType = o.Type
+	}
+	if s == "" && o.Follow.set {
+		e.follow(o, dataType, e.below(n, o.Follow))
+		return
+	}
+	if dataType == "" || dataType == "skip" || s == "" {
+		return
+	}
+	extra := Observable{Tags: o.Tags, IOC: o.IOC}
+	if o.Native {
+		extra = e.nativeExtra(n)
+	}
+	for one := range typedValues(o, s) {
+		v, ok := canonical(dataType, one)
+		if !ok {
+			if isJunk(strings.TrimSpace(one)) || !o.Native {
+				continue
+			}
+			v = value{dataType: "other", data: line(one, len(one)), tag: dataType}
+		}
+		e.add(v, o.Each.text+"."+o.Value.text, extra)
+	}
+}
+
+// typedValues splits what some senders join ("1.2.3.4,5.6.7.8").
+func typedValues(o *observables, s string) func(func(string) bool) {
+	if o.Sep == "" || !strings.Contains(s, o.Sep) {
+		return func(yield func(string) bool) { yield(s) }
+	}
+	return strings.SplitSeq(s, o.Sep)
+}
+
+// nativeType is the type that a native event names, any that TheHive may have.
+func nativeType(kind, asSent string) string {
+	for _, t := range builtinTypes {
+		if fold(t) == kind {
+			return t
+		}
+	}
+	return line(strings.ToLower(asSent), 64)
+}
+
+// nativeExtra is what a native observable says besides type and value.
+func (e *event) nativeExtra(n int32) Observable {
+	var o Observable
+	for c := e.nodes[n].first; c != 0; c = e.nodes[c].next {
+		switch fold(e.nodes[c].key) {
+		case "tags":
+			e.leaves(c, func(t int32) bool {
+				if s := line(e.textOf(t), 128); s != "" && len(o.Tags) < e.limits.Tags && !slices.Contains(o.Tags, s) {
+					o.Tags = append(o.Tags, s)
+				}
+				return true
+			})
+		case "message":
+			o.Message = Clean(e.textOf(c), e.limits.Text)
+		case "ioc":
+			o.IOC = e.textOf(c) == "true"
+		}
+	}
+	return o
+}
+
+// follow reads the scalars of what an observable without a value names by its path in the event.
+func (e *event) follow(o *observables, dataType, path string) {
+	steps, err := parsePath(strings.ReplaceAll(path, "[]", ""))
+	if err != nil || len(steps) == 0 || len(steps) > 16 || dataType == "" || dataType == "skip" {
+		return
+	}
+	e.under(e.part.root, steps, false, func(n int32) bool {
+		return e.leaves(n, func(n int32) bool {
+			if e.nodes[n].kind != object {
+				e.take(o, dataType, path, e.textOf(n))
+			}
+			return true
+		})
+	})
+}
+
+// add merges an observable into the detection: roles of the same value become its tags.
+func (e *event) add(v value, path string, extra Observable) {
+	if len(v.data) > e.policy.maxBytes {
+		e.det.leaveOut("long observables", 1)
+		return
+	}
+	decision := e.policy.judge(v, e.own)
+	if decision == leaveOut {
+		return
+	}
+	v = e.policy.typed(v)
+	if i := e.find(v); i >= 0 {
+		if i < len(e.det.Observables) {
+			e.det.Observables[i].merge(extra, v.tag)
+		}
+		return
+	}
+	if len(e.det.Observables) >= e.limits.Observables {
+		e.remember(v, len(e.det.Observables))
+		e.det.leaveOut("observables", 1)
+		return
+	}
+	o := Observable{DataType: v.dataType, Data: strings.Clone(v.data), Message: extra.Message, IgnoreSimilarity: decision == keepQuietly}
+	o.merge(extra, v.tag)
+	e.det.Observables = append(e.det.Observables, o)
+	e.remember(v, len(e.det.Observables)-1)
+	e.note(v.dataType, path, v.data)
+}
+
+// find is the place of an observable, -1 where it is new.
+func (e *event) find(v value) int {
+	if e.seen != nil {
+		if i, ok := e.seen[v.dataType+"\x00"+v.data]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(e.det.Observables, func(o Observable) bool { return o.DataType == v.dataType && o.Data == v.data })
+}
+
+func (e *event) remember(v value, i int) {
+	if e.seen == nil {
+		if len(e.det.Observables) < min(manyObservables, e.limits.Observables) {
+			return
+		}
+		e.seen = make(map[string]int, 2*manyObservables)
+		for j, o := range e.det.Observables {
+			e.seen[o.DataType+"\x00"+o.Data] = j
+		}
+	}
+	e.seen[v.dataType+"\x00"+v.data] = i
+}
+
+// merge adds what another mention of the observable says.
+func (o *Observable) merge(other Observable, tag string) {
+	for _, t := range append([]string{tag}, other.Tags...) {
+		if t != "" && !slices.Contains(o.Tags, t) {
+			o.Tags = append(o.Tags, t)
+		}
+	}
+	o.IOC = o.IOC || other.IOC
+	if o.Message == "" {
+		o.Message = other.Message
+	}
+}
+
+func (d *Detection) leaveOut(what string, n int) {
+	if d.LeftOut == nil {
+		d.LeftOut = map[string]int{}
+	}
+	d.LeftOut[what] += n
+}
+
+// splitList yields the members of "a, b;c d".
+func splitList(s string) func(func(string) bool) {
+	return strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '|' || r == '\t' })
+}
+
+// hashList yields the sums of "SHA1=…,MD5=…,SHA256=…,IMPHASH=…". An import hash is no hash of a file.
+func hashList(s string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for one := range splitList(s) {
+			name, sum, named := strings.Cut(one, "=")
+			if !named {
+				name, sum = "", one
+			}
+			switch strings.ToUpper(strings.TrimSpace(name)) {
+			case "", "MD5", "SHA1", "SHA-1", "SHA256", "SHA-256", "SHA384", "SHA512", "SHA224":
+				if !yield(sum) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// tuple reads "10.0.0.1:34->1.2.3.4:443", as Falco and others name a connection.
+func tuple(s string) (src, dst string, ok bool) {
+	left, right, ok := strings.Cut(s, "->")
+	if !ok {
+		return "", "", false
+	}
+	var ends [2]string
+	for i, end := range []string{left, right} {
+		end = strings.TrimSpace(end)
+		if a, valid := parseAddr(end); valid {
+			ends[i] = a.String()
+			continue
+		}
+		// an address of version 6 and its port, without brackets
+		if at := strings.LastIndexByte(end, ':'); at > 0 {
+			if a, err := netip.ParseAddr(end[:at]); err == nil {
+				ends[i] = a.String()
+			}
+		}
+	}
+	return ends[0], ends[1], ends[0] != "" || ends[1] != ""
+}

@@ -1,0 +1,153 @@
+package detection
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Clean makes a text fit to be shown: valid UTF-8, no control characters but line feeds, none
+// that reorder or hide text (bidirectional controls, tag characters, zero-width spaces), each
+// replaced by U+FFFD; at most max runes, cut on a rune boundary with "…" as the last. CR LF and CR
+// become LF, tabs spaces, and white space around it goes.
+func Clean(s string, max int) string {
+	return bound(strings.TrimSpace(plain(s, true)), max)
+}
+
+// line is Clean for a text of one line: line feeds become spaces.
+func line(s string, max int) string {
+	return bound(strings.TrimSpace(plain(s, false)), max)
+}
+
+// bound cuts a valid text to max runes.
+func bound(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	if max <= 0 {
+		return ""
+	}
+	n, last := 0, 0
+	for i := range s {
+		if n == max-1 {
+			last = i
+		}
+		if n++; n > max {
+			return strings.TrimRightFunc(s[:last], unicode.IsSpace) + "…"
+		}
+	}
+	return s
+}
+
+// boundBytes cuts a valid text to max bytes on a rune boundary, with "…" where it was cut.
+func boundBytes(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	cut := max - len("…")
+	if cut <= 0 {
+		return ""
+	}
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// plain replaces what a text of people does not hold.
+func plain(s string, lines bool) string {
+	if isPlain(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for i, r := range s {
+		switch {
+		case r == '\n' && lines:
+			b.WriteByte('\n')
+		case r == '\r' && lines:
+			if !strings.HasPrefix(s[i+1:], "\n") {
+				b.WriteByte('\n')
+			}
+		case r == '\n', r == '\t', r == '\r', unicode.Is(unicode.Zs, r):
+			b.WriteByte(' ')
+		case r == '\u2028' || r == '\u2029' || r == '\u0085':
+			if lines {
+				b.WriteByte('\n')
+			} else {
+				b.WriteByte(' ')
+			}
+		case hides(r):
+			b.WriteRune(utf8.RuneError)
+		default:
+			b.WriteRune(r) // an invalid byte is utf8.RuneError already
+		}
+	}
+	return b.String()
+}
+
+// isPlain is the common case: printable ASCII.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// hides tells whether a character is none to be seen, or changes what is seen of others.
+// Joiners (U+200C, U+200D) stay: Persian and emoji need them.
+func hides(r rune) bool {
+	switch {
+	case unicode.Is(unicode.Cc, r):
+		return true
+	case r == '\u061c', r == '\u180e', r == '\u200b', r == '\u200e', r == '\u200f', r == '\ufeff', r == '\u00ad', r == '\u034f', r == '\u115f', r == '\u1160', r == '\u3164', r == '\uffa0':
+		return true
+	case '\u202a' <= r && r <= '\u202e', '\u2060' <= r && r <= '\u206f', '\ufff0' <= r && r <= '\ufffb':
+		return true
+	case 0xe0000 <= r && r <= 0xe0fff, unicode.Is(unicode.Co, r), r&0xfffe == 0xfffe:
+		return true
+	}
+	return false
+}
+
+// Escape neutralises a text for a Markdown field of TheHive (TheHive's OpenAPI 5.5.13: the
+// descriptions and messages of cases, comments and tasks): rendered, it is the text, and nothing
+// but text. It does so for CommonMark and for what GitHub's dialect adds (tables, task lists,
+// bare links, strike-through), for formulas and mentions: every ASCII punctuation character
+// that any of them gives a meaning is escaped, and white space that would open a code block or a
+// line break is made harmless. Line feeds stay line feeds. Escape(Escape(s)) is not Escape(s).
+func Escape(s string) string {
+	s = plain(s, true)
+	var b strings.Builder
+	b.Grow(len(s) + len(s)/4)
+	for i, row := range strings.Split(strings.Trim(s, "\n"), "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		row = strings.TrimRight(row, " ")
+		text := strings.TrimLeft(row, " ")
+		for range len(row) - len(text) {
+			b.WriteRune('\u00a0')
+		}
+		escapeRow(&b, text)
+	}
+	return b.String()
+}
+
+// escapeRow escapes one line that starts with no space.
+func escapeRow(b *strings.Builder, row string) {
+	for i := range len(row) {
+		if meansSomething(row[i]) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(row[i])
+	}
+}
+
+// meansSomething tells whether Markdown, or a dialect of it, gives the character a meaning.
+// All that is left out of ASCII punctuation are comma, semicolon, quotation marks, "?" and "%".
+func meansSomething(c byte) bool {
+	return strings.IndexByte("\\`*_{}[]()<>#+-.!|~=:@&/^$", c) >= 0
+}

@@ -1,0 +1,165 @@
+package detection
+
+import "strings"
+
+// trie is all paths of one format, walked together with the document: the cost of reading an
+// event is one look-up per member below known names, however many paths there are.
+type trie struct {
+	kids  map[string]*trie
+	picks []pick
+	slots []int32
+	kv    bool // strings here are key=value lists
+	json  bool // strings here are JSON
+}
+
+type pick struct {
+	key, value string
+	kid        *trie
+}
+
+// at returns the node for a path, made where missing.
+func (t *trie) at(steps []step) *trie {
+	for _, st := range steps {
+		if t.kids == nil {
+			t.kids = map[string]*trie{}
+		}
+		kid := t.kids[st.name]
+		if kid == nil {
+			kid = &trie{}
+			t.kids[st.name] = kid
+		}
+		if t = kid; st.key != "" {
+			t = t.picking(st.key, st.value)
+		}
+	}
+	return t
+}
+
+func (t *trie) picking(key, value string) *trie {
+	for _, p := range t.picks {
+		if p.key == key && p.value == value {
+			return p.kid
+		}
+	}
+	kid := &trie{}
+	t.picks = append(t.picks, pick{key: key, value: value, kid: kid})
+	return kid
+}
+
+// hit is one value found for a slot; the hits of a slot are a chain.
+type hit struct{ node, next int32 }
+
+// hits are the values found for every slot of a format, in the order of the document.
+type hits struct {
+	tree *tree
+	all  []hit
+	head []int32 // by slot; 0 is none
+	tail []int32
+}
+
+func (h *hits) reset(t *tree, slots int) {
+	h.tree, h.all = t, append(h.all[:0], hit{})
+	if cap(h.head) < slots {
+		h.head, h.tail = make([]int32, slots), make([]int32, slots)
+	}
+	h.head, h.tail = h.head[:slots], h.tail[:slots]
+	clear(h.head)
+	clear(h.tail)
+}
+
+func (h *hits) add(slot, n int32) {
+	at := int32(len(h.all)) //nolint:gosec // bounded by Limits.Values times the slots of one path
+	h.all = append(h.all, hit{node: n})
+	if h.head[slot] == 0 {
+		h.head[slot] = at
+	} else {
+		h.all[h.tail[slot]].next = at
+	}
+	h.tail[slot] = at
+}
+
+// visit collects what the paths of t lead to at and below n.
+func (h *hits) visit(t *trie, n int32) error {
+	switch nd := &h.tree.nodes[n]; nd.kind {
+	case list:
+		for c := nd.first; c != 0; c = h.tree.nodes[c].next {
+			if err := h.visit(t, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	case null:
+		return nil
+	case text:
+		if t.json || t.kv {
+			return h.inner(t, n)
+		}
+	}
+	for _, slot := range t.slots {
+		h.add(slot, n)
+	}
+	if h.tree.nodes[n].kind != object {
+		return nil
+	}
+	return h.members(t, n)
+}
+
+func (h *hits) members(t *trie, n int32) error {
+	if t.kids != nil {
+		for c := h.tree.nodes[n].first; c != 0; c = h.tree.nodes[c].next {
+			if err := h.member(t, h.tree.nodes[c].key, c); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range t.picks {
+		if h.tree.picks(n, p.key, p.value) {
+			if err := h.visit(p.kid, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (h *hits) member(t *trie, name string, c int32) error {
+	for {
+		dot := strings.IndexByte(name, '.')
+		if dot < 0 {
+			break
+		}
+		if t = t.kids[fold(name[:dot])]; t == nil {
+			return nil
+		}
+		name = name[dot+1:]
+	}
+	if kid := t.kids[fold(name)]; kid != nil {
+		return h.visit(kid, c)
+	}
+	return nil
+}
+
+// inner reads a string that holds JSON or key=value pairs, and goes on in what it says.
+// A string that does not parse is the text that it is.
+func (h *hits) inner(t *trie, n int32) error {
+	plain := trie{kids: t.kids, picks: t.picks, slots: t.slots}
+	src := strings.TrimSpace(h.tree.textOf(n))
+	var root int32
+	var err error
+	switch {
+	case t.json && src != "" && (src[0] == '{' || src[0] == '['):
+		root, err = h.tree.parse(src)
+	case t.kv:
+		root, err = h.tree.parsePairs(src)
+	}
+	if err != nil && !isReason(err, InvalidJSON) {
+		return err
+	}
+	if root == 0 || err != nil {
+		for _, slot := range t.slots {
+			h.add(slot, n)
+		}
+		return nil
+	}
+	return h.visit(&plain, root)
+}
