@@ -171,7 +171,7 @@ func TestEmbeddedCatalogueIsWhatTheBundlesSay(t *testing.T) {
 	}
 	want := writeText(c)
 	if *update {
-		if err := os.WriteFile("catalogue.txt", want, 0o644); err != nil {
+		if err := os.WriteFile("catalogue.txt", want, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return

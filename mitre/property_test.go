@@ -3,7 +3,9 @@ package mitre
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -28,9 +30,7 @@ func pattern(id, name string, more object) object {
 		"external_references": []object{{"source_name": "capec", "external_id": "CAPEC-1"}, {"source_name": "mitre-attack", "external_id": id}},
 		"kill_chain_phases":   []object{{"kill_chain_name": "mitre-attack", "phase_name": "execution"}},
 	}
-	for k, v := range more {
-		o[k] = v
-	}
+	maps.Copy(o, more)
 	return o
 }
 
@@ -157,11 +157,11 @@ func TestResolvingAResultGivesItself(t *testing.T) {
 			rapid.SampledFrom([]string{"attack.", "T1059", "t1562.001", "T1234", "PowerShell", "Local Account", "CST0023", ",", ";", "/", "\\", "(", ")", "[", `"`, "=", "technique_id=", "__", " ", "¦", ":", "AML.", "TA0005"}),
 			rapid.String(),
 		), 0, 12).Draw(t, "parts")
-		ref := ""
+		var ref strings.Builder
 		for _, p := range parts {
-			ref += p
+			ref.WriteString(p)
 		}
-		checkResolution(t, c, ref, Hint{Tactic: rapid.String().Draw(t, "tactic"), Parent: rapid.SampledFrom([]string{"", "T1136", "x"}).Draw(t, "parent")})
+		checkResolution(t, c, ref.String(), Hint{Tactic: rapid.String().Draw(t, "tactic"), Parent: rapid.SampledFrom([]string{"", "T1136", "x"}).Draw(t, "parent")})
 	})
 }
 

@@ -3,11 +3,12 @@ package mitre
 // MaxIDs bounds the techniques that one text can give; a note tells of more.
 const MaxIDs = 100
 
-// A Hint is what stands beside a technique in the event and decides between
-// techniques of one name. Both parts may be empty, or in any spelling.
+// A Hint is what the event and its format say about a text. Tactic and Parent
+// decide between techniques of one name, in any spelling; all may be empty.
 type Hint struct {
 	Tactic string // one or several tactics, separated by commas
 	Parent string // the technique of which this is a sub-technique
+	Tags   bool   // the field holds tags of all kinds: a bare name ("malware") is no technique, "attack." must stand before it
 }
 
 // A Resolution is what a text means.

@@ -145,7 +145,11 @@ func (r *resolver) tactic(s string) bool {
 func (r *resolver) name(s string) bool {
 	var buf [maxName]byte
 	value := afterKey(s)
-	n, count := r.c.byName(foldTo(&buf, value), r.hint)
+	folded := foldTo(&buf, value)
+	if r.hint.Tags && len(value) == len(s) && cutPrefix(folded) == nil {
+		return false
+	}
+	n, count := r.c.byName(folded, r.hint)
 	if parent, sub, both := strings.Cut(value, ":"); count == 0 && both {
 		n, count = r.c.byName(foldTo(&buf, sub), Hint{Tactic: r.hint.Tactic, Parent: strings.TrimSpace(parent)})
 	}

@@ -86,6 +86,11 @@ func TestResolveReadsEverySpellingSeenInTheWild(t *testing.T) {
 		{"sub-technique of a later release", "t1059.099", Hint{}, Resolution{IDs: []string{"T1059.099"}, Note: "T1059.099 is in no release known here"}},
 		{"name beside an unknown id", "Phishing (T9999)", Hint{}, Resolution{IDs: []string{"T1566"}, Unknown: []string{"T9999"}}},
 
+		{"tag that is a name by chance", "malware", Hint{Tags: true}, none(ReasonNot)},
+		{"tag with a name", "attack.process_injection", Hint{Tags: true}, ids("T1055")},
+		{"tag with a key", `misp-galaxy:mitre-attack-pattern="Malicious Link"`, Hint{Tags: true}, ids("T1204.001")},
+		{"tag with an id", "T1555", Hint{Tags: true}, ids("T1555")},
+		{"tag with a tactic", "mitre_execution", Hint{Tags: true}, tactics("execution")},
 		{"vendor technique", "CST0023", Hint{}, none(ReasonVendor)},
 		{"vendor tactic", "CSTA0008", Hint{}, none(ReasonVendor)},
 		{"vendor name", "Adware/PUP", Hint{}, none(ReasonNot)},

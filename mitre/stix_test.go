@@ -32,8 +32,8 @@ func TestWithRefusesABrokenBundleAndKeepsWhatItHas(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := c.With(bundle("21.0", one), []byte(tt.bundle))
-			var refused *BundleError
-			if !errors.As(err, &refused) || refused.Index != 1 || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+			refused, ok := errors.AsType[*BundleError](err)
+			if !ok || refused.Index != 1 || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error %v; want bundle 2 refused, saying %q", err, tt.says)
 			}
 			if got != c || len(c.Releases()) != 5 {
@@ -188,8 +188,7 @@ func FuzzWith(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := empty.With(data)
 		if err != nil {
-			var refused *BundleError
-			if c != empty || !errors.As(err, &refused) {
+			if _, ok := errors.AsType[*BundleError](err); c != empty || !ok {
 				t.Fatalf("refused with %v and another catalogue", err)
 			}
 			return

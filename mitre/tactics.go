@@ -1,6 +1,7 @@
 package mitre
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -81,9 +82,7 @@ func own(tactics, said []string) (string, bool) {
 // tacticIndex collects every spelling of every tactic; newer releases win.
 func (c *Catalogue) tacticIndex() {
 	c.tactics, c.taDomain = map[string]string{}, map[string]string{}
-	for folded, short := range aliases {
-		c.tactics[folded] = short
-	}
+	maps.Copy(c.tactics, aliases)
 	for _, r := range slices.Backward(c.releases) {
 		for _, t := range r.tactics {
 			for _, key := range []string{fold(t.short), fold(t.name), fold(t.id)} {

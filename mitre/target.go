@@ -89,6 +89,16 @@ func (t *Target) Map(id, tactic string) Mapping {
 	return t.choose(e, tactic)
 }
 
+// Tactics lists the tactics that a technique which the target holds has there,
+// short names in matrix order. It is empty for an id that Map would change.
+func (t *Target) Tactics(id string) []string {
+	e := t.entries[id]
+	if e == nil || e.mapping.ID != id {
+		return nil
+	}
+	return slices.Clone(e.tactics)
+}
+
 // choose adds the tactic.
 func (t *Target) choose(e *entry, tactic string) Mapping {
 	m := e.mapping

@@ -221,3 +221,26 @@ func TestAnUpgradedServerHoldsTheSameTechnique(t *testing.T) {
 		t.Errorf("two techniques of 18.1 that 19.0 merged are one in 18.1 already: %s", a.ID)
 	}
 }
+
+func TestTacticsAreThoseOfTheTarget(t *testing.T) {
+	target := Embedded().For(KnownRelease("18.1"))
+	if diff := cmp.Diff([]string{"privilege-escalation", "defense-evasion"}, target.Tactics("T1055.011")); diff != "" {
+		t.Errorf("T1055.011 in 18.1 (-want +got):\n%s", diff)
+	}
+	if got := target.Tactics("T1685"); got != nil {
+		t.Errorf("T1685, which 18.1 does not hold, has tactics %v", got)
+	}
+	if n := target.Len(); n != 216+475+12+77+47+13+83+12 {
+		t.Errorf("18.1 holds %d techniques", n)
+	}
+}
+
+func TestKindsHaveNames(t *testing.T) {
+	var got []string
+	for k := KindNone; k <= KindParent; k++ {
+		got = append(got, k.String())
+	}
+	if diff := cmp.Diff([]string{"none", "same", "lineage", "parent"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
