@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 		"secret file is missing":  {"nats: {user: u, passwordFile: /no}", nil, `forager.yaml: line 1, column 31: nats.passwordFile: "/no": impossible value: open /no: file does not exist`},
 		"secret file is empty":    {"nats: {user: u, passwordFile: /run/secrets/empty}", nil, `forager.yaml: line 1, column 31: nats.passwordFile: "/run/secrets/empty": impossible value: expected a file with one line, the secret`},
 		"secret file of lines":    {"nats: {tokenFile: /run/secrets/two}", nil, `forager.yaml: line 1, column 19: nats.tokenFile: "/run/secrets/two": impossible value: expected a file with one line, the secret`},
-		"call outlives claim":     {"hive: {timeout: 20s}", nil, `forager.yaml: line 1, column 17: hive.timeout: "20s": impossible value: 20s must be shorter than ledger.lease (15s): a claim must outlive a call`},
+		"call outlives claim":     {"hive: {timeout: 20s}", nil, `forager.yaml: line 1, column 17: hive.timeout: "20s": impossible value: 20s must be at most two thirds of ledger.lease (15s): a claim must outlive a call`},
 		"claim outlives message":  {"ledger: {lease: 30s}", nil, `forager.yaml: line 1, column 17: ledger.lease: "30s": impossible value: 30s must be shorter than nats.ackWait (30s): a message must not come again while its claim is good`},
 		"settle below a call":     {"hive: {settle: 9s}", nil, `forager.yaml: line 1, column 16: hive.settle: "9s": impossible value: 9s must not be shorter than hive.timeout (10s): an answer that was lost may have taken that long`},
 		"keep below window":       {"ledger: {keep: 1h}", nil, `forager.yaml: line 1, column 16: ledger.keep: "1h": impossible value: 1h must not be shorter than case.window (24h): the ledger would forget cases that still take events`},
@@ -183,7 +183,7 @@ func FuzzLoad(f *testing.F) {
 		if e, ok := errors.AsType[*Error](err); err != nil && (!ok || len(e.Problems) == 0) {
 			t.Errorf("no problem is named: %v", err)
 		}
-		if err == nil && (c.Hive.Timeout >= c.Ledger.Lease || c.Hive.Concurrency < 1 || c.Hive.URL == "") {
+		if err == nil && (3*c.Hive.Timeout > 2*c.Ledger.Lease || c.Hive.Concurrency < 1 || c.Hive.URL == "") {
 			t.Errorf("accepted what cannot work: %+v", c)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -82,7 +83,7 @@ func defaultOf(f leaf) string {
 	case []string:
 		return strings.Join(v, ",")
 	case bool:
-		return fmt.Sprint(v)
+		return strconv.FormatBool(v)
 	default:
 		if f.value.IsZero() {
 			return ""

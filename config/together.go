@@ -28,12 +28,12 @@ func (l *loader) together() {
 	l.subjects()
 }
 
-// times: a claim must outlive a call, so that a holder can finish what it began; and a message
-// must not be delivered again to another replica while its claim is still good.
+// times: a holder stops its calls when two thirds of its lease are over, so that a call must fit
+// in there; and a message must not come again to another replica while its claim is still good.
 func (l *loader) times() {
 	c := l.config
-	if c.Hive.Timeout >= c.Ledger.Lease {
-		l.refuse("hive.timeout", ErrValue, text(c.Hive.Timeout)+" must be shorter than ledger.lease ("+text(c.Ledger.Lease)+"): a claim must outlive a call")
+	if 3*c.Hive.Timeout > 2*c.Ledger.Lease {
+		l.refuse("hive.timeout", ErrValue, text(c.Hive.Timeout)+" must be at most two thirds of ledger.lease ("+text(c.Ledger.Lease)+"): a claim must outlive a call")
 	}
 	if c.Ledger.Lease >= c.NATS.AckWait {
 		l.refuse("ledger.lease", ErrValue, text(c.Ledger.Lease)+" must be shorter than nats.ackWait ("+text(c.NATS.AckWait)+"): a message must not come again while its claim is good")

@@ -220,8 +220,8 @@ func fieldOf(t reflect.Type, name string) int {
 
 func names(t reflect.Type) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i).Tag.Get("key")) {
+		for f := range t.Fields() {
+			if !yield(f.Tag.Get("key")) {
 				return
 			}
 		}

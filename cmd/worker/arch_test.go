@@ -55,7 +55,7 @@ type pkg struct {
 func (p pkg) dir() string { return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/") }
 
 func TestImportsFollowTheArrows(t *testing.T) {
-	for _, p := range list(t, "./...") {
+	for _, p := range goList(t, "./...") {
 		for _, to := range p.Imports {
 			if !allowed(p.dir(), to, nil) {
 				t.Errorf("%s imports %s: not an arrow of the design", p.dir(), to)
@@ -84,7 +84,7 @@ func allowed(from, to string, besides []string) bool {
 }
 
 func TestBinaryHoldsNothingOfTests(t *testing.T) {
-	for _, p := range list(t, "-deps", "./cmd/worker") {
+	for _, p := range goList(t, "-deps", "./cmd/worker") {
 		for bad, why := range banned {
 			if p.ImportPath == bad || strings.HasPrefix(p.ImportPath, bad+"/") {
 				t.Errorf("the binary holds %s: %s", p.ImportPath, why)
@@ -94,7 +94,7 @@ func TestBinaryHoldsNothingOfTests(t *testing.T) {
 }
 
 func TestPackagesAreNamedForWhatTheyAre(t *testing.T) {
-	for _, p := range list(t, "./...") {
+	for _, p := range goList(t, "./...") {
 		for part := range strings.SplitSeq(p.dir(), "/") {
 			if slices.Contains([]string{"util", "utils", "common", "types", "helpers", "models", "internal", "misc"}, part) {
 				t.Errorf("%s: %q says nothing", p.dir(), part)
@@ -125,8 +125,8 @@ func TestNothingPointsAtThisMachine(t *testing.T) {
 	}
 }
 
-// list runs go list in the module's root.
-func list(t *testing.T, args ...string) []pkg {
+// goList runs go list in the module's root.
+func goList(t *testing.T, args ...string) []pkg {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-e", "-json=ImportPath,Name,Imports,TestImports,XTestImports"}, args...)...)
 	cmd.Dir = root(t)

@@ -22,6 +22,7 @@ const (
 type cli struct {
 	Help helpFlag `short:"h" help:"Show help for the command."`
 
+	Explain explainCmd `cmd:"" help:"Show what events would become, and why; without a network."`
 	Check   checkCmd   `cmd:"" help:"Validate the configuration."`
 	HelpCmd helpCmd    `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
 	Version versionCmd `cmd:"" help:"Show the version."`

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// explainCmd is "worker explain".
+type explainCmd struct {
+	configFlag
+	Format  string   `placeholder:"NAME" help:"Read every event as this format instead of recognising it."`
+	Subject string   `placeholder:"SUBJECT" default:"explain" help:"Subject that the events would come on, for formats that the configuration pins to subjects."`
+	Why     bool     `help:"Say where in the event each value was found."`
+	Files   []string `arg:"" optional:"" name:"file" help:"Files or directories of events, JSON or one a line; \"-\" or none is standard input."`
+}
+
+// explained is one line of the output: what one detection would become. The names of its keys
+// are a contract with scripts; every key is always there.
+type explained struct {
+	File        string                `json:"file"`
+	Format      string                `json:"format"`
+	ID          string                `json:"id"`
+	Time        string                `json:"time"` // RFC 3339, UTC, milliseconds
+	Severity    int                   `json:"severity"`
+	Title       string                `json:"title"`
+	Host        string                `json:"host"`
+	User        string                `json:"user"`
+	Observables []explainedObservable `json:"observables"`
+	Techniques  []explainedTechnique  `json:"techniques"`
+	Tags        []string              `json:"tags"`
+	Dropped     *string               `json:"dropped"` // null when the detection would be applied
+	CaseKey     string                `json:"caseKey"`
+	Plan        []string              `json:"plan"`
+	Why         []explainedOrigin     `json:"why,omitempty"`
+}
+
+type explainedObservable struct {
+	DataType string   `json:"dataType"`
+	Data     string   `json:"data"`
+	Tags     []string `json:"tags"`
+}
+
+type explainedTechnique struct {
+	Found  string `json:"found"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Tactic string `json:"tactic"`
+	Note   string `json:"note"`
+}
+
+type explainedOrigin struct {
+	Field string `json:"field"`
+	Path  string `json:"path"`
+	Value string `json:"value"`
+}
+
+// errUnread says that a file of several could not be read.
+var errUnread = errors.New("some files could not be read")
+
+// Run explains every event.
+func (c *explainCmd) Run(sh *shell) error {
+	cfg, err := c.load(sh, true)
+	if err != nil {
+		return err
+	}
+	x, err := c.explainer(sh, cfg)
+	if err != nil {
+		return err
+	}
+	var unread error
+	for e, err := range eventsOf(c.Files, sh.in) {
+		if err != nil {
+			sh.say("%v", err)
+			unread = errUnread
+			continue
+		}
+		if err := x.explain(e); err != nil {
+			return fmt.Errorf("write explanation: %w", err)
+		}
+	}
+	return unread
+}
+
+// explainer turns events into lines, with the worker's own decoder and planner.
+type explainer struct {
+	decoder *detection.Decoder
+	planner *enrich.Planner
+	out     *json.Encoder
+	subject string
+	most    int // bytes of a message
+}
+
+// explain writes a line for each detection of an event, and for each part that is none.
+func (x *explainer) explain(e event) error {
+	if len(e.body) > x.most {
+		return x.write(refused(e, "", "message too large"))
+	}
+	now := time.Now()
+	got, err := x.decoder.Decode(detection.Message{Subject: x.subject, Body: e.body, Time: now})
+	if err != nil {
+		return x.write(refused(e, got.Format, reasonOf(err)))
+	}
+	for i, d := range got.Detections {
+		plan, err := x.planner.Plan(d, enrich.Origin{Part: i, Time: now})
+		line := explanation(e, d)
+		if err != nil {
+			line.refuse(reasonOf(err))
+		} else {
+			line.add(plan)
+		}
+		if err := x.write(line); err != nil {
+			return err
+		}
+	}
+	for _, d := range got.Dropped {
+		if err := x.write(refused(e, d.Format, d.Reason)); err != nil {
+			return err
+		}
+	}
+	for _, u := range got.Unreadable {
+		if err := x.write(refused(e, "", reasonOf(u))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *explainer) write(line explained) error { return x.out.Encode(line) }
+
+// reasonOf gives the bounded reason of an error, with what it says for people.
+func reasonOf(err error) string {
+	reason := enrich.ReasonOf(err)
+	if m, ok := errors.AsType[*detection.MalformedError](err); ok && m.Detail != "" {
+		return reason + ": " + m.Detail
+	}
+	if m, ok := errors.AsType[*enrich.MalformedError](err); ok && m.Detail != "" {
+		return reason + ": " + m.Detail
+	}
+	return reason
+}
+
+// refused is the line of an event that becomes nothing.
+func refused(e event, format, reason string) explained {
+	line := explained{
+		File: e.file, Format: format, Observables: []explainedObservable{}, Techniques: []explainedTechnique{},
+		Tags: []string{}, Plan: []string{},
+	}
+	line.refuse(reason)
+	return line
+}
+
+func (l *explained) refuse(reason string) { l.Dropped = &reason }
+
+// explanation is the line of a detection, before it is planned.
+func explanation(e event, d detection.Detection) explained {
+	line := explained{
+		File: e.file, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User,
+		Observables: []explainedObservable{}, Techniques: []explainedTechnique{}, Tags: []string{}, Plan: []string{},
+	}
+	for _, o := range d.Observables {
+		line.Observables = append(line.Observables, explainedObservable{o.DataType, o.Data, notNil(o.Tags)})
+	}
+	for _, r := range d.Techniques {
+		line.Techniques = append(line.Techniques, explainedTechnique{Found: r.Text})
+	}
+	for _, w := range d.Why {
+		line.Why = append(line.Why, explainedOrigin(w))
+	}
+	return line
+}
+
+// add tells what the plan of the detection says.
+func (l *explained) add(p enrich.Plan) {
+	l.Severity, l.Title, l.Tags = p.Severity, p.Title, notNil(p.Tags)
+	l.CaseKey, l.Plan = p.Key.String(), p.Steps()
+	l.Techniques = l.Techniques[:0]
+	for _, t := range p.Techniques {
+		l.Techniques = append(l.Techniques, explainedTechnique{t.Found, t.ID, t.Name, t.Tactic, t.Note})
+	}
+}
+
+func notNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

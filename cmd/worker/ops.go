@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sourcegraph/conc"
+)
+
+// readiness tells whether work gets done, and if not, why not.
+type readiness interface {
+	Ready() (bool, []string)
+}
+
+// operations is the server for probes.
+type operations struct {
+	http *http.Server
+	done conc.WaitGroup
+	addr string
+}
+
+// listenOps serves /healthz, /readyz and /version on addr.
+func listenOps(ctx context.Context, addr string, r readiness) (*operations, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("ops.addr: %w", err)
+	}
+	o := &operations{addr: l.Addr().String(), http: &http.Server{
+		Handler:           opsHandler(r),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}}
+	o.done.Go(func() { _ = o.http.Serve(l) }) // it ends when Close is called, and not before
+	return o, nil
+}
+
+// Close ends the server and waits for it.
+func (o *operations) Close() error {
+	err := o.http.Close()
+	o.done.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// opsHandler answers probes. Alive is who answers; ready is who gets work done.
+func opsHandler(r readiness) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, buildVersion()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if ready, reasons := r.Ready(); !ready {
+			tell(w, http.StatusServiceUnavailable, "not ready\n"+strings.Join(reasons, "\n"))
+			return
+		}
+		tell(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+func tell(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // the prober has gone: there is nobody to tell
+}
