@@ -1,0 +1,26 @@
+// Package hivetest is a TheHive 5 that lives in memory and can be told to misbehave.
+//
+// It promises to answer as TheHive 5.5.13 answers, byte for byte where its API description says so: real evaluation of
+// queries, case numbers, dates in milliseconds, permissions, uniqueness where TheHive has it (alerts, observables) and
+// none where it has none (cases, procedures, comments, tasks, pages), merges, deletes that cascade, and its odd status
+// codes (201 with arrays, 207, 400 for "already exists"). Where the real server is lenient or unknown it is stricter: a
+// property that TheHive's API description does not know is refused, so that a client's wrong field name fails a test.
+//
+// It shares nothing with the client of this module, and imports neither testing nor net/http/httptest, since it is
+// linked into the command.
+//
+// Limits: everything is held in memory, attachments too; one server, no cluster; analyzers, responders, dashboards,
+// reports and e-mail intake are stubs or absent (an absent endpoint answers TheHive's own 404).
+//
+// Example of use:
+//
+//	h := hivetest.New(hivetest.Options{})
+//	server, err := hivetest.Listen("127.0.0.1:0", h)
+//	if err != nil {
+//		return err
+//	}
+//	defer server.Close()
+//	h.Set(hivetest.Misbehaviour{Latency: 20 * time.Millisecond, Ambiguous: 0.05})
+//	// … point a client at server.URL(), with hivetest.DefaultAPIKey …
+//	fmt.Println(h.Stats(0).Duplicates)
+package hivetest

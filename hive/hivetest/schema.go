@@ -1,0 +1,297 @@
+package hivetest
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// shapeOf is the form of a value on the wire.
+type shapeOf int
+
+const (
+	text    shapeOf = iota // string
+	integer                // whole number
+	date                   // whole number, milliseconds since 1970
+	boolean                // true or false
+	texts                  // array of strings
+	custom                 // custom fields: array of {name, value, order} or object
+	object                 // JSON object, kept as it is
+	items                  // array of objects of another kind
+	anyJSON                // whatever was sent
+	refs                   // array of attachments or memberships, made by the server
+)
+
+// use says where a field may appear.
+type use int
+
+const (
+	give   use = 1 << iota // allowed at creation
+	must                   // needed at creation
+	change                 // allowed in an update
+	null                   // may be cleared in an update
+	show                   // part of the answer
+)
+
+const (
+	own   = give | change | show // the ordinary field
+	short = 128                  // TheHive's limit for names and tags, in characters
+	long  = 1 << 20              // TheHive's limit for descriptions and messages, in characters
+)
+
+// field is one property of a kind: its name, form, limits (characters, or the smallest and largest number) and use.
+type field struct {
+	name   string
+	shape  shapeOf
+	lo, hi int64
+	use    use
+	preset any   // value when absent at creation; nil: stays absent
+	sub    *kind // kind of the elements of items
+}
+
+// kind describes one entity of TheHive's API: what may be sent, what is answered, what may be searched.
+type kind struct {
+	name    string // as in listCase, getCase and _type
+	natural string // field that names it in a path beside its id
+	scoped  bool   // natural names are unique per organisation, not per server
+	style   style
+	indexed []string // fields that a query finds without looking at every entity
+	fields  []field
+	slots   map[string]int
+	render  func(o *jsonObject, d *doc, v viewer)
+}
+
+// style is how the common fields are written: TheHive has three ways.
+type style int
+
+const (
+	underscored style = iota // _id, _type, _createdBy …
+	typeless                 // the same without _type
+	plain                    // _id, _type, createdBy …
+)
+
+func (k *kind) slot(name string) (int, bool) {
+	i, ok := k.slots[name]
+	return i, ok
+}
+
+func newKind(k kind) *kind {
+	k.slots = make(map[string]int, len(k.fields))
+	for i, f := range k.fields {
+		k.slots[f.name] = i
+	}
+	return &k
+}
+
+// mode is the kind of request that a body belongs to.
+type mode int
+
+const (
+	creating mode = iota
+	updating
+	overriding // creation where everything may be left out (a case made from an alert)
+)
+
+// decode checks a body against the kind and returns its values in normal form; a nil value clears the field.
+func (k *kind) decode(body map[string]any, m mode, lenient bool) (map[string]any, error) {
+	values := make(map[string]any, len(body)+4)
+	var faults []attributeFault
+	for name, v := range body {
+		i, known := k.slot(name)
+		if !known || !k.fields[i].allowed(m) {
+			if !lenient {
+				faults = append(faults, attributeFault{Type: "UnknownAttributeError", Name: name, Field: v})
+			}
+			continue
+		}
+		f := k.fields[i]
+		if v == nil {
+			if m == updating && f.use&null == 0 {
+				faults = append(faults, f.invalid(nil))
+			} else if m == updating {
+				values[name] = nil
+			}
+			continue
+		}
+		got, fs := f.decode(v, lenient)
+		faults = append(faults, fs...)
+		if len(fs) == 0 {
+			values[name] = got
+		}
+	}
+	if m == creating {
+		faults = append(faults, k.complete(body, values)...)
+	}
+	if len(faults) > 0 {
+		return nil, attributes(faults)
+	}
+	return values, nil
+}
+
+// complete reports what is missing and fills in the defaults.
+func (k *kind) complete(body, values map[string]any) []attributeFault {
+	var faults []attributeFault
+	for _, f := range k.fields {
+		if v, sent := body[f.name]; sent && v != nil {
+			continue
+		}
+		if f.use&must != 0 {
+			faults = append(faults, attributeFault{Type: "MissingAttributeError", Name: f.name})
+		} else if f.preset != nil {
+			values[f.name] = f.preset
+		}
+	}
+	return faults
+}
+
+func (f field) allowed(m mode) bool {
+	if m == updating {
+		return f.use&change != 0
+	}
+	return f.use&(give|must) != 0
+}
+
+func (f field) decode(v any, lenient bool) (any, []attributeFault) {
+	switch f.shape {
+	case text:
+		s, ok := v.(string)
+		return s, f.check(ok && f.fits(s), v)
+	case integer, date:
+		n, ok := whole(v)
+		return n, f.check(ok && (f.hi == 0 || n >= f.lo && n <= f.hi), v)
+	case boolean:
+		b, ok := v.(bool)
+		return b, f.check(ok, v)
+	case texts:
+		return f.decodeTexts(v)
+	case custom:
+		return f.decodeCustom(v)
+	case object:
+		m, ok := v.(map[string]any)
+		return m, f.check(ok, v)
+	case items:
+		return f.decodeItems(v, lenient)
+	case anyJSON, refs:
+		return v, nil
+	}
+	return nil, f.check(false, v)
+}
+
+func (f field) fits(s string) bool {
+	n := int64(utf8.RuneCountInString(s))
+	return n >= f.lo && (f.hi == 0 || n <= f.hi)
+}
+
+func (f field) check(ok bool, v any) []attributeFault {
+	if ok {
+		return nil
+	}
+	return []attributeFault{f.invalid(v)}
+}
+
+func (f field) decodeTexts(v any) (any, []attributeFault) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, f.check(false, v)
+	}
+	out := make([]string, 0, len(list))
+	for i, e := range list {
+		s, ok := e.(string)
+		if !ok || !f.fits(s) {
+			bad := f
+			bad.name += "[" + strconv.Itoa(i) + "]"
+			return nil, bad.check(false, e)
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// customInput is one custom field as it was sent; order is -1 where none was given.
+type customInput struct {
+	name  string
+	value any
+	order int64
+}
+
+func (f field) decodeCustom(v any) (any, []attributeFault) {
+	var out []customInput
+	switch list := v.(type) {
+	case map[string]any:
+		for name, value := range list {
+			out = append(out, customInput{name, value, -1})
+		}
+		slices.SortFunc(out, func(a, b customInput) int { return strings.Compare(a.name, b.name) })
+		return out, nil
+	case []any:
+		for _, e := range list {
+			in, ok := oneCustom(e)
+			if !ok {
+				return nil, f.check(false, e)
+			}
+			out = append(out, in)
+		}
+		return out, nil
+	}
+	return nil, f.check(false, v)
+}
+
+func oneCustom(v any) (customInput, bool) {
+	m, ok := v.(map[string]any)
+	in := customInput{order: -1}
+	in.name, _ = m["name"].(string)
+	var has bool
+	in.value, has = m["value"]
+	for name, v := range m {
+		switch name {
+		case "name", "value":
+		case "order":
+			in.order, ok = whole(v)
+		default:
+			return in, false
+		}
+	}
+	return in, ok && has && in.name != ""
+}
+
+func (f field) decodeItems(v any, lenient bool) (any, []attributeFault) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, f.check(false, v)
+	}
+	out := make([]map[string]any, 0, len(list))
+	for _, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok {
+			return nil, f.check(false, e)
+		}
+		values, err := f.sub.decode(m, creating, lenient)
+		if p, bad := err.(*problem); bad { //nolint:errorlint // decode returns nothing else
+			return nil, p.Errors
+		}
+		out = append(out, values)
+	}
+	return out, nil
+}
+
+func (f field) invalid(v any) attributeFault {
+	return attributeFault{Type: "InvalidFormatAttributeError", Name: f.name, Format: f.shape.String(), Field: v}
+}
+
+// String names the form as TheHive's messages do.
+func (s shapeOf) String() string {
+	return [...]string{"string", "int", "date", "boolean", "string[]", "customField", "object", "object[]", "json", "object[]"}[s]
+}
+
+func whole(v any) (int64, bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	i, err := strconv.ParseInt(n.String(), 10, 64)
+	return i, err == nil
+}

@@ -1,0 +1,333 @@
+package hivetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// call is a request on its way.
+type call struct {
+	h      *Hive
+	r      *http.Request
+	route  *route
+	args   []string
+	log    Call
+	viewer viewer
+	user   *entry
+	raw    []byte
+	body   map[string]any
+	form   *form
+}
+
+// reply is what a handler answers: at most one of the bodies is set.
+type reply struct {
+	status int
+	header http.Header
+	one    *row
+	rows   []row
+	list   bool // rows are the body, even when there are none
+	value  any
+	raw    []byte
+	mime   string
+	hide   []string
+}
+
+// ServeHTTP answers one request.
+func (h *Hive) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/_sim/") {
+		h.control(w, r)
+		return
+	}
+	m := h.fault.Load()
+	c := &call{h: h, r: r}
+	c.route, c.args = h.routes().find(r.Method, r.URL)
+	c.log = Call{Seq: h.journal.number(), At: time.Now(), Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery}
+	if c.route != nil {
+		c.log.Route = c.route.name()
+	}
+	if m.Outage {
+		h.journal.add(c.log)
+		cut(w, true)
+		return
+	}
+	c.serve(w, m)
+}
+
+// serve reads, waits, acts and answers. Nothing is locked but during the act.
+func (c *call) serve(w http.ResponseWriter, m *Misbehaviour) {
+	write := c.route != nil && !c.route.reads
+	f := c.h.fate(m, write)
+	readErr := c.read(w)
+	c.log.Body = c.raw[:min(len(c.raw), keptBody)]
+	pause(f.delay)
+	out, ended := c.attempt(f, m, readErr)
+	if !ended {
+		out, ended = c.finish(out, f, m)
+	}
+	body := out.bytes(c.viewer)
+	c.log.Status = out.status
+	if ended {
+		c.log.Status = 0
+	}
+	c.h.journal.add(c.log)
+	if ended {
+		cut(w, true)
+		return
+	}
+	c.write(w, out, body, f.truncate, m.SlowBody)
+}
+
+// attempt decides whether the call has an effect, and makes it. ended: the connection is to be cut instead.
+func (c *call) attempt(f fate, m *Misbehaviour, readErr error) (out reply, ended bool) {
+	switch {
+	case f.reset:
+		return reply{}, true
+	case f.page != 0:
+		return proxyPage(f.page), false
+	case f.refused != nil:
+		return failed(f.refused), false
+	case readErr != nil:
+		return failed(readErr), false
+	}
+	if err := c.authenticate(m); err != nil {
+		return failed(err), false
+	}
+	if a := c.h.hooks.run(BeforeEffect, c.log); a != (Action{}) {
+		return a.reply(), a.Cut
+	}
+	if f.late {
+		c.linger(m.LateAfter)
+	}
+	out, err := c.act()
+	if err != nil {
+		out = failed(err)
+	}
+	return out, false
+}
+
+// finish lets the hooks and the dice spoil an answer whose effect is committed.
+func (c *call) finish(out reply, f fate, m *Misbehaviour) (reply, bool) {
+	c.log.Status = out.status
+	if a := c.h.hooks.run(AfterEffect, c.log); a != (Action{}) {
+		return a.reply(), a.Cut
+	}
+	if f.lost && out.status < 300 {
+		return proxyPage(m.AmbiguousBy), m.AmbiguousBy == 0
+	}
+	return out, false
+}
+
+func (a Action) reply() reply {
+	if a.Status == 0 {
+		return reply{}
+	}
+	return failed(&problem{status: a.Status, Type: or(a.Type, "GenericError"), Text: a.Message})
+}
+
+func failed(err error) reply {
+	p, ok := err.(*problem) //nolint:errorlint // handlers return problems unwrapped
+	if !ok {
+		p = &problem{status: http.StatusInternalServerError, Type: "InternalError", Text: err.Error()}
+	}
+	return reply{status: p.status, header: p.header, value: p}
+}
+
+// proxyPage is what something between the client and TheHive answers.
+func proxyPage(status int) reply {
+	page := "<html><head><title>" + http.StatusText(status) + "</title></head></html>"
+	return reply{status: status, raw: []byte(page), mime: "text/html"}
+}
+
+// act makes the effect, under the lock.
+func (c *call) act() (reply, error) {
+	if c.route == nil {
+		return reply{}, notFound("%s", c.r.URL.Path)
+	}
+	if c.route.permission != "" && !c.viewer.may(c.route.permission) {
+		return reply{}, forbidden(c.route.name(), c.route.permission)
+	}
+	if c.route.reads {
+		c.h.mu.RLock()
+		defer c.h.mu.RUnlock()
+	} else {
+		c.h.mu.Lock()
+		defer c.h.mu.Unlock()
+	}
+	return c.route.run(c)
+}
+
+// pause waits to the tick: a client that gives up does not shorten it, as it does not stop TheHive.
+func pause(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
+	}
+}
+
+// linger waits until the client has gone, at most a minute, or for a set time.
+func (c *call) linger(after time.Duration) {
+	if after > 0 {
+		pause(after)
+		return
+	}
+	select {
+	case <-c.r.Context().Done():
+	case <-time.After(time.Minute):
+	}
+}
+
+// read takes the request's body, within its limits, and takes it apart.
+func (c *call) read(w http.ResponseWriter) error {
+	limit := c.h.options.MaxBody
+	multi := isMultipart(c.r)
+	if multi && c.route != nil && c.route.form >= formBody {
+		limit = c.h.options.MaxUpload
+	}
+	if c.r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return tooLarge()
+	}
+	raw, err := io.ReadAll(io.LimitReader(c.r.Body, limit+1))
+	if err != nil {
+		return badRequest("request body: %v", err)
+	}
+	if int64(len(raw)) > limit {
+		w.Header().Set("Connection", "close")
+		return tooLarge()
+	}
+	c.raw = raw
+	return c.parse(multi)
+}
+
+func (c *call) parse(multi bool) error {
+	if c.route == nil {
+		return nil
+	}
+	switch {
+	case c.route.form == noBody:
+		return nil
+	case c.route.form >= formBody && multi:
+		return c.parseForm()
+	case c.route.form == formBody:
+		return badRequest("multipart/form-data expected")
+	}
+	if kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
+		return &problem{status: http.StatusUnsupportedMediaType, Type: "BadRequest", Text: "Expecting text/json or application/json body"}
+	}
+	return c.parseJSON(c.raw)
+}
+
+func (c *call) parseJSON(raw []byte) error {
+	v, err := decodeJSON(raw)
+	if err != nil {
+		return badRequest("Invalid Json: %v", err)
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return badRequest("Invalid Json: an object is expected")
+	}
+	c.body = m
+	return nil
+}
+
+// decodeJSON reads exactly one JSON value and keeps numbers as they were written.
+func decodeJSON(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // Token returns it bare
+		return nil, errTrailing
+	}
+	return v, nil
+}
+
+func strictly(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+// bytes writes the body. Entities never change once stored, so no lock is needed.
+func (o *reply) bytes(v viewer) []byte {
+	o.mime = or(o.mime, "application/json")
+	switch {
+	case o.raw != nil:
+		return o.raw
+	case o.one != nil:
+		return o.one.append(make([]byte, 0, 1024), v, o.hide)
+	case o.list:
+		b := append(make([]byte, 0, 2+512*len(o.rows)), '[')
+		for i, r := range o.rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = r.append(b, v, o.hide)
+		}
+		return append(b, ']')
+	case o.value != nil:
+		return toJSON(o.value)
+	}
+	return nil
+}
+
+func (c *call) write(w http.ResponseWriter, out reply, body []byte, truncate bool, slow time.Duration) {
+	head := w.Header()
+	for name, values := range out.header {
+		head[name] = values
+	}
+	if len(body) > 0 {
+		head.Set("Content-Type", out.mime)
+	}
+	if out.status != http.StatusNoContent {
+		head.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(out.status)
+	switch {
+	case truncate && len(body) > 1:
+		_, _ = w.Write(body[:len(body)/2])
+		cut(w, false)
+	case slow > 0 && len(body) > 1:
+		drip(w, body, slow)
+	default:
+		_, _ = w.Write(body)
+	}
+}
+
+// drip writes a body in ten pieces over the given time.
+func drip(w http.ResponseWriter, body []byte, over time.Duration) {
+	piece := max(1, (len(body)+9)/10)
+	flusher := http.NewResponseController(w)
+	for len(body) > 0 {
+		pause(over / 10)
+		n := min(piece, len(body))
+		if _, err := w.Write(body[:n]); err != nil {
+			return
+		}
+		_ = flusher.Flush()
+		body = body[n:]
+	}
+}
+
+// cut ends the connection without an answer, by a reset where asked for.
+func cut(w http.ResponseWriter, reset bool) {
+	control := http.NewResponseController(w)
+	if !reset {
+		_ = control.Flush()
+	}
+	conn, _, err := control.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http's own way to cut a connection that cannot be taken over
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,196 @@
+package hivetest
+
+import "slices"
+
+// leap is a step of a query from entities to others.
+type leap struct {
+	kind *kind
+	up   bool // to the parent, not to the children
+	from string
+}
+
+// steps are the operations that follow a selection, by its kind.
+var steps = map[string]map[string]leap{
+	"Case": {
+		"tasks": {kind: taskKind}, "observables": {kind: observableKind}, "comments": {kind: commentKind},
+		"procedures": {kind: procedureKind}, "pages": {kind: pageKind}, "attachments": {kind: attachmentKind},
+		"alerts": {kind: alertKind, from: "caseId"},
+	},
+	"Alert": {
+		"observables": {kind: observableKind}, "comments": {kind: commentKind}, "procedures": {kind: procedureKind},
+		"attachments": {kind: attachmentKind}, "case": {kind: caseKind, from: "id"},
+	},
+	"Task":         {"logs": {kind: logKind}, "case": {kind: caseKind, up: true}},
+	"Log":          {"task": {kind: taskKind, up: true}},
+	"Observable":   {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}, "similar": {kind: observableKind, from: "data"}},
+	"Procedure":    {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}, "pattern": {kind: patternKind, from: "pattern"}},
+	"Comment":      {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}},
+	"Page":         {"case": {kind: caseKind, up: true}},
+	"Organisation": {"users": {kind: userKind, from: "users"}, "attachments": {kind: attachmentKind}},
+	"CaseTemplate": {"tasks": {kind: taskKind}, "pageTemplates": {kind: pageTemplateKind}},
+}
+
+func stepsOf(k *kind) []string {
+	out := []string{"filter", "sort", "page", "count", "limitedCount"}
+	for name := range steps[k.name] {
+		out = append(out, name)
+	}
+	return out
+}
+
+// follow takes a step from each entity; each target is listed once.
+func (c *call) follow(from []*entry, to leap) []*entry {
+	var out []*entry
+	for _, e := range from {
+		switch {
+		case to.up:
+			if e.parent != nil && e.parent.doc.kind == to.kind {
+				out = append(out, e.parent)
+			}
+		case to.from != "":
+			out = append(out, c.related(e, to)...)
+		default:
+			out = slices.AppendSeq(out, e.children(to.kind).each)
+		}
+	}
+	if len(from) > 1 {
+		slices.SortFunc(out, func(a, b *entry) int { return int(a.serial - b.serial) })
+		out = slices.Compact(out)
+	}
+	return out
+}
+
+// related follows the relations that are not those of parent and child.
+func (c *call) related(e *entry, to leap) []*entry {
+	s := c.h.store
+	var out []*entry
+	switch to.from {
+	case "caseId":
+		for a := range s.of(alertKind).each {
+			if a.doc.text("caseId") == e.id {
+				out = append(out, a)
+			}
+		}
+	case "id":
+		if t := s.byID[e.doc.text("caseId")]; t != nil {
+			out = append(out, t)
+		}
+	case "pattern":
+		if t := s.lookup(patternKind, "", e.doc.text("patternId")); t != nil {
+			out = append(out, t)
+		}
+	case "users":
+		for u := range s.of(userKind).each {
+			if slices.ContainsFunc(memberships(u.doc), func(m member) bool { return m.org == e.id }) {
+				out = append(out, u)
+			}
+		}
+	case "data":
+		for _, o := range s.found(observableKind, "data", e.doc.text("data")) {
+			if o != e && c.visible(o) && identity(o.doc) == identity(e.doc) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// extra computes the extra data that a page asks for; names that TheHive may know and this server does not are null.
+func (c *call) extra(e *entry, names []string) map[string]any {
+	if len(names) == 0 {
+		return nil
+	}
+	out := make(map[string]any, len(names))
+	for _, name := range names {
+		if name != "total" {
+			out[name] = c.extraValue(e, name)
+		}
+	}
+	return out
+}
+
+func (c *call) extraValue(e *entry, name string) any {
+	switch name {
+	case "observableStats":
+		return map[string]int{"total": e.count(observableKind)}
+	case "taskStats":
+		return c.taskStats(e)
+	case "procedureCount":
+		return e.count(procedureKind)
+	case "attachmentCount":
+		return e.count(attachmentKind)
+	case "alertCount":
+		return len(c.related(e, leap{kind: alertKind, from: "caseId"}))
+	case "alerts", "similarAlerts", "similarCases", "contributors", "shares":
+		return []any{}
+	case "isOwner":
+		return true
+	case "shareCount", "actionCount":
+		return 0
+	case "permissions":
+		return c.viewer.permissions
+	case "status", "stage":
+		return e.doc.text(name)
+	case "links":
+		return c.h.links(e)
+	case "actionRequired", "seen":
+		return false
+	}
+	return c.extraDoc(e, name)
+}
+
+// extraDoc is the extra data that is an entity.
+func (c *call) extraDoc(e *entry, name string) any {
+	s := c.h.store
+	var target *entry
+	switch name {
+	case "case", "relatedCase":
+		target = e.root()
+	case "task":
+		target = e.parent
+	case "caseId":
+		return e.root().id
+	case "caseNumber":
+		if t := s.byID[e.doc.text("caseId")]; t != nil {
+			return t.doc.num("number")
+		}
+	case "pattern":
+		target = s.lookup(patternKind, "", e.doc.text("patternId"))
+	case "patternParent":
+		target = s.lookup(patternKind, "", parentTechnique(e.doc.text("patternId")))
+	}
+	if target == nil || target == e {
+		return nil
+	}
+	return rendered{target.doc}
+}
+
+// rendered writes an entity inside other JSON.
+type rendered struct{ doc *doc }
+
+// MarshalJSON writes the entity as a list would.
+func (r rendered) MarshalJSON() ([]byte, error) {
+	return row{doc: r.doc}.append(nil, viewer{}, nil), nil
+}
+
+func parentTechnique(id string) string {
+	for i := range len(id) {
+		if id[i] == '.' {
+			return id[:i]
+		}
+	}
+	return ""
+}
+
+func (c *call) taskStats(e *entry) map[string]int {
+	out := map[string]int{"total": 0, "Waiting": 0, "InProgress": 0, "Completed": 0, "Cancel": 0}
+	for t := range e.children(taskKind).each {
+		out["total"]++
+		out[t.doc.text("status")]++
+	}
+	return out
+}
+
+func (h *Hive) links(*entry) any {
+	return map[string]any{"caseLinks": []any{}, "externalLinks": []any{}}
+}
