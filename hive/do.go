@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 )
 
@@ -49,11 +48,6 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte, n int) err
 		return c.unsent(k, causeOf(ctx, err))
 	}
 	defer c.places.Release(1)
-	if k.write {
-		if err := guardOf(ctx)(); err != nil {
-			return c.unsent(k, err)
-		}
-	}
 	start := time.Now()
 	status, err := c.exchange(ctx, k, payload)
 	if c.options.Observe != nil {
@@ -71,26 +65,24 @@ func (c *Client) unsent(k call, err error) *Error {
 func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, error) {
 	timed, cancel := context.WithTimeout(ctx, k.timeout(c.options.Timeout))
 	defer cancel()
-	resp, sent, err := c.send(timed, ctx, k, payload)
+	resp, err := c.send(timed, ctx, k, payload)
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
 	body, readErr := readBounded(resp.Body, c.options.MaxResponseBytes)
-	failure := &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: sent}
+	failure := &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		c.explain(failure, resp, body)
 		return resp.StatusCode, failure
 	}
-	switch {
-	case readErr != nil:
+	if readErr != nil {
 		failure.Err = fmt.Errorf("%w: %w", ErrShape, causeOf(ctx, readErr))
 		return resp.StatusCode, failure
-	default:
-		if err := k.accept(resp.StatusCode, body); err != nil {
-			failure.Err = err
-			return resp.StatusCode, failure
-		}
+	}
+	if err := k.accept(resp.StatusCode, body); err != nil {
+		failure.Err = err
+		return resp.StatusCode, failure
 	}
 	return resp.StatusCode, nil
 }
@@ -106,63 +98,59 @@ func (k call) timeout(usual time.Duration) time.Duration {
 // send performs the round trip up to the answer's headers. It goes to the
 // transport and not through an http.Client, which would follow redirects and
 // carry the key along.
-func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*http.Response, bool, error) {
-	var trace sentTrace
-	body, req, err := c.request(httptrace.WithClientTrace(timed, trace.hooks()), k, payload)
+func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*http.Response, error) {
+	var way passage
+	if k.write {
+		way.guard = guardOf(caller)
+	}
+	if err := way.guard.ask(); err != nil {
+		return nil, c.unsent(k, err)
+	}
+	req, upload, err := c.request(httptrace.WithClientTrace(timed, way.hooks()), k, payload)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err == nil && resp == nil {
 		err = fmt.Errorf("%w: transport gave neither answer nor error", ErrShape)
 	}
 	if err == nil {
-		return resp, true, nil
+		return resp, nil
 	}
 	e := c.unsent(k, c.cause(caller, err))
-	begun, guardErr, readErr := body.state()
-	switch {
-	case guardErr != nil:
-		e.Err = guardErr
-	case readErr != nil:
-		e.Sent, e.incomplete, e.Err = trace.sent(begun), true, fmt.Errorf("read upload: %w", readErr)
-	default:
-		e.Sent = trace.sent(begun)
+	e.Sent = way.sent()
+	if refusal := way.guard.refusal(); refusal != nil && !e.Sent {
+		e.Err = refusal
+	} else if broken := upload.failure(); broken != nil && caller.Err() == nil {
+		e.incomplete, e.Err = true, fmt.Errorf("read upload: %w", broken)
 	}
-	return nil, e.Sent, e
+	return nil, e
 }
 
-// request builds the request with its guarded body.
-func (c *Client) request(ctx context.Context, k call, payload []byte) (*guardedBody, *http.Request, error) {
-	body := &guardedBody{source: bytes.NewReader(payload), check: func() error { return nil }}
-	if k.write {
-		body.check = guardOf(ctx)
-	}
+// request builds the request. GetBody stays nil: with it net/http would send a
+// write again by itself.
+func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Request, *uploadBody, error) {
 	address := c.base.JoinPath(apiRoot, k.path)
 	address.RawQuery = k.query
 	req, err := http.NewRequestWithContext(ctx, k.method, address.String(), nil)
 	if err != nil {
-		return body, nil, invalid(k.op, "path", "cannot be sent")
+		return nil, nil, invalid(k.op, "path", "cannot be sent")
 	}
 	for name, values := range c.header {
 		req.Header[name] = values
 	}
-	switch {
-	case k.upload != nil:
-		body.source = k.upload.reader()
-		req.Body, req.ContentLength = body, k.upload.length()
+	if k.upload != nil {
+		upload := &uploadBody{source: k.upload.reader()}
+		req.Body, req.ContentLength = upload, k.upload.length()
 		req.Header["Content-Type"] = []string{k.upload.contentType()}
-	case k.body != nil:
-		req.Body, req.ContentLength = body, int64(len(payload))
-		req.Header["Content-Type"] = []string{"application/json"}
-	case k.method == http.MethodDelete:
-		// An empty body of unknown length: the transport asks it before it
-		// writes, and so asks the guard, and will not send the request again
-		// by itself. It goes out as a DELETE without a body.
-		req.Body, req.ContentLength = body, -1
+		return req, upload, nil
 	}
-	// GetBody stays nil: with it net/http would send a write again by itself.
-	return body, req, nil
+	if k.body != nil {
+		// Known to be in memory, so that it leaves in one piece with the headers.
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(payload)), int64(len(payload))
+		req.Header["Content-Type"] = []string{"application/json"}
+	}
+	return req, nil, nil
 }
 
 // cause is what ended a round trip: the caller's own context before all else.
@@ -186,35 +174,6 @@ func causeOf(ctx context.Context, err error) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
-}
-
-// sentTrace learns from the transport whether a byte of a request left.
-type sentTrace struct {
-	conn   atomic.Pointer[countedConn]
-	before atomic.Int64
-	wrote  atomic.Bool
-}
-
-// hooks are the callbacks for httptrace.
-func (t *sentTrace) hooks() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			if conn := counted(info.Conn); conn != nil {
-				t.before.Store(conn.written.Load())
-				t.conn.Store(conn)
-			}
-		},
-		WroteHeaders: func() { t.wrote.Store(true) },
-	}
-}
-
-// sent reports whether a byte may have left. The connection's own count is
-// exact; without one, handing the headers or the body to the transport counts.
-func (t *sentTrace) sent(bodyRead bool) bool {
-	if conn := t.conn.Load(); conn != nil {
-		return conn.written.Load() != t.before.Load()
-	}
-	return t.wrote.Load() || bodyRead
 }
 
 // readBounded reads all, or fails with ErrTooLarge beyond limit.

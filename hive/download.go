@@ -68,12 +68,12 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 		cancel(nil)
 		c.places.Release(1)
 	})
-	resp, sent, err := c.send(timed, ctx, k, nil)
+	resp, err := c.send(timed, ctx, k, nil)
 	if err != nil {
 		b.release()
 		return nil, 0, err
 	}
-	b.fail = &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: sent}
+	b.fail = &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
 	if resp.StatusCode != http.StatusOK {
 		defer b.release()
 		defer resp.Body.Close()

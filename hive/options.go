@@ -22,7 +22,7 @@ const (
 )
 
 // maxSecret bounds keys, names and passwords in bytes, so that the headers of
-// a request always fit the transport's write buffer (see guardedBody).
+// a request always fit the transport's write buffer.
 const maxSecret = 1024
 
 // Options says which TheHive to speak to, as whom, and within which limits.

@@ -46,19 +46,31 @@ func (c *Client) Pattern(ctx context.Context, id string) (Pattern, error) {
 // each once, oldest first (listPattern). An empty list means that ATT&CK has
 // not been imported.
 func (c *Client) PatternIDs(ctx context.Context) ([]string, error) {
+	patterns, err := c.Patterns(ctx)
+	ids := make([]string, 0, len(patterns))
+	for _, p := range patterns {
+		ids = append(ids, p.PatternID)
+	}
+	return distinct(ids), err
+}
+
+// Patterns lists all patterns that this TheHive holds, oldest first
+// (listPattern): some seven hundred for a matrix, without their prose. One
+// technique is there twice when two catalogues hold it.
+func (c *Client) Patterns(ctx context.Context) ([]Pattern, error) {
 	from := listOf("list patterns", "listPattern")
 	from.omit = []string{ // some thousand characters each
 		"description", "detection", "dataSources", "defenseBypassed",
 		"permissionsRequired", "platforms", "systemRequirements",
 	}
-	var ids []string
+	var all []Pattern
 	for p, err := range list(ctx, c, from, Query{PageSize: childPage}, patternID) {
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, p.PatternID)
+		all = append(all, p)
 	}
-	return distinct(ids), nil
+	return all, nil
 }
 
 // ImportResult is what TheHive reports of an import, pattern by pattern. What

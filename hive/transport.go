@@ -1,7 +1,6 @@
 package hive
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
@@ -46,7 +44,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 		MaxIdleConnsPerHost:    o.Concurrency,
 		IdleConnTimeout:        30 * time.Second, // below the 75 s after which TheHive hangs up
 		ResponseHeaderTimeout:  0,                // the attempt's own deadline rules
-		WriteBufferSize:        16 << 10,         // holds all headers, see guardedBody
+		WriteBufferSize:        16 << 10,         // holds all headers, so that they leave with the body
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil
 }
@@ -98,52 +96,4 @@ func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
 		return http.ProxyURL(u), nil
 	}
 	return nil, invalid("new transport", "Proxy", "must begin with http://, https:// or socks5://")
-}
-
-// boundedDial dials connections that count and bound what is written to them.
-func boundedDial(d *net.Dialer, writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			// A connection that is given up must not deliver later what still
-			// waits in the kernel: closing it drops that.
-			_ = tcp.SetLinger(0)
-		}
-		return &countedConn{Conn: conn, timeout: writeTimeout}, nil
-	}
-}
-
-// countedConn bounds each write and counts the bytes that the kernel took.
-type countedConn struct {
-	net.Conn
-	timeout time.Duration
-	written atomic.Int64
-}
-
-// Write is the embedded Write with a deadline.
-func (c *countedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Write(p)
-	c.written.Add(int64(n))
-	return n, err
-}
-
-// counted finds the counting connection below TLS, nil when there is none.
-func counted(conn net.Conn) *countedConn {
-	for conn != nil {
-		switch c := conn.(type) {
-		case *countedConn:
-			return c
-		case interface{ NetConn() net.Conn }:
-			conn = c.NetConn()
-		default:
-			return nil
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/textproto"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -203,4 +204,37 @@ func (r *exactReader) Read(p []byte) (int, error) {
 		err = nil
 	}
 	return n, err
+}
+
+// uploadBody remembers whether its source failed: then the request had no end,
+// and TheHive did not act on it.
+type uploadBody struct {
+	source io.Reader
+
+	mu  sync.Mutex
+	err error
+}
+
+// Read passes on, and remembers a failure.
+func (b *uploadBody) Read(p []byte) (int, error) {
+	n, err := b.source.Read(p)
+	if err != nil && err != io.EOF {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.err = err
+	}
+	return n, err
+}
+
+// Close leaves the source to its owner.
+func (b *uploadBody) Close() error { return nil }
+
+// failure is what the source failed with, nil when it did not.
+func (b *uploadBody) failure() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
 }
