@@ -7,8 +7,8 @@
 // a note that says so. Where the target holds several of one lineage, the one
 // that ATT&CK uses today wins, so that old and new spellings meet in one id.
 //
-// Limits: it reads ids, names, tactics and relations, no prose; a text gives
-// at most [MaxIDs] techniques; it belongs on fields known to hold techniques,
+// Limits: it reads ids, names, tactics and relations, no prose; of a text
+// [MaxText] bytes are read, and it gives at most [MaxIDs] techniques; it belongs on fields known to hold techniques,
 // not on whole documents. Nothing here does I/O or logs, and all values are
 // immutable once made and safe for concurrent use.
 //
@@ -20,10 +20,10 @@
 //		fmt.Println(m.ID, m.Tactic, m.Note) // T1685 defense-impairment T1562.001 reported, recorded as T1685 (ATT&CK 19.0)
 //	}
 //
-// To ask whether a case already holds a technique, map what the case holds
-// through the same target and compare [Mapping.ID] and [Mapping.Tactic]: that
-// stays right when the server is upgraded. [Catalogue.LineageKey] is the same
-// question without a target, for marks that outlive one.
+// To ask whether a case already holds a technique, compare [Target.Key] of both:
+// that stays right when the server is upgraded. [Catalogue.LineageKey] is the
+// same question without a target, for marks that outlive one; it counts
+// techniques as one that any release merged.
 //
 // The embedded catalogue holds facts of MITRE ATT&CK (Enterprise and Mobile
 // 18.1 and 19.0, ICS 18.1); © The MITRE Corporation, reproduced and

@@ -52,10 +52,35 @@ func current(all []*node) []*node {
 	return out
 }
 
-// byName finds the technique that bears a folded name. Of several, tactic and
-// parent of the hint decide, then Enterprise is preferred; without a decision
+// A wish is a hint as it decides between techniques, read once for a text.
+type wish struct {
+	hint    Hint
+	read    bool
+	parents []string // ids
+	domains []string // of the tactics that are given by id
+	tactics []string // short names
+}
+
+// from reads the hint, at the first name that needs it.
+func (w *wish) from(c *Catalogue) {
+	if w.read {
+		return
+	}
+	w.read = true
+	if w.hint.Parent != "" {
+		w.parents = c.Resolve(w.hint.Parent[:min(len(w.hint.Parent), maxHint)], Hint{}).IDs
+	}
+	tactics := w.hint.Tactic[:min(len(w.hint.Tactic), maxHint)]
+	w.tactics = c.tacticList(tactics)
+	for id, _, end := nextTacticID(tactics, 0); id != ""; id, _, end = nextTacticID(tactics, end) {
+		w.domains = append(w.domains, c.taDomain[id])
+	}
+}
+
+// byName finds the technique that bears a folded name. Of several, parent and
+// tactic of the hint decide, then Enterprise is preferred; without a decision
 // it reports the candidates' number, which is 0 for an unknown name.
-func (c *Catalogue) byName(folded []byte, h Hint) (*node, int) {
+func (c *Catalogue) byName(folded []byte, w *wish) (*node, int) {
 	who := c.names[string(folded)]
 	for who == nil {
 		if folded = cutPrefix(folded); folded == nil {
@@ -66,7 +91,8 @@ func (c *Catalogue) byName(folded []byte, h Hint) (*node, int) {
 	if len(who.current) == 1 {
 		return who.current[0], 1
 	}
-	left := c.narrow(who.current, h)
+	w.from(c)
+	left := c.narrow(who.current, w)
 	if len(left) > 1 {
 		left = prefer(left, func(n *node) bool { return n.domain() == Enterprise })
 	}
@@ -77,25 +103,22 @@ func (c *Catalogue) byName(folded []byte, h Hint) (*node, int) {
 }
 
 // narrow applies the hint, as far as it leaves somebody.
-func (c *Catalogue) narrow(from []*node, h Hint) []*node {
-	if h.Parent != "" {
-		if parents := c.Resolve(h.Parent, Hint{Tactic: h.Tactic}).IDs; len(parents) > 0 {
-			from = prefer(from, func(n *node) bool {
-				return slices.ContainsFunc(n.states, func(s stated) bool {
-					return slices.ContainsFunc(parents, func(p string) bool { return s.parent != "" && c.SameLineage(s.parent, p) })
-				})
+func (c *Catalogue) narrow(from []*node, w *wish) []*node {
+	if len(w.parents) > 0 {
+		from = prefer(from, func(n *node) bool {
+			return slices.ContainsFunc(n.states, func(s stated) bool {
+				return s.parent != "" && slices.ContainsFunc(w.parents, func(p string) bool { return c.SameLineage(s.parent, p) })
 			})
-		}
+		})
 	}
-	if h.Tactic == "" {
+	if len(w.domains) > 0 {
+		from = prefer(from, func(n *node) bool { return slices.Contains(w.domains, n.domain()) })
+	}
+	if len(w.tactics) == 0 {
 		return from
 	}
-	for id, _, end := nextTacticID(h.Tactic, 0); id != ""; id, _, end = nextTacticID(h.Tactic, end) {
-		from = prefer(from, func(n *node) bool { return n.domain() == c.taDomain[id] })
-	}
-	said := c.tacticList(h.Tactic)
 	return prefer(from, func(n *node) bool {
-		return slices.ContainsFunc(n.states, func(s stated) bool { _, ok := own(s.tactics, said); return ok })
+		return slices.ContainsFunc(n.states, func(s stated) bool { _, ok := own(s.tactics, w.tactics); return ok })
 	})
 }
 

@@ -1,7 +1,11 @@
 package mitre
 
-// MaxIDs bounds the techniques that one text can give; a note tells of more.
-const MaxIDs = 100
+// Bounds on what one text can cost; a note tells what lies beyond them.
+const (
+	MaxIDs  = 100      // techniques that one text gives
+	MaxText = 16 << 10 // bytes of a text that are read
+	maxHint = 1 << 10  // bytes of each hint that are read
+)
 
 // A Hint is what the event and its format say about a text. Tactic and Parent
 // decide between techniques of one name, in any spelling; all may be empty.

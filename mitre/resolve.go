@@ -13,8 +13,12 @@ func (c *Catalogue) Resolve(ref string, h Hint) Resolution {
 	if n := c.byID[ref]; n != nil {
 		return Resolution{IDs: n.self[:1:1]}
 	}
-	r := resolver{c: c, hint: h}
+	r := resolver{c: c, wish: wish{hint: h}}
 	text := strings.TrimSpace(ref)
+	if len(text) > MaxText {
+		text = cutText(text)
+		r.note("longer than 16 KiB, the rest is not read")
+	}
 	array := strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{")
 	for text != "" {
 		var item string
@@ -29,10 +33,19 @@ func (c *Catalogue) Resolve(ref string, h Hint) Resolution {
 	return r.out
 }
 
+// cutText shortens a text to what is read, between two words where it can.
+func cutText(s string) string {
+	s = s[:MaxText]
+	if i := strings.LastIndexAny(s, " ,;|\n\""); i > 0 {
+		return s[:i]
+	}
+	return s
+}
+
 // A resolver gathers what the items of one text mean.
 type resolver struct {
 	c    *Catalogue
-	hint Hint
+	wish wish
 	out  Resolution
 }
 
@@ -146,12 +159,15 @@ func (r *resolver) name(s string) bool {
 	var buf [maxName]byte
 	value := afterKey(s)
 	folded := foldTo(&buf, value)
-	if r.hint.Tags && len(value) == len(s) && cutPrefix(folded) == nil {
+	if r.wish.hint.Tags && len(value) == len(s) && cutPrefix(folded) == nil {
 		return false
 	}
-	n, count := r.c.byName(folded, r.hint)
+	n, count := r.c.byName(folded, &r.wish)
 	if parent, sub, both := strings.Cut(value, ":"); count == 0 && both {
-		n, count = r.c.byName(foldTo(&buf, sub), Hint{Tactic: r.hint.Tactic, Parent: strings.TrimSpace(parent)})
+		here := r.wish
+		here.from(r.c)
+		here.parents = r.c.Resolve(strings.TrimSpace(parent), Hint{}).IDs
+		n, count = r.c.byName(foldTo(&buf, sub), &here)
 	}
 	switch {
 	case n != nil:

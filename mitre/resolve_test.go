@@ -150,6 +150,17 @@ func TestResolveTakesABoundedNumberOfTechniques(t *testing.T) {
 	}
 }
 
+func TestResolveReadsABoundedPartOfAText(t *testing.T) {
+	got := Embedded().Resolve(strings.Repeat("word ", MaxText/5)+"T1059, T1003", Hint{})
+	if diff := cmp.Diff(Resolution{Reason: ReasonNot, Note: "longer than 16 KiB, the rest is not read"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got = Embedded().Resolve("T1059,"+strings.Repeat("x", MaxText), Hint{Tactic: strings.Repeat("TA0001,", MaxText)})
+	if diff := cmp.Diff(Resolution{IDs: []string{"T1059"}, Note: "longer than 16 KiB, the rest is not read"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestAppendingToAResolutionLeavesTheCatalogueAlone(t *testing.T) {
 	c := Embedded()
 	first := c.Resolve("T1059", Hint{})

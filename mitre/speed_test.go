@@ -1,6 +1,7 @@
 package mitre
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -66,6 +67,30 @@ func BenchmarkResolve(b *testing.B) {
 				_ = c.Resolve(s.ref, Hint{Tactic: "impact"})
 			}
 			ratio(b, lookup)
+		})
+	}
+}
+
+// BenchmarkHostile is the worst that somebody could put into a field: as many
+// techniques as are taken, then ambiguous names as far as a text is read.
+func BenchmarkHostile(b *testing.B) {
+	c := Embedded()
+	var ids strings.Builder
+	for _, n := range c.nodes[:MaxIDs] {
+		ids.WriteString(n.id + ",")
+	}
+	hint := Hint{Tactic: strings.Repeat("TA0001,", 10_000), Parent: strings.Repeat("T1059,", 10_000)}
+	for name, text := range map[string]string{
+		"beside": ids.String() + strings.Repeat("DNS,", MaxText),
+		"names":  strings.Repeat("DNS,", MaxText),
+		"items":  strings.Repeat("T1059 DNS;", MaxText),
+		"paths":  strings.Repeat("/T1059/", MaxText),
+		"slash":  strings.Repeat("/", MaxText-5) + "T1059",
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_ = c.Resolve(text, hint)
+			}
 		})
 	}
 }

@@ -49,6 +49,7 @@ func (c *Catalogue) tacticOf(folded []byte) (string, bool) {
 
 // tacticList gives the tactics that a text names, which may be several.
 func (c *Catalogue) tacticList(text string) []string {
+	text = text[:min(len(text), maxHint)]
 	if short, ok := c.Tactic(text); ok && nextSeparator(text) < 0 {
 		return []string{short}
 	}

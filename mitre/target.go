@@ -89,6 +89,18 @@ func (t *Target) Map(id, tactic string) Mapping {
 	return t.choose(e, tactic)
 }
 
+// Key gives procedures that are the same for this target the same key, however
+// old the ids and tactics are under which a case holds them: the id and tactic
+// that Map gives. What maps to nothing has the key of its lineage and the
+// tactic as it is. Other than [Catalogue.LineageKey] it keeps apart what a
+// later release merged but this server does not.
+func (t *Target) Key(id, tactic string) (keyID, keyTactic string) {
+	if m := t.Map(id, tactic); m.Kind != KindNone {
+		return m.ID, m.Tactic
+	}
+	return t.catalogue.LineageKey(id), tactic
+}
+
 // Tactics lists the tactics that a technique which the target holds has there,
 // short names in matrix order. It is empty for an id that Map would change.
 func (t *Target) Tactics(id string) []string {

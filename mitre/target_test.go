@@ -209,16 +209,21 @@ func TestLineageIsOneOverAllReleases(t *testing.T) {
 	}
 }
 
-func TestAnUpgradedServerHoldsTheSameTechnique(t *testing.T) {
+func TestAnUpgradedServerHoldsTheSameProcedures(t *testing.T) {
 	before, after := Embedded().For(KnownRelease("18.1")), Embedded().For(KnownRelease("19.0"))
-	recorded := before.Map("T1562.001", "defense-evasion")
-	now := after.Map("T1562.001", "defense-evasion")
-	again := after.Map(recorded.ID, recorded.Tactic)
-	if again.ID != now.ID || again.Tactic != now.Tactic {
-		t.Errorf("recorded %s/%s reads as %s/%s now, the event as %s/%s", recorded.ID, recorded.Tactic, again.ID, again.Tactic, now.ID, now.Tactic)
+	for _, id := range []string{"T1562.001", "T1562.006", "T1055.011", "T1059"} {
+		recorded, now := before.Map(id, "defense-evasion"), after.Map(id, "defense-evasion")
+		if keyID, keyTactic := after.Key(recorded.ID, recorded.Tactic); keyID != now.ID || keyTactic != now.Tactic {
+			t.Errorf("recorded %s/%s has key %s/%s after the upgrade, the event %s/%s", recorded.ID, recorded.Tactic, keyID, keyTactic, now.ID, now.Tactic)
+		}
 	}
-	if a, b := before.Map("T1562.001", ""), before.Map("T1562.006", ""); a.ID == b.ID {
-		t.Errorf("two techniques of 18.1 that 19.0 merged are one in 18.1 already: %s", a.ID)
+	one, _ := before.Key("T1562.001", "defense-evasion")
+	other, _ := before.Key("T1562.006", "defense-evasion")
+	if one == other {
+		t.Errorf("two techniques of 18.1 that 19.0 merged are one in 18.1 already: %s", one)
+	}
+	if keyID, keyTactic := Embedded().For(Known{}).Key("t1089", "x"); keyID != "T1685" || keyTactic != "x" {
+		t.Errorf("without anything held, T1089 has key %s/%s", keyID, keyTactic)
 	}
 }
 
