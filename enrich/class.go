@@ -60,6 +60,8 @@ var (
 	ErrLedger = errors.New("ledger unreachable")
 	// ErrVanished: a case was there and is not any more.
 	ErrVanished = errors.New("case vanished")
+	// ErrNoPatterns: the server holds no ATT&CK pattern at all; its catalogue is not imported.
+	ErrNoPatterns = errors.New("TheHive holds no ATT&CK patterns")
 	// ErrUnsettled: an ambiguous answer whose effect could not be seen in time.
 	ErrUnsettled = errors.New("effect unknown")
 )
@@ -115,7 +117,7 @@ func ClassOf(err error) Class {
 		return None
 	case errors.Is(err, ErrLostClaim), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.Is(err, ErrLedger):
+	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns):
 		return Blocked
 	}
 	if c, ok := classOfTyped(err); ok {

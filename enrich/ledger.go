@@ -23,7 +23,8 @@ type Ledger interface {
 	Purge(ctx context.Context, key string, expected uint64) error
 	// Trusted tells whether the absence of an entry means that nothing was done: false while the
 	// store is younger than lease + settle and was not born before anything was consumed (key
-	// "born"). An implementation notices by itself that its store was made anew.
+	// "born"). It is asked after the entry was made, since the store may be made anew in between;
+	// an implementation notices that by itself.
 	Trusted(ctx context.Context) (bool, error)
 }
 

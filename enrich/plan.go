@@ -55,12 +55,13 @@ type Plan struct {
 
 // Technique is one ATT&CK technique of a plan, mapped to what the TheHive server knows.
 type Technique struct {
-	Found   string // the text in the event
-	ID      string // technique in the server's release; empty when it became a tag
-	Name    string
-	Tactic  string // short name, one of the technique's own; empty when it has none
-	Lineage string // equal for techniques that are one across releases
-	Note    string // how Found became ID; or why it did not
+	Found    string // the text in the event
+	Reported string // the technique that it names, in whatever release; empty when none
+	ID       string // technique in the server's release; empty when it became a tag
+	Name     string
+	Tactic   string // short name, one of the technique's own; empty when it has none
+	Lineage  string // equal for techniques that are one across releases
+	Note     string // how Found became ID; or why it did not
 }
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.

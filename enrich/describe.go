@@ -1,0 +1,99 @@
+package enrich
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"forager/enrich/detection"
+)
+
+// Everything that comes from an event passes detection.Escape before it stands in Markdown.
+
+// maxListed is how many detections a case's description tells of in words.
+const maxListed = 20
+
+// describe tells of one detection, for the description of the case that it may open.
+func describe(d detection.Detection, key Key) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			b.WriteString("- **" + name + "**: " + detection.Escape(value) + "\n")
+		}
+	}
+	line("Time", d.Time.UTC().Format(time.RFC3339Nano))
+	line("Rule", strings.TrimSpace(d.Rule.ID+" "+d.Rule.Name))
+	line("Host", d.Host)
+	line("User", d.User)
+	line("Address", d.IP)
+	line("Key", key.String())
+	line("Source", strings.TrimSpace(d.Format+" "+d.Source))
+	line("Id", d.ID)
+	for _, kind := range sortedKeys(d.LeftOut) {
+		line("Left out", kind+": "+strconv.Itoa(d.LeftOut[kind])+" over the limit")
+	}
+	if d.Description != "" {
+		b.WriteString("\n" + detection.Escape(d.Description) + "\n")
+	}
+	return b.String()
+}
+
+// description is the text of a new case: its first detections, and the markers that name them.
+func description(plans []Plan) string {
+	var b strings.Builder
+	size := 0
+	for i, p := range plans {
+		if i == maxListed || size+len(p.Description) > maxDescription {
+			b.WriteString("\n… and " + strconv.Itoa(len(plans)-i) + " more detections at once.\n")
+			break
+		}
+		size += len(p.Description)
+		b.WriteString("### " + detection.Escape(p.Title) + "\n\n" + p.Description + "\n")
+	}
+	for _, m := range firstMarkers(plans) {
+		b.WriteString("\n" + m.String() + "\n")
+	}
+	return b.String()
+}
+
+// maxDescription keeps descriptions far below TheHive's 1 MiB, in bytes.
+const maxDescription = 256 << 10
+
+// maxMarkers bounds the markers of a description; further rules get a comment of their own.
+const maxMarkers = 50
+
+func firstMarkers(plans []Plan) []marker {
+	all := markersOf(plans)
+	return all[:min(len(all), maxMarkers)]
+}
+
+// commentText is the comment of one rule and day.
+func commentText(title string, c commentRef, m marker) string {
+	return commentNumbers("**"+detection.Escape(title)+"**", c, m)
+}
+
+// commentNumbers is a comment under a headline that is Markdown already.
+func commentNumbers(headline string, c commentRef, m marker) string {
+	times := "1 detection"
+	if c.N != 1 {
+		times = "at least " + strconv.Itoa(c.N) + " detections"
+	}
+	return headline + "\n\n" + times + ", first seen " + stamp(c.First) +
+		", " + lastSeen + stamp(c.Last) + "\n\n" + m.String()
+}
+
+const lastSeen = "last seen "
+
+// lastSeenIn reads the newest "last seen" of a comment that Forager wrote; 0 when there is none.
+func lastSeenIn(text string) int64 {
+	_, rest, ok := strings.Cut(text, ", "+lastSeen)
+	if !ok {
+		return 0
+	}
+	word, _, _ := strings.Cut(rest, "\n")
+	t, err := time.Parse("2006-01-02 15:04:05.000 MST", strings.TrimSpace(word))
+	if err != nil {
+		return 0
+	}
+	return t.UnixMilli()
+}

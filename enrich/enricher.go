@@ -1,0 +1,141 @@
+package enrich
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"forager/mitre"
+)
+
+// Options are what an Enricher works with; zero values mean the defaults.
+type Options struct {
+	Hive      func(organisation string) Hive // TheHive, as a member of the organisation
+	Ledger    Ledger
+	Catalogue *mitre.Catalogue // for the lineage of techniques (default: the embedded one)
+	Knowledge *Knowledge       // what the server holds; nil: never asked
+
+	Call   time.Duration // the longest that one call may take (default 10 s)
+	Lease  time.Duration // of a claim (default 15 s); at least 1.5 × Call
+	Settle time.Duration // in which a call that was given up still takes effect and shows (default 2 × Call + 5 s)
+	Slots  int           // applies that work at TheHive at a time (default 64)
+	Batch  int           // observables in one call (default 100)
+	Limits Limits
+	Events Events // told of what is worth counting; nil: nobody
+}
+
+// Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
+type Limits struct {
+	Observables int // default 2000
+	Procedures  int // default 500
+	Comments    int // default 500
+}
+
+// Events is told of what is worth counting. Implementations must not block.
+type Events interface {
+	Happened(e Event)
+}
+
+// Event is something worth counting.
+type Event struct {
+	Kind   EventKind
+	Case   int    // number, where there is one
+	Detail string // for a log; no secret, nothing unbounded
+}
+
+// EventKind names an event; the list is closed, so that it can label a metric.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventWaited     EventKind = "claim waited for"
+	EventTakenOver  EventKind = "claim taken over"
+	EventRebuilt    EventKind = "case rebuilt by listing"
+	EventAmbiguous  EventKind = "ambiguous answer"
+	EventLate       EventKind = "confirmed after the claim was lost"
+	EventDoubled    EventKind = "two cases of one key and start"
+	EventDeleted    EventKind = "case deleted"
+	EventOverLimit  EventKind = "limit of a case reached"
+	EventNewCase    EventKind = "case opened"
+	EventTechnique  EventKind = "technique refused by the server"
+	EventUnreleased EventKind = "claim could not be released"
+)
+
+// Enricher makes TheHive agree with plans. Safe for concurrent use.
+type Enricher struct {
+	options Options
+	claims  *claims
+	turns   *turns
+	slots   slots
+	rivals  *rivals
+	pace    *pace
+}
+
+// New makes an enricher, or says which option cannot work.
+func New(o Options) (*Enricher, error) {
+	if o.Hive == nil || o.Ledger == nil {
+		return nil, errors.New("enrich: a hive and a ledger are needed")
+	}
+	o = o.withDefaults()
+	if o.Lease*2 < o.Call*3 {
+		return nil, errors.New("enrich: the lease must be at least one and a half times the call time-out")
+	}
+	return &Enricher{
+		options: o,
+		claims:  &claims{ledger: o.Ledger, lease: o.Lease, settle: o.Settle, seen: newRecent(maxRecent)},
+		turns:   newTurns(),
+		slots:   make(slots, o.Slots),
+		rivals:  newRivals(),
+		pace:    newPace(),
+	}, nil
+}
+
+// maxRecent is how many ledger entries are remembered to save reads.
+const maxRecent = 4096
+
+func (o Options) withDefaults() Options {
+	o.Call = cmp.Or(o.Call, 10*time.Second)
+	o.Lease = cmp.Or(o.Lease, 15*time.Second)
+	o.Settle = cmp.Or(o.Settle, 2*o.Call+5*time.Second)
+	o.Slots = cmp.Or(o.Slots, 64)
+	o.Batch = cmp.Or(o.Batch, 100)
+	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
+	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
+	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
+	if o.Catalogue == nil {
+		o.Catalogue = mitre.Embedded()
+	}
+	if o.Events == nil {
+		o.Events = deaf{}
+	}
+	return o
+}
+
+type deaf struct{}
+
+func (deaf) Happened(Event) {}
+
+// Apply makes TheHive agree with plans of one queue, oldest first, and tells of each plan what
+// became of it: nil means that everything it asks for is in TheHive. It waits for claims that
+// are held elsewhere, and returns early with ErrStopping's class when the context ends.
+// At most one apply of a queue may run in a process.
+func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []error {
+	out := newOutcomes(len(plans))
+	rest := make([]int, len(plans))
+	for i := range rest {
+		rest[i] = i
+	}
+	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
+	for len(rest) > 0 {
+		r := &round{e: e, all: plans, rest: rest, out: out, hive: e.options.Hive(plans[rest[0]].Organisation)}
+		done, err := r.run(ctx, queue)
+		if err != nil {
+			out.fail(rest, err)
+			break
+		}
+		rest = slices.DeleteFunc(rest, func(i int) bool { return slices.Contains(done, i) })
+	}
+	return out.all()
+}

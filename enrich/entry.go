@@ -1,0 +1,181 @@
+package enrich
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// entryVersion is the version of ledger entries that this package writes. Entries of a higher
+// version are not touched.
+const entryVersion = 1
+
+// errNewerEntry: the entry was written by a later version; this one waits for its own upgrade.
+var errNewerEntry = errors.New("ledger entry is of a newer version")
+
+// head is what all claimable entries begin with. An entry with a token, or dirty, is dirty: its
+// writer may have done things in TheHive that the entry does not list.
+type head struct {
+	V      int    `json:"v"`
+	Token  string `json:"token,omitempty"`  // of the claim that holds the entry; new for every claim
+	Epoch  uint64 `json:"epoch"`            // counts claims
+	Dirty  bool   `json:"dirty,omitempty"`  // the last holder left without knowing what it did
+	Lease  int64  `json:"lease,omitempty"`  // ms after which an unchanged revision is dead
+	Settle int64  `json:"settle,omitempty"` // ms in which an effect of a lost call still appears
+}
+
+func (h head) dirty() bool             { return h.Dirty || h.Token != "" }
+func (h head) lease() time.Duration    { return time.Duration(h.Lease) * time.Millisecond }
+func (h head) settling() time.Duration { return time.Duration(h.Settle) * time.Millisecond }
+
+// entry is one ledger entry: its head, and its body as the raw fields, so that fields of a
+// later version survive being written by this one.
+type entry struct {
+	head
+	body map[string]json.RawMessage
+}
+
+func parseEntry(value []byte) (entry, error) {
+	var e entry
+	if err := json.Unmarshal(value, &e.head); err != nil {
+		return e, fmt.Errorf("ledger entry: %w", err)
+	}
+	if e.V > entryVersion {
+		return e, fmt.Errorf("%w: %d", errNewerEntry, e.V)
+	}
+	if err := json.Unmarshal(value, &e.body); err != nil {
+		return e, fmt.Errorf("ledger entry: %w", err)
+	}
+	return e, nil
+}
+
+func (e entry) encode() ([]byte, error) {
+	all := maps.Clone(e.body)
+	if all == nil {
+		all = map[string]json.RawMessage{}
+	}
+	for _, k := range []string{"v", "token", "epoch", "dirty", "lease", "settle"} {
+		delete(all, k)
+	}
+	if err := overlay(all, e.head); err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
+}
+
+// with gives the entry the fields of a typed body, keeping those that the type does not know.
+func (e entry) with(body any) (entry, error) {
+	all := maps.Clone(e.body)
+	if all == nil {
+		all = map[string]json.RawMessage{}
+	}
+	e.body = all
+	return e, overlay(all, body)
+}
+
+// has tells whether the entry has a field.
+func (e entry) has(field string) bool {
+	_, ok := e.body[field]
+	return ok
+}
+
+// read fills a typed body from the entry.
+func (e entry) read(body any) error {
+	raw, err := json.Marshal(e.body)
+	if err != nil {
+		return fmt.Errorf("ledger entry: %w", err)
+	}
+	if err := json.Unmarshal(raw, body); err != nil {
+		return fmt.Errorf("ledger entry: %w", err)
+	}
+	return nil
+}
+
+func overlay(all map[string]json.RawMessage, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("ledger entry: %w", err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return fmt.Errorf("ledger entry: %w", err)
+	}
+	maps.Copy(all, fields)
+	return nil
+}
+
+// keyBody is what the entry key.<hash> remembers.
+type keyBody struct {
+	Cases []caseRef `json:"cases"` // the newest 16
+}
+
+// maxRefs is how many cases the entry of a key lists.
+const maxRefs = 16
+
+// caseRef is a case as the entry of a key lists it: [id, number, start, last, end, gone], times
+// in ms since 1970 UTC.
+type caseRef struct {
+	ID     string
+	Number int
+	Start  int64 // startDate
+	Last   int64 // newest event
+	End    int64 // endDate; 0 while open
+	Gone   bool  // deleted: a tombstone, which drops what falls into its span
+	guess  bool  // Last is only known to be at least Start
+}
+
+// MarshalJSON writes the reference as an array.
+func (r caseRef) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{r.ID, r.Number, r.Start, r.Last, r.End, r.Gone})
+}
+
+// UnmarshalJSON reads the array; more elements than known are ignored.
+func (r *caseRef) UnmarshalJSON(raw []byte) error {
+	fields := []any{&r.ID, &r.Number, &r.Start, &r.Last, &r.End, &r.Gone}
+	return json.Unmarshal(raw, &fields)
+}
+
+// caseBody is what the entry case.<id> remembers of Forager's own effects.
+type caseBody struct {
+	Procedures  map[string]procedureRef `json:"procedures"` // by TheHive's id
+	Observables []string                `json:"observables"`
+	Tags        []string                `json:"tags"`
+	Comments    map[string]commentRef   `json:"comments"` // by rule and day
+	Files       []string                `json:"files,omitempty"`
+	Tasks       []string                `json:"tasks,omitempty"`
+	Pages       []string                `json:"pages,omitempty"`
+	High        high                    `json:"high"`
+	LeftOut     map[string]int          `json:"leftOut,omitempty"` // by kind, what a limit left out
+}
+
+// high is the most that Forager itself wrote to a case; -1 is nothing.
+type high struct {
+	Severity int `json:"severity"`
+	TLP      int `json:"tlp"`
+	PAP      int `json:"pap"`
+}
+
+// procedureRef is [technique, tactic].
+type procedureRef [2]string
+
+// commentRef is the comment of one rule and day.
+type commentRef struct {
+	ID      string   `json:"id"` // TheHive's id, or inDescription
+	First   int64    `json:"first"`
+	Last    int64    `json:"last"`
+	N       int      `json:"n"`   // at least so many detections
+	Seq     uint64   `json:"seq"` // highest stream sequence counted
+	IDs     []string `json:"ids,omitempty"`
+	Written string   `json:"written,omitempty"` // hash of the text that Forager last wrote
+	Pending bool     `json:"pending,omitempty"` // the text lags behind these numbers
+}
+
+const inDescription = "description"
+
+// marksBody is what the entry marks.<case> remembers of analysts' actions.
+type marksBody struct {
+	Removed [][2]string `json:"removed,omitempty"` // kind, hash
+	Moved   string      `json:"moved,omitempty"`   // id of the case that this one was merged into
+}

@@ -1,0 +1,34 @@
+package enrich
+
+import (
+	"context"
+	"time"
+)
+
+// Claims opens the protocol of claims to its model, without plans and TheHive.
+type Claims struct{ c *claims }
+
+// Claim is one claim of the model.
+type Claim struct{ c *claim }
+
+func NewClaims(l Ledger, lease, settle time.Duration) Claims {
+	return Claims{&claims{ledger: l, lease: lease, settle: settle, seen: newRecent(64)}}
+}
+
+func (c Claims) Acquire(ctx context.Context, name string) (Claim, error) {
+	cl, err := c.c.acquire(ctx, name)
+	return Claim{cl}, err
+}
+
+func (c Claim) Check() error                                        { return c.c.check() }
+func (c Claim) Waits() time.Duration                                { return c.c.waits }
+func (c Claim) Settled()                                            { c.c.settled() }
+func (c Claim) Bind(ctx context.Context) (context.Context, func())  { return c.c.bind(ctx) }
+func (c Claim) End(ctx context.Context, body any, dirty bool) error { return c.c.end(ctx, body, dirty) }
+func (c Claim) Read(body any) error                                 { return c.c.entry.read(body) }
+func (c Claim) Fresh(field string) bool                             { return !c.c.entry.has(field) }
+
+var (
+	MarkersIn = markersIn
+	MarkerID  = markerID
+)

@@ -1,0 +1,193 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// join claims a case that is said to hold the plans, and looks at it.
+func (r *round) join(ctx, held context.Context, t target) (w *work, again bool, err error) {
+	w, err = r.grab(ctx, held, t.ref.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	calls, done := r.key.calling(held)
+	defer done()
+	c, err := r.hive.Case(calls, t.ref.ID)
+	if isGone(err) {
+		w.leave(ctx)
+		return nil, true, r.lost(held, t.ref)
+	}
+	if err != nil {
+		return w, false, err
+	}
+	r.refer(c, false)
+	if now := assign(r.plans(), r.body.Cases); now.ref.ID != c.ID || now.fate != t.fate || !slices.Equal(now.plans, t.plans) {
+		w.leave(ctx) // closed, reopened or moved in time since: look for another
+		return nil, true, nil
+	}
+	w.c, w.plans, w.charged, w.reopen = c, r.chosen(t), r.pick(t), t.fate == fateReopen
+	r.touch(c.ID, w.plans)
+	return w, false, nil
+}
+
+// grab waits for the claim on a case, outside the slots.
+func (r *round) grab(ctx, held context.Context, id string) (*work, error) {
+	r.seat.leave()
+	if err := r.e.turns.take(held, id); err != nil {
+		return nil, err
+	}
+	w, err := r.hold(held, id)
+	if err != nil {
+		r.e.turns.give(id)
+		return nil, err
+	}
+	r.meet(w.claim)
+	if err := errors.Join(r.key.check(), r.seat.take(held)); err != nil {
+		w.leave(ctx)
+		return nil, err
+	}
+	return w, nil
+}
+
+func isGone(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.Status == http.StatusNotFound
+}
+
+// chosen gives the plans of a target.
+func (r *round) chosen(t target) []Plan {
+	plans := make([]Plan, 0, len(t.plans))
+	for _, i := range r.pick(t) {
+		plans = append(plans, r.all[i])
+	}
+	return plans
+}
+
+// touch moves a case's newest event on.
+func (r *round) touch(id string, plans []Plan) {
+	for i := range r.body.Cases {
+		if r.body.Cases[i].ID == id {
+			r.body.Cases[i].Last = max(r.body.Cases[i].Last, plans[len(plans)-1].At.UnixMilli())
+		}
+	}
+}
+
+// lost deals with a case that is listed, but that TheHive does not have: merged into another,
+// which carries its tag, or deleted.
+func (r *round) lost(held context.Context, ref caseRef) error {
+	if err := r.gather(held, ref); err != nil {
+		return err
+	}
+	before := len(r.body.Cases)
+	if err := r.search(held); err != nil || len(r.body.Cases) > before {
+		return err
+	}
+	// Only what stays away for as long as a lost call may take is gone.
+	r.seat.leave()
+	if err := pause(held, r.e.options.Settle); err != nil {
+		return err
+	}
+	if err := r.seat.take(held); err != nil {
+		return err
+	}
+	if err := r.search(held); err != nil || len(r.body.Cases) > before {
+		return err
+	}
+	return r.bury(held)
+}
+
+// gather takes all listed cases that answer 404 off the list: they may have been merged together.
+func (r *round) gather(held context.Context, ref caseRef) error {
+	calls, done := r.key.calling(held)
+	defer done()
+	for _, c := range slices.Clone(r.body.Cases) {
+		if c.Gone {
+			continue
+		}
+		if c.ID != ref.ID {
+			found, err := r.hive.Case(calls, c.ID)
+			if err == nil {
+				r.refer(found, false)
+				continue
+			}
+			if !isGone(err) {
+				return err
+			}
+		}
+		r.drop(c.ID)
+		r.vanished = append(r.vanished, c)
+	}
+	return nil
+}
+
+// bury leaves a tombstone for each case that stayed away: detections in its span are dropped.
+func (r *round) bury(held context.Context) error {
+	calls, done := r.key.calling(held)
+	defer done()
+	for _, v := range r.vanished {
+		c, err := r.hive.Case(calls, v.ID)
+		switch {
+		case err == nil:
+			r.refer(c, false)
+		case !isGone(err):
+			return err
+		default:
+			v.Gone = true
+			r.body.Cases = append(r.body.Cases, v)
+			r.e.happened(EventDeleted, v.Number, r.key.name)
+		}
+	}
+	r.vanished = nil
+	return nil
+}
+
+// newest looks up the newest event of a case that the ledger does not know: the newest "last
+// seen" of Forager's own comments, else its newest procedure, else its start.
+func (r *round) newest(held context.Context, ref caseRef) error {
+	calls, done := r.key.calling(held)
+	defer done()
+	last := int64(0)
+	for c, err := range r.hive.CaseComments(calls, ref.ID) {
+		if err != nil {
+			return r.unlessGone(err, ref)
+		}
+		if len(markersIn(c.Message)) > 0 {
+			last = max(last, lastSeenIn(c.Message))
+		}
+	}
+	if last == 0 {
+		for p, err := range r.hive.CaseProcedures(calls, ref.ID) {
+			if err != nil {
+				return r.unlessGone(err, ref)
+			}
+			last = max(last, int64(p.OccurDate))
+		}
+	}
+	for i := range r.body.Cases {
+		if c := &r.body.Cases[i]; c.ID == ref.ID {
+			c.Last, c.guess = max(c.Start, c.Last, last), false
+		}
+	}
+	return nil
+}
+
+// unlessGone drops a found case that is not there any more; another error stays.
+func (r *round) unlessGone(err error, ref caseRef) error {
+	if !isGone(err) {
+		return err
+	}
+	r.drop(ref.ID)
+	return nil
+}
+
+// lookPauses are how long an ambiguous answer is looked after before the next look; they grow
+// until settle has passed.
+func lookPause(look int, settle time.Duration) time.Duration {
+	return min(50*time.Millisecond<<min(look, 10), settle/4+time.Millisecond)
+}

@@ -1,0 +1,48 @@
+package enrich
+
+import (
+	"context"
+	"iter"
+
+	"forager/hive"
+)
+
+// Hive is what an apply needs of TheHive, in one organisation. *hive.Client satisfies it.
+//
+// Error contract: failures are *hive.Error, which tells a refusal (nothing happened) from an
+// ambiguous answer (something may have happened).
+type Hive interface {
+	Cases
+	Observables
+	Procedures
+	Comments
+}
+
+// Cases reads and writes cases.
+type Cases interface {
+	Case(ctx context.Context, idOrNumber string) (hive.Case, error)
+	FindCases(ctx context.Context, q hive.Query) iter.Seq2[hive.Case, error]
+	CreateCase(ctx context.Context, c hive.NewCase) (hive.Case, error)
+	UpdateCase(ctx context.Context, id string, u hive.CaseUpdate) error
+}
+
+// Observables reads and writes the observables of a case.
+type Observables interface {
+	AddObservables(ctx context.Context, caseID string, o hive.NewObservable) (hive.ObservableResult, error)
+	CaseObservables(ctx context.Context, caseID string) iter.Seq2[hive.Observable, error]
+}
+
+// Procedures reads and writes the procedures of a case.
+type Procedures interface {
+	AddProcedures(ctx context.Context, caseID string, p []hive.NewProcedure) ([]hive.Procedure, error)
+	CaseProcedures(ctx context.Context, caseID string) iter.Seq2[hive.Procedure, error]
+}
+
+// Comments reads and writes the comments of a case.
+type Comments interface {
+	AddComment(ctx context.Context, caseID, message string) (hive.Comment, error)
+	UpdateComment(ctx context.Context, id, message string) error
+	CaseComments(ctx context.Context, caseID string) iter.Seq2[hive.Comment, error]
+}
+
+var _ Hive = (*hive.Client)(nil)

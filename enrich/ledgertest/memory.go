@@ -1,0 +1,161 @@
+// Package ledgertest holds the in-memory ledger, for unit tests alone, and the conformance suite
+// that it and the ledger on JetStream KV pass alike.
+//
+//	l := ledgertest.New()
+//	l.After = func(op ledgertest.Op) error { return errLost } // the answer is lost, the effect is not
+package ledgertest
+
+import (
+	"context"
+	"sync"
+
+	"forager/enrich"
+)
+
+// Op is one request to the ledger, as the hooks see it.
+type Op struct {
+	Name     string // "get", "put", "purge"
+	Key      string
+	Value    []byte // what a put writes, or a get found
+	Expected uint64
+}
+
+// Memory is a ledger in memory. The zero value is not usable; see New. Hooks may be set before
+// it is used; they run without the lock, so that they may block.
+type Memory struct {
+	Before func(Op) error // runs before the effect; its error is the answer, and nothing happens
+	After  func(Op) error // runs after the effect; its error is the answer all the same
+
+	mu       sync.Mutex
+	entries  map[string]item
+	revision uint64
+	young    bool
+}
+
+type item struct {
+	value    []byte
+	revision uint64
+}
+
+var _ enrich.Ledger = (*Memory)(nil)
+
+// New makes an empty ledger that is trusted, as one that was born before anything was consumed.
+func New() *Memory { return &Memory{entries: make(map[string]item)} }
+
+// Lose empties the ledger, as when a bucket is made anew, and makes it untrusted until Trust.
+func (m *Memory) Lose() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.entries)
+	m.young = true
+}
+
+// Trust says that the ledger is old enough for the absence of an entry to mean something.
+func (m *Memory) Trust() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.young = false
+}
+
+// Keys lists the keys, in no order.
+func (m *Memory) Keys() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keys := make([]string, 0, len(m.entries))
+	for k := range m.entries {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// Get reads an entry.
+func (m *Memory) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	op := Op{Name: "get", Key: key}
+	if err := m.before(ctx, op); err != nil {
+		return nil, 0, err
+	}
+	m.mu.Lock()
+	it, ok := m.entries[key]
+	m.mu.Unlock()
+	op.Value = it.value
+	if err := m.after(ctx, op); err != nil {
+		return nil, 0, err
+	}
+	if !ok {
+		return nil, 0, enrich.ErrNoEntry
+	}
+	return append([]byte(nil), it.value...), it.revision, nil
+}
+
+// Put writes an entry at an expected revision.
+func (m *Memory) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
+	op := Op{Name: "put", Key: key, Value: value, Expected: expected}
+	if err := m.before(ctx, op); err != nil {
+		return 0, err
+	}
+	revision, err := m.put(key, value, expected)
+	if lost := m.after(ctx, op); lost != nil {
+		return 0, lost
+	}
+	return revision, err
+}
+
+func (m *Memory) put(key string, value []byte, expected uint64) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries[key].revision != expected {
+		return 0, enrich.ErrConflict
+	}
+	m.revision++
+	m.entries[key] = item{value: append([]byte(nil), value...), revision: m.revision}
+	return m.revision, nil
+}
+
+// Purge removes an entry at an expected revision.
+func (m *Memory) Purge(ctx context.Context, key string, expected uint64) error {
+	op := Op{Name: "purge", Key: key, Expected: expected}
+	if err := m.before(ctx, op); err != nil {
+		return err
+	}
+	err := m.purge(key, expected)
+	if lost := m.after(ctx, op); lost != nil {
+		return lost
+	}
+	return err
+}
+
+func (m *Memory) purge(key string, expected uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries[key].revision != expected || expected == 0 {
+		return enrich.ErrConflict
+	}
+	m.revision++
+	delete(m.entries, key)
+	return nil
+}
+
+// Trusted tells whether absence means anything.
+func (m *Memory) Trusted(ctx context.Context) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.young, ctx.Err()
+}
+
+func (m *Memory) before(ctx context.Context, op Op) error {
+	if m.Before != nil {
+		if err := m.Before(op); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (m *Memory) after(ctx context.Context, op Op) error {
+	if m.After != nil {
+		if err := m.After(op); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}

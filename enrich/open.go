@@ -1,0 +1,134 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// maxCreates bounds how often a round creates the same case after finding that an earlier try
+// had no effect.
+const maxCreates = 3
+
+// open creates the case of the plans, and claims it.
+func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, err error) {
+	plans := r.chosen(t)
+	c, created, err := r.create(held, plans)
+	if err != nil {
+		return nil, false, r.refuseCase(t, err)
+	}
+	r.refer(c, false)
+	if !created {
+		return nil, true, nil // found after a lost answer: join it like any other
+	}
+	r.touch(c.ID, plans)
+	r.e.happened(EventNewCase, c.Number, plans[0].Key.String())
+	w, err = r.grab(ctx, held, c.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	w.c, w.plans, w.charged, w.created = c, plans, r.pick(t), true
+	return w, false, nil
+}
+
+// refuseCase charges all plans with a case that TheHive refuses for good.
+func (r *round) refuseCase(t target, err error) error {
+	refusal, ok := refusalOf("case", r.all[r.pick(t)[0]].Title, err)
+	if !ok {
+		return err
+	}
+	r.out.fail(r.pick(t), &RejectedError{Items: []Refusal{refusal}})
+	return nil
+}
+
+// create posts the case. An answer that says nothing certain is looked after by the tag.
+func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created bool, err error) {
+	calls, done := r.key.calling(held)
+	defer done()
+	for range maxCreates {
+		c, err = r.hive.CreateCase(calls, newCase(plans))
+		if err == nil {
+			return c, true, nil
+		}
+		if !uncertain(err) {
+			return c, false, err
+		}
+		r.unclear = true
+		r.e.happened(EventAmbiguous, 0, "create case")
+		found, lookErr := r.await(held, err)
+		if lookErr != nil {
+			return c, false, lookErr
+		}
+		r.unclear = false
+		if found.ID != "" {
+			return found, false, nil
+		}
+	}
+	return c, false, errors.Join(ErrUnsettled, err)
+}
+
+// uncertain tells whether an error leaves open if the write happened.
+func uncertain(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && !e.Refused()
+}
+
+// await looks for a case that a lost answer may have created: at once, and again with growing
+// pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
+// itself that says it rolled back is believed after one look.
+func (r *round) await(held context.Context, cause error) (hive.Case, error) {
+	calls, done := r.key.calling(held)
+	defer done()
+	deadline := time.Now().Add(r.e.options.Settle)
+	for look := 0; ; look++ {
+		for c, err := range r.hive.FindCases(calls, r.byTag()) {
+			if err != nil {
+				return hive.Case{}, err
+			}
+			if !r.knows(c.ID) {
+				return c, nil
+			}
+		}
+		if rolledBack(cause) || !time.Now().Before(deadline) {
+			return hive.Case{}, nil
+		}
+		r.seat.leave()
+		if err := pause(held, min(lookPause(look, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))); err != nil {
+			return hive.Case{}, err
+		}
+		if err := r.seat.take(held); err != nil {
+			return hive.Case{}, err
+		}
+	}
+}
+
+func rolledBack(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.RolledBack()
+}
+
+func (r *round) knows(id string) bool {
+	same := func(c caseRef) bool { return c.ID == id }
+	return slices.ContainsFunc(r.body.Cases, same) || slices.ContainsFunc(r.vanished, same)
+}
+
+// newCase is the case that plans open, dated by the oldest.
+func newCase(plans []Plan) hive.NewCase {
+	first, all := plans[0], merge(plans)
+	tags := []string{first.Key.Tag(first.Organisation)}
+	for _, t := range all.tags {
+		if len(tags) < maxTags {
+			tags = append(tags, t.tag)
+		}
+	}
+	return hive.NewCase{
+		Title: first.Title, Description: description(plans), Severity: &all.severity,
+		TLP: &all.tlp, PAP: &all.pap, StartDate: hive.MillisOf(first.At), Tags: tags,
+	}
+}
+
+// maxTags bounds the tags that Forager adds to one case.
+const maxTags = 100

@@ -1,0 +1,239 @@
+package enrich
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"forager/enrich/detection"
+	"forager/mitre"
+)
+
+// PlannerOptions are what a Planner needs; the zero value of a field means its default.
+type PlannerOptions struct {
+	Organisation string               // TheHive organisation; part of every key's hash
+	Window       time.Duration        // how long after its last event a case takes more; negative is no limit (default 24 h)
+	Closed       ClosedPolicy         // default ClosedNew
+	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
+	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
+	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
+}
+
+// Planner turns detections into plans. It is pure: no call, no clock, safe for concurrent use.
+type Planner struct {
+	options PlannerOptions
+}
+
+// DefaultWindow is how long after its last event a case takes more events.
+const DefaultWindow = 24 * time.Hour
+
+// NewPlanner makes a planner.
+func NewPlanner(o PlannerOptions) *Planner {
+	switch {
+	case o.Window == 0:
+		o.Window = DefaultWindow
+	case o.Window < 0:
+		o.Window = 0
+	}
+	if o.Closed == "" {
+		o.Closed = ClosedNew
+	}
+	if o.TLP < 0 {
+		o.TLP = 2
+	}
+	if o.PAP < 0 {
+		o.PAP = 2
+	}
+	if o.Catalogue == nil {
+		o.Catalogue = mitre.Embedded()
+	}
+	if o.Target == nil {
+		newest := o.Catalogue.For(mitre.KnownRelease(""))
+		o.Target = func() *mitre.Target { return newest }
+	}
+	return &Planner{options: o}
+}
+
+// Plan decides what one detection asks of TheHive.
+//
+// Errors: *MalformedError when there is nothing to correlate on, or when the detection carries
+// files, which are not attached yet: nothing of it is applied then.
+func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
+	if len(d.Files) > 0 {
+		return Plan{}, &MalformedError{Reason: "files not supported", Detail: d.Files[0].Name}
+	}
+	key, ok := keyOf(d)
+	if !ok {
+		return Plan{}, &MalformedError{Reason: "no correlation key", Detail: "neither key, host, user nor source address"}
+	}
+	plan := Plan{
+		Organisation: p.options.Organisation,
+		Key:          key,
+		Hash:         key.Hash(p.options.Organisation),
+		At:           d.Time.UTC().Truncate(time.Millisecond),
+		Window:       p.options.Window,
+		Closed:       p.options.Closed,
+		Origin:       o,
+		Format:       d.Format,
+		SourceID:     d.ID,
+		Rule:         d.Rule,
+		RuleHash:     ruleHash(d),
+		Day:          d.Time.UTC().Format(time.DateOnly),
+		Severity:     severityOf(d),
+		TLP:          p.options.TLP,
+		PAP:          p.options.PAP,
+		Title:        titleOf(d, key),
+		Tags:         tagsOf(d),
+		Observables:  d.Observables,
+		LeftOut:      d.LeftOut,
+	}
+	plan.Description = describe(d, key)
+	p.techniques(&plan, d.Techniques)
+	return plan, nil
+}
+
+// keyOf is the default correlation key: the event's own, else host, else user, else address.
+func keyOf(d detection.Detection) (Key, bool) {
+	for _, k := range []Key{{"key", d.Key}, {"host", d.Host}, {"user", d.User}, {"ip", d.IP}} {
+		if k.Value = strings.TrimSpace(k.Value); k.Value != "" {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// ruleHash names a rule in markers: by the sender's id, else its name, else the title.
+func ruleHash(d detection.Detection) string {
+	name := d.Rule.ID
+	if name == "" {
+		name = d.Rule.Name
+	}
+	if name == "" {
+		name = d.Title
+	}
+	return shortHash(d.Format, name)
+}
+
+func severityOf(d detection.Detection) int {
+	if d.Severity < detection.Low || d.Severity > detection.Critical {
+		return int(detection.Medium)
+	}
+	return int(d.Severity)
+}
+
+func titleOf(d detection.Detection, key Key) string {
+	title := d.Title
+	if title == "" {
+		title = d.Rule.Name
+	}
+	if title == "" {
+		title = d.Format + " detection on " + key.String()
+	}
+	return detection.Clean(title, maxTitle)
+}
+
+// Limits of TheHive (OpenAPI 5.5.13, InputCreateCase), in UTF-16 units, which runes never exceed
+// by more than a factor of two: these leave room.
+const (
+	maxTitle = 250
+	maxTag   = 64
+)
+
+func tagsOf(d detection.Detection) []string {
+	tags := []string{d.Format}
+	if d.TimeReplaced {
+		tags = append(tags, tagPrefix+"time-replaced")
+	}
+	for _, t := range d.Tags {
+		t = detection.Clean(t, maxTag)
+		// Nothing in an event can pose as Forager's own mark.
+		if t != "" && !strings.HasPrefix(strings.ToLower(t), tagPrefix) {
+			tags = append(tags, t)
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
+
+// techniques resolves the references and maps them to what the server knows; what cannot become
+// a procedure becomes a tag, so that it is never lost.
+func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
+	target := p.options.Target()
+	held := map[string]bool{}
+	for _, ref := range refs {
+		res := p.options.Catalogue.Resolve(ref.Text, mitre.Hint{Tactic: ref.Tactic})
+		for _, id := range append(slices.Clone(res.IDs), res.Unknown...) {
+			t := p.technique(target, ref, id, res.Note)
+			if name := t.Lineage + "|" + t.Tactic; !held[name] || t.ID == "" {
+				held[name] = true
+				plan.addTechnique(t)
+			}
+		}
+		if len(res.IDs)+len(res.Unknown) == 0 {
+			plan.addTechnique(Technique{Found: ref.Text, Note: string(res.Reason)})
+		}
+	}
+}
+
+func (p *Planner) technique(target *mitre.Target, ref detection.Reference, id, note string) Technique {
+	m := target.Map(id, ref.Tactic)
+	t := Technique{
+		Found: ref.Text, Reported: id, ID: m.ID, Name: m.Name, Tactic: m.Tactic,
+		Lineage: p.options.Catalogue.LineageKey(id), Note: note,
+	}
+	if m.Note != "" {
+		t.Note = strings.TrimPrefix(note+"; "+m.Note, "; ")
+	}
+	if m.ID != "" {
+		t.Lineage = p.options.Catalogue.LineageKey(m.ID)
+	}
+	return t
+}
+
+// addTechnique keeps what was found for explain; without an id of the server it is also a tag,
+// unless the text names nothing at all.
+func (plan *Plan) addTechnique(t Technique) {
+	plan.Techniques = append(plan.Techniques, t)
+	if t.ID != "" {
+		return
+	}
+	if tag := t.Tag(); tag != "" && !slices.Contains(plan.Tags, tag) {
+		plan.Tags = append(plan.Tags, tag)
+	}
+}
+
+// Tag is what stands for a technique that the server does not hold: "attack:T1685", or the text
+// as found where it names no technique; empty where it says nothing.
+func (t Technique) Tag() string {
+	if t.Reported != "" {
+		return "attack:" + t.Reported
+	}
+	switch mitre.Reason(t.Note) {
+	case mitre.ReasonEmpty, mitre.ReasonPath:
+		return ""
+	default:
+		return "attack:" + detection.Clean(t.Found, maxTag)
+	}
+}
+
+// Steps says in words what the plan would do, for worker explain.
+func (p Plan) Steps() []string {
+	steps := []string{
+		"case of " + p.Key.String() + " (tag " + tagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
+			", window " + windowWords(p.Window) + ", or a new one: " + p.Title,
+	}
+	byType := map[string]int{}
+	for _, o := range p.Observables {
+		byType[o.DataType]++
+	}
+	for _, dataType := range sortedKeys(byType) {
+		steps = append(steps, "observables of type "+dataType+": "+count(byType[dataType]))
+	}
+	for _, t := range p.Techniques {
+		if t.ID != "" {
+			steps = append(steps, strings.TrimSpace("procedure "+t.ID+" "+t.Tactic))
+		}
+	}
+	steps = append(steps, "tags: "+strings.Join(p.Tags, ", "))
+	return append(steps, "comment of rule "+p.RuleHash+" on "+p.Day+" (or named in the description)")
+}

@@ -1,0 +1,210 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// addProcedures posts the techniques that the case lacks. TheHive keeps every double, so what is
+// there is listed before anything is posted to a case that this apply did not create.
+func (w *work) addProcedures(held context.Context) error {
+	if len(w.missingProcedures()) == 0 {
+		return nil
+	}
+	if !w.listed[kindProcedure] {
+		if err := w.listProcedures(held); err != nil {
+			return err
+		}
+	}
+	return w.postProcedures(held, w.limited(w.missingProcedures()), 0)
+}
+
+// missingProcedures are those that neither the case holds, by lineage and tactic, nor an analyst
+// removed.
+func (w *work) missingProcedures() []wantedProcedure {
+	held := w.procedureHashes()
+	var need []wantedProcedure
+	for _, p := range w.want.procedures {
+		if !slices.Contains(held, p.hash) && !w.marks.has(kindProcedure, p.hash) {
+			need = append(need, p)
+		}
+	}
+	return need
+}
+
+func (w *work) procedureHashes() []string {
+	hashes := make([]string, 0, len(w.body.Procedures))
+	for _, ref := range w.body.Procedures {
+		hashes = append(hashes, w.hashOf(ref))
+	}
+	return hashes
+}
+
+func (w *work) hashOf(ref procedureRef) string {
+	return procedureHash(w.e.options.Catalogue.LineageKey(ref[0]), ref[1])
+}
+
+func (w *work) limited(need []wantedProcedure) []wantedProcedure {
+	room := max(w.e.options.Limits.Procedures-len(w.body.Procedures), 0)
+	for range need[min(room, len(need)):] {
+		w.leaveOut(kindProcedure)
+	}
+	return need[:min(room, len(need))]
+}
+
+// postProcedures posts in bulk, and looks before it posts again. A bulk that is refused is
+// halved, until the technique that spoils it stands alone.
+func (w *work) postProcedures(held context.Context, batch []wantedProcedure, tries int) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	calls, done := w.claim.calling(held)
+	defer done()
+	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
+	if err == nil {
+		w.noteProcedures(made)
+		return nil
+	}
+	if uncertain(err) {
+		return w.lookForProcedures(held, batch, tries, err)
+	}
+	refusal, ok := refusalOf(kindProcedure, batch[0].ID, err)
+	if !ok {
+		return err
+	}
+	if err := w.stillThere(calls, err); err != nil {
+		return err
+	}
+	if err := w.listProcedures(held); err != nil {
+		return err
+	}
+	if batch = w.stillMissing(batch); len(batch) > 1 {
+		half := len(batch) / 2
+		if err := w.postProcedures(held, batch[:half], tries); err != nil {
+			return err
+		}
+		return w.postProcedures(held, batch[half:], tries)
+	}
+	return w.remap(held, batch, refusal)
+}
+
+func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
+	there := w.procedureHashes()
+	return slices.DeleteFunc(slices.Clone(batch), func(p wantedProcedure) bool {
+		return slices.Contains(there, p.hash)
+	})
+}
+
+// remap deals with a technique that the server refuses: the catalogue of the server is asked
+// again, and the technique mapped to what it holds now; failing that it becomes a tag. A
+// mapping never fails a detection.
+func (w *work) remap(held context.Context, batch []wantedProcedure, r Refusal) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	p := batch[0]
+	w.e.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+r.Type)
+	if next, ok := w.mapAgain(held, p); ok && next.ID+next.Tactic != p.ID+p.Tactic {
+		if slices.Contains(w.procedureHashes(), next.hash) || w.marks.has(kindProcedure, next.hash) {
+			return nil
+		}
+		return w.postProcedures(held, []wantedProcedure{next}, 0)
+	}
+	w.want.tags = append(w.want.tags, wantedTag{tag: p.Tag(), owners: p.owners})
+	return nil
+}
+
+// mapAgain maps a technique to what the server holds by now.
+func (w *work) mapAgain(held context.Context, p wantedProcedure) (wantedProcedure, bool) {
+	if w.e.options.Knowledge == nil {
+		return p, false
+	}
+	target, err := w.e.options.Knowledge.Refresh(held)
+	if err != nil {
+		return p, false
+	}
+	m := target.Map(p.Reported, p.Tactic)
+	p.ID, p.Name, p.Tactic = m.ID, m.Name, m.Tactic
+	p.hash = procedureHash(w.e.options.Catalogue.LineageKey(p.ID), p.Tactic)
+	return p, m.ID != ""
+}
+
+func newProcedures(batch []wantedProcedure) []hive.NewProcedure {
+	all := make([]hive.NewProcedure, 0, len(batch))
+	for _, p := range batch {
+		all = append(all, hive.NewProcedure{
+			PatternID: p.ID, Tactic: p.Tactic, OccurDate: hive.Millis(p.at), Description: p.note,
+		})
+	}
+	return all
+}
+
+func (w *work) noteProcedures(made []hive.Procedure) {
+	for _, p := range made {
+		w.body.Procedures[p.ID] = procedureRef{p.PatternID, p.Tactic}
+	}
+}
+
+// lookForProcedures lists after an ambiguous answer, at once and again with growing pauses: what
+// is found ends the wait, only absence needs all of settle. Then what is missing is posted again.
+func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, tries int, cause error) error {
+	w.e.happened(EventAmbiguous, w.c.Number, "add procedures")
+	if tries == maxResends {
+		return errors.Join(ErrUnsettled, cause)
+	}
+	missing := batch
+	err := w.look(held, cause, func() (bool, error) {
+		if err := w.listProcedures(held); err != nil {
+			return false, err
+		}
+		missing = w.stillMissing(batch)
+		return len(missing) == 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.postProcedures(held, missing, tries+1)
+}
+
+// look repeats a look until it finds, or settle has passed since the lost call was given up.
+// While it lasts the entry counts as dirty.
+func (w *work) look(held context.Context, cause error, found func() (bool, error)) error {
+	w.unclear = true
+	deadline := time.Now().Add(w.e.options.Settle)
+	for n := 0; ; n++ {
+		ok, err := found()
+		if err != nil {
+			return err
+		}
+		if ok || rolledBack(cause) || !time.Now().Before(deadline) {
+			w.unclear = false
+			return nil
+		}
+		wait := min(lookPause(n, w.e.options.Settle), max(time.Until(deadline), time.Millisecond))
+		if err := w.rest(held, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// listProcedures makes the entry hold what is in the case; what it held and is gone was removed.
+func (w *work) listProcedures(held context.Context) error {
+	calls, done := w.claim.calling(held)
+	defer done()
+	there := map[string]procedureRef{}
+	for p, err := range w.hive.CaseProcedures(calls, w.c.ID) {
+		if err != nil {
+			return err
+		}
+		there[p.ID] = procedureRef{p.PatternID, p.Tactic}
+	}
+	before := w.procedureHashes()
+	w.body.Procedures = there
+	now := w.procedureHashes()
+	w.listed[kindProcedure] = true
+	return w.noticed(held, kindProcedure, subtract(before, now), now)
+}

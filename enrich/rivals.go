@@ -1,0 +1,67 @@
+package enrich
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// rivals remembers on which keys another replica was met, so that a hot key is shared: its
+// holder leaves it alone for a while after each apply.
+type rivals struct {
+	mu   sync.Mutex
+	keys map[string]rivalry
+}
+
+type rivalry struct {
+	met  time.Time     // when another replica was last met on the key
+	last time.Duration // how long our last apply of the key took
+}
+
+// rivalMemory is how long another replica counts as interested in a key.
+const rivalMemory = time.Minute
+
+func newRivals() *rivals { return &rivals{keys: make(map[string]rivalry)} }
+
+// yield waits a random time up to the last apply, if the key is shared.
+func (r *rivals) yield(ctx context.Context, key string) error {
+	r.mu.Lock()
+	v, ok := r.keys[key]
+	if ok && time.Since(v.met) > rivalMemory {
+		delete(r.keys, key)
+		ok = false
+	}
+	r.mu.Unlock()
+	if !ok || v.last == 0 {
+		return nil
+	}
+	return pause(ctx, between(0, v.last))
+}
+
+// note says how an apply went: whether another replica was met, and how long it took.
+func (r *rivals) note(key string, met bool, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, known := r.keys[key]
+	switch {
+	case met:
+		v.met = time.Now()
+	case !known:
+		return
+	}
+	v.last = took
+	r.keys[key] = v
+	r.forget()
+}
+
+// forget keeps the memory bounded.
+func (r *rivals) forget() {
+	if len(r.keys) <= maxRecent {
+		return
+	}
+	for k, v := range r.keys {
+		if time.Since(v.met) > rivalMemory {
+			delete(r.keys, k)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// round is one turn of an apply: under the claim of the key it finds or opens the case of the
+// oldest plans, claims that case, releases the key, and adds what is missing.
+type round struct {
+	e    *Enricher
+	hive Hive
+	all  []Plan
+	rest []int // indices of the plans still to do, oldest first
+	out  *outcomes
+	seat seat
+
+	key      *claim
+	body     keyBody
+	searched bool                 // all cases with the tag are among the references
+	vanished []caseRef            // listed, but TheHive answers 404
+	unclear  bool                 // an effect under the key's claim is unknown: leave it dirty
+	heirs    map[string][]caseRef // of a case found anew: the listed ones that it may have come of by merging
+}
+
+// seat is an apply slot that can be left while waiting.
+type seat struct {
+	slots slots
+	taken bool
+}
+
+func (s *seat) take(ctx context.Context) error {
+	if s.taken {
+		return nil
+	}
+	err := s.slots.take(ctx)
+	s.taken = err == nil
+	return err
+}
+
+func (s *seat) leave() {
+	if s.taken {
+		s.slots.give()
+		s.taken = false
+	}
+}
+
+// run does one round and tells which plans it did.
+func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
+	if err := r.e.rivals.yield(ctx, queue); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	key, err := r.e.claims.acquire(ctx, "key."+queue)
+	if err != nil {
+		return nil, err
+	}
+	held, free := key.bind(ctx)
+	defer free()
+	r.key, r.seat.slots = key, r.e.slots
+	defer r.seat.leave()
+	r.meet(key)
+	t, w, err := r.resolve(ctx, held)
+	if lost := r.releaseKey(ctx, err); err == nil {
+		err = lost
+	}
+	if w != nil {
+		if err == nil {
+			err = w.run(ctx)
+		}
+		w.leave(ctx)
+		r.e.rivals.note(queue, key.met || w.claim.met, time.Since(began))
+	}
+	return r.pick(t), err
+}
+
+// meet tells of what the claim met.
+func (r *round) meet(c *claim) {
+	if c.met {
+		r.e.happened(EventWaited, 0, c.name)
+	}
+	if c.over {
+		r.e.happened(EventTakenOver, 0, c.name)
+	}
+}
+
+func (e *Enricher) happened(kind EventKind, number int, detail string) {
+	e.options.Events.Happened(Event{Kind: kind, Case: number, Detail: detail})
+}
+
+// pick gives the indices of a target's plans among all.
+func (r *round) pick(t target) []int {
+	done := make([]int, 0, len(t.plans))
+	for _, i := range t.plans {
+		done = append(done, r.rest[i])
+	}
+	return done
+}
+
+// plans gives the plans still to do.
+func (r *round) plans() []Plan {
+	plans := make([]Plan, 0, len(r.rest))
+	for _, i := range r.rest {
+		plans = append(plans, r.all[i])
+	}
+	return plans
+}
+
+// releaseKey writes the key's list and gives it up; what the list says is what TheHive answered.
+func (r *round) releaseKey(ctx context.Context, cause error) error {
+	slices.SortFunc(r.body.Cases, func(a, b caseRef) int {
+		return int(min(max(b.Start-a.Start, -1), 1))
+	})
+	r.body.Cases = r.body.Cases[:min(len(r.body.Cases), maxRefs)]
+	err := r.key.end(ctx, r.body, r.unclear)
+	if errors.Is(err, ErrLostClaim) && cause == nil {
+		return err
+	}
+	if err != nil {
+		r.e.happened(EventUnreleased, 0, r.key.name)
+	}
+	return nil
+}
+
+// resolve finds the case of the oldest plans, or opens it, and claims it. No work and no error
+// means that nothing is to be done for the plans of the target.
+func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
+	if err := r.key.entry.read(&r.body); err != nil {
+		return target{}, nil, err
+	}
+	if err := r.settleKey(held); err != nil {
+		return target{}, nil, err
+	}
+	for range maxLooks {
+		t := assign(r.plans(), r.body.Cases)
+		w, again, err := r.follow(ctx, held, t)
+		if err != nil || !again {
+			return t, w, err
+		}
+	}
+	return target{}, nil, ErrVanished
+}
+
+// maxLooks bounds how often a round looks again because a case changed under its hands.
+const maxLooks = 24
+
+// settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
+func (r *round) settleKey(held context.Context) error {
+	if r.key.waits > 0 {
+		if err := pause(held, r.key.waits); err != nil {
+			return err
+		}
+	}
+	if err := r.seat.take(held); err != nil {
+		return err
+	}
+	if r.key.waits == 0 {
+		return nil
+	}
+	if err := r.search(held); err != nil {
+		return err
+	}
+	r.key.settled()
+	return nil
+}
+
+// follow acts on a target: again means that the references changed and the plans must be
+// assigned anew.
+func (r *round) follow(ctx, held context.Context, t target) (w *work, again bool, err error) {
+	if t.tied {
+		r.e.happened(EventDoubled, t.ref.Number, r.key.name)
+	}
+	switch t.fate {
+	case fateUnknown:
+		return nil, true, r.newest(held, t.ref)
+	case fateOpen:
+		if !r.searched {
+			return nil, true, r.search(held)
+		}
+		return r.open(ctx, held, t)
+	case fateTombed:
+		r.out.fail(r.pick(t), &DroppedError{Reason: "case deleted"})
+		return nil, false, nil
+	default:
+		return r.join(ctx, held, t)
+	}
+}
+
+// search adds all cases with the key's tag to the references.
+func (r *round) search(held context.Context) error {
+	calls, done := r.key.calling(held)
+	defer done()
+	for c, err := range r.hive.FindCases(calls, r.byTag()) {
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(r.vanished, func(v caseRef) bool { return v.ID == c.ID }) {
+			continue // the index still shows what GET no longer does
+		}
+		r.refer(c, true)
+	}
+	r.searched = true
+	return nil
+}
+
+// byTag asks for all cases with the key's tag, in any stage.
+func (r *round) byTag() hive.Query {
+	p := r.all[r.rest[0]]
+	return hive.Query{Filter: hive.Eq("tags", p.Key.Tag(p.Organisation))}
+}
+
+// refer brings the reference of a case up to what TheHive says.
+func (r *round) refer(c hive.Case, found bool) {
+	fresh := caseRef{ID: c.ID, Number: c.Number, Start: int64(c.StartDate), Last: int64(c.StartDate), guess: found}
+	if c.Stage == stageClosed {
+		fresh.End = int64(c.EndDate)
+	}
+	i := slices.IndexFunc(r.body.Cases, func(x caseRef) bool { return x.ID == c.ID })
+	if i < 0 {
+		r.body.Cases = append(r.body.Cases, fresh)
+		r.inherit(c.ID)
+		return
+	}
+	known := r.body.Cases[i]
+	fresh.Last, fresh.guess = known.Last, known.guess
+	r.body.Cases[i] = fresh
+}
+
+// inherit notes that a case found anew may be what listed ones were merged into.
+func (r *round) inherit(id string) {
+	if len(r.vanished) == 0 {
+		return
+	}
+	if r.heirs == nil {
+		r.heirs = map[string][]caseRef{}
+	}
+	r.heirs[id] = slices.Clone(r.vanished)
+}
+
+// stageClosed is TheHive's stage of closed cases, whatever their status is called.
+const stageClosed = "Closed"
+
+// drop forgets a reference.
+func (r *round) drop(id string) {
+	r.body.Cases = slices.DeleteFunc(r.body.Cases, func(x caseRef) bool { return x.ID == id })
+}

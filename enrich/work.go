@@ -1,0 +1,209 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"forager/hive"
+)
+
+// work adds what plans ask for to one case, under its claim: it looks at what is known or there,
+// posts the difference, and leaves the entry saying what TheHive answered.
+type work struct {
+	*round
+	id      string
+	claim   *claim
+	c       hive.Case
+	plans   []Plan
+	created bool // by this apply: nothing else can be in it yet
+	reopen  bool
+
+	body    caseBody
+	marks   marks
+	fresh   bool // the ledger had no entry of the case
+	listed  map[string]bool
+	texts   map[string]string // of comments with a marker, by id, as last listed
+	want    *want
+	charged []int // indices of the plans among all of the apply
+	ready   bool  // the body says what is in the case
+	unclear bool  // an effect is unknown: leave the entry dirty
+	left    bool
+}
+
+// hold claims a case and reads what the ledger knows of it.
+func (r *round) hold(ctx context.Context, id string) (*work, error) {
+	cl, err := r.e.claims.acquire(ctx, "case."+id)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{round: r, id: id, claim: cl, listed: map[string]bool{}, fresh: !cl.entry.has("procedures")}
+	if err := cl.entry.read(&w.body); err != nil {
+		return nil, errors.Join(err, cl.end(ctx, struct{}{}, false))
+	}
+	w.body.prepare(w.fresh)
+	return w, nil
+}
+
+// prepare makes an entry's sets usable.
+func (b *caseBody) prepare(fresh bool) {
+	if b.Procedures == nil {
+		b.Procedures = map[string]procedureRef{}
+	}
+	if b.Comments == nil {
+		b.Comments = map[string]commentRef{}
+	}
+	if fresh {
+		b.High = high{Severity: -1, TLP: -1, PAP: -1}
+	}
+}
+
+// leave gives the claim up, clean with what is known, or dirty.
+func (w *work) leave(ctx context.Context) {
+	if w.left {
+		return
+	}
+	w.left = true
+	var body any = w.body
+	if w.fresh && !w.ready {
+		body = struct{}{} // never looked at: the next holder must, too
+	}
+	if err := w.claim.end(ctx, body, w.unclear); err != nil {
+		kind := EventUnreleased
+		if errors.Is(err, ErrLostClaim) {
+			kind = EventLate
+		}
+		w.e.happened(kind, w.c.Number, w.claim.name)
+	}
+	w.e.turns.give(w.id)
+}
+
+// run adds what is missing. Its error concerns all plans; refusals are charged singly.
+func (w *work) run(ctx context.Context) error {
+	held, free := w.claim.bind(ctx)
+	defer free()
+	w.want = merge(w.plans)
+	if err := w.prepareCase(held); err != nil {
+		return err
+	}
+	w.ready = true
+	for _, step := range []func(context.Context) error{
+		w.addObservables, w.addProcedures, w.raiseFields, w.addComments,
+	} {
+		if err := step(held); err != nil {
+			w.unclear = w.unclear || uncertain(err)
+			return err
+		}
+	}
+	return nil
+}
+
+// prepareCase makes the entry say what is in the case: nothing for a new one, what it says for a
+// clean one, and what TheHive lists for all others.
+func (w *work) prepareCase(held context.Context) error {
+	if err := w.readMarks(held); err != nil {
+		return err
+	}
+	switch {
+	case w.created:
+		w.claim.settled()
+		w.remember()
+		return nil
+	case w.claim.waits > 0:
+		w.seat.leave()
+		if err := pause(held, w.claim.waits); err != nil {
+			return err
+		}
+		if err := w.seat.take(held); err != nil {
+			return err
+		}
+	case !w.fresh:
+		return nil
+	}
+	if err := w.rebuild(held); err != nil {
+		return err
+	}
+	w.claim.settled()
+	return nil
+}
+
+// remember notes what the creation itself brought about.
+func (w *work) remember() {
+	w.body.Tags = w.c.Tags
+	w.body.High = high{Severity: w.c.Severity, TLP: w.c.TLP, PAP: w.c.PAP}
+	for _, m := range firstMarkers(w.plans) {
+		ref := commentRef{ID: inDescription, IDs: m.ids}
+		for _, p := range w.plans {
+			if p.commentKey() == m.name() {
+				ref.count(p)
+			}
+		}
+		w.body.Comments[m.name()] = ref
+	}
+	for _, kind := range []string{kindObservable, kindProcedure, kindComment} {
+		w.listed[kind] = true
+	}
+}
+
+// Kinds of items, in marks and refusals.
+const (
+	kindObservable = "observable"
+	kindProcedure  = "procedure"
+	kindComment    = "comment"
+	kindTag        = "tag"
+)
+
+func (w *work) organisation() string {
+	if len(w.plans) == 0 {
+		return ""
+	}
+	return w.plans[0].Organisation
+}
+
+// refuseItem charges an item to the plans that brought it.
+func (w *work) refuseItem(owners []int, r Refusal) {
+	for _, o := range owners {
+		w.out.refuse([]int{w.charged[o]}, r)
+	}
+}
+
+// refusalOf turns the refusal of a request for what it holds into one of an item; other errors
+// concern the apply.
+func refusalOf(step, item string, err error) (Refusal, bool) {
+	if e, ok := errors.AsType[*hive.InvalidError](err); ok {
+		return Refusal{Step: step, Item: short(item), Status: http.StatusBadRequest, Type: "InvalidError", Reason: e.Error()}, true
+	}
+	e, ok := errors.AsType[*hive.Error](err)
+	if !ok {
+		return Refusal{}, false
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return Refusal{Step: step, Item: short(item), Status: e.Status, Type: e.Type, Reason: short(e.Message)}, true
+	default:
+		return Refusal{}, false
+	}
+}
+
+// short bounds what errors quote.
+func short(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return hive.Truncate(s, most) + "…"
+}
+
+// stillThere decides what a 404 below the case means: the case is gone (ErrVanished), or the
+// item is refused (nil).
+func (w *work) stillThere(calls context.Context, err error) error {
+	if !isGone(err) {
+		return nil
+	}
+	if _, err := w.hive.Case(calls, w.c.ID); isGone(err) {
+		return ErrVanished
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
