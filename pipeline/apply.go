@@ -1,0 +1,153 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"forager/enrich"
+)
+
+// errGateClosed is what becomes of plans that meet a closed gate. It is Blocked: nothing can be
+// done for any message, and the cause has been told once already.
+var errGateClosed = fmt.Errorf("gate is closed: %w", enrich.ErrLedger)
+
+// errResults says that an applier broke its contract.
+var errResults = errors.New("applier returned another number of results than plans")
+
+// run applies batch after batch of one queue until nothing waits in it.
+func (w *Worker) run(ctx context.Context, q *queue) {
+	for {
+		batch := w.group.next(q)
+		if batch == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			w.giveBack(batch, fmt.Errorf("apply: %w", enrich.ErrStopping))
+			continue
+		}
+		open, _, round, _ := w.gate.state()
+		if !open && !isProbe(batch) {
+			w.giveBack(batch, errGateClosed)
+			continue
+		}
+		w.applyBatch(ctx, q, batch, round)
+	}
+}
+
+// isProbe tells whether a batch holds the message that is to prove the gate.
+func isProbe(batch []*part) bool {
+	for _, p := range batch {
+		if p.of.probe != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// giveBack gives all parts one error without an apply.
+func (w *Worker) giveBack(batch []*part, err error) {
+	for _, p := range batch {
+		w.finishPart(p, err, 0)
+	}
+}
+
+// applyBatch is one apply, and what its results mean for messages, key and gate.
+func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round uint64) {
+	plans := make([]enrich.Plan, len(batch))
+	for i, p := range batch {
+		plans[i] = p.plan
+	}
+	began := w.now()
+	results := w.apply(ctx, q.name, plans)
+	took := w.now().Sub(began)
+	w.group.went(q, len(batch), took)
+	w.judge(ctx, q.name, batch, results, round)
+	for i, p := range batch {
+		w.finishPart(p, results[i], took)
+	}
+}
+
+// apply calls the applier, whose panics become the error of every plan of the batch: the message
+// at fault is found by going alone.
+func (w *Worker) apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+	var results []error
+	var caught panics.Catcher
+	caught.Try(func() { results = w.applier.Apply(ctx, queue, plans) })
+	if r := caught.Recovered(); r != nil {
+		w.options.Observer.Noticed(NoticePanic)
+		return repeat(fmt.Errorf("apply: %w", r.AsError()), len(plans))
+	}
+	if len(results) != len(plans) {
+		return repeat(fmt.Errorf("apply: %w: %d for %d", errResults, len(results), len(plans)), len(plans))
+	}
+	return results
+}
+
+func repeat(err error, n int) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// judge tells key and gate how an apply went.
+func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results []error, round uint64) {
+	best, good := best(results)
+	if good {
+		w.failing.succeeded(queue)
+	} else if enrich.ClassOf(best) == enrich.Transient {
+		now := w.gate.clock()
+		for _, p := range batch {
+			w.failing.failed(queue, p.of.sequence, now)
+		}
+	}
+	if w.gate.applied(round, queue, best) {
+		w.suspect(ctx)
+	}
+}
+
+// best is the result that says most in favour of TheHive: one success outweighs all failures,
+// but a Blocked one speaks for all.
+func best(results []error) (err error, good bool) { //nolint:revive // the error is the subject, not the failure, of this function
+	var worst error
+	for _, r := range results {
+		switch enrich.ClassOf(r) {
+		case enrich.None, enrich.Rejected, enrich.Dropped:
+			good = true
+		case enrich.Blocked:
+			return r, false
+		default:
+			if rank(r) > rank(worst) {
+				worst = r
+			}
+		}
+	}
+	if good {
+		return nil, true
+	}
+	return worst, false
+}
+
+// suspect asks TheHive, after failures in a row, whether it answers at all.
+func (w *Worker) suspect(ctx context.Context) {
+	if w.options.Check == nil {
+		return
+	}
+	if err := w.check(ctx); err != nil && ctx.Err() == nil {
+		w.gate.close(reasonSilent, err)
+	}
+}
+
+// check asks TheHive whether it is well.
+func (w *Worker) check(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, w.options.Settle)
+	defer cancel()
+	if err := w.options.Check(bounded); err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	return nil
+}

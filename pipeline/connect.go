@@ -1,0 +1,241 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// Connection says how to reach NATS. Only URLs is needed.
+type Connection struct {
+	URLs []string // "nats://host:4222", "tls://host"; several are one cluster
+	Name string   // shown in the server's connection list, "forager"
+
+	User, Password string // user and password
+	Token          string // or a token
+	Credentials    string // or a file with JWT and seed, read again at each reconnect
+	NKeySeed       string // or a file with an nkey seed
+
+	RootCAs           []string // files of the certificate authorities, read again at each reconnect
+	ClientCertificate string   // file, with ClientKey, for servers that ask for one
+	ClientKey         string   // file
+	HandshakeFirst    bool     // TLS before the server's greeting; both sides must agree
+
+	InboxPrefix string // "_INBOX" is the default; with an own one, replies of others cannot be read
+	Domain      string // JetStream domain, empty for the server's own
+}
+
+// Timings of a connection, from measurement: the client's defaults notice a dead peer only
+// after four minutes.
+const (
+	pingInterval  = 20 * time.Second
+	reconnectWait = time.Second
+	apiTimeout    = 5 * time.Second
+)
+
+// Link is a connection to NATS that never gives up.
+type Link struct {
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	log *zap.Logger
+
+	mu         sync.Mutex
+	violations []string // what the server refused, each once
+	closed     chan struct{}
+}
+
+// maxViolations bounds what is remembered of refused subjects.
+const maxViolations = 20
+
+// ErrConnection says that a [Connection] cannot work: its text or its files are wrong. That a
+// server does not answer is no error of [Connect].
+var ErrConnection = errors.New("impossible connection")
+
+// Connect begins to connect and returns at once: a server that is down, or refuses the
+// credentials for now, is tried again for ever ([Link.Connected] tells). It fails with
+// [ErrConnection] on what no waiting cures. ctx bounds nothing but this call.
+func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if log == nil {
+		log = zap.NewNop()
+	}
+	l := &Link{log: log, closed: make(chan struct{})}
+	options, err := c.options(l)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(strings.Join(c.URLs, ","), options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, err)
+	}
+	l.nc = nc
+	l.js, err = jetStream(nc, c.Domain)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, err)
+	}
+	return l, nil
+}
+
+func jetStream(nc *nats.Conn, domain string) (jetstream.JetStream, error) {
+	timeout := jetstream.WithDefaultTimeout(apiTimeout)
+	if domain != "" {
+		return jetstream.NewWithDomain(nc, domain, timeout)
+	}
+	return jetstream.New(nc, timeout)
+}
+
+func (c Connection) options(l *Link) ([]nats.Option, error) {
+	if len(c.URLs) == 0 {
+		return nil, fmt.Errorf("%w: no url", ErrConnection)
+	}
+	options := []nats.Option{
+		nats.Name(orElse(c.Name, "forager")),
+		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/2, reconnectWait),
+		nats.PingInterval(pingInterval), nats.Timeout(apiTimeout),
+		nats.ErrorHandler(l.onError), nats.DisconnectErrHandler(l.onDisconnect),
+		nats.ReconnectHandler(l.onReconnect),
+		nats.ClosedHandler(func(*nats.Conn) { close(l.closed) }),
+	}
+	if c.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(c.InboxPrefix))
+	}
+	secured, err := c.security()
+	return append(options, secured...), err
+}
+
+// security adds credentials and TLS. At most one kind of credentials makes sense.
+func (c Connection) security() ([]nats.Option, error) {
+	var options []nats.Option
+	kinds := 0
+	add := func(set bool, o nats.Option) {
+		if set {
+			kinds++
+			options = append(options, o)
+		}
+	}
+	add(c.User != "", nats.UserInfo(c.User, c.Password))
+	add(c.Token != "", nats.Token(c.Token))
+	add(c.Credentials != "", nats.UserCredentials(c.Credentials))
+	if c.NKeySeed != "" {
+		seed, err := nats.NkeyOptionFromSeed(c.NKeySeed)
+		if err != nil {
+			return nil, fmt.Errorf("%w: nkey seed file: %w", ErrConnection, err)
+		}
+		add(true, seed)
+	}
+	if kinds > 1 {
+		return nil, fmt.Errorf("%w: user, token, credentials and nkey exclude each other", ErrConnection)
+	}
+	if len(c.RootCAs) > 0 {
+		options = append(options, nats.RootCAs(c.RootCAs...))
+	}
+	if c.ClientCertificate != "" {
+		options = append(options, nats.ClientCert(c.ClientCertificate, c.ClientKey))
+	}
+	if c.HandshakeFirst {
+		options = append(options, nats.TLSHandshakeFirst())
+	}
+	return options, nil
+}
+
+// Connected tells whether the server answers at this moment.
+func (l *Link) Connected() bool { return l.nc.IsConnected() }
+
+// Violations lists what the server's permissions refused, each once: "publish to x". A refused
+// publish is silent for the call that made it, which ends in a time-out; here is why.
+func (l *Link) Violations() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.violations)
+}
+
+// Closed is closed when the connection is, for good: by [Link.Close] alone, in practice.
+func (l *Link) Closed() <-chan struct{} { return l.closed }
+
+// Close sends what is buffered and closes the connection.
+func (l *Link) Close() {
+	if l.nc.IsConnected() {
+		_ = l.nc.FlushTimeout(time.Second) // what is lost by this comes again after AckWait
+	}
+	l.nc.Close()
+	<-l.closed
+}
+
+// why adds to an error what the server refused: a denied request has no other answer than a
+// time-out.
+func (l *Link) why(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused := l.Violations(); len(refused) > 0 && isTimeout(err) {
+		return fmt.Errorf("%w (the server refused: %s)", err, strings.Join(refused, "; "))
+	}
+	if last := l.nc.LastError(); !l.nc.IsConnected() && last != nil {
+		return fmt.Errorf("%w (not connected: %w%s)", err, last, hint(last))
+	}
+	return err
+}
+
+// hint explains two failures whose texts mislead.
+func hint(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "first record does not look like a TLS handshake"):
+		return "; the server does not expect TLS first, or speaks none"
+	case strings.Contains(text, "i/o timeout"):
+		return "; a server with handshake_first waits silently for a client without it"
+	default:
+		return ""
+	}
+}
+
+func (l *Link) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
+	if refused, ok := violation(err); ok {
+		if l.remember(refused) {
+			l.log.Error("nats refused a subject", zap.String("refused", refused))
+		}
+		return
+	}
+	fields := []zap.Field{zap.Error(err)}
+	if sub != nil {
+		fields = append(fields, zap.String("subject", sub.Subject))
+	}
+	l.log.Warn("nats", fields...)
+}
+
+// remember notes a violation and tells whether it is new.
+func (l *Link) remember(refused string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slices.Contains(l.violations, refused) || len(l.violations) >= maxViolations {
+		return false
+	}
+	l.violations = append(l.violations, refused)
+	return true
+}
+
+func (l *Link) onDisconnect(_ *nats.Conn, err error) {
+	if err != nil { // nil is our own Close
+		l.log.Warn("nats disconnected", zap.Error(err))
+	}
+}
+
+// onReconnect forgets what was refused: permissions may have been mended meanwhile.
+func (l *Link) onReconnect(nc *nats.Conn) {
+	l.mu.Lock()
+	l.violations = nil
+	l.mu.Unlock()
+	l.log.Info("nats connected", zap.String("server", nc.ConnectedUrlRedacted()))
+}

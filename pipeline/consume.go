@@ -1,0 +1,184 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// errConsumer says that a consumer is configured in a way that loses messages or blocks.
+var errConsumer = errors.New("consumer cannot be used")
+
+// consume binds the consumer and pulls from it until ctx ends, binding again whenever the
+// consumer is lost. It fails only when the connection is closed for good.
+func (w *Worker) consume(ctx context.Context) error {
+	ledger, failures := true, 0
+	for ctx.Err() == nil {
+		consumer, err := w.bind(ctx, ledger)
+		if err == nil {
+			ledger, failures = false, 0
+			w.isBound(nil)
+			err = w.pull(ctx, consumer)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if w.link.nc.IsClosed() {
+			return closedError(w.link)
+		}
+		if err != nil {
+			w.isBound(err)
+			failures++
+		}
+		w.options.Observer.Noticed(NoticeRebound)
+		pause(ctx, jitter(rebind.after(failures, 0.5)))
+	}
+	return nil
+}
+
+var rebind = Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
+
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// bind looks the consumer up, creating what is missing first where that is wanted; the ledger
+// only the first time, since a ledger that vanishes later is for people.
+func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, error) {
+	if w.options.Manage {
+		if err := w.ensure(ctx, ledger); err != nil {
+			return nil, err
+		}
+	}
+	consumer, err := w.link.js.Consumer(ctx, w.options.Stream, w.options.Consumer)
+	if err != nil {
+		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.why(err))
+	}
+	return consumer, w.fit(consumer.CachedInfo())
+}
+
+func (w *Worker) ensure(ctx context.Context, ledger bool) error {
+	if ledger {
+		return Ensure(ctx, w.link, w.options)
+	}
+	return w.link.why(ensureStreams(ctx, w.link, w.options))
+}
+
+// fit follows the consumer's own configuration, and refuses one that cannot work.
+func (w *Worker) fit(info *jetstream.ConsumerInfo) error {
+	c := info.Config
+	if c.AckPolicy != jetstream.AckExplicitPolicy {
+		return fmt.Errorf("%w: ack policy %s: must be explicit, or messages are lost", errConsumer, c.AckPolicy)
+	}
+	wait := c.AckWait
+	if len(c.BackOff) > 0 {
+		wait = c.BackOff[0] // it replaces AckWait
+	}
+	if wait > 0 {
+		w.beat.Store(int64(wait / 3))
+	}
+	if c.MaxDeliver > 0 {
+		w.options.Log.Warn("consumer has max deliver: messages that restarts return too often stay in the stream unseen",
+			zap.Int("maxDeliver", c.MaxDeliver))
+	}
+	if c.MaxAckPending > 0 && c.MaxAckPending < 4*w.options.MaxInFlight {
+		w.options.Log.Warn("consumer's max ack pending is small: naks with delay may stop delivery",
+			zap.Int("maxAckPending", c.MaxAckPending), zap.Int("wanted", 4*w.options.MaxInFlight))
+	}
+	w.hold.pending.Store(info.NumPending)
+	return nil
+}
+
+// pull pulls round after round, as many messages as may be held, or one to see whether the gate
+// can open. It returns nil when ctx ends, and an error when the consumer must be bound again.
+func (w *Worker) pull(ctx context.Context, consumer jetstream.Consumer) error {
+	if w.options.Check != nil {
+		if err := w.check(ctx); err != nil && ctx.Err() == nil {
+			w.gate.close(reasonSilent, err)
+		}
+	}
+	for ctx.Err() == nil {
+		open, _, _, changed := w.gate.state()
+		var err error
+		if open {
+			err = w.pullOpen(ctx, consumer, changed)
+		} else {
+			err = w.pullProbe(ctx, consumer, changed)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pullOpen pulls as many messages as there is room for, or waits for room.
+func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, changed <-chan struct{}) error {
+	room := w.hold.room(w.pullBytes())
+	if room > 0 {
+		_, err := w.round(ctx, consumer, pulling{messages: room, until: changed})
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-changed:
+	case <-w.hold.freed:
+	}
+	return nil
+}
+
+// pullProbe waits, asks TheHive, and pulls one message, whose verdict may open the gate. When
+// TheHive says that it is well and no message comes to prove it, that is proof enough.
+func (w *Worker) pullProbe(ctx context.Context, consumer jetstream.Consumer, changed <-chan struct{}) error {
+	if !w.restBeforeProbe(ctx, changed) {
+		return nil
+	}
+	probe := make(chan struct{})
+	taken, err := w.round(ctx, consumer, pulling{messages: 1, within: probeWait, probe: probe})
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	if !taken {
+		if w.options.Check != nil {
+			w.gate.open()
+		}
+		return nil
+	}
+	<-probe // its apply ends with ctx, and within its own limits before
+	return nil
+}
+
+// restBeforeProbe waits for the gate's pause and asks TheHive; it tells whether to probe.
+func (w *Worker) restBeforeProbe(ctx context.Context, changed <-chan struct{}) bool {
+	rest := time.NewTimer(jitter(w.gate.wait()))
+	defer rest.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+		return false
+	case <-rest.C:
+	}
+	if w.options.Check == nil {
+		return true
+	}
+	if err := w.check(ctx); err != nil {
+		_, reason, _, _ := w.gate.state()
+		w.gate.close(orElse(reason, reasonSilent), err)
+		return false
+	}
+	return true
+}
+
+// probeWait is how long a probe waits for a message to come.
+const probeWait = 5 * time.Second

@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc/panics"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// read makes a message of a delivery. It fails only on what is no JetStream delivery at all.
+func (w *Worker) read(msg jetstream.Msg) (*message, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	w.hold.pending.Store(meta.NumPending)
+	return &message{
+		stream: meta.Stream, sequence: meta.Sequence.Stream,
+		deliveries: int(min(meta.NumDelivered, 1<<31-1)), //nolint:gosec // bounded
+		stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()), msg: msg,
+	}, nil
+}
+
+// decode fills in the plans of a message that are not applied yet. It makes no call. What goes
+// wrong is kept with the message, whose other parts go on.
+func (w *Worker) decode(m *message) {
+	known := w.memory.recall(m.sequence, m.stored)
+	m.tried, m.alone = known.tries > 0, known.tries >= aloneAfter
+	var caught panics.Catcher
+	caught.Try(func() { w.fill(m, known.results) })
+	if r := caught.Recovered(); r != nil {
+		w.options.Observer.Noticed(NoticePanic)
+		m.parts, m.failed = nil, fmt.Errorf("decode: %w", r.AsError())
+	}
+	m.open = len(m.parts)
+}
+
+// aloneAfter is how many failed applies a message may share with others.
+const aloneAfter = 3
+
+func (w *Worker) fill(m *message, results map[int]error) {
+	if m.bytes > w.options.MaxMessageBytes {
+		m.failed = &enrich.MalformedError{
+			Reason: "message too large", Detail: fmt.Sprintf("%d bytes of at most %d", m.bytes, w.options.MaxMessageBytes),
+		}
+		return
+	}
+	result, err := w.decoder.Decode(detection.Message{
+		Subject: m.msg.Subject(), Header: m.msg.Headers(), Body: m.msg.Data(), Time: m.original(),
+	})
+	m.format = result.Format
+	if err != nil {
+		m.failed = err
+		return
+	}
+	w.agree(result)
+	for _, d := range result.Dropped {
+		m.dropped = append(m.dropped, d.Reason)
+	}
+	for _, e := range result.Unreadable {
+		m.fail(e)
+	}
+	for i := range result.Detections {
+		w.plan(m, i, result.Detections[i], results)
+	}
+	if m.plans == 0 && m.failed == nil && len(m.dropped) == 0 {
+		m.failed = &enrich.MalformedError{Reason: "no detections"}
+	}
+}
+
+// agree counts subjects that promise another format than the content is.
+func (w *Worker) agree(r detection.Result) {
+	if r.Pinned != "" && r.Recognised != "" && r.Pinned != r.Recognised {
+		w.options.Observer.Noticed(NoticeDisagreement)
+	}
+}
+
+// plan adds the part of one detection, unless it has its result from an earlier delivery.
+func (w *Worker) plan(m *message, index int, d detection.Detection, results map[int]error) {
+	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original()}
+	plan, err := w.planner.Plan(d, origin)
+	if enrich.ClassOf(err) == enrich.Dropped {
+		m.dropped = append(m.dropped, enrich.ReasonOf(err))
+		return
+	}
+	m.plans++
+	if err != nil {
+		m.fail(err)
+		return
+	}
+	if m.queue == "" {
+		m.queue = plan.Queue()
+	}
+	if known, done := results[index]; done {
+		if enrich.ClassOf(known) == enrich.Dropped {
+			m.void(known)
+		}
+		m.fail(known)
+		return
+	}
+	m.parts = append(m.parts, part{of: m, index: index, plan: plan})
+}
+
+// fail keeps the worst of what made parts unfit.
+func (m *message) fail(err error) {
+	if rank(err) > rank(m.failed) {
+		m.failed = err
+	}
+}
+
+// original is when the message was stored first: a requeued dead letter says so itself. Only an
+// earlier time is believed.
+func (m *message) original() time.Time {
+	said := m.msg.Headers().Get(headerTime)
+	if said == "" {
+		return m.stored
+	}
+	t, err := time.Parse(time.RFC3339Nano, said)
+	if err != nil || t.After(m.stored) {
+		return m.stored
+	}
+	return t
+}

@@ -1,0 +1,54 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Codes of JetStream's API errors on which this package decides and which the client does not
+// name (nats-server's errors.json).
+const (
+	codeMaxMessages = 10077 // maximum messages, or bytes, exceeded on a stream that refuses when full
+)
+
+// isWrongSequence tells a lost compare-and-set: one node says 10071, a replicated stream 10164.
+func isWrongSequence(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+func isTimeout(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+}
+
+// isFull tells that a stream refuses because it is full.
+func isFull(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && e.ErrorCode == codeMaxMessages
+}
+
+// isMissing tells that a stream, consumer or bucket is not there.
+func isMissing(err error) bool {
+	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted)
+}
+
+// refusedSubject is what the server says on a denied publish or subscription.
+var refusedSubject = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
+
+// violation extracts which subject was refused.
+func violation(err error) (string, bool) {
+	if err == nil || !errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(strings.ToLower(err.Error()), "permissions violation") {
+		return "", false
+	}
+	if m := refusedSubject.FindStringSubmatch(err.Error()); m != nil {
+		return strings.ToLower(m[1]) + " to " + m[2], true
+	}
+	return err.Error(), true
+}

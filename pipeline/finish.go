@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/enrich"
+)
+
+// errDeadLetter says that a letter was not stored; the message stays in the stream.
+var errDeadLetter = errors.New("dead letter not stored")
+
+// finishPart gives a part its result; with a message's last part the message is settled.
+func (w *Worker) finishPart(p *part, err error, took time.Duration) {
+	if p.finish(err, took) {
+		w.finished <- p.of
+	}
+}
+
+// settleAll settles messages until the channel is closed. Many run side by side, since each
+// waits for the server's confirmation. ctx carries values alone: a stop does not end it.
+func (w *Worker) settleAll(ctx context.Context) {
+	for m := range w.finished {
+		w.settle(ctx, m)
+	}
+}
+
+// settle carries out the verdict on one message and lets it go.
+func (w *Worker) settle(ctx context.Context, m *message) {
+	err := m.conclude()
+	class := enrich.ClassOf(err)
+	known := w.learn(m, class)
+	verdict := w.options.Policy.Settle(Attempt{
+		Class: class, Deliveries: m.deliveries, Tries: known.tries, Age: w.gate.clock() - known.since,
+		RetryAfter: retryAfter(err), Rand: rand.Float64(), //nolint:gosec // it spreads load
+	})
+	s := w.settlement(m, known.tries, err, verdict)
+	w.carryOut(ctx, m, &s)
+	w.hold.release(m)
+	if m.probe != nil {
+		close(m.probe)
+	}
+}
+
+// learn remembers what an unfinished message has reached, and counts a failed apply.
+func (w *Worker) learn(m *message, class enrich.Class) record {
+	if class == enrich.None || class == enrich.Dropped {
+		return record{}
+	}
+	now := w.gate.clock()
+	return w.memory.change(m.sequence, m.stored, func(r *record) {
+		for i := range m.parts {
+			if p := &m.parts[i]; isFinal(p.err) {
+				r.results[p.index] = p.err
+			}
+		}
+		if class != enrich.Transient {
+			return
+		}
+		if r.tries++; r.tries == 1 {
+			r.since = now
+		}
+	})
+}
+
+// isFinal tells whether a part need not be applied again.
+func isFinal(err error) bool {
+	c := enrich.ClassOf(err)
+	return c == enrich.None || c == enrich.Dropped || c == enrich.Rejected || c == enrich.Malformed
+}
+
+// carryOut does what the verdict says; s says in the end what became of it.
+func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
+	if s.Action == ActionDeadLetter {
+		w.bury(ctx, m, s)
+	}
+	if s.Action == ActionAck {
+		w.acknowledge(ctx, m, s)
+	}
+	if s.Action == ActionNak {
+		w.putBack(m, s.Delay)
+	}
+	if s.Reason == reasonUnconfirmed {
+		w.options.Observer.Noticed(NoticeUnconfirmed)
+	} else if s.Action != ActionNak {
+		w.memory.forget(m.sequence)
+		w.gate.settled(deadReason(s))
+	}
+	w.options.Observer.Settled(*s)
+	w.write(s)
+}
+
+func deadReason(s *Settlement) string {
+	if s.Action == ActionDeadLetter {
+		return s.Reason
+	}
+	return ""
+}
+
+// reasonUnconfirmed is the reason of a message that comes again because the server did not
+// confirm its ack or term; what it did is remembered, and not done again here.
+const reasonUnconfirmed = "unconfirmed"
+
+// acknowledge asks for a confirmation. Without one the message comes again, finds all its parts
+// done, and is acknowledged then.
+func (w *Worker) acknowledge(ctx context.Context, m *message, s *Settlement) {
+	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
+	defer cancel()
+	if err := m.settle().DoubleAck(bounded); err != nil {
+		w.rememberDone(m)
+		w.unconfirmed(s, err)
+	}
+}
+
+// rememberDone keeps all results of a message that cannot be acknowledged now.
+func (w *Worker) rememberDone(m *message) {
+	w.memory.change(m.sequence, m.stored, func(r *record) {
+		for i := range m.parts {
+			r.results[m.parts[i].index] = m.parts[i].err
+		}
+	})
+}
+
+func (w *Worker) unconfirmed(s *Settlement, err error) {
+	s.Action, s.Class, s.Reason = ActionNak, enrich.Transient, reasonUnconfirmed
+	s.Err = fmt.Errorf("confirm: %w", w.link.why(err))
+	s.Delay = 0
+}
+
+// putBack naks. It is not confirmed: a lost one costs AckWait.
+func (w *Worker) putBack(m *message, delay time.Duration) {
+	msg := m.settle()
+	if delay <= 0 {
+		_ = msg.Nak()
+		return
+	}
+	_ = msg.NakWithDelay(delay)
+}
+
+// bury stores the dead letter, then terminates the message. While the gate is closed nothing is
+// buried, since the fault is likely not the message's; but where the dead letters themselves
+// closed it, one that can be stored opens it.
+func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
+	open, reason, _, _ := w.gate.state()
+	if !open && !(reason == reasonLetters && m.probe != nil) {
+		s.Action, s.Class, s.Reason = ActionNak, enrich.Blocked, "gate closed"
+		s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64()) //nolint:gosec // it spreads load
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
+	defer cancel()
+	if err := w.letters.store(bounded, w.letter(m, s)); err != nil {
+		w.unburied(m, s, err)
+		return
+	}
+	if !open {
+		w.gate.open()
+	}
+	if err := w.terminate(ctx, m.settle()); err != nil {
+		w.unconfirmed(s, err)
+	}
+}
+
+// unburied keeps the message in the stream.
+func (w *Worker) unburied(m *message, s *Settlement, err error) {
+	policy := w.options.Policy
+	s.Action, s.Class, s.Err = ActionNak, enrich.Blocked, fmt.Errorf("%w: %w (wanted for: %w)", errDeadLetter, err, s.Err)
+	if errors.Is(err, errTooLarge) {
+		s.Reason, s.Delay = "dead letter does not fit", policy.Transient.Last
+		w.options.Observer.Noticed(NoticeLetterLost)
+		return
+	}
+	s.Reason, s.Delay = reasonLetters, policy.Blocked.after(m.deliveries, rand.Float64()) //nolint:gosec // it spreads load
+	w.gate.close(reasonLetters, err)
+}
+
+// terminate ends a message with a confirmation; the client's own Term has none.
+func (w *Worker) terminate(ctx context.Context, msg jetstream.Msg) error {
+	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
+	defer cancel()
+	if _, err := w.link.nc.RequestWithContext(bounded, msg.Reply(), []byte("+TERM")); err != nil {
+		return fmt.Errorf("term: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"forager/enrich"
+)
+
+// gate is open while messages can succeed. Closed, nothing is pulled but one message at a time
+// to see whether it can open again, after pauses that grow, and nothing becomes a dead letter.
+//
+// It closes on the first Blocked error; when nothing succeeds and TheHive, asked, does not
+// answer; when the dead-letter stream cannot be reached; and when a fifth of the last hundred
+// settlements were dead letters of one reason, since that is a broken configuration and not
+// a hundred broken detections.
+type gate struct {
+	now     func() time.Time
+	tell    func(open bool, reason string, err error) // outside the lock, at each change
+	deadOf  int                                       // dead letters of one reason among the last hundred that close it; 0 is never
+	mu      sync.Mutex
+	closed  bool
+	reason  string
+	round   uint64        // counts changes: an apply that began before the last one proves nothing
+	changed chan struct{} // closed at the next change
+	pause   time.Duration
+	began   time.Time // when it opened last
+	total   time.Duration
+	recent  recent
+	streak  streak
+}
+
+// Reasons for a closed gate: bounded, as metrics name them.
+const (
+	reasonBlocked = "blocked"                        // TheHive refuses us, or its breaker or the ledger does
+	reasonSilent  = "thehive does not answer"        // applies fail one after the other, and so does asking
+	reasonLetters = "dead-letter stream unreachable" // or full
+	reasonShare   = "too many dead letters of one reason"
+)
+
+// Pauses between probes.
+const (
+	firstPause     = time.Second
+	lastPause      = 30 * time.Second
+	lastPauseShare = 5 * time.Second // good messages may stand behind the bad ones
+)
+
+func newGate(now func() time.Time, deadOf int, tell func(open bool, reason string, err error)) *gate {
+	return &gate{
+		now: now, tell: tell, deadOf: deadOf, began: now(),
+		changed: make(chan struct{}), recent: newRecent(), streak: newStreak(),
+	}
+}
+
+// state tells whether the gate is open, why not, and which round of it this is. The channel is
+// closed when that changes.
+func (g *gate) state() (open bool, reason string, round uint64, changed <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.closed, g.reason, g.round, g.changed
+}
+
+// clock is how long the gate has been open in all: time in which a message could have succeeded.
+func (g *gate) clock() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return g.total
+	}
+	return g.total + g.now().Sub(g.began)
+}
+
+// wait is the pause before the next probe.
+func (g *gate) wait() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pause
+}
+
+// close closes the gate; closed already, it makes the pause longer. The first reason stays
+// until another takes its place, and each is told once.
+func (g *gate) close(reason string, err error) {
+	g.mu.Lock()
+	news := !g.closed || g.reason != reason
+	if g.closed {
+		g.pause = min(2*g.pause, longest(reason))
+	} else {
+		g.closed, g.pause = true, firstPause
+		g.total += g.now().Sub(g.began)
+		g.turn()
+	}
+	g.reason = reason
+	g.mu.Unlock()
+	if news {
+		g.tell(false, reason, err)
+	}
+}
+
+func longest(reason string) time.Duration {
+	if reason == reasonShare {
+		return lastPauseShare
+	}
+	return lastPause
+}
+
+// open opens the gate and forgets what had closed it.
+func (g *gate) open() {
+	g.mu.Lock()
+	news := g.closed
+	if news {
+		g.closed, g.reason = false, ""
+		g.began = g.now()
+		g.recent, g.streak = newRecent(), newStreak()
+		g.turn()
+	}
+	g.mu.Unlock()
+	if news {
+		g.tell(true, "", nil)
+	}
+}
+
+// turn begins a new round. The lock is held.
+func (g *gate) turn() {
+	g.round++
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// applied takes the result of one apply that began in a round. It tells whether so many failed
+// in a row, and so different ones, that TheHive itself should be asked.
+func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) {
+	switch enrich.ClassOf(err) {
+	case enrich.Blocked:
+		if g.current(round) {
+			g.close(reasonBlocked, err)
+		}
+	case enrich.None, enrich.Rejected, enrich.Dropped:
+		if g.current(round) {
+			g.open()
+		}
+		g.calm()
+	case enrich.Transient:
+		return g.failed(round, queue, err)
+	case enrich.Malformed, enrich.Throttled, enrich.Interrupted:
+	}
+	return false
+}
+
+// current tells whether a result says something about the gate as it is now.
+func (g *gate) current(round uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.round == round
+}
+
+// calm ends a streak of failures.
+func (g *gate) calm() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.streak.length > 0 {
+		g.streak = newStreak()
+	}
+}
+
+// failed counts a failure; of a probe it keeps the gate closed.
+func (g *gate) failed(round uint64, queue string, err error) bool {
+	g.mu.Lock()
+	probe, reason := g.closed && g.round == round, g.reason
+	suspicious := false
+	if !g.closed {
+		suspicious = g.streak.add(queue)
+	}
+	g.mu.Unlock()
+	if probe {
+		g.close(reason, err)
+	}
+	return suspicious
+}
+
+// settled counts a final settlement; dead letters with their reason, the others with "".
+func (g *gate) settled(deadReason string) {
+	g.mu.Lock()
+	share := g.recent.add(deadReason)
+	tooMany := !g.closed && g.deadOf > 0 && deadReason != "" && share >= g.deadOf
+	g.mu.Unlock()
+	if tooMany {
+		g.close(reasonShare, &shareError{reason: deadReason, of: share})
+	}
+}

@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+)
+
+// group is where plans wait: those of one queue behind the apply that runs for it, and when
+// that returns they all go together. Idle, a plan waits for nothing; in a storm a key's
+// detections cost the calls of one.
+//
+// Every queue with something in it has one runner, which takes batch after batch until the
+// queue is empty. Fairness between queues is the applier's, whose slots are first in, first out:
+// a hot key stands behind every other after each of its batches.
+type group struct {
+	share, shareBytes int // what may wait of one queue: a quarter of what may be held
+
+	mu      sync.Mutex
+	queues  map[string]*queue
+	stopped bool
+}
+
+type queue struct {
+	name    string
+	waiting []*part
+	bytes   int       // of the waiting messages' bodies
+	rate    float64   // parts a second, of the last batch
+	turn    time.Time // when the next part that had to go back should return
+}
+
+// batchParts bounds one apply whatever its messages hold.
+const batchParts = 4000
+
+func newGroup(o Options) *group {
+	return &group{
+		share: max(o.MaxInFlight/4, 1), shareBytes: max(o.MaxBytesHeld/4, 1),
+		queues: map[string]*queue{},
+	}
+}
+
+// overflow tells whether a message may not wait because one of its queues holds its share, and
+// when it should come back: paced by the rate at which the queue went lately, so that what went
+// back is not delivered again and again only to find the queue full.
+func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range m.parts {
+		q := g.queues[m.parts[i].plan.Queue()]
+		if q == nil || len(q.waiting) == 0 {
+			continue
+		}
+		if len(q.waiting) >= g.share || q.bytes+m.bytes > g.shareBytes {
+			return q.back(now), true
+		}
+	}
+	return 0, false
+}
+
+// back hands out the next turn to return.
+func (q *queue) back(now time.Time) time.Duration {
+	const soonest, latest = 250 * time.Millisecond, 30 * time.Second
+	rate := max(q.rate, 100)
+	if q.turn.Before(now.Add(soonest)) {
+		q.turn = now.Add(soonest)
+	}
+	q.turn = q.turn.Add(time.Duration(float64(time.Second) / rate))
+	return min(q.turn.Sub(now), latest)
+}
+
+// waitingBack is about how many messages went back for the queue and have not returned.
+func (g *group) waitingBack(name string, now time.Time) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.queues[name]
+	if q == nil || !q.turn.After(now) {
+		return 0
+	}
+	return int(q.turn.Sub(now).Seconds() * max(q.rate, 100))
+}
+
+// add lets the parts of a message wait and returns the queues that need a runner. After stop
+// it takes nothing and returns false.
+func (g *group) add(m *message) (idle []*queue, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopped {
+		return nil, false
+	}
+	share := m.bytes / max(len(m.parts), 1)
+	for i := range m.parts {
+		p := &m.parts[i]
+		name := p.plan.Queue()
+		q := g.queues[name]
+		if q == nil {
+			q = &queue{name: name}
+			g.queues[name] = q
+			idle = append(idle, q)
+		}
+		q.waiting = append(q.waiting, p)
+		q.bytes += share
+	}
+	return idle, true
+}
+
+// next takes what goes in the queue's next apply: all that waits, but a message that must go
+// alone does. Nil means that the queue is empty and gone, and its runner must end.
+func (g *group) next(q *queue) []*part {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(q.waiting) == 0 {
+		delete(g.queues, q.name)
+		return nil
+	}
+	batch, rest := split(q.waiting)
+	q.waiting = rest
+	for _, p := range batch {
+		q.bytes -= p.of.bytes / max(len(p.of.parts), 1)
+	}
+	return batch
+}
+
+// split divides what waits into the next batch and the rest, keeping the order. The first part
+// always goes: with its own message alone, or with all others that need not go alone.
+func split(waiting []*part) (batch, rest []*part) {
+	first := waiting[0].of
+	for _, p := range waiting {
+		joins := !first.alone && !p.of.alone && len(batch) < batchParts
+		if joins || p.of == first {
+			batch = append(batch, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	return batch, rest
+}
+
+// went notes how fast a batch of the queue went.
+func (g *group) went(q *queue, parts int, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q.rate = float64(parts) / max(took, time.Millisecond).Seconds()
+}
+
+// stop takes nothing more and returns all that waits; what is being applied goes on.
+func (g *group) stop() []*part {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stopped = true
+	var waiting []*part
+	for _, q := range g.queues {
+		waiting = append(waiting, q.waiting...)
+		q.waiting, q.bytes = nil, 0
+	}
+	return waiting
+}

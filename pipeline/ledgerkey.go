@@ -1,0 +1,44 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+)
+
+// encodeKey spells a ledger key with the characters that a KV key may have: everything else, an
+// equals sign included, becomes = and two hex digits; so does a dot where KV allows none. Keys
+// of letters, digits, -, _, / and single dots stay as they are: "key.0123abcd" is "key.0123abcd",
+// "case.~42" is "case.=7E42".
+func encodeKey(key string) string {
+	if plainKey(key) {
+		return key
+	}
+	var b strings.Builder
+	for i := range len(key) {
+		if plainByte(key[i]) && !(key[i] == '.' && !innerDot(key, i)) {
+			b.WriteByte(key[i])
+			continue
+		}
+		fmt.Fprintf(&b, "=%02X", key[i])
+	}
+	return b.String()
+}
+
+func plainKey(key string) bool {
+	for i := range len(key) {
+		if !plainByte(key[i]) || key[i] == '.' && !innerDot(key, i) {
+			return false
+		}
+	}
+	return true
+}
+
+func plainByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '/' || c == '.'
+}
+
+// innerDot tells whether the dot at i separates two tokens that are not empty. Of several dots
+// in a row only the first does.
+func innerDot(key string, i int) bool {
+	return i > 0 && i < len(key)-1 && key[i-1] != '.' && key[i+1] != '.'
+}

@@ -1,0 +1,116 @@
+package pipeline
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/nats-io/nats.go"
+
+	"forager/enrich"
+)
+
+// Headers of a dead letter. The original's own headers are kept under their names, but those
+// on which NATS or Forager would act: they get originalPrefix.
+const (
+	headerReason   = "Forager-Reason"
+	headerClass    = "Forager-Class"
+	headerStep     = "Forager-Step"
+	headerStatus   = "Forager-Status"
+	headerAttempts = "Forager-Attempts"
+	headerError    = "Forager-Error"
+	headerSubject  = "Forager-Subject"
+	headerStream   = "Forager-Stream"
+	headerSequence = "Forager-Sequence"
+	headerStored   = "Forager-Stored" // when the stream stored this message
+	headerTime     = "Forager-Time"   // when it was stored first, before any requeue
+	headerDied     = "Forager-Died"
+	headerFormat   = "Forager-Format"
+	headerWorker   = "Forager-Worker"
+	headerRequeued = "Forager-Requeued" // how often the message was requeued
+
+	originalPrefix = "Forager-Original-"
+	foragerPrefix  = "forager-"
+	natsPrefix     = "nats-"
+)
+
+// maxLetterHeader bounds what is added to the original headers, in bytes.
+const maxLetterHeader = 4 << 10
+
+// letterSubject is where the dead letter of a message lies.
+func letterSubject(stream string, sequence uint64) string {
+	return letterPrefix + stream + "." + strconv.FormatUint(sequence, 10)
+}
+
+const letterPrefix = "forager.dlq."
+
+// letter makes the dead letter of a message: its original bytes, and headers that say why.
+func (w *Worker) letter(m *message, s *Settlement) *nats.Msg {
+	letter := nats.NewMsg(letterSubject(m.stream, m.sequence))
+	letter.Data = m.msg.Data()
+	requeued := m.msg.Headers().Get(headerRequeued)
+	keepOriginals(letter.Header, m.msg.Headers())
+	own := [][2]string{
+		{headerSubject, s.Subject}, {headerStream, m.stream},
+		{headerSequence, strconv.FormatUint(m.sequence, 10)},
+		{headerStored, m.stored.UTC().Format(time.RFC3339Nano)}, {headerTime, m.original().UTC().Format(time.RFC3339Nano)},
+		{headerDied, w.now().UTC().Format(time.RFC3339Nano)},
+		{headerReason, s.Reason}, {headerClass, s.Class.String()},
+		{headerAttempts, strconv.Itoa(s.Deliveries)},
+		{headerFormat, s.Format}, {headerWorker, cut(w.options.Worker, 256)}, {headerRequeued, cut(requeued, 10)},
+	}
+	if e, ok := errors.AsType[*enrich.RejectedError](s.Err); ok && len(e.Items) > 0 {
+		own = append(own, [2]string{headerStep, e.Items[0].Step}, [2]string{headerStatus, strconv.Itoa(e.Items[0].Status)})
+	}
+	room := maxLetterHeader
+	for _, h := range own {
+		if h[1] == "" {
+			continue
+		}
+		value := oneLine(h[1])
+		letter.Header.Set(h[0], value)
+		room -= len(h[0]) + len(value) + len(": \r\n")
+	}
+	if s.Err != nil {
+		room -= len(headerError) + len(": \r\n")
+		letter.Header.Set(headerError, cut(oneLine(s.Err.Error()), max(room, 0)))
+	}
+	return letter
+}
+
+// keepOriginals copies the headers of a message so that they neither act nor pass for ours.
+func keepOriginals(to, from nats.Header) {
+	for name, values := range from {
+		if name == headerTime || name == headerRequeued {
+			continue // ours, from an earlier requeue: written anew
+		}
+		folded := strings.ToLower(name)
+		if strings.HasPrefix(folded, natsPrefix) || strings.HasPrefix(folded, foragerPrefix) {
+			name = originalPrefix + name
+		}
+		to[name] = append(to[name], values...)
+	}
+}
+
+// oneLine makes a text fit for a header.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// cut shortens a text to at most so many bytes, at a rune's border.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && s[most]&0xC0 == 0x80 {
+		most--
+	}
+	return s[:most]
+}

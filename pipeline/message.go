@@ -1,0 +1,126 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/enrich"
+)
+
+// message is one message while it is held: from its arrival to its verdict.
+type message struct {
+	stream     string
+	sequence   uint64
+	deliveries int
+	stored     time.Time // when the stream stored it, or, requeued, its original
+	arrived    time.Time
+	format     string
+	queue      string        // of the first plan, for the log
+	dropped    []string      // reasons of parts that ask for nothing
+	failed     error         // what made a part unfit before any apply: the worst of them
+	parts      []part        // what is to be applied now
+	plans      int           // how many plans the message has, applied here before or not
+	bytes      int           // of the body
+	tried      bool          // an apply of it failed here before
+	alone      bool          // failed so often that it is applied by itself
+	probe      chan struct{} // closed at the verdict; set on the one message taken through a closed gate
+
+	mu      sync.Mutex
+	msg     jetstream.Msg // the newest delivery of it
+	open    int           // parts without a result
+	applied time.Duration // of the last apply
+	settled bool          // the final word is being sent: no more heartbeats
+}
+
+// part is one plan of a message and, once known, its result.
+type part struct {
+	of    *message
+	index int // of the detection in its message
+	plan  enrich.Plan
+	err   error // written by the apply that had it, before the message's last part closes
+}
+
+// renew takes a newer delivery of a message that is still held: the server gave the older up.
+func (m *message) renew(newer jetstream.Msg) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.msg = newer
+}
+
+// finish gives a part its result and tells whether it was the message's last.
+func (p *part) finish(err error, took time.Duration) bool {
+	m := p.of
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.err = err
+	m.applied = max(m.applied, took)
+	m.open--
+	return m.open == 0
+}
+
+// heartbeat keeps the message ours, unless its final word is already on the way.
+func (m *message) heartbeat() {
+	m.mu.Lock()
+	msg, settled := m.msg, m.settled
+	m.mu.Unlock()
+	if !settled {
+		_ = msg.InProgress() // a lost one is made good by the next, a lost message by redelivery
+	}
+}
+
+// settle ends the heartbeats and returns the delivery to answer.
+func (m *message) settle() jetstream.Msg {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = true
+	return m.msg
+}
+
+// conclude is the error that decides on the message: where one part must be tried again, so must
+// the message, and what is hopeless waits until the rest is done. Parts that TheHive's state
+// made void count as dropped. It is called once, after the last part has finished.
+func (m *message) conclude() error {
+	worst := m.failed
+	for i := range m.parts {
+		err := m.parts[i].err
+		if enrich.ClassOf(err) == enrich.Dropped {
+			m.void(err)
+		} else if rank(err) > rank(worst) {
+			worst = err
+		}
+	}
+	if worst == nil && m.plans == 0 && len(m.dropped) > 0 {
+		return &enrich.DroppedError{Reason: m.dropped[0]}
+	}
+	return worst
+}
+
+// void counts a plan as one that asked for nothing.
+func (m *message) void(err error) {
+	m.plans--
+	m.dropped = append(m.dropped, enrich.ReasonOf(err))
+}
+
+// rank orders errors by how much they delay the message.
+func rank(err error) int {
+	switch enrich.ClassOf(err) {
+	case enrich.None, enrich.Dropped:
+		return 0
+	case enrich.Rejected:
+		return 2
+	case enrich.Malformed:
+		return 3
+	case enrich.Interrupted:
+		return 4
+	case enrich.Transient:
+		return 5
+	case enrich.Throttled:
+		return 6
+	case enrich.Blocked:
+		return 7
+	default:
+		return 5
+	}
+}

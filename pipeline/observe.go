@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"time"
+
+	"forager/enrich"
+)
+
+// Observer is told what happened, for metrics and for the demonstration. Its methods are called
+// from many goroutines and must return at once.
+type Observer interface {
+	// Settled is told of every verdict after it was carried out: of acknowledgements and dead
+	// letters after the server confirmed them.
+	Settled(s Settlement)
+	// Gate is told when the gate closes, with the reason, and when it opens again.
+	Gate(open bool, reason string)
+	// Noticed is told of things that should not happen often, by a word of a bounded vocabulary:
+	// see the Notice constants.
+	Noticed(what string)
+}
+
+// What [Observer.Noticed] is told.
+const (
+	NoticeUnconfirmed  = "unconfirmed"     // an ack or term that the server did not confirm; the message comes again
+	NoticeRebound      = "rebound"         // the subscription was made anew
+	NoticeStalled      = "stalled"         // the watchdog found messages pending and none delivered
+	NoticePermission   = "permission"      // the server refused a subject
+	NoticePanic        = "panic"           // a panic became the error of one message
+	NoticeOverflow     = "overflow"        // a message went back because its key holds its share
+	NoticeKeyHot       = "key hot"         // half of what may be unacknowledged waits for one key
+	NoticeLetterLost   = "letter unstored" // a dead letter fits nowhere; its message stays in the stream
+	NoticeDisagreement = "disagreement"    // subject says one format, recognition another
+	NoticeAbandoned    = "abandoned"       // applies did not end within the drain time
+)
+
+// Settlement is one verdict on one message, carried out.
+type Settlement struct {
+	Stream     string
+	Sequence   uint64 // of the message in its stream
+	Subject    string
+	Format     string // empty when the message could not be read
+	Queue      string // hash of the first plan's key; empty without a plan
+	Deliveries int    // how often the server delivered the message, at most a signal
+	Tries      int    // failed applies that this process counted
+	Bytes      int    // of the body
+
+	Action  Action
+	Class   enrich.Class
+	Reason  string        // bounded: a metric label
+	Err     error         // what decided; nil for a plain ack
+	Delay   time.Duration // of a nak
+	Plans   int           // detections of the message that asked for something
+	Dropped []string      // reasons of parts that asked for nothing, one each
+
+	Age     time.Duration // since the stream stored the message
+	Held    time.Duration // since it arrived here
+	Applied time.Duration // in the last apply that held a part of it
+}
+
+// nobody is the observer of who observes nothing.
+type nobody struct{}
+
+func (nobody) Settled(Settlement) {}
+func (nobody) Gate(bool, string)  {}
+func (nobody) Noticed(string)     {}

@@ -1,0 +1,162 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// Decoder turns a message into detections. It must return an error for which [enrich.ClassOf]
+// says Malformed when the message cannot be read, ever; a message that holds no detection is no
+// error but a result with the reason in Dropped.
+type Decoder interface {
+	Decode(m detection.Message) (detection.Result, error)
+}
+
+// Planner decides what a detection asks of TheHive. It makes no call. Its errors decide the
+// settlement by [enrich.ClassOf]: *enrich.DroppedError, *enrich.MalformedError.
+type Planner interface {
+	Plan(d detection.Detection, from enrich.Origin) (enrich.Plan, error)
+}
+
+// Applier makes TheHive agree with plans of one queue. It returns one error, or nil, per plan
+// in the same order; nil only when every effect of the plan was confirmed. It bounds its own
+// calls, and waits for claims outside those bounds. When ctx ends it starts no further call,
+// lets the running one finish within its time-out, and returns errors wrapping
+// [enrich.ErrStopping] for what is not done.
+type Applier interface {
+	Apply(ctx context.Context, queue string, plans []enrich.Plan) []error
+}
+
+// Options says what a worker consumes and how much it takes upon itself. Zero values are
+// replaced by the defaults named with each field; Stream and Consumer have none.
+type Options struct {
+	Stream   string   // the stream with the detections
+	Consumer string   // the durable pull consumer that all replicas share
+	Subjects []string // what the stream takes and the consumer filters, used when Manage creates them
+	Manage   bool     // create stream, consumer, dead-letter stream and ledger where missing
+
+	Bucket      string // KV bucket of the ledger, "FORAGER_LEDGER"
+	DeadLetters string // dead-letter stream, "FORAGER_DLQ"
+	Replicas    int    // copies of what Manage creates, 1
+
+	MaxMessageBytes int           // larger messages are dead letters, 1 MiB
+	Concurrency     int           // calls in flight at TheHive, 32: limits derive from it
+	MaxInFlight     int           // messages held, 64 × Concurrency
+	MaxBytesHeld    int           // bytes of bodies held, 32 MiB; exceeded by one pull at most
+	MaxAckPending   int           // of the consumer that Manage creates, 16 × MaxInFlight (four replicas)
+	AckWait         time.Duration // of the consumer that Manage creates, 30 s
+	Lease           time.Duration // how long a claim lives unrenewed, 15 s
+	Settle          time.Duration // how long an ambiguous call may still commit, 25 s
+	Drain           time.Duration // how long applies may take after a stop, 30 s
+	Confirm         time.Duration // how long one confirmation of the server may take, 5 s
+	KeyBlocked      time.Duration // a key that failed this long dead-letters its further messages, 10 min
+
+	// DeadLetterShare is how many of the last hundred settlements may be dead letters of one
+	// reason before the gate closes: 20; negative is without limit, for streams made to test.
+	DeadLetterShare int
+
+	Policy Policy                          // when to retry and when to give up
+	Check  func(ctx context.Context) error // asks TheHive whether it is well; nil error is yes; may be nil
+
+	Worker   string      // name in dead letters, for people: the host's or pod's name
+	Log      *zap.Logger // nil is silence
+	Observer Observer    // counts; nil is nobody
+}
+
+// ErrOptions says that options cannot work.
+var ErrOptions = errors.New("impossible options")
+
+// Defaults of [Options].
+const (
+	defaultBucket      = "FORAGER_LEDGER"
+	defaultDeadLetters = "FORAGER_DLQ"
+	defaultConcurrency = 32
+	inFlightPerCall    = 64 // messages held per call in flight: design section 3
+	ackPendingPerHeld  = 16 // four replicas, and four times what they hold for naks with delay
+)
+
+// withDefaults fills in what was left zero.
+func (o Options) withDefaults() Options {
+	o.Bucket = orElse(o.Bucket, defaultBucket)
+	o.DeadLetters = orElse(o.DeadLetters, defaultDeadLetters)
+	o.Replicas = orElse(o.Replicas, 1)
+	o.MaxMessageBytes = orElse(o.MaxMessageBytes, 1<<20)
+	o.Concurrency = orElse(o.Concurrency, defaultConcurrency)
+	o.MaxInFlight = orElse(o.MaxInFlight, inFlightPerCall*o.Concurrency)
+	o.MaxBytesHeld = orElse(o.MaxBytesHeld, 32<<20)
+	o.MaxAckPending = orElse(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
+	o.AckWait = orElse(o.AckWait, 30*time.Second)
+	o.Lease = orElse(o.Lease, 15*time.Second)
+	o.Settle = orElse(o.Settle, 25*time.Second)
+	o.Drain = orElse(o.Drain, 30*time.Second)
+	o.Confirm = orElse(o.Confirm, 5*time.Second)
+	o.KeyBlocked = orElse(o.KeyBlocked, 10*time.Minute)
+	o.DeadLetterShare = orElse(o.DeadLetterShare, 20)
+	o.Policy = o.Policy.withDefaults()
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	return o
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// validate refuses what would fail later, or never end, naming field and value.
+func (o Options) validate() error {
+	var problems []error
+	refuse := func(bad bool, field string, value any, why string) {
+		if bad {
+			problems = append(problems, fmt.Errorf("%w: %s %v: %s", ErrOptions, field, value, why))
+		}
+	}
+	refuse(!validName(o.Stream), "stream", quoted(o.Stream), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(!validName(o.Consumer), "consumer", quoted(o.Consumer), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(!validName(o.DeadLetters), "dead letters", quoted(o.DeadLetters), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(o.DeadLetters == o.Stream, "dead letters", quoted(o.DeadLetters), "a dead letter in the stream it came from would be consumed again")
+	refuse(o.Manage && len(o.Subjects) == 0, "subjects", o.Subjects, "a stream to be created needs at least one")
+	refuse(o.MaxMessageBytes < 1, "max message bytes", o.MaxMessageBytes, "no message would fit")
+	refuse(o.Concurrency < 1, "concurrency", o.Concurrency, "nothing could be applied")
+	refuse(o.MaxInFlight < 1, "max in flight", o.MaxInFlight, "nothing could be held")
+	refuse(o.MaxBytesHeld < 1, "max bytes held", o.MaxBytesHeld, "nothing could be held")
+	refuse(o.AckWait < 3*time.Millisecond, "ack wait", o.AckWait, "heartbeats go out every third of it")
+	refuse(o.Confirm < 0 || o.Drain < 0 || o.Lease < 0 || o.Settle < 0, "durations", []time.Duration{o.Confirm, o.Drain, o.Lease, o.Settle}, "must not be negative")
+	return errors.Join(problems...)
+}
+
+func validName(name string) bool {
+	return name != "" && !strings.ContainsAny(name, ".*> \t\r\n/\\")
+}
+
+func quoted(s string) string { return fmt.Sprintf("%q", s) }
+
+// ackers is how many acknowledgements may wait for their confirmation at once: enough that the
+// round trip is never the limit (64 confirmed 63 000 a second on loopback).
+func (o Options) ackers() int { return max(64, 4*runtime.GOMAXPROCS(0)) }
+
+// filter is the consumer's filter, in the form that the fewest permissions suffice for.
+func (o Options) filter(c *jetstream.ConsumerConfig) {
+	if len(o.Subjects) == 1 {
+		c.FilterSubject = o.Subjects[0]
+		return
+	}
+	c.FilterSubjects = o.Subjects
+}

@@ -1,0 +1,73 @@
+package pipeline
+
+import "fmt"
+
+// recent remembers how the last hundred settlements ended.
+type recent struct {
+	reasons []string // a ring; "" for all that is no dead letter
+	next    int
+	counts  map[string]int
+}
+
+const recentLength = 100
+
+func newRecent() recent {
+	return recent{reasons: make([]string, 0, recentLength), counts: map[string]int{}}
+}
+
+// add counts a settlement and returns how many of the last hundred had its reason.
+func (r *recent) add(reason string) int {
+	if len(r.reasons) < recentLength {
+		r.reasons = append(r.reasons, reason)
+	} else {
+		r.forget(r.reasons[r.next])
+		r.reasons[r.next] = reason
+		r.next = (r.next + 1) % recentLength
+	}
+	if reason != "" {
+		r.counts[reason]++
+	}
+	return r.counts[reason]
+}
+
+func (r *recent) forget(reason string) {
+	if reason == "" {
+		return
+	}
+	if r.counts[reason]--; r.counts[reason] == 0 {
+		delete(r.counts, reason)
+	}
+}
+
+// shareError says which dead letters closed the gate.
+type shareError struct {
+	reason string
+	of     int
+}
+
+func (e *shareError) Error() string {
+	return fmt.Sprintf("%d of the last %d settlements are dead letters: %s", e.of, recentLength, e.reason)
+}
+
+// streak counts failures without a success between them.
+type streak struct {
+	length int
+	queues map[string]struct{}
+}
+
+// A streak that long, over so many queues, is no matter of single messages.
+const (
+	streakLength = 10
+	streakQueues = 2
+)
+
+func newStreak() streak { return streak{queues: map[string]struct{}{}} }
+
+// add counts a failure and tells, each time the streak has grown by its length, that it is suspicious.
+func (s *streak) add(queue string) bool {
+	s.length++
+	if len(s.queues) < streakQueues {
+		s.queues[queue] = struct{}{}
+	}
+	return s.length%streakLength == 0 && len(s.queues) >= streakQueues
+}

@@ -1,0 +1,125 @@
+package pipeline
+
+import (
+	"math"
+	"time"
+
+	"forager/enrich"
+)
+
+// Action is what is done with a message.
+type Action int
+
+// The actions. Every message ends with ActionAck or ActionDeadLetter; ActionNak brings it back.
+const (
+	ActionAck        Action = iota // confirmed acknowledgement
+	ActionNak                      // back to the stream, delivered again after the delay
+	ActionDeadLetter               // stored in the dead-letter stream, confirmed, then terminated
+)
+
+// String names the action as logs and metrics do.
+func (a Action) String() string {
+	switch a {
+	case ActionAck:
+		return "ack"
+	case ActionDeadLetter:
+		return "dead letter"
+	case ActionNak:
+		return "nak"
+	default:
+		return "nak"
+	}
+}
+
+// Attempt is all that the verdict depends on.
+type Attempt struct {
+	Class      enrich.Class
+	Deliveries int           // NumDelivered: counts naks at shutdown too, so it never decides on death
+	Tries      int           // failed applies that this process counted, this one included
+	Age        time.Duration // since the first of these tries, only while the gate was open
+	RetryAfter time.Duration // how long TheHive, or a full key, asked to be left alone; 0 is not at all
+	Rand       float64       // in [0, 1): spreads what failed together
+}
+
+// Verdict is what to do, and after which delay for a Nak.
+type Verdict struct {
+	Action Action
+	Delay  time.Duration
+}
+
+// Policy holds the limits of [Policy.Settle]. Zero values are replaced by the defaults.
+type Policy struct {
+	MaxTries  int           // failed applies after which a dead letter is allowed, 20
+	MaxAge    time.Duration // and how long it must have been tried, 1 h
+	Transient Backoff       // after a failed apply: 1 s doubled to 5 min
+	Throttled Backoff       // after 429: 1 s doubled to 30 s
+	Blocked   Backoff       // while nothing can be done: 10 s doubled to 1 min
+}
+
+// Backoff is a delay that doubles from First to Last.
+type Backoff struct {
+	First time.Duration
+	Last  time.Duration
+}
+
+func (p Policy) withDefaults() Policy {
+	p.MaxTries = orElse(p.MaxTries, 20)
+	p.MaxAge = orElse(p.MaxAge, time.Hour)
+	p.Transient = orElse(p.Transient, Backoff{time.Second, 5 * time.Minute})
+	p.Throttled = orElse(p.Throttled, Backoff{time.Second, 30 * time.Second})
+	p.Blocked = orElse(p.Blocked, Backoff{10 * time.Second, time.Minute})
+	return p
+}
+
+// Settle is the one place where an error's class becomes a verdict. It is pure.
+//
+// Nothing but Malformed, Rejected, and a Transient error that outlived both limits of the
+// policy becomes a dead letter: no number of deliveries does, since those count restarts.
+func (p Policy) Settle(a Attempt) Verdict {
+	p = p.withDefaults()
+	switch a.Class {
+	case enrich.None, enrich.Dropped:
+		return Verdict{Action: ActionAck}
+	case enrich.Malformed, enrich.Rejected:
+		return Verdict{Action: ActionDeadLetter}
+	case enrich.Interrupted:
+		return Verdict{Action: ActionNak, Delay: max(interrupted(a), a.RetryAfter)}
+	case enrich.Blocked:
+		return Verdict{Action: ActionNak, Delay: p.Blocked.after(a.Deliveries, a.Rand)}
+	case enrich.Throttled:
+		return Verdict{Action: ActionNak, Delay: max(p.Throttled.after(a.Deliveries, a.Rand), spread(a.RetryAfter, a.Rand))}
+	case enrich.Transient:
+		return p.transient(a)
+	default:
+		return p.transient(a)
+	}
+}
+
+func (p Policy) transient(a Attempt) Verdict {
+	if a.Tries > p.MaxTries && a.Age >= p.MaxAge {
+		return Verdict{Action: ActionDeadLetter}
+	}
+	return Verdict{Action: ActionNak, Delay: max(p.Transient.after(a.Tries, a.Rand), spread(a.RetryAfter, a.Rand))}
+}
+
+// interrupted comes back at once, so that another replica goes on; only a message that is
+// interrupted again and again, by claims lost in a fight, backs off a little.
+func interrupted(a Attempt) time.Duration {
+	const patience, step, most = 3, 50 * time.Millisecond, 2 * time.Second
+	if a.Deliveries <= patience {
+		return 0
+	}
+	return time.Duration(a.Rand * float64(min(most, time.Duration(a.Deliveries-patience)*step)))
+}
+
+// after is the delay before the try that follows n failed ones, between half and one and a half
+// of First doubled n-1 times, never more than one and a half of Last.
+func (b Backoff) after(n int, rnd float64) time.Duration {
+	doubled := math.Ldexp(float64(b.First), min(max(n-1, 0), 40))
+	return time.Duration(min(doubled, float64(b.Last)) * (0.5 + rnd))
+}
+
+// spread adds up to a quarter to what was asked, so that all who were asked do not return at once.
+func spread(asked time.Duration, rnd float64) time.Duration {
+	return asked + time.Duration(float64(asked)*rnd/4)
+}

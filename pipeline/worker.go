@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
+	"go.uber.org/zap"
+)
+
+// Worker carries messages from one durable consumer to their settlements. It is made by [New],
+// and [Worker.Run] is called once.
+type Worker struct {
+	link    *Link
+	options Options
+	decoder Decoder
+	planner Planner
+	applier Applier
+	now     func() time.Time
+
+	hold     *hold
+	group    *group
+	gate     *gate
+	memory   *memory
+	failing  *failing
+	letters  *box
+	finished chan *message
+	runners  conc.WaitGroup // one for each queue with something in it
+	beat     atomic.Int64   // nanoseconds between heartbeats
+	hot      atomic.Int64   // when a hot key was told last, Unix nanoseconds
+
+	mu      sync.Mutex
+	bound   bool   // a consumer is bound and messages may come
+	trouble string // why not
+	stopped bool
+}
+
+// New makes a worker. It makes no call; an error wraps [ErrOptions].
+func New(link *Link, options Options, decoder Decoder, planner Planner, applier Applier) (*Worker, error) {
+	o := options.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	w := &Worker{
+		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
+		hold: newHold(o), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
+		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
+		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
+	}
+	w.gate = newGate(w.now, o.DeadLetterShare, w.gateChanged)
+	w.beat.Store(int64(o.AckWait / 3))
+	return w, nil
+}
+
+// rememberedPerHeld messages that could not be settled are remembered for each that may be held.
+const rememberedPerHeld = 8
+
+// Run consumes until ctx ends, then hands everything back: messages whose key has no apply
+// running go back at once, running applies may end within their time-out, and what is not done
+// after Options.Drain is abandoned, to be redelivered after AckWait. It returns nil after a
+// stop, and an error only when it can never consume: when the connection is closed for good.
+func (w *Worker) Run(ctx context.Context) error {
+	var settlers, clock conc.WaitGroup
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	for range w.options.ackers() {
+		settlers.Go(func() { w.settleAll(lasting) })
+	}
+	clock.Go(func() { w.heartbeats(lasting) })
+
+	err := w.consume(ctx)
+	w.stopping()
+	w.giveBack(w.group.stop(), errStopped)
+	if w.drain() {
+		close(w.finished)
+		settlers.Wait()
+		w.runners.Wait()
+	} else {
+		w.options.Observer.Noticed(NoticeAbandoned)
+		w.options.Log.Warn("applies did not end in time; their messages come again", zap.Duration("drain", w.options.Drain))
+	}
+	stop()
+	clock.Wait()
+	if ferr := w.link.nc.FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
+		w.options.Log.Warn("last answers may be lost", zap.Error(ferr))
+	}
+	return err
+}
+
+// drain waits until nothing is held, and tells whether that was within the time. The runners
+// are awaited by what they hold: an apply that never returns must not keep the process.
+func (w *Worker) drain() bool {
+	late := time.NewTimer(w.options.Drain)
+	defer late.Stop()
+	for {
+		if held, _ := w.hold.count(); held == 0 {
+			return true
+		}
+		select {
+		case <-w.hold.freed:
+		case <-late.C:
+			return false
+		}
+	}
+}
+
+// heartbeats keeps all held messages ours until ctx ends.
+func (w *Worker) heartbeats(ctx context.Context) {
+	for {
+		next := time.NewTimer(time.Duration(w.beat.Load()))
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return
+		case <-next.C:
+			w.hold.heartbeat()
+		}
+	}
+}
+
+// take begins with a message that has arrived. It returns at once, so that messages never wait
+// where no heartbeat reaches them. A probe is closed at the message's verdict.
+func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe chan struct{}) {
+	m, err := w.read(msg)
+	if err != nil {
+		w.options.Log.Error("message without JetStream's reply subject", zap.Error(err))
+		return
+	}
+	m.probe = probe
+	if !w.hold.take(m) {
+		if probe != nil {
+			close(probe)
+		}
+		return
+	}
+	w.decode(m)
+	if len(m.parts) == 0 || w.refuse(m) {
+		w.finished <- m
+		return
+	}
+	idle, ok := w.group.add(m)
+	if !ok {
+		m.refused(errStopped)
+		w.finished <- m
+		return
+	}
+	for _, q := range idle {
+		w.runners.Go(func() { w.run(ctx, q) })
+	}
+}
+
+// refuse gives a message its error without an apply, when a key of it is blocked or full.
+func (w *Worker) refuse(m *message) bool {
+	now := w.gate.clock()
+	for i := range m.parts {
+		if queue := m.parts[i].plan.Queue(); !m.tried && w.failing.blocked(queue, now) {
+			m.refused(errKeyBlocked)
+			return true
+		}
+	}
+	delay, full := w.group.overflow(m, w.now())
+	if !full {
+		return false
+	}
+	w.options.Observer.Noticed(NoticeOverflow)
+	w.tellHot(m.queue)
+	m.refused(&overflowError{delay: jitter(delay)})
+	return true
+}
+
+// tellHot says, at most once a minute, that half of what may be unacknowledged waits for a key.
+func (w *Worker) tellHot(queue string) {
+	now := w.now()
+	last := w.hot.Load()
+	if w.group.waitingBack(queue, now) < w.options.MaxAckPending/2 || now.UnixNano()-last < int64(time.Minute) ||
+		!w.hot.CompareAndSwap(last, now.UnixNano()) {
+		return
+	}
+	w.options.Observer.Noticed(NoticeKeyHot)
+	w.options.Log.Warn("half of what may be unacknowledged waits for one key", zap.String("queue", queue))
+}
+
+// jitter spreads a delay by a fifth to both sides.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // it spreads load
+}
+
+// Ready tells whether messages are consumed and can succeed, and if not, why.
+func (w *Worker) Ready() (bool, []string) {
+	var reasons []string
+	w.mu.Lock()
+	if w.stopped {
+		reasons = append(reasons, "stopping")
+	} else if !w.bound {
+		reasons = append(reasons, w.trouble)
+	}
+	w.mu.Unlock()
+	if !w.link.Connected() {
+		reasons = append(reasons, "nats is not connected")
+	}
+	if open, reason, _, _ := w.gate.state(); !open {
+		reasons = append(reasons, "gate is closed: "+reason)
+	}
+	for _, refused := range w.link.Violations() {
+		reasons = append(reasons, "nats refused to "+refused)
+	}
+	return len(reasons) == 0, slices.Compact(reasons)
+}
+
+// Held is how many messages, and bytes of their bodies, are in hand.
+func (w *Worker) Held() (messages, bytes int) { return w.hold.count() }
+
+func (w *Worker) stopping() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+}
+
+// isBound notes whether messages may come, and logs a trouble when it is new.
+func (w *Worker) isBound(err error) {
+	w.mu.Lock()
+	before := w.trouble
+	w.bound, w.trouble = err == nil, ""
+	if err != nil {
+		w.trouble = err.Error()
+	}
+	news := w.trouble != before
+	w.mu.Unlock()
+	if !news {
+		return
+	}
+	if err != nil {
+		w.options.Log.Error("cannot consume", zap.Error(err))
+		return
+	}
+	w.options.Log.Info("consuming", zap.String("stream", w.options.Stream), zap.String("consumer", w.options.Consumer))
+}
+
+// gateChanged says once why the gate closed, and that it opened.
+func (w *Worker) gateChanged(open bool, reason string, err error) {
+	w.options.Observer.Gate(open, reason)
+	if open {
+		w.options.Log.Info("gate opened")
+		return
+	}
+	w.options.Log.Error("gate closed: nothing is consumed until this is mended", zap.String("reason", reason), zap.Error(err))
+}
+
+// errClosed ends Run: the connection is gone for good.
+var errClosed = errors.New("nats connection is closed")
+
+func closedError(l *Link) error {
+	if last := l.nc.LastError(); last != nil {
+		return fmt.Errorf("consume: %w: %w", errClosed, last)
+	}
+	return fmt.Errorf("consume: %w", errClosed)
+}
