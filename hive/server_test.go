@@ -13,6 +13,7 @@ import (
 	"forager/hive"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sourcegraph/conc"
 	"go.uber.org/goleak"
 )
 
@@ -114,4 +115,12 @@ func parse(t *testing.T, text string) any {
 		t.Fatalf("%v in %q", err, text)
 	}
 	return v
+}
+
+// group runs a function beside the test and waits for it at its end.
+func group(t *testing.T, run func()) {
+	t.Helper()
+	var wg conc.WaitGroup
+	wg.Go(run)
+	t.Cleanup(wg.Wait)
 }
