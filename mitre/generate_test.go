@@ -18,46 +18,46 @@ var update = flag.Bool("update", false, "write the embedded catalogue and golden
 
 // shared finds a folder of the data that lie beside the repository, or, for
 // bundles, where FORAGER_ATTACK_BUNDLES says. It skips the test without them.
-func shared(t testing.TB, parts ...string) string {
-	t.Helper()
+func shared(tb testing.TB, parts ...string) string {
+	tb.Helper()
 	if dir := os.Getenv("FORAGER_ATTACK_BUNDLES"); dir != "" && slices.Contains(parts, "attack") {
 		return dir
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			break
 		}
 		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the package")
+			tb.Fatal("no go.mod above the package")
 		}
 		dir = filepath.Dir(dir)
 	}
 	dir = filepath.Join(append([]string{filepath.Dir(dir), "shared"}, parts...)...)
 	if _, err := os.Stat(dir); err != nil {
 		if *update {
-			t.Fatalf("nothing to write the catalogue from: %v", err)
+			tb.Fatalf("nothing to write the catalogue from: %v", err)
 		}
-		t.Skipf("needs the shared data, which are not beside this repository: %v", err)
+		tb.Skipf("needs the shared data, which are not beside this repository: %v", err)
 	}
 	return dir
 }
 
 // sourceBundles reads all bundles that the embedded catalogue is made of.
-func sourceBundles(t testing.TB) [][]byte {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(shared(t, "data", "attack"), "*.json"))
+func sourceBundles(tb testing.TB) [][]byte {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(shared(tb, "data", "attack"), "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no bundles: %v", err)
+		tb.Fatalf("no bundles: %v", err)
 	}
 	var out [][]byte
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, b)
 	}

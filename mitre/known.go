@@ -1,6 +1,7 @@
 package mitre
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -39,12 +40,10 @@ func KnownPatterns(patterns []Pattern) Known { return Known{patterns: patterns} 
 // domain: the newest that is not newer than it, since domains skip releases;
 // of a domain whose releases are all newer, nothing. What a release revokes is
 // not held; what it only deprecates is. An empty version is the newest.
-func KnownRelease(version string) Known {
-	if version == "" {
-		version = "9999"
-	}
-	return Known{release: version}
-}
+func KnownRelease(version string) Known { return Known{release: cmp.Or(version, newest)} }
+
+// newest stands for a version later than all.
+const newest = "9999"
 
 // holdings is a Known as a Target is made from it.
 type holdings struct {
@@ -81,11 +80,7 @@ func (c *Catalogue) hold(k Known) holdings {
 }
 
 func (c *Catalogue) holdRelease(h *holdings, version string) {
-	for _, r := range c.releases {
-		if compareVersions(r.version, version) <= 0 {
-			h.releases[r.domain] = r
-		}
-	}
+	h.releases = c.upTo(version)
 	for _, r := range h.releases {
 		for id, s := range r.techniques {
 			if !s.revoked {
@@ -93,6 +88,18 @@ func (c *Catalogue) holdRelease(h *holdings, version string) {
 			}
 		}
 	}
+}
+
+// upTo gives of each domain the newest release that is not newer than version,
+// or than all when that is empty.
+func (c *Catalogue) upTo(version string) map[string]*release {
+	out := map[string]*release{}
+	for _, r := range c.releases { // oldest first
+		if compareVersions(r.version, cmp.Or(version, newest)) <= 0 {
+			out[r.domain] = r
+		}
+	}
+	return out
 }
 
 func (h *holdings) holds(id string) bool {

@@ -31,6 +31,7 @@
 package mitre
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -63,14 +64,15 @@ type Release struct {
 	Deprecated    int    // kept; not counted when revoked too
 }
 
-// A Technique is what the newest release that holds it says of one technique.
+// A Technique is what one release says of one technique: the newest that holds
+// it, or the one that was asked for.
 type Technique struct {
 	ID         string   // "T1059" or "T1059.001"
 	Name       string   // "PowerShell", without its parent's
 	Domain     string   // as in [Release]
 	Tactics    []string // short names in matrix order, for example "privilege-escalation"
 	Parent     string   // id of the technique that this is a sub-technique of, or empty
-	Release    string   // the newest release that holds it, "19.0"
+	Release    string   // the release that says so, "19.0"
 	Deprecated bool     // no longer maintained, usually without a successor
 	Revoked    bool     // replaced, or withdrawn when RevokedBy is empty
 	RevokedBy  string   // the id that MITRE put in its place, one step; see [Catalogue.LineageKey] for the end
@@ -94,11 +96,35 @@ func (c *Catalogue) Technique(id string) (Technique, bool) {
 	if n == nil {
 		return Technique{}, false
 	}
-	r, s := n.newest()
+	return n.states[0].technique(n.id), true
+}
+
+// Techniques gives all techniques of a release by id, revoked and deprecated
+// ones too, as that release says: of every domain the newest version that is
+// not newer than version ("19.0"); an empty version is the newest. Each ID
+// comes once. It is what a server holds after an import of that release.
+func (c *Catalogue) Techniques(version string) iter.Seq[Technique] {
+	releases := c.upTo(version)
+	return func(yield func(Technique) bool) {
+		for _, n := range c.nodes {
+			for _, s := range n.states {
+				if releases[s.release.domain] != s.release {
+					continue
+				}
+				if !yield(s.technique(n.id)) {
+					return
+				}
+				break
+			}
+		}
+	}
+}
+
+func (s stated) technique(id string) Technique {
 	return Technique{
-		ID: n.id, Name: s.name, Domain: r.domain, Tactics: slices.Clone(s.tactics), Parent: s.parent, Release: r.version,
+		ID: id, Name: s.name, Domain: s.release.domain, Tactics: slices.Clone(s.tactics), Parent: s.parent, Release: s.release.version,
 		Deprecated: s.deprecated, Revoked: s.revoked, RevokedBy: s.successor,
-	}, true
+	}
 }
 
 // LineageKey gives ids that are one technique across releases the same key:

@@ -72,7 +72,7 @@ func (w *wish) from(c *Catalogue) {
 	}
 	tactics := w.hint.Tactic[:min(len(w.hint.Tactic), maxHint)]
 	w.tactics = c.tacticList(tactics)
-	for id, _, end := nextTacticID(tactics, 0); id != ""; id, _, end = nextTacticID(tactics, end) {
+	for id, end := nextTacticID(tactics, 0); id != ""; id, end = nextTacticID(tactics, end) {
 		w.domains = append(w.domains, c.taDomain[id])
 	}
 }

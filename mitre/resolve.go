@@ -54,7 +54,7 @@ func (r *resolver) item(s string) {
 	ids, taken, path, rest := len(r.out.IDs), 0, false, 0
 	previous := -1
 	for start, end := nextID(s, 0); start >= 0; start, end = nextID(s, end) {
-		if inPath(s, start, end, previous) {
+		if inPath(s, start, previous) {
 			path = true
 			continue
 		}

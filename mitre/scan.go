@@ -56,10 +56,11 @@ func canonical(buf *[9]byte, s string) []byte {
 	return buf[:n]
 }
 
-// inPath reports whether the id at s[start:end] is a segment of a path or
+// inPath reports whether the id at s[start:] is a segment of a path or
 // address: "/atomics/T1055.012/bin". Those of ATT&CK's own site are ids, and
-// so is one after a slash that follows another id, which is a list.
-func inPath(s string, start, end, previous int) bool {
+// so is one after a slash that follows another id, which ends at previous: that
+// is a list.
+func inPath(s string, start, previous int) bool {
 	if start == 0 || s[start-1] != '/' && s[start-1] != '\\' || start-1 == previous {
 		return false
 	}

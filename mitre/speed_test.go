@@ -96,6 +96,7 @@ func BenchmarkHostile(b *testing.B) {
 }
 
 func ratio(b *testing.B, lookup float64) {
+	b.Helper()
 	if lookup > 0 {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/lookup, "lookups")
 	}

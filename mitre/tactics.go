@@ -1,19 +1,18 @@
 package mitre
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
 
 // aliases are short forms that tools write, folded: Hayabusa's columns and
 // GuardDuty's threat purposes.
-var aliases = map[string]string{
-	"recon": "reconnaissance", "resdev": "resource-development", "initaccess": "initial-access",
-	"exec": "execution", "persis": "persistence", "privesc": "privilege-escalation", "evas": "defense-evasion",
-	"credaccess": "credential-access", "disc": "discovery", "latmov": "lateral-movement", "collect": "collection",
-	"c2": "command-and-control", "cnc": "command-and-control", "commandcontrol": "command-and-control",
-	"exfil": "exfiltration", "defenceevasion": "defense-evasion", "defenceimpairment": "defense-impairment",
+var aliases = [...][2]string{
+	{"recon", "reconnaissance"}, {"resdev", "resource-development"}, {"initaccess", "initial-access"},
+	{"exec", "execution"}, {"persis", "persistence"}, {"privesc", "privilege-escalation"}, {"evas", "defense-evasion"},
+	{"credaccess", "credential-access"}, {"disc", "discovery"}, {"latmov", "lateral-movement"}, {"collect", "collection"},
+	{"c2", "command-and-control"}, {"cnc", "command-and-control"}, {"commandcontrol", "command-and-control"},
+	{"exfil", "exfiltration"}, {"defenceevasion", "defense-evasion"}, {"defenceimpairment", "defense-impairment"},
 }
 
 // evasive tactics are one another's old and new names: release 19 split
@@ -25,7 +24,7 @@ var evasive = []string{"defense-evasion", "stealth", "defense-impairment", "evas
 // "mitre_", old and new. An id whose tactic was renamed gives the new name
 // (TA0005 is "stealth"). It reports false when the text names no tactic.
 func (c *Catalogue) Tactic(ref string) (short string, ok bool) {
-	if id, _, _ := nextTacticID(ref, 0); id != "" {
+	if id, _ := nextTacticID(ref, 0); id != "" {
 		short, ok = c.tactics[fold(id)]
 		return short, ok
 	}
@@ -83,7 +82,9 @@ func own(tactics, said []string) (string, bool) {
 // tacticIndex collects every spelling of every tactic; newer releases win.
 func (c *Catalogue) tacticIndex() {
 	c.tactics, c.taDomain = map[string]string{}, map[string]string{}
-	maps.Copy(c.tactics, aliases)
+	for _, a := range aliases {
+		c.tactics[a[0]] = a[1]
+	}
 	for _, r := range slices.Backward(c.releases) {
 		for _, t := range r.tactics {
 			for _, key := range []string{fold(t.short), fold(t.name), fold(t.id)} {
@@ -97,12 +98,12 @@ func (c *Catalogue) tacticIndex() {
 }
 
 // nextTacticID finds the next "TA" and four digits at or after from, and
-// gives it in upper case with its place.
-func nextTacticID(s string, from int) (id string, start, end int) {
+// gives it in upper case with its end.
+func nextTacticID(s string, from int) (id string, end int) {
 	for i := from; i+6 <= len(s); i++ {
 		if s[i]|0x20 == 't' && s[i+1]|0x20 == 'a' && digits(s[i+2:i+6]) && freeLeft(s, i) && (i+6 == len(s) || !isDigit(s[i+6])) {
-			return strings.ToUpper(s[i : i+6]), i, i + 6
+			return strings.ToUpper(s[i : i+6]), i + 6
 		}
 	}
-	return "", -1, -1
+	return "", -1
 }

@@ -40,6 +40,28 @@ func TestTechniqueTellsTheNewestRelease(t *testing.T) {
 	}
 }
 
+func TestTechniquesAreThoseOfARelease(t *testing.T) {
+	c := Embedded()
+	for version, want := range map[string]int{"18.1": 835 + 190 + 95, "19.0": 858 + 190 + 95, "": 858 + 190 + 95, "18": 0} {
+		n, last := 0, ""
+		for one := range c.Techniques(version) {
+			if one.ID <= last {
+				t.Errorf("%s: %s after %s", version, one.ID, last)
+			}
+			if one.ID == "T1562.001" && one.Revoked != (version != "18.1") {
+				t.Errorf("%s: T1562.001 revoked: %v", version, one.Revoked)
+			}
+			n, last = n+1, one.ID
+		}
+		if n != want {
+			t.Errorf("%q has %d techniques, want %d", version, n, want)
+		}
+	}
+	for range c.Techniques("") {
+		break
+	}
+}
+
 // revoked are the ids revoked long ago that alerts still carry, with what
 // they became in 18.1 and in 19.0.
 var revoked = map[string][2]string{
