@@ -17,10 +17,10 @@ import (
 var update = flag.Bool("update", false, "write the embedded catalogue and golden files anew")
 
 // shared finds a folder of the data that lie beside the repository, or, for
-// bundles, where FORAGER_ATTACK_BUNDLES says. It skips the test without them.
+// bundles, where ATTACK_BUNDLES_DIR says. It skips the test without them.
 func shared(tb testing.TB, parts ...string) string {
 	tb.Helper()
-	if dir := os.Getenv("FORAGER_ATTACK_BUNDLES"); dir != "" && slices.Contains(parts, "attack") {
+	if dir := os.Getenv("ATTACK_BUNDLES_DIR"); dir != "" && slices.Contains(parts, "attack") {
 		return dir
 	}
 	dir, err := os.Getwd()

@@ -32,12 +32,22 @@ func (e *BundleError) Unwrap() error { return e.Err }
 
 // With gives a catalogue that holds the releases of these STIX 2.0 or 2.1
 // bundles too; one of the same domain and version replaces what was there.
-// MITRE's official files are accepted as they are. When a bundle is refused
-// the error is a *[BundleError] and the catalogue returned is the receiver.
-func (c *Catalogue) With(bundles ...[]byte) (*Catalogue, error) {
+// MITRE's STIX 2.1 files are accepted as they are; for those in 2.0 see
+// [Catalogue.WithRelease]. When a bundle is refused, the error is a
+// *[BundleError] and the catalogue returned is the receiver.
+func (c *Catalogue) With(bundles ...[]byte) (*Catalogue, error) { return c.with("", bundles) }
+
+// WithRelease is [Catalogue.With] for one bundle that may not say which
+// release it is, as MITRE's STIX 2.0 files do not (mitre/cti, which has no
+// collections): then it is this version, "17.1".
+func (c *Catalogue) WithRelease(version string, bundle []byte) (*Catalogue, error) {
+	return c.with(version, [][]byte{bundle})
+}
+
+func (c *Catalogue) with(version string, bundles [][]byte) (*Catalogue, error) {
 	releases := slices.Clone(c.releases)
 	for i, b := range bundles {
-		added, err := readBundle(b)
+		added, err := readBundle(b, version)
 		if err != nil {
 			return c, &BundleError{Index: i, Err: err}
 		}
@@ -94,7 +104,8 @@ type reading struct {
 }
 
 // readBundle gives the releases that a bundle holds, one for each domain.
-func readBundle(data []byte) ([]*release, error) {
+// version counts when the bundle says none.
+func readBundle(data []byte, version string) ([]*release, error) {
 	var bundle struct {
 		Type    string       `json:"type"`
 		Objects []stixObject `json:"objects"`
@@ -106,7 +117,7 @@ func readBundle(data []byte) ([]*release, error) {
 		return nil, fmt.Errorf("%w: its type is %.40q", ErrNotBundle, bundle.Type)
 	}
 	r := &reading{objects: bundle.Objects, byRef: map[string]*stixObject{}, releases: map[string]*release{}}
-	if err := r.identify(); err != nil {
+	if err := r.identify(version); err != nil {
 		return nil, err
 	}
 	r.patterns()
@@ -127,7 +138,7 @@ func readBundle(data []byte) ([]*release, error) {
 }
 
 // identify finds the version, the bundle's domain, and who is who.
-func (r *reading) identify() error {
+func (r *reading) identify(version string) error {
 	for i := range r.objects {
 		o := &r.objects[i]
 		switch o.Type {
@@ -142,7 +153,7 @@ func (r *reading) identify() error {
 		}
 	}
 	r.domain = cmp.Or(r.domain, Enterprise)
-	if r.version == "" {
+	if r.version = cmp.Or(r.version, version); r.version == "" {
 		return ErrNoRelease
 	}
 	if !validVersion(r.version) {

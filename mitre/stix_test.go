@@ -72,6 +72,25 @@ func TestWithAddsAndReplacesReleases(t *testing.T) {
 	}
 }
 
+func TestABundleThatDoesNotSayItsReleaseCanBeTold(t *testing.T) {
+	silent := bundle("", pattern("T9001", "One", nil))
+	if _, err := new(Catalogue).With(silent); !errors.Is(err, ErrNoRelease) {
+		t.Errorf("without a word: %v, want %v", err, ErrNoRelease)
+	}
+	for told, b := range map[string][]byte{"17.1": silent, "20.0": bundle("20.0", pattern("T9001", "One", nil))} {
+		c, err := new(Catalogue).WithRelease("17.1", b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one, _ := c.Technique("T9001"); one.Release != told {
+			t.Errorf("the release is %q, want %q", one.Release, told)
+		}
+	}
+	if _, err := new(Catalogue).WithRelease("latest", silent); !errors.Is(err, ErrNoRelease) {
+		t.Errorf("told nonsense: %v, want %v", err, ErrNoRelease)
+	}
+}
+
 func TestOfficialBundlesAreReadAsTheyAre(t *testing.T) {
 	noise := []object{
 		{"type": "identity", "id": "identity--1", "name": "The MITRE Corporation"},

@@ -23,6 +23,10 @@ import (
 // A cell is the version, the tactics (or "-"), then "deprecated", "revoked"
 // (without successor), ">successor", "^parent" where it is not the id's own,
 // "=name" where it changed; "gone" alone where the release dropped it.
+//
+// The text is written by the test that compares it with the bundles: it reads
+// every *.json in ATTACK_BUNDLES_DIR, by default in ../shared/data/attack
+// beside the repository. For a new release, put its bundle there.
 
 //go:generate go test -count=1 -run ^TestEmbeddedCatalogueIsWhatTheBundlesSay$ . -update
 
