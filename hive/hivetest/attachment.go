@@ -39,15 +39,7 @@ func (s *store) keep(f filePart) map[string]any {
 
 // loose makes an attachment that belongs to a property, not to a list.
 func (c *call) loose(f filePart, st stamp) *doc {
-	s := c.h.store
-	s.next += 8
-	e := &entry{id: "~" + strconv.FormatInt(s.next, 10), serial: s.next, org: c.viewer.org}
-	d := &doc{kind: attachmentKind, entry: e, vals: make([]any, len(attachmentKind.fields)), by: st.by, at: st.ms}
-	for name, v := range s.keep(f) {
-		d.set(name, v)
-	}
-	e.doc = d
-	return d
+	return c.h.store.free(attachmentKind, c.viewer.org, c.h.store.keep(f), st)
 }
 
 // attach adds files to a case or alert; a name that is taken gets a number (TheHive since 5.1.6).

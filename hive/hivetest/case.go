@@ -48,7 +48,7 @@ func (c *call) newCase(values map[string]any) (*entry, error) {
 	values["number"], values["newDate"] = s.number, st.ms
 	fill(values, "startDate", st.ms)
 	fill(values, "assignee", c.viewer.login)
-	c.stage(values, nil, st)
+	c.stage(caseStatusKind, values, nil, st)
 	e := s.add(caseKind, c.viewer.org, nil, values, st)
 	c.h.audit("create", e, st, c)
 	for _, t := range list[map[string]any](values, "tasks") {
@@ -97,12 +97,12 @@ func (c *call) checkAssignee(values map[string]any) error {
 }
 
 // stage follows the status of a case or alert and sets the dates of its first entry into each stage.
-func (c *call) stage(values map[string]any, former *doc, st stamp) {
+func (c *call) stage(statuses *kind, values map[string]any, former *doc, st stamp) {
 	status, ok := values["status"].(string)
 	if !ok {
 		return
 	}
-	stage := c.h.store.lookup(caseStatusKind, "", status).doc.text("stage")
+	stage := c.h.store.lookup(statuses, "", status).doc.text("stage")
 	values["stage"] = stage
 	was := ""
 	if former != nil {
@@ -132,7 +132,7 @@ func updateCase(c *call, e *entry, values map[string]any) error {
 		return err
 	}
 	mergeTags(values, e.doc)
-	c.stage(values, e.doc, c.stamp())
+	c.stage(caseStatusKind, values, e.doc, c.stamp())
 	return nil
 }
 

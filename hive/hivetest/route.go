@@ -10,10 +10,11 @@ import (
 type bodyForm int
 
 const (
-	noBody    bodyForm = iota // whatever is sent is ignored
-	jsonBody                  // a JSON object
-	formBody                  // multipart
-	eitherOne                 // JSON or multipart with a part _json
+	noBody       bodyForm = iota // whatever is sent is ignored
+	optionalBody                 // a JSON object or nothing
+	jsonBody                     // a JSON object
+	formBody                     // multipart
+	eitherOne                    // JSON or multipart with a part _json
 )
 
 // route is one endpoint of the API.

@@ -1,9 +1,20 @@
 package hivetest
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 var allRoutes = sync.OnceValue(func() router {
-	return newRouter(caseRoutes, childRoutes, observableRoutes, procedureRoutes, attachmentRoutes, systemRoutes)
+	return newRouter(
+		systemRoutes, userRoutes, adminRoutes(), miscRoutes,
+		caseRoutes, childRoutes, observableRoutes, procedureRoutes, attachmentRoutes, alertRoutes, logRoutes, timelineRoutes,
+	)
 })
 
 func (h *Hive) routes() router { return allRoutes() }
+
+// queryFlag reads a boolean of the query string, in any case: Python sends "True".
+func (c *call) queryFlag(name string) bool {
+	return strings.EqualFold(c.r.URL.Query().Get(name), "true")
+}

@@ -50,13 +50,7 @@ func templateTasks(t *doc) []map[string]any {
 	docs, _ := t.get("tasks").([]*doc)
 	out := make([]map[string]any, 0, len(docs))
 	for _, d := range docs {
-		values := map[string]any{}
-		for i, f := range taskKind.fields {
-			if d.vals[i] != nil {
-				values[f.name] = d.vals[i]
-			}
-		}
-		out = append(out, values)
+		out = append(out, valuesOf(d))
 	}
 	return out
 }

@@ -1,0 +1,125 @@
+package hivetest_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+)
+
+// description is TheHive's own API description; nil where the shared data is absent.
+var description = sync.OnceValues(func() (routers.Router, error) {
+	path, ok := sharedFile("data/thehive/openapi-5.5.13.yaml")
+	if !ok {
+		return nil, nil
+	}
+	doc, err := openapi3.NewLoader().LoadFromFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	doc.Servers = nil
+	return gorillamux.NewRouter(doc)
+})
+
+// sharedFile finds a file of the folder that lies beside the repository.
+func sharedFile(name string) (string, bool) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			path := filepath.Join(filepath.Dir(dir), "shared", name)
+			_, err := os.Stat(path)
+			return path, err == nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			break
+		}
+		dir = up
+	}
+	return "", false
+}
+
+// undescribed answers are right although the description does not know them; each has its reason.
+var undescribed = map[string]string{
+	"207 POST /api/v1/case/{caseId}/observable":   "partial success, as TheHive 4 answers and clients of 5 decode",
+	"207 POST /api/v1/alert/{alertId}/observable": "the same",
+}
+
+// checkAnswer checks status and body of an answer against the description: required properties, forms, and no
+// property that it does not know.
+func checkAnswer(t testing.TB, method, path string, a answer) {
+	t.Helper()
+	router, err := description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if router == nil || a.status == http.StatusRequestEntityTooLarge || a.status == http.StatusUnsupportedMediaType {
+		return
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, _, err := router.FindRoute(req)
+	if err != nil {
+		return // an endpoint outside the description: v0 paths, unknown ones
+	}
+	name := fmt.Sprintf("%d %s %s", a.status, method, route.Path)
+	if _, ok := undescribed[name]; ok || a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		return
+	}
+	response := route.Operation.Responses.Status(a.status)
+	if response == nil {
+		t.Errorf("%s: the description knows no such status: %s", name, a.raw)
+		return
+	}
+	media := response.Value.Content.Get("application/json")
+	if media == nil || media.Schema == nil || a.value == nil {
+		return
+	}
+	if err := media.Schema.Value.VisitJSON(a.value); err != nil {
+		t.Errorf("%s: %v\n%s", name, err, a.raw)
+	}
+	if a.status < 300 {
+		for _, u := range unknown(media.Schema.Value, a.value, "") {
+			t.Errorf("%s: property %s is not in the description", name, u)
+		}
+	}
+}
+
+// beyond are properties of real answers that the description does not list.
+var beyond = []string{"versions"}
+
+// unknown lists the properties of a value that a schema does not know.
+func unknown(s *openapi3.Schema, v any, at string) []string {
+	var out []string
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if s.Items != nil {
+				out = append(out, unknown(s.Items.Value, e, at+"[]")...)
+			}
+		}
+	case map[string]any:
+		if len(s.Properties) == 0 {
+			return nil
+		}
+		for name, e := range v {
+			p, ok := s.Properties[name]
+			if !ok && !slices.Contains(beyond, name) {
+				out = append(out, strings.TrimPrefix(at+"."+name, "."))
+			} else if ok {
+				out = append(out, unknown(p.Value, e, at+"."+name)...)
+			}
+		}
+	}
+	return out
+}
