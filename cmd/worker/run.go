@@ -22,10 +22,13 @@ const (
 type cli struct {
 	Help helpFlag `short:"h" help:"Show help for the command."`
 
-	Explain explainCmd `cmd:"" help:"Show what events would become, and why; without a network."`
-	Check   checkCmd   `cmd:"" help:"Validate the configuration."`
-	HelpCmd helpCmd    `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	Run      runCmd      `cmd:"" help:"Carry detections to TheHive: the service."`
+	Demo     demoCmd     `cmd:"" help:"Show the whole way of alerts with nothing but this binary."`
+	Explain  explainCmd  `cmd:"" help:"Show what events would become, and why; without a network."`
+	Simulate simulateCmd `cmd:"" help:"Be a TheHive 5 in memory, for any client; it can be told to misbehave."`
+	Check    checkCmd    `cmd:"" help:"Validate the configuration."`
+	HelpCmd  helpCmd     `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
 }
 
 // shell is what a command has of the world.

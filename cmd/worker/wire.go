@@ -4,12 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/hive"
 	"forager/mitre"
+	"forager/pipeline"
 )
 
 // This file alone knows both what an operator writes (config) and what the packages take
@@ -92,4 +97,116 @@ func (c *explainCmd) explainer(sh *shell, cfg *config.Config) (*explainer, error
 		decoder: decoder, planner: newPlanner(cfg, catalogue, nil), out: out,
 		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
 	}, nil
+}
+
+// parts are the pieces of a worker that need no NATS.
+type parts struct {
+	decoder   *detection.Decoder
+	catalogue *mitre.Catalogue
+	client    *hive.Client
+	knowledge *health
+	planner   *enrich.Planner
+}
+
+func newParts(c *config.Config) (*parts, error) {
+	decoder, err := newDecoder(c, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := newCatalogue(c)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newClient(c)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	known := enrich.NewKnowledge(client, catalogue)
+	return &parts{
+		decoder: decoder, catalogue: catalogue, client: client,
+		knowledge: &health{client: client, known: known},
+		planner:   newPlanner(c, catalogue, known.Target),
+	}, nil
+}
+
+// newClient makes the client of TheHive, with breaker and limit around its transport.
+func newClient(c *config.Config) (*hive.Client, error) {
+	o := hive.Options{
+		URL:          c.Hive.URL,
+		APIKey:       c.Hive.APIKey.Reveal(),
+		User:         c.Hive.User,
+		Password:     c.Hive.Password.Reveal(),
+		Organisation: c.Hive.Organisation,
+		Concurrency:  c.Hive.Concurrency,
+		Timeout:      c.Hive.Timeout,
+		CAFile:       c.Hive.CAFile,
+		CertFile:     c.Hive.CertFile,
+		KeyFile:      c.Hive.KeyFile,
+		Proxy:        c.Hive.Proxy,
+		UserAgent:    "forager",
+	}
+	transport, err := hive.NewTransport(o)
+	if err != nil {
+		return nil, err
+	}
+	o.Transport = newGuardedTransport(transport, c.Hive.Concurrency)
+	return hive.New(o)
+}
+
+// newEnricher makes what carries plans to TheHive.
+func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logger) (*enrich.Enricher, error) {
+	ledger := pipeline.NewLedger(link, pipeline.LedgerOptions{
+		Bucket: c.Ledger.Bucket,
+		Young:  c.Ledger.Lease + c.Hive.Settle,
+	})
+	return enrich.New(enrich.Options{
+		Hive:      func(string) enrich.Hive { return p.client },
+		Ledger:    ledger,
+		Knowledge: p.knowledge.known,
+		Call:      c.Hive.Timeout,
+		Lease:     c.Ledger.Lease,
+		Settle:    c.Hive.Settle,
+		Slots:     2 * c.Hive.Concurrency,
+		Batch:     c.Hive.Batch,
+		Events:    eventLog{log},
+	})
+}
+
+// connection says how to reach NATS.
+func connection(c *config.Config) pipeline.Connection {
+	n := c.NATS
+	o := pipeline.Connection{
+		Name: "forager", User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),
+		Credentials: n.CredsFile, NKeySeed: n.NKeyFile,
+		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix,
+	}
+	for url := range strings.SplitSeq(n.URL, ",") {
+		o.URLs = append(o.URLs, strings.TrimSpace(url))
+	}
+	if n.CAFile != "" {
+		o.RootCAs = []string{n.CAFile}
+	}
+	return o
+}
+
+// pipelineOptions says what is consumed, and how much is held.
+func pipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
+	return pipeline.Options{
+		Stream:          c.NATS.Stream,
+		Consumer:        c.NATS.Consumer,
+		Subjects:        c.NATS.Subjects,
+		Manage:          c.NATS.Manage,
+		Bucket:          c.Ledger.Bucket,
+		DeadLetters:     c.DeadLetters.Stream,
+		MaxMessageBytes: int(c.Pipeline.MaxMessageBytes),
+		Concurrency:     c.Hive.Concurrency,
+		MaxInFlight:     c.Pipeline.MaxInFlight,
+		MaxBytesHeld:    int(c.Pipeline.MaxBytesHeld),
+		AckWait:         c.NATS.AckWait,
+		Lease:           c.Ledger.Lease,
+		Settle:          c.Hive.Settle,
+		Drain:           c.Hive.Timeout + time.Second,
+		Worker:          hostname(),
+		Log:             log,
+	}
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"forager/enrich/detection"
+)
+
+// samples are alerts as the tools of the trade send them, written for this demonstration.
+//
+//go:embed samples
+var samples embed.FS
+
+// demoCmd is "worker demo".
+type demoCmd struct {
+	Once  bool     `help:"End when everything is settled; exit 0 only if nothing was lost and nothing doubled."`
+	JSON  bool     `name:"json" help:"Print one JSON object with the figures instead of the table."`
+	Calm  bool     `help:"Let the simulated TheHive behave; without it, it refuses some calls and loses some answers."`
+	Addr  string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the page with the cases, while it stays up (default ${default})."`
+	Files []string `arg:"" optional:"" name:"file" help:"Files or directories of events to publish instead of the built-in samples."`
+}
+
+// stalled is how long nothing may move before the demonstration gives up: longer than any
+// pause that a misbehaving TheHive can bring about.
+const stalled = 2 * time.Minute
+
+// errDemo says that the demonstration did not end as it should.
+var errDemo = errors.New("demo: not everything ended in its case exactly once")
+
+// Run shows the whole way of alerts.
+func (c *demoCmd) Run(ctx context.Context, sh *shell) (err error) {
+	s, err := newStage(ctx, sh, c.Calm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+
+	start := time.Now()
+	unread := s.publish(ctx, sh, c.events(s.decoder))
+	if err := s.settle(ctx); err != nil {
+		sh.say("%v", err)
+	}
+	r, err := s.report(ctx, time.Since(start))
+	if err != nil {
+		return err
+	}
+	if err := r.print(sh.out, c.JSON); err != nil {
+		return err
+	}
+	if !c.Once && ctx.Err() == nil {
+		if err := s.stay(ctx, sh, c.Addr); err != nil {
+			return err
+		}
+	}
+	return errors.Join(unread, r.verdict())
+}
+
+// events are those of the files, or the samples of the formats that this build knows.
+func (c *demoCmd) events(d *detection.Decoder) iter.Seq2[event, error] {
+	if len(c.Files) > 0 {
+		return eventsOf(c.Files, strings.NewReader(""))
+	}
+	return func(yield func(event, error) bool) {
+		for _, name := range sampleFiles(d.Formats()) {
+			f, err := samples.Open(name)
+			if err != nil {
+				yield(event{file: name}, fmt.Errorf("read samples: %w", err))
+				return
+			}
+			more := split(name, f, yield)
+			_ = f.Close() // embedded
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// sampleFiles are the sample files of these formats; each is named after its own.
+func sampleFiles(formats []string) []string {
+	names, _ := fs.Glob(samples, "samples/*.ndjson") // the pattern is well-formed
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !slices.Contains(formats, strings.TrimSuffix(path.Base(name), ".ndjson"))
+	})
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/sourcegraph/conc"
+)
+
+//go:embed page.html
+var pageText string
+
+// page is the template of the demonstration's page. It escapes whatever an alert brought along.
+var page = template.Must(template.New("page").Parse(pageText))
+
+// stay shows the cases on a page until it is told to end. The worker keeps working: what is
+// published to the embedded server in the meantime appears.
+func (s *stage) stay(ctx context.Context, sh *shell, addr string) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("demo: --addr: %w", err)
+	}
+	server := &http.Server{Handler: s.pages(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	var serving conc.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) }) // ends when it is closed, and not before
+	sh.say("the cases: http://%s/", l.Addr())
+	sh.say("NATS listens at %s (stream DEMO, publish to demo.anything), TheHive is simulated at %s", s.nats.URL(), s.server.URL())
+	<-ctx.Done()
+	err = server.Close()
+	serving.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *stage) pages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		_ = page.Execute(w, s.view()) // the reader has gone: there is nobody to tell
+	})
+	return mux
+}
+
+// view is what the page shows.
+type view struct {
+	Rows    []row
+	Reasons []string
+	Settled int
+}
+
+func (s *stage) view() view {
+	v := view{Settled: s.tally.settled()}
+	for _, c := range s.hive.Snapshot().Cases {
+		v.Rows = append(v.Rows, rowOf(c))
+	}
+	for _, why := range s.tally.why() {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("%d × %s", why.count, why.text))
+	}
+	return v
+}

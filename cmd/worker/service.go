@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/sourcegraph/conc"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"forager/config"
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/hive"
+	"forager/pipeline"
+)
+
+// refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
+const refreshEvery = time.Hour
+
+// retryRefresh is how soon it is asked again when it did not answer.
+const retryRefresh = 15 * time.Second
+
+// service is the worker, wired: what run and demo share.
+type service struct {
+	link      *pipeline.Link
+	worker    *pipeline.Worker
+	client    *hive.Client
+	knowledge *enrich.Knowledge
+	decoder   *detection.Decoder
+	planner   *enrich.Planner
+}
+
+// newService wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
+// waiting cures.
+func newService(ctx context.Context, c *config.Config, options pipeline.Options) (*service, error) {
+	parts, err := newParts(c)
+	if err != nil {
+		return nil, err
+	}
+	link, err := pipeline.Connect(ctx, connection(c), options.Log)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	enricher, err := newEnricher(c, parts, link, options.Log)
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
+	options.Check = parts.knowledge.check
+	worker, err := pipeline.New(link, options, parts.decoder, parts.planner, enricher)
+	if err != nil {
+		link.Close()
+		return nil, &usageError{err}
+	}
+	return &service{
+		link: link, worker: worker, client: parts.client, knowledge: parts.knowledge.known,
+		decoder: parts.decoder, planner: parts.planner,
+	}, nil
+}
+
+// run works until ctx ends, and hands back what is not done.
+func (s *service) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var beside conc.WaitGroup
+	beside.Go(func() { s.keepKnowing(ctx) })
+	err := s.worker.Run(ctx)
+	stop()
+	beside.Wait()
+	return err
+}
+
+// keepKnowing asks TheHive for its ATT&CK patterns at start and every hour. That it does not
+// answer is the gate's concern; here it is only asked again soon.
+func (s *service) keepKnowing(ctx context.Context) {
+	for pause := time.Duration(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = refreshEvery
+		if _, err := s.knowledge.Refresh(ctx); err != nil {
+			pause = retryRefresh
+		}
+	}
+}
+
+// Ready tells whether work gets done.
+func (s *service) Ready() (bool, []string) { return s.worker.Ready() }
+
+// Close drops the connections.
+func (s *service) Close() {
+	s.link.Close()
+	s.client.CloseIdle()
+}
+
+// health asks TheHive whether it is well, for the gate.
+type health struct {
+	client *hive.Client
+	known  *enrich.Knowledge
+}
+
+// check fails while TheHive does not answer, refuses the credentials, or holds no ATT&CK patterns.
+func (h *health) check(ctx context.Context) error {
+	if _, err := h.client.CurrentUser(ctx); err != nil {
+		return err
+	}
+	_, err := h.known.Refresh(ctx)
+	return err
+}
+
+// newLogger writes to standard error as the configuration says.
+func newLogger(c *config.Config, w io.Writer) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(c.Log.Level)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	ec := zap.NewProductionEncoderConfig()
+	ec.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoder := zapcore.NewJSONEncoder(ec)
+	if c.Log.Format == "text" {
+		encoder = zapcore.NewConsoleEncoder(ec)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+}
+
+// hostname names this worker in dead letters.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// eventLog writes what an apply met on its way.
+type eventLog struct{ log *zap.Logger }
+
+// Happened logs an event: at debug what is normal under load, as a warning what somebody should see.
+func (l eventLog) Happened(e enrich.Event) {
+	fields := []zap.Field{zap.Int("case", e.Case), zap.String("detail", e.Detail)}
+	switch e.Kind {
+	case enrich.EventWaited, enrich.EventNewCase, enrich.EventRebuilt:
+		l.log.Debug(string(e.Kind), fields...)
+	case enrich.EventTakenOver, enrich.EventAmbiguous, enrich.EventOverLimit, enrich.EventUnreleased:
+		l.log.Info(string(e.Kind), fields...)
+	default:
+		l.log.Warn(string(e.Kind), fields...)
+	}
+}
+
+var _ enrich.Events = eventLog{}
+
+// runCmd is "worker run".
+type runCmd struct {
+	configFlag
+}
+
+// Run works until it is told to stop.
+func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
+	cfg, err := c.load(sh, false)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(cfg, sh.err)
+	if err != nil {
+		return err
+	}
+	s, err := newService(ctx, cfg, pipelineOptions(cfg, log))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if cfg.Ops.Addr != "" {
+		ops, err := listenOps(ctx, cfg.Ops.Addr, s)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, ops.Close()) }()
+		log.Info("operations server listens", zap.String("addr", ops.addr))
+	}
+	log.Info("started", zap.String("version", buildVersion()), zap.String("stream", cfg.NATS.Stream), zap.String("consumer", cfg.NATS.Consumer))
+	err = s.run(ctx)
+	log.Info("stopped", zap.Error(err))
+	return err
+}
