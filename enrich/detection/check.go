@@ -21,7 +21,7 @@ func (f *format) eachPath(do func(*path)) {
 			}
 		}
 	}
-	for _, fs := range []fields{f.Time, f.Severity, f.Title, f.Description, f.Source, f.Rule.ID, f.Rule.Name, f.Host, f.User, f.IP, f.Key, f.Direction} {
+	for _, fs := range []fields{f.Time, f.Severity, f.Title, f.Description, f.Source, f.Rule.ID, f.Rule.Name, f.Host, f.User, f.IP, f.Key, f.LastKey, f.Direction} {
 		list(fs)
 	}
 	for _, alt := range f.ID {

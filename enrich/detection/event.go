@@ -32,13 +32,16 @@ func (e *event) detection() (Detection, error) {
 	e.det.Rule.ID = e.line("rule.id", f.Rule.ID, e.limits.Text)
 	e.det.Rule.Name = e.line("rule.name", f.Rule.Name, e.limits.Text)
 	e.det.Host = e.line("host", f.Host, e.limits.Text)
-	e.det.User = e.line("user", f.User, e.limits.Text)
+	e.det.User = halveBackslashes(e.line("user", f.User, e.limits.Text))
 	e.det.Key = e.line("key", f.Key, e.limits.Text)
 	e.det.Source = e.line("source", f.Source, e.limits.Text)
 	e.det.IP = e.address()
 	e.det.Direction = e.direction()
 	e.det.Severity = e.severity()
 	e.time()
+	if e.det.Key == "" && e.det.Host == "" && e.det.User == "" && e.det.IP == "" {
+		e.det.Key = e.line("key", f.LastKey, e.limits.Text)
+	}
 	e.tags()
 	e.observables()
 	e.techniques()
@@ -170,7 +173,7 @@ func (e *event) joined(each path, paths []path, sep string, yield func(string) b
 		for _, p := range paths {
 			e.scalars(p, func(s string) bool { texts = append(texts, s); return false })
 		}
-		return len(texts) < len(paths) || yield(strings.Join(texts, sep))
+		return len(texts) < len(paths) || yield(join(texts, sep))
 	}
 	return e.each(each, func(n int32) bool {
 		var texts []string
@@ -179,8 +182,23 @@ func (e *event) joined(each path, paths []path, sep string, yield func(string) b
 				texts = append(texts, s)
 			}
 		}
-		return len(texts) < len(paths) || yield(strings.Join(texts, sep))
+		return len(texts) < len(paths) || yield(join(texts, sep))
 	})
+}
+
+// join puts texts together; one that ends what is there already (the name of a file behind its
+// path) is not there twice, and neither is the separator.
+func join(texts []string, sep string) string {
+	s := texts[0]
+	for _, t := range texts[1:] {
+		switch {
+		case sep == "":
+			s += t
+		case !strings.HasSuffix(strings.ToLower(s), strings.ToLower(sep+t)):
+			s = strings.TrimSuffix(s, sep) + sep + t
+		}
+	}
+	return s
 }
 
 // below is the first text at a path relative to n.

@@ -39,7 +39,7 @@ func (e *event) observe(o *observables) {
 	}
 	if len(o.Join) > 0 {
 		e.joined(o.Each, o.Join, o.Sep, func(s string) bool {
-			e.take(o, o.Type, o.Join[0].text, s)
+			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
 			return true
 		})
 		return

@@ -31,6 +31,7 @@ type spec struct {
 	User        fields        `yaml:"user"`
 	IP          fields        `yaml:"ip"`
 	Key         fields        `yaml:"key"`
+	LastKey     fields        `yaml:"lastKey"`
 	Direction   fields        `yaml:"direction"`
 	Tags        []tagRule     `yaml:"tags"`
 	Own         []path        `yaml:"own"`
@@ -114,6 +115,7 @@ type observables struct {
 	Follow  path              `yaml:"follow"`
 	Join    []path            `yaml:"join"`
 	Sep     string            `yaml:"sep"`
+	Prefix  string            `yaml:"prefix"`
 	Tags    []string          `yaml:"tags"`
 	Reader  string            `yaml:"reader"`
 	Message oneOrMany         `yaml:"message"`

@@ -1,0 +1,141 @@
+package detection
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+)
+
+// samplesDir finds ../shared/data/samples beside the repository, or skips.
+func samplesDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if filepath.Dir(dir) == dir {
+			tb.Skip("no go.mod above this directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+	samples := filepath.Join(filepath.Dir(dir), "shared", "data", "samples")
+	if _, err := os.Stat(samples); err != nil {
+		tb.Skip("the shared samples are not here")
+	}
+	return samples
+}
+
+func sampleFiles(tb testing.TB, dir string) []string {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	slices.Sort(files)
+	return files
+}
+
+func mustNew(tb testing.TB, o Options) *Decoder {
+	tb.Helper()
+	d, err := New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+// now is the time of every test's messages: later than every sample.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// sampleFormat is the format that a folder's samples are of, where its name is not it.
+var sampleFormat = map[string]string{"cloudevents": "cloudevents"}
+
+// TestSamplesAreOfTheirFolder reads every public event: each is recognised as what its folder says,
+// or dropped as such, and as nothing else.
+func TestSamplesAreOfTheirFolder(t *testing.T) {
+	dir := samplesDir(t)
+	d := mustNew(t, Options{})
+	rows := map[string]*sampleRow{}
+	for _, file := range sampleFiles(t, dir) {
+		folder := filepath.Base(filepath.Dir(file))
+		row := rows[folder]
+		if row == nil {
+			row = &sampleRow{dropped: map[string]int{}}
+			rows[folder] = row
+		}
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.Decode(Message{Body: body, Time: now})
+		row.add(r, err)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", filepath.Base(file), err)
+		case r.Format != folder:
+			t.Errorf("%s/%s: recognised as %q", folder, filepath.Base(file), r.Format)
+		}
+		for _, det := range r.Detections {
+			if det.ID == "" || det.Title == "" || det.Severity == 0 || det.Time.IsZero() {
+				t.Errorf("%s: incomplete: %+v", file, det)
+			}
+			if det.TimeReplaced {
+				t.Logf("%s/%s: time replaced", folder, filepath.Base(file))
+			}
+		}
+	}
+	t.Log("\n" + table(rows))
+}
+
+type sampleRow struct {
+	files, detections, observables, techniques, broken int
+	dropped                                            map[string]int
+}
+
+func (s *sampleRow) add(r Result, err error) {
+	s.files++
+	if _, ok := errors.AsType[*MalformedError](err); ok {
+		s.broken++
+	}
+	for _, d := range r.Dropped {
+		s.dropped[d.Reason]++
+	}
+	for _, d := range r.Detections {
+		s.detections++
+		s.observables += len(d.Observables)
+		s.techniques += len(d.Techniques)
+	}
+}
+
+func table(rows map[string]*sampleRow) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	names := make([]string, 0, len(rows))
+	for n := range rows {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	fmt.Fprintln(w, "format\tfiles\tdetections\tdropped\tbroken\tobservables\ttechniques")
+	for _, n := range names {
+		r := rows[n]
+		var drops []string
+		for reason, k := range r.dropped {
+			drops = append(drops, fmt.Sprintf("%d %s", k, reason))
+		}
+		sort.Strings(drops)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%d\t%d\t%d\n", n, r.files, r.detections, strings.Join(drops, ", "), r.broken, r.observables, r.techniques)
+	}
+	_ = w.Flush()
+	return b.String()
+}
