@@ -122,10 +122,18 @@ func (c *Catalogue) narrow(from []*node, w *wish) []*node {
 	})
 }
 
-// prefer keeps those that fit, or all when none does.
+// prefer keeps those that fit, or all when none does. It may give from itself.
 func prefer(from []*node, fits func(*node) bool) []*node {
-	left := slices.DeleteFunc(slices.Clone(from), func(n *node) bool { return !fits(n) })
-	if len(left) == 0 {
+	var left []*node
+	for i, n := range from {
+		if fits(n) {
+			if left == nil {
+				left = make([]*node, 0, len(from)-i)
+			}
+			left = append(left, n)
+		}
+	}
+	if left == nil {
 		return from
 	}
 	return left

@@ -51,9 +51,10 @@ type resolver struct {
 
 // item reads one item: the ids in it, else the names.
 func (r *resolver) item(s string) {
-	ids, taken, path, rest := len(r.out.IDs), 0, false, 0
-	previous := -1
+	ids, taken, path := len(r.out.IDs), 0, false
+	previous, seen := -1, false
 	for start, end := nextID(s, 0); start >= 0; start, end = nextID(s, end) {
+		seen = true
 		if inPath(s, start, previous) {
 			path = true
 			continue
@@ -67,7 +68,12 @@ func (r *resolver) item(s string) {
 		r.reason(ReasonPath)
 		return
 	}
-	for start, end := nextID(s, 0); start >= 0; start, end = nextID(s, end) {
+	rest := 0
+	for seen {
+		start, end := nextID(s, rest)
+		if start < 0 {
+			break
+		}
 		r.words(s[rest:start], taken > 0, ids)
 		rest = end
 	}
@@ -135,7 +141,8 @@ func (r *resolver) words(s string, beside bool, from int) {
 
 // word reads a part of a list that holds no id.
 func (r *resolver) word(s string) {
-	if r.tactic(s) {
+	var buf [maxName]byte
+	if r.tacticOf(s, foldTo(&buf, afterKey(s))) {
 		r.reason(ReasonTactic)
 		return
 	}
@@ -144,9 +151,9 @@ func (r *resolver) word(s string) {
 	}
 }
 
-// tactic takes the tactic that a part names.
-func (r *resolver) tactic(s string) bool {
-	short, ok := r.c.Tactic(s)
+// tacticOf takes the tactic that a part names.
+func (r *resolver) tacticOf(s string, folded []byte) bool {
+	short, ok := r.c.tacticIn(s, folded)
 	if ok && !slices.Contains(r.out.Tactics, short) { // bounded: there are few short names
 		r.out.Tactics = append(r.out.Tactics, short)
 	}
@@ -180,15 +187,16 @@ func (r *resolver) name(s string) bool {
 
 // compare notes when words beside ids name another technique than those.
 func (r *resolver) compare(s string, from int) {
-	if r.tactic(s) {
-		return
-	}
 	var buf [maxName]byte
 	value := afterKey(s)
-	if _, sub, both := strings.Cut(value, ":"); both {
-		value = sub
+	folded := foldTo(&buf, value)
+	if len(folded) < 2 || string(folded) == "attack" || r.tacticOf(s, folded) { // what is left of "attack.t1059"
+		return
 	}
-	who := r.c.names[string(foldTo(&buf, value))]
+	if _, sub, both := strings.Cut(value, ":"); both {
+		folded = foldTo(&buf, sub)
+	}
+	who := r.c.names[string(folded)]
 	if who == nil || slices.ContainsFunc(r.out.IDs, func(id string) bool { return r.agrees(id, who) }) {
 		return
 	}

@@ -24,16 +24,17 @@ var evasive = []string{"defense-evasion", "stealth", "defense-impairment", "evas
 // "mitre_", old and new. An id whose tactic was renamed gives the new name
 // (TA0005 is "stealth"). It reports false when the text names no tactic.
 func (c *Catalogue) Tactic(ref string) (short string, ok bool) {
-	if id, _ := nextTacticID(ref, 0); id != "" {
+	var buf [maxName]byte
+	return c.tacticIn(ref, foldTo(&buf, afterKey(ref)))
+}
+
+// tacticIn looks for a tactic's id in a text, then for the text, folded, with
+// and without a prefix.
+func (c *Catalogue) tacticIn(s string, folded []byte) (short string, ok bool) {
+	if id, _ := nextTacticID(s, 0); id != "" {
 		short, ok = c.tactics[fold(id)]
 		return short, ok
 	}
-	var buf [maxName]byte
-	return c.tacticOf(foldTo(&buf, afterKey(ref)))
-}
-
-// tacticOf looks a folded text up, without a prefix too.
-func (c *Catalogue) tacticOf(folded []byte) (string, bool) {
 	for {
 		if short, ok := c.tactics[string(folded)]; ok {
 			return short, true
