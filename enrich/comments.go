@@ -168,9 +168,12 @@ func (w *work) listComments(held context.Context) error {
 			gone = append(gone, name)
 		}
 	}
+	if err := w.noticed(held, kindComment, gone, now); err != nil {
+		return err
+	}
 	w.body.Comments = there
 	w.listed[kindComment] = true
-	return w.noticed(held, kindComment, gone, now)
+	return nil
 }
 
 // adopt takes a comment that is there, with what the entry knows of it; the first one counts.

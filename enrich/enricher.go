@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"forager/mitre"
@@ -14,8 +15,7 @@ import (
 type Options struct {
 	Hive      func(organisation string) Hive // TheHive, as a member of the organisation
 	Ledger    Ledger
-	Catalogue *mitre.Catalogue // for the lineage of techniques (default: the embedded one)
-	Knowledge *Knowledge       // what the server holds; nil: never asked
+	Knowledge *Knowledge // what the server holds of ATT&CK; nil: the newest releases, never asked
 
 	Call   time.Duration // the longest that one call may take (default 10 s)
 	Lease  time.Duration // of a claim (default 15 s); at least 1.5 × Call
@@ -104,14 +104,24 @@ func (o Options) withDefaults() Options {
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
-	if o.Catalogue == nil {
-		o.Catalogue = mitre.Embedded()
-	}
 	if o.Events == nil {
 		o.Events = deaf{}
 	}
 	return o
 }
+
+// target is the mapping to what the server holds.
+func (e *Enricher) target() *mitre.Target {
+	if e.options.Knowledge != nil {
+		return e.options.Knowledge.Target()
+	}
+	return newestTarget()
+}
+
+// newestTarget is a server that holds the newest releases.
+var newestTarget = sync.OnceValue(func() *mitre.Target {
+	return mitre.Embedded().For(mitre.KnownRelease(""))
+})
 
 type deaf struct{}
 

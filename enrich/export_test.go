@@ -32,3 +32,6 @@ var (
 	MarkersIn = markersIn
 	MarkerID  = markerID
 )
+
+// Name is the identity of the comment that a marker names.
+func (m marker) Name() string { return m.name() }

@@ -129,7 +129,8 @@ func (m *marksBody) take(items ...[2]string) bool {
 	return len(m.Removed) != before
 }
 
-// noticed records, of one kind, what analysts removed and what is there again.
+// noticed records, of one kind, what analysts removed and what is there again. Only what is
+// recorded may be forgotten: a list may lag behind what the entry knows to be there.
 func (w *work) noticed(ctx context.Context, kind string, gone, there []string) error {
 	mark := func(hashes []string) (items [][2]string) {
 		for _, h := range hashes {

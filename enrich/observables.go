@@ -193,10 +193,12 @@ func (w *work) listObservables(held context.Context) error {
 			there = append(there, observableHash(o.DataType, o.Data))
 		}
 	}
-	gone := subtract(w.body.Observables, there)
+	if err := w.noticed(held, kindObservable, subtract(w.body.Observables, there), there); err != nil {
+		return err
+	}
 	w.body.Observables = there
 	w.listed[kindObservable] = true
-	return w.noticed(held, kindObservable, gone, there)
+	return nil
 }
 
 // subtract gives what is in a and not in b.

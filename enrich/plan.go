@@ -60,7 +60,6 @@ type Technique struct {
 	ID       string // technique in the server's release; empty when it became a tag
 	Name     string
 	Tactic   string // short name, one of the technique's own; empty when it has none
-	Lineage  string // equal for techniques that are one across releases
 	Note     string // how Found became ID; or why it did not
 }
 

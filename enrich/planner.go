@@ -164,7 +164,7 @@ func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
 		res := p.options.Catalogue.Resolve(ref.Text, mitre.Hint{Tactic: ref.Tactic})
 		for _, id := range append(slices.Clone(res.IDs), res.Unknown...) {
 			t := p.technique(target, ref, id, res.Note)
-			if name := t.Lineage + "|" + t.Tactic; !held[name] || t.ID == "" {
+			if name := t.ID + "|" + t.Tactic; !held[name] || t.ID == "" {
 				held[name] = true
 				plan.addTechnique(t)
 			}
@@ -178,14 +178,10 @@ func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
 func (p *Planner) technique(target *mitre.Target, ref detection.Reference, id, note string) Technique {
 	m := target.Map(id, ref.Tactic)
 	t := Technique{
-		Found: ref.Text, Reported: id, ID: m.ID, Name: m.Name, Tactic: m.Tactic,
-		Lineage: p.options.Catalogue.LineageKey(id), Note: note,
+		Found: ref.Text, Reported: id, ID: m.ID, Name: m.Name, Tactic: m.Tactic, Note: note,
 	}
 	if m.Note != "" {
 		t.Note = strings.TrimPrefix(note+"; "+m.Note, "; ")
-	}
-	if m.ID != "" {
-		t.Lineage = p.options.Catalogue.LineageKey(m.ID)
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"forager/hive"
@@ -26,26 +27,35 @@ func (w *work) addProcedures(held context.Context) error {
 // missingProcedures are those that neither the case holds, by lineage and tactic, nor an analyst
 // removed.
 func (w *work) missingProcedures() []wantedProcedure {
-	held := w.procedureHashes()
-	var need []wantedProcedure
-	for _, p := range w.want.procedures {
-		if !slices.Contains(held, p.hash) && !w.marks.has(kindProcedure, p.hash) {
-			need = append(need, p)
+	return slices.DeleteFunc(w.stillMissing(w.want.procedures), func(p wantedProcedure) bool {
+		return w.removedProcedure(p.ID, p.Tactic)
+	})
+}
+
+// sameProcedure is equal for procedures that are one for this server, however old the ids are
+// under which the case or a mark holds them.
+func (w *work) sameProcedure(id, tactic string) string {
+	return procedureName(w.e.target().Key(id, tactic))
+}
+
+// held are the procedures that the case holds, by sameProcedure.
+func (w *work) heldProcedures() map[string]bool {
+	held := make(map[string]bool, len(w.body.Procedures))
+	for _, ref := range w.body.Procedures {
+		held[w.sameProcedure(ref[0], ref[1])] = true
+	}
+	return held
+}
+
+// removedProcedure tells whether an analyst removed a procedure.
+func (w *work) removedProcedure(id, tactic string) bool {
+	same := w.sameProcedure(id, tactic)
+	for mark := range w.marks.removed {
+		if gone, of, _ := strings.Cut(mark[1], "/"); mark[0] == kindProcedure && w.sameProcedure(gone, of) == same {
+			return true
 		}
 	}
-	return need
-}
-
-func (w *work) procedureHashes() []string {
-	hashes := make([]string, 0, len(w.body.Procedures))
-	for _, ref := range w.body.Procedures {
-		hashes = append(hashes, w.hashOf(ref))
-	}
-	return hashes
-}
-
-func (w *work) hashOf(ref procedureRef) string {
-	return procedureHash(w.e.options.Catalogue.LineageKey(ref[0]), ref[1])
+	return false
 }
 
 func (w *work) limited(need []wantedProcedure) []wantedProcedure {
@@ -93,9 +103,9 @@ func (w *work) postProcedures(held context.Context, batch []wantedProcedure, tri
 }
 
 func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
-	there := w.procedureHashes()
+	there := w.heldProcedures()
 	return slices.DeleteFunc(slices.Clone(batch), func(p wantedProcedure) bool {
-		return slices.Contains(there, p.hash)
+		return there[w.sameProcedure(p.ID, p.Tactic)]
 	})
 }
 
@@ -109,10 +119,10 @@ func (w *work) remap(held context.Context, batch []wantedProcedure, r Refusal) e
 	p := batch[0]
 	w.e.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+r.Type)
 	if next, ok := w.mapAgain(held, p); ok && next.ID+next.Tactic != p.ID+p.Tactic {
-		if slices.Contains(w.procedureHashes(), next.hash) || w.marks.has(kindProcedure, next.hash) {
+		if w.removedProcedure(next.ID, next.Tactic) {
 			return nil
 		}
-		return w.postProcedures(held, []wantedProcedure{next}, 0)
+		return w.postProcedures(held, w.stillMissing([]wantedProcedure{next}), 0)
 	}
 	w.want.tags = append(w.want.tags, wantedTag{tag: p.Tag(), owners: p.owners})
 	return nil
@@ -129,7 +139,6 @@ func (w *work) mapAgain(held context.Context, p wantedProcedure) (wantedProcedur
 	}
 	m := target.Map(p.Reported, p.Tactic)
 	p.ID, p.Name, p.Tactic = m.ID, m.Name, m.Tactic
-	p.hash = procedureHash(w.e.options.Catalogue.LineageKey(p.ID), p.Tactic)
 	return p, m.ID != ""
 }
 
@@ -202,9 +211,19 @@ func (w *work) listProcedures(held context.Context) error {
 		}
 		there[p.ID] = procedureRef{p.PatternID, p.Tactic}
 	}
-	before := w.procedureHashes()
+	now := procedureNames(there)
+	if err := w.noticed(held, kindProcedure, subtract(procedureNames(w.body.Procedures), now), now); err != nil {
+		return err
+	}
 	w.body.Procedures = there
-	now := w.procedureHashes()
 	w.listed[kindProcedure] = true
-	return w.noticed(held, kindProcedure, subtract(before, now), now)
+	return nil
+}
+
+func procedureNames(all map[string]procedureRef) []string {
+	names := make([]string, 0, len(all))
+	for _, ref := range all {
+		names = append(names, procedureName(ref[0], ref[1]))
+	}
+	return names
 }

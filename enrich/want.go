@@ -30,7 +30,6 @@ type wantedProcedure struct {
 	Technique
 	at     int64 // occurDate, ms: the earliest detection's
 	note   string
-	hash   string // of lineage and tactic
 	owners []int
 }
 
@@ -71,14 +70,14 @@ func (w *want) addObservable(seen map[string]int, o detection.Observable, owner 
 }
 
 func (w *want) addProcedure(seen map[string]int, t Technique, p Plan, owner int) {
-	h := procedureHash(t.Lineage, t.Tactic)
+	h := procedureName(t.ID, t.Tactic)
 	if i, ok := seen[h]; ok {
 		w.procedures[i].owners = owned(w.procedures[i].owners, owner)
 		return
 	}
 	seen[h] = len(w.procedures)
 	w.procedures = append(w.procedures, wantedProcedure{
-		Technique: t, at: p.At.UnixMilli(), note: procedureNote(t, p), hash: h, owners: []int{owner},
+		Technique: t, at: p.At.UnixMilli(), note: procedureNote(t, p), owners: []int{owner},
 	})
 }
 
@@ -110,9 +109,8 @@ func procedureNote(t Technique, p Plan) string {
 // observableHash is the identity of an observable in the ledger.
 func observableHash(dataType, data string) string { return itemHash("observable", dataType, data) }
 
-// procedureHash is the identity of a procedure: its technique, whatever the release calls it, and
-// its tactic.
-func procedureHash(lineage, tactic string) string { return itemHash("procedure", lineage, tactic) }
+// procedureName is how a procedure stands in marks, readable: "T1059.001/execution".
+func procedureName(id, tactic string) string { return id + "/" + tactic }
 
 // itemHash is 16 bytes of SHA-256 in 22 characters: entries hold thousands of them.
 func itemHash(parts ...string) string {
