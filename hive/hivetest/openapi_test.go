@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +50,7 @@ func sharedFile(name string) (string, bool) {
 var undescribed = map[string]string{
 	"207 POST /api/v1/case/{caseId}/observable":   "partial success, as TheHive 4 answers and clients of 5 decode",
 	"207 POST /api/v1/alert/{alertId}/observable": "the same",
+	"401 POST /api/v1/login":                      "the description lists no failure of a login at all",
 }
 
 // checkAnswer checks status and body of an answer against the description: required properties, forms, and no
@@ -85,7 +85,7 @@ func checkAnswer(t testing.TB, method, path string, a answer) {
 	if media == nil || media.Schema == nil || a.value == nil {
 		return
 	}
-	if err := media.Schema.Value.VisitJSON(a.value); err != nil {
+	if err := media.Schema.Value.VisitJSON(a.value); err != nil && !strings.Contains(err.Error(), ambiguous) {
 		t.Errorf("%s: %v\n%s", name, err, a.raw)
 	}
 	if a.status < 300 {
@@ -95,8 +95,8 @@ func checkAnswer(t testing.TB, method, path string, a answer) {
 	}
 }
 
-// beyond are properties of real answers that the description does not list.
-var beyond = []string{"versions"}
+// ambiguous is what kin-openapi says of an empty array under the three kinds of a custom field's options.
+const ambiguous = "input matches more than one oneOf schemas"
 
 // unknown lists the properties of a value that a schema does not know.
 func unknown(s *openapi3.Schema, v any, at string) []string {
@@ -114,7 +114,7 @@ func unknown(s *openapi3.Schema, v any, at string) []string {
 		}
 		for name, e := range v {
 			p, ok := s.Properties[name]
-			if !ok && !slices.Contains(beyond, name) {
+			if !ok {
 				out = append(out, strings.TrimPrefix(at+"."+name, "."))
 			} else if ok {
 				out = append(out, unknown(p.Value, e, at+"."+name)...)

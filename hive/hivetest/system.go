@@ -7,7 +7,7 @@ import (
 
 var systemRoutes = []route{
 	{method: "POST", template: "/api/v1/query", form: jsonBody, reads: true, run: runQuery},
-	{method: "GET", template: "/api/status", open: true, run: status},
+	{method: "GET", template: "/api/status", open: true, run: oldStatus},
 	{method: "GET", template: "/api/v1/status", open: true, run: status},
 	{method: "GET", template: "/api/v1/status/public", open: true, run: publicStatus},
 	{method: "GET", template: "/api/v1/user/current", run: currentUser},
@@ -18,7 +18,6 @@ func status(c *call) (reply, error) {
 	lease := c.license()
 	return reply{status: http.StatusOK, value: map[string]any{
 		"version": c.h.options.Version, "gitDescription": c.h.options.Version,
-		"versions":   map[string]string{"Scalligraph": c.h.options.Version, "TheHive": c.h.options.Version},
 		"connectors": map[string]any{"cortex": map[string]any{"enabled": false, "status": "OK", "servers": []any{}}, "misp": map[string]any{"enabled": false, "status": "OK", "servers": []any{}}},
 		"config": map[string]any{
 			"capabilities": []string{"authByKey", "changePassword", "setPassword"}, "ssoAutoLogin": false,
@@ -30,6 +29,14 @@ func status(c *call) (reply, error) {
 			"quotas": map[string]any{},
 		},
 		"features": []string{}, "schemaStatus": []any{},
+	}}, nil
+}
+
+// oldStatus is the status at its old address, where clients look whether the server is ready.
+func oldStatus(c *call) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]any{
+		"version":  c.h.options.Version,
+		"versions": map[string]string{"TheHive": c.h.options.Version, "Scalligraph": c.h.options.Version},
 	}}, nil
 }
 
