@@ -2,6 +2,8 @@ package hive
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,8 +52,8 @@ func New(o Options) (*Client, error) {
 // String names the client without its secrets.
 func (c *Client) String() string { return "hive.Client(" + redactURL(c.base.String()) + ")" }
 
-// GoString is String, for %#v.
-func (c *Client) GoString() string { return c.String() }
+// Format is String for every verb.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // CloseIdle closes the connections that are kept for later calls.
 func (c *Client) CloseIdle() {
@@ -85,7 +87,12 @@ func (o Options) header() http.Header {
 func (o Options) redactor() *strings.Replacer {
 	var pairs []string
 	_, token, _ := strings.Cut(o.credentials(), " ")
-	for _, secret := range []string{o.APIKey, o.Password, token} {
+	proxy, _ := url.Parse(o.Proxy)
+	behind := ""
+	if proxy != nil {
+		behind, _ = proxy.User.Password()
+	}
+	for _, secret := range []string{o.APIKey, o.Password, token, behind} {
 		if len(secret) >= 4 { // shorter ones would blot out ordinary words
 			pairs = append(pairs, secret, redacted, url.QueryEscape(secret), redacted)
 		}

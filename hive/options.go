@@ -2,6 +2,7 @@ package hive
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -91,14 +92,15 @@ type Call struct {
 // redacted stands for a secret in every printed form.
 const redacted = "***"
 
-// String shows the options without secrets; %v, %+v and %s use it.
+// String shows the options without secrets.
 func (o Options) String() string {
 	return fmt.Sprintf("hive.Options{URL:%q User:%q APIKey:%s Password:%s Organisation:%q Concurrency:%d Timeout:%s}",
 		redactURL(o.URL), o.User, mask(o.APIKey), mask(o.Password), o.Organisation, o.Concurrency, o.Timeout)
 }
 
-// GoString is String, for %#v.
-func (o Options) GoString() string { return o.String() }
+// Format is String for every verb, %+v and %d too. Only an unexported field of
+// this type, printed with the struct around it, is beyond its reach.
+func (o Options) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
 
 // LogValue is String, for slog.
 func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }

@@ -124,3 +124,15 @@ func group(t *testing.T, run func()) {
 	wg.Go(run)
 	t.Cleanup(wg.Wait)
 }
+
+// rawServer is serve without a journal: the handler reads the body itself.
+func rawServer(t *testing.T, handler http.HandlerFunc, change ...func(*hive.Options)) (*hive.Client, *httptest.Server) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	o := hive.Options{URL: server.URL, APIKey: testKey, Proxy: "direct"}
+	for _, c := range change {
+		c(&o)
+	}
+	return newClient(t, o), server
+}

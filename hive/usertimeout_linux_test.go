@@ -1,0 +1,43 @@
+package hive
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestKernelGivesUndeliveredBytesUp(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"_id":"~1"}`)
+	}))
+	defer server.Close()
+	transport, err := NewTransport(Options{Timeout: 7 * time.Second, WriteTimeout: 3 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := transport.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	raw, err := below(conn).Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got int
+	var lookup error
+	if err := raw.Control(func(fd uintptr) {
+		got, lookup = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+	}); err != nil || lookup != nil {
+		t.Fatal(err, lookup)
+	}
+	if got != 3000 {
+		t.Errorf("TCP_USER_TIMEOUT %d ms", got)
+	}
+}
