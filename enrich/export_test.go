@@ -35,3 +35,24 @@ var (
 
 // Name is the identity of the comment that a marker names.
 func (m marker) Name() string { return m.name() }
+
+// Ref is a case as the ledger lists it; Placed is where the span rules put plans.
+type (
+	Ref    = caseRef
+	Placed struct {
+		Fate  string
+		ID    string
+		Plans []int
+		Tied  bool
+	}
+)
+
+// Guess marks a reference whose newest event is not known.
+func (r caseRef) Guess() caseRef { r.guess = true; return r }
+
+// Assign shows the span rules.
+func Assign(plans []Plan, refs []Ref) Placed {
+	t := assign(plans, refs)
+	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateTombed: "tombed", fateUnknown: "unknown"}
+	return Placed{Fate: names[t.fate], ID: t.ref.ID, Plans: t.plans, Tied: t.tied}
+}
