@@ -28,7 +28,7 @@ var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgerte
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":   {"pipeline", "pipeline/natstest"},
+	"github.com/nats-io/":   {"pipeline", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
 	"go.uber.org/zap":       {"pipeline", "cmd/worker"},
 	"net/http/httptest":     {}, // registers a flag in the binary
 	"github.com/alecthomas": {"cmd/worker"},
@@ -70,6 +70,16 @@ func TestImportsFollowTheArrows(t *testing.T) {
 			if to != p.ImportPath && !allowed(p.dir(), to, testArrows) {
 				t.Errorf("tests of %s import %s: not an arrow of the design", p.dir(), to)
 			}
+		}
+	}
+}
+
+// TestOnlyTheForwarderKnowsNATS: the demonstration publishes as somebody else's forwarder does,
+// outside the pipeline; nothing else of the command speaks to NATS.
+func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
+	for name, text := range files(t, ".go") {
+		if strings.HasPrefix(name, "cmd/worker/") && name != "cmd/worker/publish.go" && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
+			t.Errorf("%s: imports nats.go", name)
 		}
 	}
 }

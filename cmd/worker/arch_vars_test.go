@@ -65,6 +65,8 @@ func constant(value ast.Expr, name string, test bool) bool {
 		return constant(v.X, name, test)
 	case *ast.BinaryExpr:
 		return true
+	case *ast.Ident, *ast.SelectorExpr:
+		return test // an alias that shows the tests something unexported
 	case *ast.CallExpr:
 		called := ast.Unparen(v.Fun)
 		if ix, ok := called.(*ast.IndexExpr); ok {
@@ -80,10 +82,11 @@ func constant(value ast.Expr, name string, test bool) bool {
 			what = from.Name + "." + sel.Sel.Name
 		}
 		switch what {
-		case "errors.New", "fmt.Errorf", "regexp.MustCompile", "sync.OnceValue", "sync.OnceValues", "strings.NewReplacer", "time.Date":
+		case "errors.New", "fmt.Errorf", "regexp.MustCompile", "sync.OnceValue", "sync.OnceValues", "strings.NewReplacer", "time.Date", "slices.Concat":
 			return true
-		case "flag.Bool", "flag.String":
-			return test
+		}
+		if test && from != nil && (from.Name == "flag" || from.Name == "rapid") {
+			return true // flags of the tests, generators of properties
 		}
 		return strings.HasPrefix(sel.Sel.Name, "Must")
 	}
@@ -95,6 +98,9 @@ func tabulated(call *ast.CallExpr) bool {
 	id, ok := call.Fun.(*ast.Ident)
 	if !ok || id.IsExported() || len(call.Args) == 0 {
 		return false
+	}
+	if id.Name == "append" {
+		return true // a table that grows out of another one
 	}
 	for _, arg := range call.Args {
 		switch arg.(type) {

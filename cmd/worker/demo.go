@@ -22,11 +22,12 @@ var samples embed.FS
 
 // demoCmd is "worker demo".
 type demoCmd struct {
-	Once  bool     `help:"End when everything is settled; exit 0 only if nothing was lost and nothing doubled."`
-	JSON  bool     `name:"json" help:"Print one JSON object with the figures instead of the table."`
-	Calm  bool     `help:"Let the simulated TheHive behave; without it, it refuses some calls and loses some answers."`
-	Addr  string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the page with the cases, while it stays up (default ${default})."`
-	Files []string `arg:"" optional:"" name:"file" help:"Files or directories of events to publish instead of the built-in samples."`
+	Once    bool     `help:"End when everything is settled; exit 0 only if nothing was lost and nothing doubled."`
+	JSON    bool     `name:"json" help:"Print one JSON object with the figures instead of the table."`
+	Calm    bool     `help:"Let the simulated TheHive behave; without it, it refuses some calls and loses some answers."`
+	Verbose bool     `short:"v" help:"Show the worker's own log."`
+	Addr    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the page with the cases, while it stays up (default ${default})."`
+	Files   []string `arg:"" optional:"" name:"file" help:"Files or directories of events to publish instead of the built-in samples."`
 }
 
 // stalled is how long nothing may move before the demonstration gives up: longer than any
@@ -38,7 +39,7 @@ var errDemo = errors.New("demo: not everything ended in its case exactly once")
 
 // Run shows the whole way of alerts.
 func (c *demoCmd) Run(ctx context.Context, sh *shell) (err error) {
-	s, err := newStage(ctx, sh, c.Calm)
+	s, err := newStage(ctx, sh, c)
 	if err != nil {
 		return err
 	}

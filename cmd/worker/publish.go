@@ -33,28 +33,29 @@ func newForwarder(url string) (*forwarder, error) {
 	return &forwarder{nc: nc, js: js}, nil
 }
 
-// send publishes an event. Its error is that of this event alone.
-func (f *forwarder) send(subject string, body []byte) (jetstream.PubAckFuture, error) {
+// send publishes an event and gives the wait for its confirmation. Its error is that of this
+// event alone.
+func (f *forwarder) send(subject string, body []byte) (confirmation, error) {
 	ack, err := f.js.PublishAsync(subject, body, jetstream.WithStallWait(time.Minute))
 	if err != nil {
 		return nil, fmt.Errorf("forward: %w", err)
 	}
-	return ack, nil
+	return func(ctx context.Context) (uint64, error) {
+		select {
+		case a := <-ack.Ok():
+			return a.Sequence, nil
+		case err := <-ack.Err():
+			return 0, fmt.Errorf("forward: %w", err)
+		case <-ctx.Done():
+			return 0, fmt.Errorf("forward: %w", context.Cause(ctx))
+		case <-time.After(time.Minute):
+			return 0, errors.New("forward: the server did not confirm an event within a minute")
+		}
+	}, nil
 }
 
-// confirm waits until the server has stored an event and gives its place in the stream.
-func (f *forwarder) confirm(ctx context.Context, ack jetstream.PubAckFuture) (uint64, error) {
-	select {
-	case a := <-ack.Ok():
-		return a.Sequence, nil
-	case err := <-ack.Err():
-		return 0, fmt.Errorf("forward: %w", err)
-	case <-ctx.Done():
-		return 0, fmt.Errorf("forward: %w", context.Cause(ctx))
-	case <-time.After(time.Minute):
-		return 0, errors.New("forward: the server did not confirm an event within a minute")
-	}
-}
+// confirmation waits until the server has stored an event and gives its place in the stream.
+type confirmation func(context.Context) (sequence uint64, err error)
 
 // Close ends the connection.
 func (f *forwarder) Close() { f.nc.Close() }

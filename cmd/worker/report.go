@@ -36,6 +36,7 @@ type report struct {
 	figures figures
 	cases   []hivetest.Case
 	reasons []reason
+	dead    []string // the first dead letters, by file
 	missing []string // what acknowledged events asked for and TheHive does not hold
 }
 
@@ -47,15 +48,26 @@ func (s *stage) report(ctx context.Context, took time.Duration) (*report, error)
 		return nil, err
 	}
 	r := &report{cases: s.hive.Snapshot().Cases, reasons: s.tally.why()}
-	missing := s.missing(r.cases)
-	r.missing = missing
+	r.missing, r.dead = s.missing(r.cases), s.buried()
 	r.figures = figures{
-		Published: len(s.sent), Acked: s.tally.count(acked) - len(missing), Dropped: s.tally.count(dropped), Dead: s.tally.count(dead),
+		Published: len(s.sent), Acked: s.tally.count(acked) - len(r.missing), Dropped: s.tally.count(dropped), Dead: s.tally.count(dead),
 		Cases: stats.Cases, Observables: stats.Observables, Procedures: stats.Procedures, Comments: stats.Comments,
 		Duplicates: stats.Duplicates.Total(), Seconds: took.Round(time.Millisecond).Seconds(),
 	}
 	r.figures.Lost = r.figures.Published - r.figures.Acked - r.figures.Dropped - r.figures.Dead
 	return r, nil
+}
+
+// buried names the files of the first dead letters.
+func (s *stage) buried() []string {
+	var all []string
+	for _, b := range s.tally.buried() {
+		i := slices.IndexFunc(s.sent, func(e sent) bool { return e.sequence == b.sequence })
+		if i >= 0 {
+			all = append(all, fmt.Sprintf("%s: %v", s.sent[i].event.file, b.err))
+		}
+	}
+	return all
 }
 
 // simulatorStats asks as anybody could.
@@ -165,8 +177,11 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	for _, why := range r.reasons {
 		fmt.Fprintf(w, "%d × %s\n", why.count, why.text)
 	}
+	for _, what := range r.dead {
+		fmt.Fprintln(w, "dead letter: "+detection.Clean(what, 300))
+	}
 	for _, what := range r.missing[:min(20, len(r.missing))] {
-		fmt.Fprintln(w, "missing: "+detection.Clean(what, 200))
+		fmt.Fprintln(w, "missing: "+detection.Clean(what, 300))
 	}
 	f := r.figures
 	_, err := fmt.Fprintf(w, "%d published = %d acknowledged + %d dropped + %d dead letters + %d lost; %d cases, %d observables, %d procedures, %d duplicates; %.1f s\n",

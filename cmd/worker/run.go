@@ -26,6 +26,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"Show the whole way of alerts with nothing but this binary."`
 	Explain  explainCmd  `cmd:"" help:"Show what events would become, and why; without a network."`
 	Simulate simulateCmd `cmd:"" help:"Be a TheHive 5 in memory, for any client; it can be told to misbehave."`
+	Attack   attackCmd   `cmd:"" help:"What is known of MITRE ATT&CK: resolve techniques, list releases, draw a layer."`
 	Check    checkCmd    `cmd:"" help:"Validate the configuration."`
 	HelpCmd  helpCmd     `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
 	Version  versionCmd  `cmd:"" help:"Show the version."`

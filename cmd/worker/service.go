@@ -21,9 +21,6 @@ import (
 // refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
 const refreshEvery = time.Hour
 
-// retryRefresh is how soon it is asked again when it did not answer.
-const retryRefresh = 15 * time.Second
-
 // service is the worker, wired: what run and demo share.
 type service struct {
 	link      *pipeline.Link
@@ -32,6 +29,7 @@ type service struct {
 	knowledge *enrich.Knowledge
 	decoder   *detection.Decoder
 	planner   *enrich.Planner
+	start     *start
 }
 
 // newService wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
@@ -56,14 +54,24 @@ func newService(ctx context.Context, c *config.Config, options pipeline.Options)
 		link.Close()
 		return nil, &usageError{err}
 	}
+	begin := newStart(options.Log)
+	begin.need("TheHive", parts.knowledge.check)
+	if options.Manage {
+		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, link, options) })
+	}
 	return &service{
-		link: link, worker: worker, client: parts.client, knowledge: parts.knowledge.known,
+		start: begin, link: link, worker: worker, client: parts.client, knowledge: parts.knowledge.known,
 		decoder: parts.decoder, planner: parts.planner,
 	}, nil
 }
 
-// run works until ctx ends, and hands back what is not done.
+// run works until ctx ends, and hands back what is not done. It begins to consume when NATS holds
+// what is needed and TheHive has answered once: without that nothing could be carried anywhere,
+// and no technique be mapped to what the server knows.
 func (s *service) run(ctx context.Context) error {
+	if err := s.start.wait(ctx); err != nil {
+		return nil //nolint:nilerr // told to stop before it began: nothing was taken, nothing is handed back
+	}
 	ctx, stop := context.WithCancel(ctx)
 	var beside conc.WaitGroup
 	beside.Go(func() { s.keepKnowing(ctx) })
@@ -73,24 +81,28 @@ func (s *service) run(ctx context.Context) error {
 	return err
 }
 
-// keepKnowing asks TheHive for its ATT&CK patterns at start and every hour. That it does not
-// answer is the gate's concern; here it is only asked again soon.
+// keepKnowing asks TheHive for its ATT&CK patterns every hour. That it does not answer is the
+// gate's concern; the last answer stays good.
 func (s *service) keepKnowing(ctx context.Context) {
-	for pause := time.Duration(0); ; {
+	hourly := time.NewTicker(refreshEvery)
+	defer hourly.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause):
-		}
-		pause = refreshEvery
-		if _, err := s.knowledge.Refresh(ctx); err != nil {
-			pause = retryRefresh
+		case <-hourly.C:
+			_, _ = s.knowledge.Refresh(ctx)
 		}
 	}
 }
 
-// Ready tells whether work gets done.
-func (s *service) Ready() (bool, []string) { return s.worker.Ready() }
+// Ready tells whether work gets done, and if not, why not.
+func (s *service) Ready() (bool, []string) {
+	if reasons := s.start.reasons(); len(reasons) > 0 {
+		return false, reasons
+	}
+	return s.worker.Ready()
+}
 
 // Close drops the connections.
 func (s *service) Close() {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 
@@ -52,7 +51,7 @@ type sent struct {
 }
 
 // newStage builds everything and starts the worker.
-func newStage(ctx context.Context, sh *shell, calm bool) (s *stage, err error) {
+func newStage(ctx context.Context, sh *shell, how *demoCmd) (s *stage, err error) {
 	s = &stage{tally: newTally(), stop: func() {}}
 	defer func() {
 		if err != nil {
@@ -66,24 +65,26 @@ func newStage(ctx context.Context, sh *shell, calm bool) (s *stage, err error) {
 		return s, fmt.Errorf("demo: %w", err)
 	}
 	s.hive = hivetest.New(hivetest.Options{Patterns: patternsOf(mitre.Embedded()), Seed: 1})
-	if !calm {
+	if !how.Calm {
 		s.hive.Set(hivetest.Misbehaviour{Latency: 2 * time.Millisecond, Jitter: 8 * time.Millisecond, Refuse: 0.03, Ambiguous: 0.02})
 	}
 	if s.server, err = hivetest.Listen("127.0.0.1:0", s.hive); err != nil {
 		return s, fmt.Errorf("demo: %w", err)
 	}
-	return s, s.start(ctx, sh)
+	return s, s.start(ctx, sh, how.Verbose)
 }
 
 // start wires the worker from a configuration that came the way every configuration comes.
-func (s *stage) start(ctx context.Context, sh *shell) error {
+func (s *stage) start(ctx context.Context, sh *shell, verbose bool) error {
 	c, err := config.Load(config.Source{Env: demoConfig(s.nats.URL(), s.server.URL())})
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(c, sh.err)
-	if err != nil {
-		return err
+	log := zap.NewNop() // what went wrong is in the report
+	if verbose {
+		if log, err = newLogger(c, sh.err); err != nil {
+			return err
+		}
 	}
 	options := pipelineOptions(c, log)
 	options.Observer = s.tally
@@ -122,40 +123,41 @@ func demoConfig(nats, hive string) []string {
 	}
 }
 
-// publish sends all events. Those that cannot be read or sent are said and counted in its error.
+// publish sends all events. Those that cannot be read or sent are said, and are its error.
 func (s *stage) publish(ctx context.Context, sh *shell, events iter.Seq2[event, error]) error {
-	var waiting []jetstream.PubAckFuture
-	var pending []event
+	type flight struct {
+		event   event
+		confirm confirmation
+	}
+	var flying []flight
 	bad := 0
 	refuse := func(file string, err error) {
 		bad++
 		sh.say("%s: %v", file, err)
 	}
-	collect := func(keep int) {
-		for len(waiting) > keep {
-			sequence, err := s.forward.confirm(ctx, waiting[0])
+	land := func(keep int) {
+		for ; len(flying) > keep; flying = flying[1:] {
+			sequence, err := flying[0].confirm(ctx)
 			if err != nil {
-				refuse(pending[0].file, err)
-			} else {
-				s.sent = append(s.sent, sent{event: event{file: pending[0].file, body: pending[0].body}, sequence: sequence})
+				refuse(flying[0].event.file, err)
+				continue
 			}
-			waiting, pending = waiting[1:], pending[1:]
+			s.sent = append(s.sent, sent{event: flying[0].event, sequence: sequence})
 		}
 	}
 	for e, err := range events {
+		var confirm confirmation
+		if err == nil {
+			confirm, err = s.forward.send("demo.events", e.body)
+		}
 		if err != nil {
 			refuse(e.file, err)
 			continue
 		}
-		ack, err := s.forward.send("demo.events", e.body)
-		if err != nil {
-			refuse(e.file, err)
-			continue
-		}
-		waiting, pending = append(waiting, ack), append(pending, e)
-		collect(mostUnconfirmed / 2)
+		flying = append(flying, flight{e, confirm})
+		land(mostUnconfirmed / 2)
 	}
-	collect(0)
+	land(0)
 	if bad > 0 {
 		return fmt.Errorf("demo: %d events could not be read or published", bad)
 	}

@@ -13,10 +13,20 @@ import (
 type tally struct {
 	mu      sync.Mutex
 	ends    []ending // by sequence; 0 is not settled
+	dead    []burial // the first dead letters
 	reasons map[string]int
 	counts  [lastEnding + 1]int
 	moved   chan struct{} // gets a token when something was settled
 }
+
+// burial is a message that became a dead letter, and why.
+type burial struct {
+	sequence uint64
+	err      error
+}
+
+// mostBurials is how many dead letters are named one by one.
+const mostBurials = 20
 
 // ending is how a message was settled for good.
 type ending byte
@@ -49,6 +59,9 @@ func (t *tally) Settled(s pipeline.Settlement) {
 	t.counts[end]++
 	if reason != "" {
 		t.reasons[reason]++
+	}
+	if end == dead && len(t.dead) < mostBurials {
+		t.dead = append(t.dead, burial{s.Sequence, s.Err})
 	}
 	select {
 	case t.moved <- struct{}{}:
@@ -98,6 +111,13 @@ func (t *tally) ended(sequence uint64) ending {
 		return unsettled
 	}
 	return t.ends[sequence]
+}
+
+// buried lists the first dead letters.
+func (t *tally) buried() []burial {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.dead)
 }
 
 // reason is one reason for which messages did not become part of a case.

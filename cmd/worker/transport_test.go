@@ -103,7 +103,7 @@ func TestTrialThatIsGivenUpDoesNotBlockTheBreakerForEver(t *testing.T) {
 	})
 }
 
-// load keeps workers calling for a while and gives the most calls that were in flight at once.
+// load keeps workers calling for a while.
 func load(ctx context.Context, l *limit, workers int, for_ time.Duration, took time.Duration, throttled bool) {
 	var wg conc.WaitGroup
 	end := time.Now().Add(for_)
@@ -113,7 +113,7 @@ func load(ctx context.Context, l *limit, workers int, for_ time.Duration, took t
 				if l.acquire(ctx) != nil {
 					return
 				}
-				time.Sleep(took)
+				<-time.After(took) // virtual time: see the callers
 				l.release(took, throttled)
 			}
 		})

@@ -41,19 +41,7 @@ func newDecoder(c *config.Config, pins []detection.Pin, why bool) (*detection.De
 
 // newCatalogue makes the ATT&CK catalogue: the embedded one and the operator's bundles.
 func newCatalogue(c *config.Config) (*mitre.Catalogue, error) {
-	var bundles [][]byte
-	for _, name := range c.Attack.Bundles {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return nil, &usageError{fmt.Errorf("attack.bundles: %w", err)}
-		}
-		bundles = append(bundles, text)
-	}
-	catalogue, err := mitre.Embedded().With(bundles...)
-	if err != nil {
-		return nil, &usageError{fmt.Errorf("attack.bundles: %w", err)}
-	}
-	return catalogue, nil
+	return withBundles(mitre.Embedded(), c.Attack.Bundles)
 }
 
 // newPlanner makes the planner; target is what the server is known to hold, nil offline.

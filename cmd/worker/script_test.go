@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"forager/hive/hivetest"
+	"forager/pipeline/natstest"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"worker": main})
+}
+
+// TestScripts runs the command as people do. Each script finds an embedded NATS at $NATS and a
+// simulated TheHive at $HIVE, both its own, and free addresses in $OPS and $FREE.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setUp,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":     await,
+			"publish":   publish,
+			"hive":      misbehave,
+			"linger":    linger,
+			"terminate": terminate,
+		},
+		UpdateScripts: *update,
+	})
+}
+
+// playground is what a script plays with.
+type playground struct {
+	nats *natstest.Server
+	hive *hivetest.Hive
+	url  string
+}
+
+type playgroundKey struct{}
+
+func setUp(env *testscript.Env) error {
+	store, err := os.MkdirTemp(env.WorkDir, "nats")
+	if err != nil {
+		return err
+	}
+	nats, err := natstest.Start(store)
+	if err != nil {
+		return err
+	}
+	env.Defer(nats.Close)
+	hive := hivetest.New(hivetest.Options{})
+	server, err := hivetest.Listen("127.0.0.1:0", hive)
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = server.Close() })
+	env.Values[playgroundKey{}] = &playground{nats: nats, hive: hive, url: server.URL()}
+	env.Setenv("NATS", nats.URL())
+	env.Setenv("HIVE", server.URL())
+	for _, name := range []string{"OPS", "FREE"} {
+		addr, err := freeAddress()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, addr)
+	}
+	return nil
+}
+
+// freeAddress is one that nobody listens on, for now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// patience is how long a script waits for something that is certain to come.
+const patience = time.Minute
+
+// await URL STATUS PATTERN: asks until the answer has this status and matches this pattern.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: await URL STATUS TEXT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	pattern, err := regexp.Compile(args[2])
+	ts.Check(err)
+	last := "nothing"
+	for ctx.Err() == nil {
+		status, body, err := get(ctx, args[0])
+		if err == nil && strconv.Itoa(status) == args[1] && pattern.MatchString(body) {
+			return
+		}
+		if ctx.Err() == nil {
+			last = fmt.Sprintf("%d %s%v", status, body, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	ts.Fatalf("waited for %s with %q, got %s", args[1], args[2], last)
+}
+
+func get(ctx context.Context, url string) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+// publish SUBJECT FILE…: publishes the events of files as a forwarder does.
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: publish SUBJECT FILE…")
+	}
+	f, err := newForwarder(ts.Getenv("NATS"))
+	ts.Check(err)
+	defer f.Close()
+	for i := range args[1:] {
+		args[i+1] = ts.MkAbs(args[i+1])
+	}
+	for e, err := range eventsOf(args[1:], nil) {
+		ts.Check(err)
+		confirm, err := f.send(args[0], e.body)
+		ts.Check(err)
+		_, err = confirm(context.Background())
+		ts.Check(err)
+	}
+}
+
+// hive outage|well: takes TheHive away, or gives it back.
+func misbehave(ts *testscript.TestScript, neg bool, args []string) {
+	p, ok := ts.Value(playgroundKey{}).(*playground)
+	if neg || !ok || len(args) != 1 {
+		ts.Fatalf("usage: hive outage|well")
+	}
+	p.hive.Set(hivetest.Misbehaviour{Outage: args[0] == "outage"})
+}
+
+// terminate NAME: sends SIGTERM, as Kubernetes does, to what runs in the background; wait NAME
+// then tells how it ended.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: terminate NAME")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		if cmd.Process != nil {
+			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		}
+	}
+}
+
+// linger occupies $FREE until the script ends.
+func linger(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", ts.Getenv("FREE"))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+}
