@@ -127,3 +127,10 @@ func (p *passage) sent() bool {
 	}
 	return p.wrote.Load()
 }
+
+// fenced reports whether sent made sure that nothing leaves later.
+func (p *passage) fenced() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conn != nil
+}

@@ -15,6 +15,11 @@ import (
 // apiRoot precedes every path.
 const apiRoot = "/api/v1"
 
+// expectAbove is the length in bytes from which an upload first asks whether it
+// is welcome: a server that refuses it unread and hangs up would look like a
+// lost connection, and a refused body need not travel.
+const expectAbove = 1 << 20
+
 // call is one request to TheHive, before it is sent.
 type call struct {
 	op     string
@@ -123,6 +128,8 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 		e.Err = refusal
 	} else if broken := upload.failure(); broken != nil && caller.Err() == nil {
 		e.incomplete, e.Err = true, fmt.Errorf("read upload: %w", broken)
+	} else if way.fenced() && upload.unfinished() {
+		e.incomplete = true
 	}
 	return nil, e
 }
@@ -140,9 +147,13 @@ func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Req
 		req.Header[name] = values
 	}
 	if k.upload != nil {
-		upload := &uploadBody{source: k.upload.reader()}
-		req.Body, req.ContentLength = upload, k.upload.length()
+		length := k.upload.length()
+		upload := &uploadBody{source: k.upload.reader(), known: length >= 0, left: length}
+		req.Body, req.ContentLength = upload, length
 		req.Header["Content-Type"] = []string{k.upload.contentType()}
+		if length < 0 || length >= expectAbove {
+			req.Header["Expect"] = []string{"100-continue"}
+		}
 		return req, upload, nil
 	}
 	if k.body != nil {

@@ -43,7 +43,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 		MaxIdleConns:           o.Concurrency,
 		MaxIdleConnsPerHost:    o.Concurrency,
 		IdleConnTimeout:        30 * time.Second, // below the 75 s after which TheHive hangs up
-		ResponseHeaderTimeout:  0,                // the attempt's own deadline rules
+		ExpectContinueTimeout:  time.Second,      // for a server that does not know the question
 		WriteBufferSize:        16 << 10,         // holds all headers, so that they leave with the body
 		MaxResponseHeaderBytes: 64 << 10,
 	}, nil

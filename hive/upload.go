@@ -206,21 +206,33 @@ func (r *exactReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// uploadBody remembers whether its source failed: then the request had no end,
-// and TheHive did not act on it.
+// uploadBody remembers whether its source failed, and whether it came to its
+// end: a request without an end is one that TheHive did not act on.
 type uploadBody struct {
 	source io.Reader
 
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	known bool  // how long the request is
+	left  int64 // bytes to its end, if known
+	ended bool
+	err   error
 }
 
-// Read passes on, and remembers a failure.
+// Read passes on, and remembers how it went before the bytes can leave: with
+// the last of a known length the request is whole, whether the transport comes
+// back for the end or not.
 func (b *uploadBody) Read(p []byte) (int, error) {
 	n, err := b.source.Read(p)
-	if err != nil && err != io.EOF {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left -= int64(n); b.known && b.left <= 0 {
+		b.ended = true
+	}
+	switch err {
+	case nil:
+	case io.EOF:
+		b.ended = true
+	default:
 		b.err = err
 	}
 	return n, err
@@ -237,4 +249,14 @@ func (b *uploadBody) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
+}
+
+// unfinished reports that the body did not come to its end.
+func (b *uploadBody) unfinished() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.ended
 }
