@@ -24,6 +24,7 @@ func (w *Worker) run(ctx context.Context, q *queue) {
 		if batch == nil {
 			return
 		}
+		w.hold.poke() // the queue has space again
 		if ctx.Err() != nil {
 			w.giveBack(batch, fmt.Errorf("apply: %w", enrich.ErrStopping))
 			continue
@@ -132,11 +133,12 @@ func best(results []error) (err error, good bool) { //nolint:revive // the error
 	return worst, false
 }
 
-// suspect asks TheHive, after failures in a row, whether it answers at all.
+// suspect asks TheHive, after failures in a row, whether it answers at all. One asks for all.
 func (w *Worker) suspect(ctx context.Context) {
-	if w.options.Check == nil {
+	if !w.asking.TryLock() {
 		return
 	}
+	defer w.asking.Unlock()
 	if err := w.check(ctx); err != nil && ctx.Err() == nil {
 		w.gate.close(reasonSilent, err)
 	}

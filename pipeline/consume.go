@@ -24,18 +24,15 @@ func (w *Worker) consume(ctx context.Context) error {
 			w.isBound(nil)
 			err = w.pull(ctx, consumer)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		if w.link.nc.IsClosed() {
 			return closedError(w.link)
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			w.isBound(err)
+			w.options.Observer.Noticed(NoticeRebound)
 			failures++
+			pause(ctx, jitter(rebind.after(failures, 0.5)))
 		}
-		w.options.Observer.Noticed(NoticeRebound)
-		pause(ctx, jitter(rebind.after(failures, 0.5)))
 	}
 	return nil
 }
@@ -126,13 +123,19 @@ func (w *Worker) pull(ctx context.Context, consumer jetstream.Consumer) error {
 func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, changed <-chan struct{}) error {
 	room := w.hold.room(w.pullBytes())
 	if room > 0 {
+		room = w.group.allow(room, w.now())
+	}
+	if room > 0 {
 		_, err := w.round(ctx, consumer, pulling{messages: room, until: changed})
 		return err
 	}
+	again := time.NewTimer(lookBeyond)
+	defer again.Stop()
 	select {
 	case <-ctx.Done():
 	case <-changed:
 	case <-w.hold.freed:
+	case <-again.C:
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 	w.hold.pending.Store(meta.NumPending)
 	return &message{
 		stream: meta.Stream, sequence: meta.Sequence.Stream,
-		deliveries: int(min(meta.NumDelivered, 1<<31-1)), //nolint:gosec // bounded
+		deliveries: int(min(meta.NumDelivered, 1<<31-1)),
 		stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()), msg: msg,
 	}, nil
 }

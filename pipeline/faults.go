@@ -10,12 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Codes of JetStream's API errors on which this package decides and which the client does not
-// name (nats-server's errors.json).
-const (
-	codeMaxMessages = 10077 // maximum messages, or bytes, exceeded on a stream that refuses when full
-)
-
 // isWrongSequence tells a lost compare-and-set: one node says 10071, a replicated stream 10164.
 func isWrongSequence(err error) bool {
 	e, ok := errors.AsType[*jetstream.APIError](err)
@@ -25,12 +19,6 @@ func isWrongSequence(err error) bool {
 
 func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
-}
-
-// isFull tells that a stream refuses because it is full.
-func isFull(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && e.ErrorCode == codeMaxMessages
 }
 
 // isMissing tells that a stream, consumer or bucket is not there.

@@ -37,7 +37,7 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	known := w.learn(m, class)
 	verdict := w.options.Policy.Settle(Attempt{
 		Class: class, Deliveries: m.deliveries, Tries: known.tries, Age: w.gate.clock() - known.since,
-		RetryAfter: retryAfter(err), Rand: rand.Float64(), //nolint:gosec // it spreads load
+		RetryAfter: retryAfter(err), Rand: rand.Float64(),
 	})
 	s := w.settlement(m, known.tries, err, verdict)
 	w.carryOut(ctx, m, &s)
@@ -139,6 +139,7 @@ func (w *Worker) putBack(m *message, delay time.Duration) {
 		_ = msg.Nak()
 		return
 	}
+	w.hold.returning.add(w.now(), delay)
 	_ = msg.NakWithDelay(delay)
 }
 
@@ -147,9 +148,9 @@ func (w *Worker) putBack(m *message, delay time.Duration) {
 // closed it, one that can be stored opens it.
 func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 	open, reason, _, _ := w.gate.state()
-	if !open && !(reason == reasonLetters && m.probe != nil) {
+	if !open && (reason != reasonLetters || m.probe == nil) {
 		s.Action, s.Class, s.Reason = ActionNak, enrich.Blocked, "gate closed"
-		s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64()) //nolint:gosec // it spreads load
+		s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64())
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
@@ -175,7 +176,7 @@ func (w *Worker) unburied(m *message, s *Settlement, err error) {
 		w.options.Observer.Noticed(NoticeLetterLost)
 		return
 	}
-	s.Reason, s.Delay = reasonLetters, policy.Blocked.after(m.deliveries, rand.Float64()) //nolint:gosec // it spreads load
+	s.Reason, s.Delay = reasonLetters, policy.Blocked.after(m.deliveries, rand.Float64())
 	w.gate.close(reasonLetters, err)
 }
 

@@ -17,7 +17,8 @@ import (
 type gate struct {
 	now     func() time.Time
 	tell    func(open bool, reason string, err error) // outside the lock, at each change
-	deadOf  int                                       // dead letters of one reason among the last hundred that close it; 0 is never
+	deadOf  int                                       // dead letters of one reason among the last hundred that close it; below 1 is never
+	asks    bool                                      // TheHive can be asked whether it is well
 	mu      sync.Mutex
 	closed  bool
 	reason  string
@@ -45,9 +46,9 @@ const (
 	lastPauseShare = 5 * time.Second // good messages may stand behind the bad ones
 )
 
-func newGate(now func() time.Time, deadOf int, tell func(open bool, reason string, err error)) *gate {
+func newGate(now func() time.Time, deadOf int, asks bool, tell func(open bool, reason string, err error)) *gate {
 	return &gate{
-		now: now, tell: tell, deadOf: deadOf, began: now(),
+		now: now, tell: tell, deadOf: deadOf, asks: asks, began: now(),
 		changed: make(chan struct{}), recent: newRecent(), streak: newStreak(),
 	}
 }
@@ -127,7 +128,7 @@ func (g *gate) turn() {
 }
 
 // applied takes the result of one apply that began in a round. It tells whether so many failed
-// in a row, and so different ones, that TheHive itself should be asked.
+// in a row that TheHive itself should be asked.
 func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) {
 	switch enrich.ClassOf(err) {
 	case enrich.Blocked:
@@ -162,19 +163,23 @@ func (g *gate) calm() {
 	}
 }
 
-// failed counts a failure; of a probe it keeps the gate closed.
-func (g *gate) failed(round uint64, queue string, err error) bool {
+// failed counts a failure; of a probe it keeps the gate closed. Where TheHive cannot be asked,
+// many failures in a row close it.
+func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 	g.mu.Lock()
 	probe, reason := g.closed && g.round == round, g.reason
-	suspicious := false
+	lost := false
 	if !g.closed {
-		suspicious = g.streak.add(queue)
+		ask, lost = g.streak.add(queue)
 	}
 	g.mu.Unlock()
-	if probe {
+	switch {
+	case probe:
 		g.close(reason, err)
+	case lost && !g.asks:
+		g.close(reasonSilent, err)
 	}
-	return suspicious
+	return ask && g.asks
 }
 
 // settled counts a final settlement; dead letters with their reason, the others with "".

@@ -18,15 +18,23 @@ type group struct {
 	mu      sync.Mutex
 	queues  map[string]*queue
 	stopped bool
+	crowd   crowd
 }
 
 type queue struct {
 	name    string
 	waiting []*part
 	bytes   int       // of the waiting messages' bodies
-	rate    float64   // parts a second, of the last batch
+	rate    float64   // parts a second that full batches would have, hopeful until one went
 	turn    time.Time // when the next part that had to go back should return
 }
+
+// hopeful is how many full batches a second are expected of a queue that has shown none.
+const hopeful = 10
+
+// eager is by how much what went back returns faster than the queue goes: a queue that runs
+// empty costs more than a message that goes back twice.
+const eager = 1.2
 
 // batchParts bounds one apply whatever its messages hold.
 const batchParts = 4000
@@ -50,6 +58,7 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 			continue
 		}
 		if len(q.waiting) >= g.share || q.bytes+m.bytes > g.shareBytes {
+			g.crowd.queue, g.crowd.seen = q.name, now
 			return q.back(now), true
 		}
 	}
@@ -59,11 +68,10 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 // back hands out the next turn to return.
 func (q *queue) back(now time.Time) time.Duration {
 	const soonest, latest = 250 * time.Millisecond, 30 * time.Second
-	rate := max(q.rate, 100)
 	if q.turn.Before(now.Add(soonest)) {
 		q.turn = now.Add(soonest)
 	}
-	q.turn = q.turn.Add(time.Duration(float64(time.Second) / rate))
+	q.turn = q.turn.Add(time.Duration(float64(time.Second) / (eager * q.rate)))
 	return min(q.turn.Sub(now), latest)
 }
 
@@ -75,7 +83,7 @@ func (g *group) waitingBack(name string, now time.Time) int {
 	if q == nil || !q.turn.After(now) {
 		return 0
 	}
-	return int(q.turn.Sub(now).Seconds() * max(q.rate, 100))
+	return int(q.turn.Sub(now).Seconds() * eager * q.rate)
 }
 
 // add lets the parts of a message wait and returns the queues that need a runner. After stop
@@ -92,7 +100,7 @@ func (g *group) add(m *message) (idle []*queue, ok bool) {
 		name := p.plan.Queue()
 		q := g.queues[name]
 		if q == nil {
-			q = &queue{name: name}
+			q = &queue{name: name, rate: hopeful * float64(g.share)}
 			g.queues[name] = q
 			idle = append(idle, q)
 		}
@@ -134,11 +142,11 @@ func split(waiting []*part) (batch, rest []*part) {
 	return batch, rest
 }
 
-// went notes how fast a batch of the queue went.
+// went notes how long a batch of the queue took: a full one takes hardly longer.
 func (g *group) went(q *queue, parts int, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	q.rate = float64(parts) / max(took, time.Millisecond).Seconds()
+	q.rate = float64(max(parts, g.share)) / max(took, time.Millisecond).Seconds()
 }
 
 // stop takes nothing more and returns all that waits; what is being applied goes on.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // hold knows the messages that this process has in hand, and says how many more it may take.
@@ -13,38 +14,57 @@ type hold struct {
 	least, most int // messages
 	mostBytes   int
 	pending     atomic.Uint64 // what the server said last
+	returning   returning     // what went back with a delay
+	now         func() time.Time
 
 	mu    sync.Mutex
 	held  map[uint64]*message
 	bytes int
+	moved time.Time     // when something came or went last
 	freed chan struct{} // has one element when something was let go since it was last looked at
 }
 
-func newHold(o Options) *hold {
+func newHold(o Options, now func() time.Time) *hold {
 	return &hold{
 		least: min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
-		held: map[uint64]*message{}, freed: make(chan struct{}, 1),
+		now: now, held: map[uint64]*message{}, freed: make(chan struct{}, 1),
 	}
 }
 
-// limit is how many messages may be held at this moment.
-func (h *hold) limit() int {
-	half := min(h.pending.Load()/2, uint64(h.most)) //nolint:gosec // most is positive
-	return min(max(int(half), h.least), h.most)     //nolint:gosec // half is at most most
+// limit is how many messages may be held at this moment, given how many are.
+func (h *hold) limit(held int) int {
+	backlog := h.pending.Load() + uint64(h.returning.count(h.now())+held)
+	half := min(backlog/2, uint64(h.most))
+	return min(max(int(half), h.least), h.most)
 }
 
-// room is how many messages may be pulled now; 0 means wait for freed. To pull one by one
-// whenever one is let go would cost a round trip each, so room opens in eighths.
+// room is how many messages may be pulled now; 0 means wait. To pull one by one whenever one is
+// let go would cost a round trip each, so room opens in eighths. When nothing moves, because few
+// keys that cannot go on hold it all, there is room beyond the limit, up to the bound.
 func (h *hold) room(pullBytes int) int {
-	limit := h.limit()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	room := limit - len(h.held)
-	if len(h.held) > 0 && (room < max(limit/8, 1) || h.bytes+pullBytes > h.mostBytes) {
+	held := len(h.held)
+	limit := h.limit(held)
+	room := limit - held
+	if held == 0 {
+		return max(room, 0)
+	}
+	if h.bytes+pullBytes > h.mostBytes {
 		return 0
 	}
-	return max(room, 0)
+	if room >= max(limit/8, 1) {
+		return room
+	}
+	if h.now().Sub(h.moved) < stuckAfter {
+		return 0
+	}
+	h.moved = h.now()
+	return min(h.least, h.most-held)
 }
+
+// stuckAfter is how long nothing must have moved before others are let past what is stuck.
+const stuckAfter = time.Second
 
 // full tells that another pull of so many bytes would exceed the limit.
 func (h *hold) full(pullBytes int) bool {
@@ -63,6 +83,7 @@ func (h *hold) take(m *message) bool {
 		return false
 	}
 	h.held[m.sequence] = m
+	h.moved = h.now()
 	h.bytes += m.bytes
 	return true
 }
@@ -76,6 +97,12 @@ func (h *hold) release(m *message) {
 	}
 	delete(h.held, m.sequence)
 	h.bytes -= m.bytes
+	h.moved = h.now()
+	h.poke()
+}
+
+// poke wakes who waits for room.
+func (h *hold) poke() {
 	select {
 	case h.freed <- struct{}{}:
 	default:

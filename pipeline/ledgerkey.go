@@ -15,7 +15,7 @@ func encodeKey(key string) string {
 	}
 	var b strings.Builder
 	for i := range len(key) {
-		if plainByte(key[i]) && !(key[i] == '.' && !innerDot(key, i)) {
+		if kept(key, i) {
 			b.WriteByte(key[i])
 			continue
 		}
@@ -26,11 +26,16 @@ func encodeKey(key string) string {
 
 func plainKey(key string) bool {
 	for i := range len(key) {
-		if !plainByte(key[i]) || key[i] == '.' && !innerDot(key, i) {
+		if !kept(key, i) {
 			return false
 		}
 	}
 	return true
+}
+
+// kept tells whether the byte at i stays as it is.
+func kept(key string, i int) bool {
+	return plainByte(key[i]) && (key[i] != '.' || innerDot(key, i))
 }
 
 func plainByte(c byte) bool {

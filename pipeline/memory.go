@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"container/list"
+	"maps"
 	"sync"
 	"time"
 )
@@ -39,21 +40,8 @@ func (m *memory) recall(sequence uint64, stored time.Time) record {
 		return record{}
 	}
 	known := *r
-	known.results = make(map[int]error, len(r.results))
-	for index, err := range r.results {
-		known.results[index] = err
-	}
+	known.results = maps.Clone(r.results)
 	return known
-}
-
-// tries is how often an apply of the message failed here.
-func (m *memory) tries(sequence uint64, stored time.Time) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.find(sequence, stored); r != nil {
-		return r.tries
-	}
-	return 0
 }
 
 // change lets the caller edit what is known of a message, making a record where there is none.

@@ -30,8 +30,10 @@ func TestP1AckAfterEffect(t *testing.T) {
 	}
 }
 
+func isWell(context.Context) error { return nil }
+
 func TestP4NothingLost(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.DeadLetterShare = -1 })
+	r := newRig(t, func(o *Options) { o.DeadLetterShare, o.Check = -1, isWell })
 	r.ensure()
 	for i := range 200 {
 		a := alert{ID: fmt.Sprint(i), Keys: []string{fmt.Sprintf("host%d", i%7)}}

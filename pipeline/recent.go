@@ -55,19 +55,22 @@ type streak struct {
 	queues map[string]struct{}
 }
 
-// A streak that long, over so many queues, is no matter of single messages.
+// A streak that long, over so many queues, is no matter of single messages. Where TheHive can be
+// asked, it is asked early.
 const (
-	streakLength = 10
-	streakQueues = 2
+	streakLength = 20
+	streakQueues = 3
+	streakAsk    = 5
 )
 
 func newStreak() streak { return streak{queues: map[string]struct{}{}} }
 
-// add counts a failure and tells, each time the streak has grown by its length, that it is suspicious.
-func (s *streak) add(queue string) bool {
+// add counts a failure; ask says, now and then, that TheHive should be asked, and lost that
+// nothing but TheHive can be the cause.
+func (s *streak) add(queue string) (ask, lost bool) {
 	s.length++
 	if len(s.queues) < streakQueues {
 		s.queues[queue] = struct{}{}
 	}
-	return s.length%streakLength == 0 && len(s.queues) >= streakQueues
+	return s.length%streakAsk == 0, s.length >= streakLength && len(s.queues) >= streakQueues
 }

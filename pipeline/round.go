@@ -221,7 +221,7 @@ func (r *round) watch(ctx context.Context, consumer jetstream.Consumer) error {
 		if isMissing(err) {
 			return fmt.Errorf("pull: %w", err)
 		}
-		return nil //nolint:nilerr // asking may fail; heartbeats tell whether the server is there
+		return nil
 	}
 	r.last.Store(w.now().UnixNano())
 	w.hold.pending.Store(info.NumPending)

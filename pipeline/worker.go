@@ -34,6 +34,7 @@ type Worker struct {
 	finished chan *message
 	runners  conc.WaitGroup // one for each queue with something in it
 	beat     atomic.Int64   // nanoseconds between heartbeats
+	asking   sync.Mutex     // held while TheHive is asked because applies fail
 	hot      atomic.Int64   // when a hot key was told last, Unix nanoseconds
 
 	mu      sync.Mutex
@@ -50,11 +51,11 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 	}
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
-		hold: newHold(o), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
+		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
-	w.gate = newGate(w.now, o.DeadLetterShare, w.gateChanged)
+	w.gate = newGate(w.now, o.DeadLetterShare, o.Check != nil, w.gateChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
 }
@@ -171,7 +172,7 @@ func (w *Worker) refuse(m *message) bool {
 	}
 	w.options.Observer.Noticed(NoticeOverflow)
 	w.tellHot(m.queue)
-	m.refused(&overflowError{delay: jitter(delay)})
+	m.refused(&overflowError{delay: delay})
 	return true
 }
 
@@ -189,7 +190,7 @@ func (w *Worker) tellHot(queue string) {
 
 // jitter spreads a delay by a fifth to both sides.
 func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // it spreads load
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }
 
 // Ready tells whether messages are consumed and can succeed, and if not, why.

@@ -1,0 +1,181 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"forager/enrich"
+)
+
+// told collects what a gate tells.
+type told struct{ lines []string }
+
+func (l *told) tell(open bool, reason string, _ error) {
+	l.lines = append(l.lines, fmt.Sprint(open, " ", reason))
+}
+
+func testGate(asks bool) (*gate, *told) {
+	l := &told{}
+	return newGate(time.Now, 20, asks, l.tell), l
+}
+
+var errRefusesUs = fmt.Errorf("401: %w", enrich.ErrLedger)
+
+func isOpen(g *gate) bool { open, _, _, _ := g.state(); return open }
+
+func TestGateClosesOnTheFirstBlockedErrorAndSaysWhyOnce(t *testing.T) {
+	g, l := testGate(false)
+	_, _, round, changed := g.state()
+	for range 5 {
+		g.applied(round, "q", errRefusesUs)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody was woken")
+	}
+	if diff := cmp.Diff([]string{"false blocked"}, l.lines); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGateOpensOnlyOnASuccessThatBeganAfterItClosed(t *testing.T) {
+	g, _ := testGate(false)
+	_, _, before, _ := g.state()
+	g.close(reasonBlocked, errRefusesUs)
+	g.applied(before, "q", nil)
+	if isOpen(g) {
+		t.Error("opened on the success of an apply that began before the trouble")
+	}
+	_, _, round, _ := g.state()
+	for _, err := range []error{enrich.ErrStopping, errPassing} {
+		g.applied(round, "q", err)
+		if isOpen(g) {
+			t.Errorf("opened on %v", err)
+		}
+	}
+	g.applied(round, "q", &enrich.RejectedError{})
+	if !isOpen(g) {
+		t.Error("TheHive refused an item, so it answers and knows us: must open")
+	}
+}
+
+func TestGatePausesGrowToALimit(t *testing.T) {
+	g, _ := testGate(false)
+	var pauses []time.Duration
+	for range 8 {
+		g.close(reasonBlocked, errRefusesUs)
+		pauses = append(pauses, g.wait()/time.Second)
+	}
+	if diff := cmp.Diff([]time.Duration{1, 2, 4, 8, 16, 30, 30, 30}, pauses); diff != "" {
+		t.Error(diff)
+	}
+	g.open()
+	g.close(reasonBlocked, errRefusesUs)
+	if g.wait() != firstPause {
+		t.Errorf("first pause after opening is %v, want %v", g.wait(), firstPause)
+	}
+}
+
+func TestGateClockStandsStillWhileClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := testGate(false)
+		<-time.After(time.Minute)
+		g.close(reasonBlocked, errRefusesUs)
+		<-time.After(time.Hour)
+		g.open()
+		<-time.After(time.Minute)
+		if got := g.clock(); got != 2*time.Minute {
+			t.Errorf("clock %v, want 2m", got)
+		}
+	})
+}
+
+func TestGateClosesWhenAFifthAreDeadLettersOfOneReason(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		reason func(i int) string
+		n      int
+		closed bool
+	}{
+		{"nineteen of a hundred", func(i int) string { return map[bool]string{true: "unknown format"}[i < 19] }, 100, false},
+		{"twenty of a hundred", func(i int) string { return map[bool]string{true: "unknown format"}[i%5 == 0] }, 100, true},
+		{"twenty at once", func(int) string { return "unknown format" }, 20, true},
+		{"all, but of many reasons", func(i int) string { return fmt.Sprint(i % 10) }, 100, false},
+		{"old ones do not count", func(i int) string { return map[bool]string{true: "x"}[i%6 == 0] }, 1000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, _ := testGate(false)
+			for i := range c.n {
+				g.settled(c.reason(i))
+			}
+			if isOpen(g) == c.closed {
+				t.Errorf("closed %v, want %v", !isOpen(g), c.closed)
+			}
+		})
+	}
+}
+
+func TestGateAsksAfterFailuresInARowAndNotBetweenSuccesses(t *testing.T) {
+	g, _ := testGate(true)
+	_, _, round, _ := g.state()
+	asked := 0
+	fail := func(n int) {
+		for range n {
+			if g.applied(round, "q", errPassing) {
+				asked++
+			}
+		}
+	}
+	for range 20 {
+		fail(streakAsk - 1)
+		g.applied(round, "q", nil)
+	}
+	if asked != 0 {
+		t.Errorf("asked %d times although something succeeded", asked)
+	}
+	fail(streakAsk)
+	if asked != 1 || !isOpen(g) {
+		t.Errorf("asked %d times, open %v; want 1, true: whoever asks decides", asked, isOpen(g))
+	}
+}
+
+func TestGateThatCannotAskClosesWhenManyKeysFail(t *testing.T) {
+	for keys, closed := range map[int]bool{1: false, 2: false, 3: true} {
+		g, _ := testGate(false)
+		_, _, round, _ := g.state()
+		for i := range 3 * streakLength {
+			g.applied(round, fmt.Sprint(i%keys), errPassing)
+		}
+		if isOpen(g) == closed {
+			t.Errorf("%d keys fail: closed %v, want %v", keys, !isOpen(g), closed)
+		}
+	}
+}
+
+func TestBestResultSpeaksForTheHive(t *testing.T) {
+	rejected := &enrich.RejectedError{}
+	for _, c := range []struct {
+		name    string
+		results []error
+		want    error
+		good    bool
+	}{
+		{"one success outweighs failures", []error{errPassing, nil, errPassing}, nil, true},
+		{"a refusal is an answer", []error{errPassing, rejected}, nil, true},
+		{"blocked speaks for all", []error{nil, errRefusesUs}, errRefusesUs, false},
+		{"failures alone", []error{enrich.ErrStopping, errPassing}, errPassing, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, good := best(c.results)
+			if !errors.Is(got, c.want) || good != c.good {
+				t.Errorf("best = %v, %v; want %v, %v", got, good, c.want, c.good)
+			}
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+var errPassing = errors.New("passing trouble")
+
+// scripted is an applier whose answers a test writes; without a script everything succeeds.
+type scripted struct {
+	mu      sync.Mutex
+	script  func(ctx context.Context, queue string, plans []enrich.Plan) []error
+	applied map[string]int // by detection id
+	batches [][]enrich.Plan
+}
+
+func (s *scripted) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+	s.mu.Lock()
+	script := s.script
+	s.batches = append(s.batches, plans)
+	s.mu.Unlock()
+	results := make([]error, len(plans))
+	if script != nil {
+		results = script(ctx, queue, plans)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.applied == nil {
+		s.applied = map[string]int{}
+	}
+	for i, p := range plans {
+		if i < len(results) && results[i] == nil {
+			s.applied[p.SourceID]++
+		}
+	}
+	return results
+}
+
+func (s *scripted) set(script func(ctx context.Context, queue string, plans []enrich.Plan) []error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script = script
+}
+
+// all gives every plan the same result.
+func all(err error) func(context.Context, string, []enrich.Plan) []error {
+	return func(_ context.Context, _ string, plans []enrich.Plan) []error { return repeat(err, len(plans)) }
+}
+
+// decoding reads the rig's alerts.
+type decoding struct{}
+
+func (decoding) Decode(m detection.Message) (detection.Result, error) {
+	var a alert
+	if err := json.Unmarshal(m.Body, &a); err != nil {
+		return detection.Result{}, &enrich.MalformedError{Reason: "invalid json", Detail: err.Error()}
+	}
+	if a.Panic {
+		panic("decoder fell over " + a.ID)
+	}
+	result := detection.Result{Format: "test"}
+	if a.Drop != "" {
+		result.Dropped = []detection.Drop{{Reason: a.Drop, Format: "test"}}
+	}
+	for i, key := range a.Keys {
+		result.Detections = append(result.Detections, detection.Detection{ID: fmt.Sprintf("%s/%d", a.ID, i), Key: key, Time: m.Time})
+	}
+	if a.Broken {
+		result.Unreadable = append(result.Unreadable, &detection.MalformedError{Reason: "unknown format"})
+	}
+	return result, nil
+}
+
+// planning plans them.
+type planning struct{}
+
+func (planning) Plan(d detection.Detection, from enrich.Origin) (enrich.Plan, error) {
+	switch d.Key {
+	case "silenced":
+		return enrich.Plan{}, &enrich.DroppedError{Reason: "silenced"}
+	case "":
+		return enrich.Plan{}, &enrich.MalformedError{Reason: "no correlation key"}
+	}
+	return enrich.Plan{Hash: d.Key, SourceID: d.ID, At: d.Time, Origin: from}, nil
+}
