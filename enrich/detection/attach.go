@@ -8,8 +8,9 @@ import (
 )
 
 func (e *event) tags() {
-	for _, rule := range e.format.Tags {
-		e.scalars(rule.Path, func(s string) bool {
+	for i := range e.format.Tags {
+		rule := &e.format.Tags[i]
+		e.scalars(&rule.Path, func(s string) bool {
 			if rule.Reader != "list" {
 				e.tag(rule.Prefix+s, rule.Path.text)
 				return true
@@ -47,7 +48,7 @@ func (e *event) techniques() {
 			e.refer(t, func(p path) []string { return e.textsAt(p) }, "")
 			continue
 		}
-		e.each(t.Each, func(n int32) bool {
+		e.each(&t.Each, func(n int32) bool {
 			e.refer(t, func(p path) []string { return e.textsBelow(n, p) }, t.Each.text)
 			return true
 		})
@@ -116,7 +117,7 @@ func (e *event) reference(r Reference) {
 
 func (e *event) textsAt(p path) []string {
 	var out []string
-	e.scalars(p, func(s string) bool { out = append(out, s); return len(out) < 4*e.limits.Techniques })
+	e.scalars(&p, func(s string) bool { out = append(out, s); return len(out) < 4*e.limits.Techniques })
 	return out
 }
 
@@ -179,10 +180,11 @@ func allDigits(s string) bool {
 }
 
 func (e *event) files() {
-	for _, rule := range e.format.Files {
-		e.each(rule.Each, func(n int32) bool {
+	for i := range e.format.Files {
+		rule := &e.format.Files[i]
+		e.each(&rule.Each, func(n int32) bool {
 			if e.nodes[n].kind == object {
-				e.file(&rule, n)
+				e.file(rule, n)
 			}
 			return true
 		})
@@ -190,13 +192,13 @@ func (e *event) files() {
 }
 
 func (e *event) file(rule *files, n int32) {
-	f := File{Name: fileName(e.below(n, rule.Name)), Object: line(e.below(n, rule.Object), 1024)}
-	if sum := strings.ToLower(strings.TrimSpace(e.below(n, rule.SHA256))); len(sum) == 64 {
+	f := File{Name: fileName(e.below(n, &rule.Name)), Object: line(e.below(n, &rule.Object), 1024)}
+	if sum := strings.ToLower(strings.TrimSpace(e.below(n, &rule.SHA256))); len(sum) == 64 {
 		if _, err := hex.DecodeString(sum); err == nil {
 			f.SHA256 = sum
 		}
 	}
-	content := e.below(n, rule.Base64)
+	content := e.below(n, &rule.Base64)
 	if (content == "") == (f.Object == "") {
 		e.det.leaveOut("unreadable files", 1)
 		return

@@ -112,10 +112,13 @@ func ipValue(s string) (value, bool) {
 }
 
 func parseAddr(s string) (netip.Addr, bool) {
+	if !mayBeAddr(s) {
+		return netip.Addr{}, false
+	}
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Unmap().WithZone(""), true
 	}
-	if len(s) < 2 || len(s) > 100 || !strings.ContainsAny(s, ":.") {
+	if !strings.ContainsAny(s, ":.") {
 		return netip.Addr{}, false
 	}
 	s = strings.Trim(refang(s), `"' `)
@@ -127,6 +130,20 @@ func parseAddr(s string) (netip.Addr, bool) {
 	}
 	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	return a.Unmap().WithZone(""), err == nil
+}
+
+// mayBeAddr tells most texts that are no address without the cost of an error: an address of
+// version 4 starts with a digit, one of version 6 has a colon, and neither is long.
+func mayBeAddr(s string) bool {
+	if len(s) < 2 || len(s) > 100 {
+		return false
+	}
+	c := s[0]
+	return '0' <= c && c <= '9' || (c == '[' || c == '"' || c == '\'') || strings.IndexByte(s, ':') >= 0 && isHex(s[0])
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' || c == ':'
 }
 
 // refang undoes what people do to make an address harmless to click.
@@ -217,12 +234,16 @@ func mailValue(s string) (value, bool) {
 	if !strings.Contains(s, "@") || len(s) > 1000 {
 		return value{}, false
 	}
-	a, err := mail.ParseAddress(s)
-	if err != nil {
-		return value{}, false
+	at := strings.IndexByte(s, '@')
+	local, domain := s[:at], s[at+1:]
+	if strings.Trim(strings.ToLower(local), "abcdefghijklmnopqrstuvwxyz0123456789.+-_") != "" || strings.HasPrefix(local, ".") || strings.Contains(s, "..") || strings.HasSuffix(local, ".") {
+		a, err := mail.ParseAddress(s) // all but the plain form: names, quoted parts
+		if err != nil {
+			return value{}, false
+		}
+		at = strings.LastIndexByte(a.Address, '@')
+		local, domain = a.Address[:at], a.Address[at+1:]
 	}
-	at := strings.LastIndexByte(a.Address, '@')
-	local, domain := a.Address[:at], a.Address[at+1:]
 	domain, ok := hostName(domain)
 	if !ok || local == "" || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || hides(r) }) {
 		return value{}, false

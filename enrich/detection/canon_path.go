@@ -1,7 +1,6 @@
 package detection
 
 import (
-	"net/url"
 	"strings"
 )
 
@@ -54,13 +53,13 @@ func authority(scheme, s string) (string, value, bool) {
 	if i := strings.LastIndexByte(auth, '@'); i >= 0 {
 		user, host = auth[:i+1], auth[i+1:]
 	}
-	u, err := url.Parse("x://" + host)
-	if err != nil || u.Hostname() == "" {
+	host, port, ok := splitPort(host)
+	if !ok {
 		return "", value{}, false
 	}
-	v, ok := hostValue("host", u.Hostname())
+	v, ok := hostValue("host", host)
 	if !ok {
-		if u.Hostname() != "localhost" {
+		if !strings.EqualFold(host, "localhost") {
 			return "", value{}, false
 		}
 		v = value{dataType: "hostname", data: "localhost"}
@@ -69,13 +68,26 @@ func authority(scheme, s string) (string, value, bool) {
 	if v.addr.Is6() {
 		name = "[" + name + "]"
 	}
-	if p := u.Port(); p != "" && !implied(scheme, p) {
-		name += ":" + p
+	if port != "" && !implied(scheme, port) {
+		name += ":" + port
 	}
 	if tail == "/" {
 		tail = ""
 	}
 	return user + name + tail, v, true
+}
+
+// splitPort takes the port off a host, which is in brackets where it has colons.
+func splitPort(s string) (host, port string, ok bool) {
+	if inner, bracketed := strings.CutPrefix(s, "["); bracketed {
+		host, port, ok = strings.Cut(inner, "]")
+		if !ok || port != "" && port[0] != ':' {
+			return "", "", false
+		}
+		return host, strings.TrimPrefix(port, ":"), allDigits(strings.TrimPrefix(port, ":"))
+	}
+	host, port, _ = strings.Cut(s, ":")
+	return host, port, host != "" && len(port) <= 5 && allDigits(port)
 }
 
 func implied(scheme, port string) bool {

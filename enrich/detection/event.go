@@ -3,7 +3,6 @@ package detection
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -113,7 +112,7 @@ func (e *event) structured(n int32) (int32, error) {
 }
 
 // each yields the values found for a path, in the order of the document.
-func (e *event) each(p path, yield func(int32) bool) bool {
+func (e *event) each(p *path, yield func(int32) bool) bool {
 	if p.set && len(p.steps) == 0 {
 		return yield(e.part.root)
 	}
@@ -126,7 +125,7 @@ func (e *event) each(p path, yield func(int32) bool) bool {
 }
 
 // scalars yields the texts found for a path that say something.
-func (e *event) scalars(p path, yield func(string) bool) bool {
+func (e *event) scalars(p *path, yield func(string) bool) bool {
 	return e.each(p, func(n int32) bool {
 		s := e.textOf(n)
 		if e.nodes[n].kind == object || isJunk(strings.TrimSpace(s)) && e.nodes[n].kind != number {
@@ -153,9 +152,9 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		more := true
 		switch {
 		case len(f.Join) > 0:
-			more = e.joined(f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s, f.Join[0].text) })
+			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s, f.Join[0].text) })
 		case f.Path.set:
-			more = e.scalars(f.Path, func(s string) bool { return yield(f, f.Prefix+s, f.Path.text) })
+			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Prefix+s, f.Path.text) })
 		case f.Text != "":
 			more = yield(f, f.Text, "")
 		}
@@ -167,18 +166,18 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 
 // joined yields texts of several paths put together, where all of them are there; below each
 // object of `each` by paths relative to it, else once for the event.
-func (e *event) joined(each path, paths []path, sep string, yield func(string) bool) bool {
+func (e *event) joined(each *path, paths []path, sep string, yield func(string) bool) bool {
 	if !each.set {
 		var texts []string
-		for _, p := range paths {
-			e.scalars(p, func(s string) bool { texts = append(texts, s); return false })
+		for i := range paths {
+			e.scalars(&paths[i], func(s string) bool { texts = append(texts, s); return false })
 		}
 		return len(texts) < len(paths) || yield(join(texts, sep))
 	}
 	return e.each(each, func(n int32) bool {
 		var texts []string
-		for _, p := range paths {
-			if s := e.below(n, p); s != "" {
+		for i := range paths {
+			if s := e.below(n, &paths[i]); s != "" {
 				texts = append(texts, s)
 			}
 		}
@@ -202,7 +201,7 @@ func join(texts []string, sep string) string {
 }
 
 // below is the first text at a path relative to n.
-func (e *event) below(n int32, p path) string {
+func (e *event) below(n int32, p *path) string {
 	found := ""
 	if !p.set {
 		return ""
@@ -337,8 +336,8 @@ const maxID = 200
 func (e *event) id() string {
 	for _, rule := range e.format.ID {
 		var texts []string
-		for i, p := range rule {
-			e.scalars(p, func(s string) bool { texts = append(texts, line(s, len(s))); return false })
+		for i := range rule {
+			e.scalars(&rule[i], func(s string) bool { texts = append(texts, line(s, len(s))); return false })
 			if i == 0 && len(texts) == 0 {
 				break
 			}
@@ -357,7 +356,8 @@ func (e *event) id() string {
 
 func (e *event) hashID() string {
 	var texts []string
-	for _, p := range e.format.Hash {
+	for i := range e.format.Hash {
+		p := &e.format.Hash[i]
 		e.each(p, func(n int32) bool {
 			if e.nodes[n].kind != object {
 				texts = append(texts, p.text, e.textOf(n))
@@ -374,28 +374,40 @@ func (e *event) hashID() string {
 		return hashOf(e.part.outer.id)
 	}
 	e.note("id", "hash", "the whole event")
-	sum := sha256.New()
-	e.hashNode(sum, e.part.root)
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)[:16])
+	return idOf(e.appendNode(nil, e.part.root))
 }
 
-// hashNode writes a value so that different values differ; members in the order of the document,
+// appendNode writes a value so that different values differ; members in the order of the document,
 // which a sender that repeats itself repeats.
-func (e *event) hashNode(w io.Writer, n int32) {
-	nd := e.nodes[n]
-	for _, s := range []string{nd.key, strconv.Itoa(int(nd.kind)), nd.text, strconv.Itoa(int(nd.count))} {
-		_, _ = io.WriteString(w, strconv.Itoa(len(s))+":"+s) // a hash never fails
-	}
+func (e *event) appendNode(b []byte, n int32) []byte {
+	nd := &e.nodes[n]
+	b = appendText(b, nd.key)
+	b = append(b, byte(nd.kind), ' ')
+	b = strconv.AppendInt(b, int64(nd.count), 10)
+	b = appendText(b, nd.text)
 	for c := nd.first; c != 0; c = e.nodes[c].next {
-		e.hashNode(w, c)
+		b = e.appendNode(b, c)
 	}
+	return b
 }
 
-// hashOf is an id from texts: the first 16 bytes of SHA-256 over them, each with its length.
+// appendText writes a text behind its length, so that no two lists of texts are written alike.
+func appendText(b []byte, s string) []byte {
+	b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
+	return append(b, s...)
+}
+
+// hashOf is an id from texts.
 func hashOf(texts ...string) string {
-	sum := sha256.New()
+	var b []byte
 	for _, s := range texts {
-		_, _ = io.WriteString(sum, strconv.Itoa(len(s))+":"+s)
+		b = appendText(b, s)
 	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)[:16])
+	return idOf(b)
+}
+
+// idOf is the first 16 bytes of SHA-256, in lower-case hexadecimal, marked as what it is.
+func idOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:16])
 }

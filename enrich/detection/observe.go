@@ -10,8 +10,8 @@ import (
 const manyObservables = 24
 
 func (e *event) observables() {
-	for _, p := range e.format.Own {
-		e.scalars(p, func(s string) bool {
+	for i := range e.format.Own {
+		e.scalars(&e.format.Own[i], func(s string) bool {
 			for one := range splitList(s) {
 				if a, ok := parseAddr(one); ok {
 					e.own = append(e.own, a)
@@ -31,20 +31,21 @@ func (e *event) observables() {
 
 func (e *event) observe(o *observables) {
 	if o.Reader == "typed" {
-		e.each(o.Each, func(n int32) bool {
+		e.each(&o.Each, func(n int32) bool {
 			e.typed(o, n)
 			return true
 		})
 		return
 	}
 	if len(o.Join) > 0 {
-		e.joined(o.Each, o.Join, o.Sep, func(s string) bool {
+		e.joined(&o.Each, o.Join, o.Sep, func(s string) bool {
 			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
 			return true
 		})
 		return
 	}
-	for _, p := range o.Path {
+	for i := range o.Path {
+		p := &o.Path[i]
 		found := false
 		e.scalars(p, func(s string) bool {
 			if e.read(o, p.text, s) {
@@ -104,16 +105,16 @@ func (e *event) take(o *observables, dataType, path, s string) bool {
 // typed reads an object that says what type its value is of. What does not hold for the type that
 // the sender claims is kept as "other", tagged with the claim.
 func (e *event) typed(o *observables, n int32) {
-	kind, s := fold(e.below(n, o.Kind)), e.below(n, o.Value)
+	kind, s := fold(e.below(n, &o.Kind)), e.below(n, &o.Value)
 	dataType, known := o.types[kind]
 	if !known && o.Native {
-		dataType, known = nativeType(kind, e.below(n, o.Kind)), true
+		dataType, known = nativeType(kind, e.below(n, &o.Kind)), true
 	}
 	if !known {
 		dataType = o.Type
 	}
 	if s == "" && o.Follow.set {
-		e.follow(o, dataType, e.below(n, o.Follow))
+		e.follow(o, dataType, e.below(n, &o.Follow))
 		return
 	}
 	if dataType == "" || dataType == "skip" || s == "" {

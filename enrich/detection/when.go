@@ -75,6 +75,9 @@ func isoLike(s string) string {
 // epoch reads a number since 1970. Seconds reach 1e11 in the year 5138, so that larger ones are
 // milliseconds, and so on; where a field's name says otherwise, the sender was wrong.
 func epoch(s string) (time.Time, bool) {
+	if len(s) > 4 && (s[4] == '-' || s[4] == '/') || s[0] > '9' {
+		return time.Time{}, false // a date
+	}
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 		switch {
 		case i < 1e8:

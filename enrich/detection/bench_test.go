@@ -1,0 +1,93 @@
+package detection
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// benchEvents are fixtures in the shape of real events, and real ones where the samples are here.
+func benchEvents(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	events := map[string][]byte{}
+	for name, file := range map[string]string{"wazuh": "testdata/wazuh/sysmon.json", "ecs": "testdata/ecs/alert.json"} {
+		body, err := os.ReadFile(filepath.FromSlash(file))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		events["fixture-"+name] = body
+	}
+	return events
+}
+
+// BenchmarkDecode measures reading and normalising against encoding/json into any on the same
+// bytes, in one run: the ratio is to stay at or below 1.5.
+func BenchmarkDecode(b *testing.B) {
+	events := benchEvents(b)
+	for _, file := range sampleFiles(b, samplesDir(b)) {
+		switch folder := filepath.Base(filepath.Dir(file)); folder {
+		case "wazuh", "wazuh5", "elastic", "elastic_endpoint":
+			body, err := os.ReadFile(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			events[folder+"-"+strings.TrimSuffix(filepath.Base(file), ".json")] = compact(b, body)
+		}
+	}
+	d := mustNew(b, Options{})
+	decode := func(body []byte) error {
+		_, err := d.Decode(Message{Body: body, Time: now})
+		return err
+	}
+	standard := func(body []byte) error {
+		var v any
+		return json.Unmarshal(body, &v)
+	}
+	names := slices.Sorted(maps.Keys(events))
+	var ours, theirs time.Duration
+	for b.Loop() {
+		for _, name := range names {
+			x, y := measure(b, decode, events[name]), measure(b, standard, events[name])
+			ours, theirs = ours+x, theirs+y
+			b.Logf("%-60.60s %6d bytes: %8v against %8v: %.2f", name, len(events[name]), x, y, float64(x)/float64(y))
+		}
+	}
+	b.ReportMetric(float64(ours)/float64(theirs), "ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+// measure is the best of several rounds, which is what the machine can do when others leave it alone.
+func measure(b *testing.B, do func([]byte) error, body []byte) time.Duration {
+	b.Helper()
+	const rounds, times = 8, 200
+	best := time.Duration(math.MaxInt64)
+	for range rounds {
+		start := time.Now()
+		for range times {
+			if err := do(body); err != nil {
+				b.Fatal(err)
+			}
+		}
+		best = min(best, time.Since(start)/times)
+	}
+	return best
+}
+
+func compact(tb testing.TB, body []byte) []byte {
+	tb.Helper()
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		tb.Fatal(err)
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
