@@ -69,9 +69,15 @@ var (
 // DroppedError says that nothing is to be done for a detection.
 type DroppedError struct {
 	Reason string // bounded vocabulary, a metric label: "not a detection", "silenced", "case deleted"
+	Detail string // for people: which silence, which route
 }
 
-func (e *DroppedError) Error() string { return "dropped: " + e.Reason }
+func (e *DroppedError) Error() string {
+	if e.Detail == "" {
+		return "dropped: " + e.Reason
+	}
+	return "dropped: " + e.Reason + ": " + e.Detail
+}
 
 // MalformedError says that a detection cannot become a plan, now or later.
 type MalformedError struct {

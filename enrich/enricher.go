@@ -59,6 +59,8 @@ const (
 	EventDeleted    EventKind = "case deleted"
 	EventOverLimit  EventKind = "limit of a case reached"
 	EventNewCase    EventKind = "case opened"
+	EventDegraded   EventKind = "configuration refused by the server"
+	EventOverflow   EventKind = "route opened too many cases"
 	EventTechnique  EventKind = "technique refused by the server"
 	EventUnreleased EventKind = "claim could not be released"
 )
@@ -139,8 +141,10 @@ func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []erro
 	}
 	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
 	for len(rest) > 0 {
-		r := &round{e: e, all: plans, rest: rest, out: out, hive: e.options.Hive(plans[rest[0]].Organisation)}
-		done, err := r.run(ctx, queue)
+		done, err := e.round(ctx, queue, plans, rest, out)
+		if over, ok := errors.AsType[*overflowError](err); ok {
+			done, err = e.overflow(ctx, over, plans, rest, out)
+		}
 		if err != nil {
 			out.fail(rest, err)
 			break
@@ -148,4 +152,10 @@ func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []erro
 		rest = slices.DeleteFunc(rest, func(i int) bool { return slices.Contains(done, i) })
 	}
 	return out.all()
+}
+
+// round does the plans of one case, and tells which.
+func (e *Enricher) round(ctx context.Context, queue string, plans []Plan, rest []int, out *outcomes) ([]int, error) {
+	r := &round{e: e, all: plans, rest: rest, out: out, hive: e.options.Hive(plans[rest[0]].Organisation)}
+	return r.run(ctx, queue)
 }

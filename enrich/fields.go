@@ -39,6 +39,9 @@ func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, any bool) {
 	u.Severity = raise(w.want.severity, w.c.Severity, w.body.High.Severity)
 	u.TLP = raise(w.want.tlp, w.c.TLP, w.body.High.TLP)
 	u.PAP = raise(w.want.pap, w.c.PAP, w.body.High.PAP)
+	if w.created && w.plans[0].shape.assignee == nobody && w.c.Assignee != "" {
+		u.Clear, any = append(u.Clear, hive.ClearAssignee), true
+	}
 	if w.reopen && w.c.Stage == stageClosed {
 		status := statusReopened
 		u.Status, any = &status, true

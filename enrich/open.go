@@ -16,6 +16,9 @@ const maxCreates = 3
 // open creates the case of the plans, and claims it.
 func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, err error) {
 	plans := r.chosen(t)
+	if err := r.mayOpen(held, plans[0]); err != nil {
+		return nil, false, err
+	}
 	c, created, err := r.create(held, plans)
 	if err != nil {
 		return nil, false, r.refuseCase(t, err)
@@ -48,10 +51,16 @@ func (r *round) refuseCase(t target, err error) error {
 func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created bool, err error) {
 	calls, done := r.key.calling(held)
 	defer done()
+	in := newCase(plans)
 	for range maxCreates {
-		c, err = r.hive.CreateCase(calls, newCase(plans))
+		c, err = r.hive.CreateCase(calls, in)
 		if err == nil {
 			return c, true, nil
+		}
+		if less, shaped := plain(in); shaped && refusedForGood(err) {
+			r.e.happened(EventDegraded, 0, "route "+plans[0].Route+": "+short(err.Error()))
+			in = less
+			continue
 		}
 		if !uncertain(err) {
 			return c, false, err
@@ -68,6 +77,12 @@ func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created
 		}
 	}
 	return c, false, errors.Join(ErrUnsettled, err)
+}
+
+// refusedForGood tells whether TheHive refused what a request holds.
+func refusedForGood(err error) bool {
+	_, ok := refusalOf("case", "", err)
+	return ok
 }
 
 // uncertain tells whether an error leaves open if the write happened.
@@ -115,19 +130,39 @@ func (r *round) knows(id string) bool {
 	return slices.ContainsFunc(r.body.Cases, same) || slices.ContainsFunc(r.vanished, same)
 }
 
-// newCase is the case that plans open, dated by the oldest.
+// newCase is the case that plans open, dated by the oldest, whose route gives it its shape.
 func newCase(plans []Plan) hive.NewCase {
 	first, all := plans[0], merge(plans)
-	tags := []string{first.Key.Tag(first.Organisation)}
+	tags := []string{first.Tag()}
 	for _, t := range all.tags {
 		if len(tags) < maxTags {
 			tags = append(tags, t.tag)
 		}
 	}
-	return hive.NewCase{
+	c := hive.NewCase{
 		Title: first.Title, Description: description(plans), Severity: &all.severity,
 		TLP: &all.tlp, PAP: &all.pap, StartDate: hive.MillisOf(first.At), Tags: tags,
+		CaseTemplate: first.shape.template, CustomFields: first.shape.fields, Pages: first.shape.pages,
 	}
+	if len(first.shape.tasks) > 0 {
+		c.Tasks = first.shape.tasks
+	}
+	if first.shape.assignee != nobody {
+		c.Assignee = first.shape.assignee
+	}
+	return c
+}
+
+// nobody is the assignee of a case that nobody is assigned to; TheHive's default is its creator.
+const nobody = "none"
+
+// plain leaves out of a refused case what came from the configuration: an assignee who is gone, a
+// template that was renamed, a custom field that does not exist. It costs a tag, not the case.
+func plain(c hive.NewCase) (hive.NewCase, bool) {
+	shaped := c.Assignee != "" || c.CaseTemplate != "" || len(c.CustomFields)+len(c.Tasks)+len(c.Pages) > 0
+	c.Assignee, c.CaseTemplate, c.CustomFields, c.Tasks, c.Pages = "", "", nil, nil, nil
+	c.Tags = append(c.Tags, tagPrefix+"degraded")
+	return c, shaped
 }
 
 // maxTags bounds the tags that Forager adds to one case.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/hive"
 )
 
 // ClosedPolicy says what a detection does that falls after a case's end, within the window of
@@ -51,6 +52,14 @@ type Plan struct {
 	Techniques  []Technique
 	Files       []detection.File
 	LeftOut     map[string]int // what limits left out, by kind
+
+	Route  string   // name of the route that decided; empty is the default
+	Faults []string // rules that failed at run time and gave way to the default, bounded words
+	NewCap int      // cases that the route may open in an hour; 0 is no limit
+
+	shape shape       // of the case, should one be opened
+	find  hive.Filter // the route's own filter
+	finds bool        // the route has one
 }
 
 // Technique is one ATT&CK technique of a plan, mapped to what the TheHive server knows.
@@ -65,3 +74,6 @@ type Technique struct {
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.
 func (p Plan) Queue() string { return p.Hash }
+
+// Tag is what the case of the plan carries in TheHive: "forager:<hash>".
+func (p Plan) Tag() string { return tagPrefix + p.Hash }

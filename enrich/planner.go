@@ -17,9 +17,12 @@ type PlannerOptions struct {
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
+	Router       *Router              // routes and silences (default: none)
+	Now          func() time.Time     // for the expiry of silences (default: time.Now)
 }
 
-// Planner turns detections into plans. It is pure: no call, no clock, safe for concurrent use.
+// Planner turns detections into plans. It makes no call; the clock serves the expiry of silences
+// alone. Safe for concurrent use.
 type Planner struct {
 	options PlannerOptions
 }
@@ -51,25 +54,44 @@ func NewPlanner(o PlannerOptions) *Planner {
 		newest := o.Catalogue.For(mitre.KnownRelease(""))
 		o.Target = func() *mitre.Target { return newest }
 	}
+	if o.Router == nil {
+		o.Router = &Router{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Planner{options: o}
 }
 
 // Plan decides what one detection asks of TheHive.
 //
-// Errors: *MalformedError when there is nothing to correlate on, or when the detection carries
-// files, which are not attached yet: nothing of it is applied then.
+// Errors: *DroppedError when a silence or a route says so; *MalformedError when there is nothing
+// to correlate on, or when the detection carries files, which are not attached yet: nothing of it
+// is applied then.
 func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	if len(d.Files) > 0 {
 		return Plan{}, &MalformedError{Reason: "files not supported", Detail: d.Files[0].Name}
 	}
-	key, ok := keyOf(d)
-	if !ok {
+	plan := p.start(d, o)
+	p.techniques(&plan, d.Techniques)
+	if err := p.route(&plan, d, see(d, plan.Techniques)); err != nil {
+		return Plan{}, err
+	}
+	if plan.Key.Value == "" {
 		return Plan{}, &MalformedError{Reason: "no correlation key", Detail: "neither key, host, user nor source address"}
 	}
-	plan := Plan{
+	if plan.Hash == "" {
+		plan.Hash = plan.Key.Hash(plan.Organisation)
+	}
+	return plan, nil
+}
+
+// start makes the plan that holds without any rule.
+func (p *Planner) start(d detection.Detection, o Origin) Plan {
+	key, _ := keyOf(d)
+	return Plan{
 		Organisation: p.options.Organisation,
 		Key:          key,
-		Hash:         key.Hash(p.options.Organisation),
 		At:           d.Time.UTC().Truncate(time.Millisecond),
 		Window:       p.options.Window,
 		Closed:       p.options.Closed,
@@ -86,10 +108,8 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 		Tags:         tagsOf(d),
 		Observables:  d.Observables,
 		LeftOut:      d.LeftOut,
+		Description:  describe(d, key),
 	}
-	plan.Description = describe(d, key)
-	p.techniques(&plan, d.Techniques)
-	return plan, nil
 }
 
 // keyOf is the default correlation key: the event's own, else host, else user, else address.
@@ -127,7 +147,7 @@ func titleOf(d detection.Detection, key Key) string {
 		title = d.Rule.Name
 	}
 	if title == "" {
-		title = d.Format + " detection on " + key.String()
+		title = strings.TrimSuffix(d.Format+" detection on "+key.String(), " on :")
 	}
 	return detection.Clean(title, maxTitle)
 }

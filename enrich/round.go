@@ -54,28 +54,40 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 	if err := r.e.rivals.yield(ctx, queue); err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	key, err := r.e.claims.acquire(ctx, "key."+queue)
-	if err != nil {
-		return nil, err
-	}
-	held, free := key.bind(ctx)
-	defer free()
-	r.key, r.seat.slots = key, r.e.slots
+	r.seat.slots = r.e.slots
 	defer r.seat.leave()
-	r.meet(key)
-	t, w, err := r.resolve(ctx, held)
-	if lost := r.releaseKey(ctx, err); err == nil {
-		err = lost
-	}
+	began := time.Now()
+	t, w, err := r.claimed(ctx, queue)
 	if w != nil {
 		if err == nil {
 			err = w.run(ctx)
 		}
 		w.leave(ctx)
-		r.e.rivals.note(queue, key.met || w.claim.met, time.Since(began))
+		r.e.rivals.note(queue, r.key.met || w.claim.met, time.Since(began))
 	}
 	return r.pick(t), err
+}
+
+// claimed resolves the plans under the claim of their key, which is given up again.
+func (r *round) claimed(ctx context.Context, queue string) (target, *work, error) {
+	name := "key." + queue
+	if err := r.e.turns.take(ctx, name); err != nil {
+		return target{}, nil, err
+	}
+	defer r.e.turns.give(name)
+	key, err := r.e.claims.acquire(ctx, name)
+	if err != nil {
+		return target{}, nil, err
+	}
+	held, free := key.bind(ctx)
+	defer free()
+	r.key = key
+	r.meet(key)
+	t, w, err := r.resolve(ctx, held)
+	if lost := r.releaseKey(ctx, err); err == nil {
+		err = lost
+	}
+	return t, w, err
 }
 
 // meet tells of what the claim met.
@@ -207,10 +219,14 @@ func (r *round) search(held context.Context) error {
 	return nil
 }
 
-// byTag asks for all cases with the key's tag, in any stage.
+// byTag asks for all cases with the key's tag, or of the route's own filter, in any stage.
 func (r *round) byTag() hive.Query {
 	p := r.all[r.rest[0]]
-	return hive.Query{Filter: hive.Eq("tags", p.Key.Tag(p.Organisation))}
+	f := hive.Eq("tags", p.Tag())
+	if p.finds {
+		f = hive.Or(f, p.find)
+	}
+	return hive.Query{Filter: f}
 }
 
 // refer brings the reference of a case up to what TheHive says.

@@ -1,0 +1,150 @@
+package enrich
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"cel.dev/cel-go/cel"
+
+	"forager/hive"
+)
+
+// compiler collects what is wrong with the rules.
+type compiler struct {
+	env      conditions
+	rule     string
+	problems []error
+}
+
+func (c *compiler) report(field string, e *RuleError) {
+	if e != nil {
+		e.Rule, e.Field = c.rule, field
+		c.problems = append(c.problems, e)
+	}
+}
+
+func (c *compiler) complain(field, format string, args ...any) {
+	c.report(field, &RuleError{Err: fmt.Errorf(format, args...)})
+}
+
+func (c *compiler) condition(field, text string, want *cel.Type) cel.Program {
+	if text == "" {
+		return nil
+	}
+	p, err := c.env.compile(text, want)
+	c.report(field, err)
+	return p
+}
+
+func (c *compiler) text(field, source string, kind textKind) *text {
+	t, err := newText(source, kind)
+	c.report(field, err)
+	return t
+}
+
+func (c *compiler) route(raw Route) route {
+	r := route{Route: raw, when: c.condition("when", raw.When, cel.BoolType), key: c.condition("key", raw.Key, cel.StringType)}
+	if raw.Name == "" {
+		c.complain("name", "is missing")
+	}
+	switch raw.Closed {
+	case "", ClosedNew, ClosedReopen, ClosedComment:
+	default:
+		c.complain("closed", "%q is none of new, reopen, comment", raw.Closed)
+	}
+	if raw.Minimum < 0 || raw.Minimum > 4 {
+		c.complain("minimum", "%d is no severity from 1 to 4", raw.Minimum)
+	}
+	for i, t := range raw.Filter {
+		at := fmt.Sprintf("filter[%d]", i)
+		if _, err := filterOf(t, ""); err != nil {
+			c.complain(at, "%w", err)
+		}
+		r.filter = append(r.filter, term{t, c.text(at+".value", t.Value, plainText)})
+	}
+	r.fields = c.fields(raw.Case)
+	return r
+}
+
+func (c *compiler) fields(raw CaseFields) fields {
+	f := fields{
+		title:       c.text("case.title", raw.Title, plainText),
+		description: c.text("case.description", raw.Description, markdownText),
+		severity:    c.text("case.severity", raw.Severity, plainText),
+		tlp:         c.text("case.tlp", raw.TLP, plainText),
+		pap:         c.text("case.pap", raw.PAP, plainText),
+		assignee:    c.text("case.assignee", raw.Assignee, plainText),
+		template:    c.text("case.template", raw.Template, plainText),
+	}
+	for i, t := range raw.Tags {
+		f.tags = append(f.tags, c.text("case.tags["+strconv.Itoa(i)+"]", t, plainText))
+	}
+	for i, l := range raw.Links {
+		at := "case.links[" + strconv.Itoa(i) + "]"
+		f.links = append(f.links, link{c.text(at+".name", l.Name, markdownText), c.text(at+".url", l.URL, linkText)})
+	}
+	for i, x := range raw.Fields {
+		at := "case.fields[" + strconv.Itoa(i) + "]"
+		if _, err := typed(x.Type, "0"); err != nil && x.Type != "date" && x.Type != "boolean" {
+			c.complain(at+".type", "%w", err)
+		}
+		f.field = append(f.field, customField{x.Name, x.Type, c.text(at+".value", x.Value, plainText)})
+	}
+	for i, x := range raw.Tasks {
+		at := "case.tasks[" + strconv.Itoa(i) + "]"
+		f.tasks = append(f.tasks, task{
+			c.text(at+".title", x.Title, plainText), c.text(at+".group", x.Group, plainText),
+			c.text(at+".description", x.Description, markdownText),
+		})
+	}
+	for i, x := range raw.Pages {
+		at := "case.pages[" + strconv.Itoa(i) + "]"
+		f.pages = append(f.pages, page{
+			c.text(at+".title", x.Title, plainText), c.text(at+".category", x.Category, plainText),
+			c.text(at+".content", x.Content, markdownText),
+		})
+	}
+	return f
+}
+
+func (c *compiler) silence(raw Silence) silence {
+	if raw.When == "" {
+		c.complain("when", "is missing: it would silence everything")
+	}
+	for field, value := range map[string]string{"name": raw.Name, "owner": raw.Owner, "reason": raw.Reason} {
+		if value == "" {
+			c.complain(field, "is missing")
+		}
+	}
+	if raw.Expires.IsZero() {
+		c.complain("expires", "is missing: a silence must end")
+	}
+	if raw.Pierce < 0 || raw.Pierce > 4 {
+		c.complain("pierce", "%d is no severity from 1 to 4", raw.Pierce)
+	}
+	return silence{raw, c.condition("when", raw.When, cel.BoolType)}
+}
+
+// filterOf makes a filter of a term; the value can only ever be a value.
+func filterOf(t Term, value string) (hive.Filter, error) {
+	if t.Field == "" {
+		return hive.Filter{}, errors.New("has no field")
+	}
+	switch t.Op {
+	case "", "eq":
+		return hive.Eq(t.Field, value), nil
+	case "ne":
+		return hive.Ne(t.Field, value), nil
+	case "like":
+		return hive.Like(t.Field, value), nil
+	case "match":
+		return hive.Match(t.Field, value), nil
+	case "startsWith":
+		return hive.StartsWith(t.Field, value), nil
+	case "endsWith":
+		return hive.EndsWith(t.Field, value), nil
+	default:
+		return hive.Filter{}, fmt.Errorf("%q is none of eq, ne, like, match, startsWith, endsWith", t.Op)
+	}
+}

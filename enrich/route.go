@@ -1,0 +1,89 @@
+package enrich
+
+import "time"
+
+// Route says what a SOC wants of some detections. Routes are tried in order, the first whose
+// condition holds decides; what a route leaves empty is the default. Conditions and keys are CEL
+// over the variable `detection` (see Seen); texts are templates of text/template over the same.
+type Route struct {
+	Name         string
+	When         string         // CEL, bool; empty holds always
+	Drop         bool           // acknowledge without effect, counted as "dropped by route"
+	Organisation string         // TheHive organisation; empty is the planner's
+	Key          string         // CEL, string: the correlation key; an empty result is the default key
+	Window       *time.Duration // nil is the planner's; 0 is no limit
+	Minimum      int            // severity 1–4 below which nothing is done, counted as "below route's level"
+	Filter       []Term         // finds the case instead of the key's tag; all terms hold
+	Closed       ClosedPolicy   // empty is the planner's
+	MaxNewCases  int            // cases that the route may open in an hour, over all replicas; 0 is no limit
+	Case         CaseFields
+}
+
+// Term is one comparison of a route's own filter. The value is a template, and only ever a value.
+type Term struct {
+	Field string // of a case: "tags", "customFields.asset"
+	Op    string // eq, ne, like, match, startsWith, endsWith, in (comma-separated)
+	Value string
+}
+
+// CaseFields are the fields of the case that a route opens, as templates; empty is the default.
+type CaseFields struct {
+	Title       string
+	Description string // Markdown; what the detection says is escaped
+	Severity    string // "1"–"4" or "low" … "critical"; also for cases that exist, as P5 allows
+	TLP, PAP    string // "0"–"4", "0"–"3", or "clear", "green", "amber", "amber+strict", "red"
+	Tags        []string
+	Assignee    string // login; "none" is nobody
+	Template    string // name of a case template
+	Fields      []Field
+	Tasks       []Task
+	Pages       []Page
+	Links       []Link
+}
+
+// Field is a custom field of a case.
+type Field struct {
+	Name  string
+	Type  string // string, integer, float, boolean, date (RFC 3339 or ms), url
+	Value string
+}
+
+// Task is a task of a case that a route opens.
+type Task struct{ Title, Group, Description string }
+
+// Page is a page of a case that a route opens.
+type Page struct{ Title, Category, Content string }
+
+// Link is a pivot into another tool, put below the description. Scheme and host are fixed; what
+// the detection says is percent-encoded, whole.
+type Link struct{ Name, URL string }
+
+// Silence keeps detections from doing anything for a while.
+type Silence struct {
+	Name    string
+	When    string    // CEL, bool
+	Owner   string    // who answers for it
+	Reason  string    // why
+	Expires time.Time // after which it does nothing
+	Pierce  int       // severity 1–4 from which a detection passes all the same; 0 is never
+}
+
+// Rules are routes and silences together: what an operator changes without a restart.
+type Rules struct {
+	Routes   []Route
+	Silences []Silence
+}
+
+// RuleError says which rule cannot work, so that the configuration can name the line.
+type RuleError struct {
+	Rule         string // "routes[2]", "silences[0]"
+	Field        string // "when", "case.title", "case.fields[1].value"
+	Line, Column int    // within the text of the field, from 1; 0 unknown
+	Err          error
+}
+
+func (e *RuleError) Error() string {
+	return e.Rule + "." + e.Field + ": " + e.Err.Error()
+}
+
+func (e *RuleError) Unwrap() error { return e.Err }

@@ -1,0 +1,244 @@
+package enrich_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/hive"
+	"forager/hive/hivetest"
+)
+
+func planner(t *testing.T, rules enrich.Rules) *enrich.Planner {
+	t.Helper()
+	router, err := enrich.NewRouter(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return enrich.NewPlanner(enrich.PlannerOptions{
+		Organisation: hivetest.DefaultOrganisation, TLP: -1, PAP: -1, Router: router,
+		Now: func() time.Time { return day(12) },
+	})
+}
+
+func planned(t *testing.T, p *enrich.Planner, sequence uint64, d detection.Detection) enrich.Plan {
+	t.Helper()
+	got, err := p.Plan(d, enrich.Origin{Stream: "DETECTIONS", Sequence: sequence, Time: d.Time})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
+	t.Parallel()
+	week := 7 * 24 * time.Hour
+	p := planner(t, enrich.Rules{Routes: []enrich.Route{
+		{Name: "noise", When: `detection.rule.id == "scan"`, Drop: true},
+		{Name: "vip", When: `detection.user.startsWith("ceo") || "vip" in detection.tags`, Organisation: "board", Window: &week,
+			Case: enrich.CaseFields{Severity: "critical", TLP: "red", Title: "VIP: {{.Title}}", Tags: []string{"user:{{.User}}"}}},
+		{Name: "users", When: `detection.observables.exists(o, o.type == "ip" && o.data == "198.51.100.7") && "T1110" in detection.techniques`,
+			Key: `"logon " + detection.user`, Minimum: 2, Closed: enrich.ClosedReopen},
+		{Name: "rest"},
+	}})
+	at := func(change func(*detection.Detection)) detection.Detection {
+		d := seen("web01", "a", day(9))
+		change(&d)
+		return d
+	}
+	vip := planned(t, p, 1, at(func(d *detection.Detection) { d.User = "ceo.smith" }))
+	if vip.Route != "vip" || vip.Organisation != "board" || vip.Severity != 4 || vip.TLP != 4 || vip.Title != "VIP: Suspicious logon" ||
+		vip.Window != week || !slices.Contains(vip.Tags, "user:ceo.smith") {
+		t.Errorf("plan %+v", vip)
+	}
+	users := planned(t, p, 1, at(func(d *detection.Detection) { d.User = "bob" }))
+	if users.Route != "users" || users.Key.String() != "key:logon bob" || users.Closed != enrich.ClosedReopen {
+		t.Errorf("plan %+v", users)
+	}
+	if rest := planned(t, p, 1, at(func(d *detection.Detection) { d.Techniques = nil })); rest.Route != "rest" {
+		t.Errorf("route %q", rest.Route)
+	}
+	for change, want := range map[string]string{"scan": "dropped: dropped by route: noise", "low": "dropped: below route's level: users"} {
+		_, err := p.Plan(at(func(d *detection.Detection) {
+			if change == "low" {
+				d.Severity = detection.Low
+			} else {
+				d.Rule.ID = change
+			}
+		}), enrich.Origin{})
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
+
+func TestASilenceHoldsUntilItExpiresUnlessPierced(t *testing.T) {
+	t.Parallel()
+	quiet := func(expires time.Time, pierce int) *enrich.Planner {
+		return planner(t, enrich.Rules{Silences: []enrich.Silence{{
+			Name: "patching", When: `detection.host == "web01"`, Owner: "ops", Reason: "change 42", Expires: expires, Pierce: pierce,
+		}}})
+	}
+	for name, c := range map[string]struct {
+		p        *enrich.Planner
+		silenced bool
+	}{
+		"it holds":                           {quiet(day(13), 0), true},
+		"it expired":                         {quiet(day(11), 0), false},
+		"a detection at its level passes":    {quiet(day(13), 3), false},
+		"a detection below its level is not": {quiet(day(13), 4), true},
+	} {
+		_, err := c.p.Plan(seen("web01", "a", day(9)), enrich.Origin{})
+		if silenced := err != nil && err.Error() == "dropped: silenced: patching"; silenced != c.silenced {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestRulesThatCannotWorkAreRefusedAllAtOnceWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	_, err := enrich.NewRouter(enrich.Rules{
+		Routes: []enrich.Route{
+			{Name: "a", When: "detection.hots == 'x'"},
+			{Name: "b", When: "detection.severity +\n  'x'"},
+			{Name: "c", When: "detection.host"},
+			{Name: "d", Key: "1 + 1"},
+			{Name: "e", Case: enrich.CaseFields{Title: "x {{.Hots}}"}},
+			{Name: "f", Case: enrich.CaseFields{Description: "x\n{{if}}"}},
+			{Name: "g", Case: enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: "https://{{.Host}}/x"}, {Name: "y", URL: "javascript:alert(1)"}}}},
+			{Name: "h", Filter: []enrich.Term{{Field: "tags", Op: "regex", Value: "x"}}, Closed: "maybe", Minimum: 9},
+			{Name: "i", Case: enrich.CaseFields{Fields: []enrich.Field{{Name: "n", Type: "colour", Value: "x"}}}},
+			{},
+		},
+		Silences: []enrich.Silence{{Name: "s"}},
+	})
+	var got []string
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var at *enrich.RuleError
+		if !errors.As(e, &at) {
+			t.Fatalf("error %v", e)
+		}
+		got = append(got, fmt.Sprintf("%s.%s %d:%d", at.Rule, at.Field, at.Line, at.Column))
+	}
+	slices.Sort(got)
+	want := []string{
+		"routes[0].when 1:10", "routes[1].when 1:20", "routes[2].when 1:1", "routes[3].key 1:1", "routes[4].case.title 1:5",
+		"routes[5].case.description 2:1", "routes[6].case.links[0].url 1:1", "routes[6].case.links[1].url 1:1",
+		"routes[7].closed 0:0", "routes[7].filter[0] 0:0", "routes[7].minimum 0:0", "routes[8].case.fields[0].type 0:0",
+		"routes[9].name 0:0", "silences[0].expires 0:0", "silences[0].owner 0:0", "silences[0].reason 0:0", "silences[0].when 0:0",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestP7AnEventCannotExtendATemplateOrALink(t *testing.T) {
+	t.Parallel()
+	p := planner(t, enrich.Rules{Routes: []enrich.Route{{
+		Name: "all", Key: `"k"`,
+		Case: enrich.CaseFields{
+			Title: "on {{.Host}}", Description: "Host {{.Host}}",
+			Links: []enrich.Link{{Name: "look at {{.Host}}", URL: "https://siem.example/search/{{.Host}}?q={{.User}}"}},
+		},
+		Filter: []enrich.Term{{Field: "customFields.host", Value: "{{.Host}}"}},
+	}}})
+	d := seen("a/../../b?x=1#y", "a", day(9))
+	d.User = `x&admin=1) [click](javascript:alert(1)) {{.ID}} "}],"_any":{`
+	d.Host += ` {{.User}}`
+	got := planned(t, p, 1, d)
+	want := "(https://siem.example/search/a%2F..%2F..%2Fb%3Fx%3D1%23y%20%7B%7B.User%7D%7D?q=x%26admin%3D1%29%20%5Bclick%5D%28javascript%3Aalert%281%29%29%20%7B%7B.ID%7D%7D%20%22%7D%5D%2C%22_any%22%3A%7B)"
+	if !strings.Contains(got.Description, want) {
+		t.Errorf("description %s\nlacks %s", got.Description, want)
+	}
+	if strings.Contains(got.Title, "x&admin") {
+		t.Errorf("title %q", got.Title)
+	}
+}
+
+func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
+	t.Parallel()
+	p := planner(t, enrich.Rules{Routes: []enrich.Route{
+		{Name: "broken", When: `detection.tags[5] == "x"`},
+		{Name: "rest", Key: `detection.tags[7]`, Case: enrich.CaseFields{Title: `{{index .Tags 9}}`, Severity: "{{.Host}}"}},
+	}})
+	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "x", Case: enrich.CaseFields{Title: `{{index .Tags 0}}`}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := planned(t, p, 1, seen("web01", "a", day(9)))
+	if got.Route != "rest" || got.Key.String() != "host:web01" || got.Title != "Suspicious logon" || got.Severity != 3 {
+		t.Errorf("plan %+v", got)
+	}
+	want := []string{"route broken when", "route rest key", "route rest title", "route rest severity"}
+	if diff := cmp.Diff(want, got.Faults); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefusedConfigurationCostsATagAndNotTheCase(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string]enrich.CaseFields{
+		"an assignee who is gone":            {Assignee: "gone@example.test"},
+		"a template that was renamed":        {Template: "renamed"},
+		"a custom field that does not exist": {Fields: []enrich.Field{{Name: "nowhere", Value: "x"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, hivetest.Options{})
+				p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: fields}}})
+				apply(t, s.worker(t), []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9)))})
+				got := s.hive.Snapshot().Cases
+				if len(got) != 1 || !slices.Contains(got[0].Tags, "forager:degraded") || len(got[0].Procedures) != 2 {
+					t.Errorf("cases %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestARouteOpensOnlySoManyCasesAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", MaxNewCases: 2}}})
+		workers := []*enrich.Enricher{s.worker(t), s.worker(t)}
+		for i := range 6 {
+			d := seen(fmt.Sprintf("host%d", i), fmt.Sprint(i), day(9).Add(time.Duration(i)*time.Minute))
+			for range 2 { // and once more, as a redelivery
+				apply(t, workers[i%2], []enrich.Plan{planned(t, p, uint64(i+1), d)})
+			}
+		}
+		got := s.hive.Snapshot().Cases
+		if len(got) != 3 || got[2].Title != "Too many new cases: route r" || !slices.Contains(got[2].Tags, "forager:overflow") || len(got[2].Observables) != 5 {
+			t.Errorf("cases %+v", got)
+		}
+	})
+}
+
+func TestAnOwnFilterFindsACaseThatForagerDidNotOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		two := 2
+		_, err := d.analyst.CreateCase(t.Context(), hive.NewCase{
+			Title: "Campaign", Description: "by hand", Severity: &two, StartDate: hive.MillisOf(day(8)), Tags: []string{"campaign:web01"},
+		})
+		d.must(err)
+		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "tags", Value: "campaign:{{.Host}}"}}}}})
+		e := d.worker(t)
+		apply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9))), planned(t, p, 2, seen("web01", "b", day(10)))})
+		apply(t, e, []enrich.Plan{planned(t, p, 3, seen("db01", "c", day(9)))})
+		got := d.hive.Snapshot().Cases
+		if len(got) != 2 || len(got[0].Procedures) != 2 || len(got[0].Comments) != 1 {
+			t.Errorf("cases %+v", got)
+		}
+	})
+}

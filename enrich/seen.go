@@ -1,0 +1,103 @@
+package enrich
+
+import (
+	"strings"
+	"time"
+
+	"forager/enrich/detection"
+)
+
+// Seen is a detection as conditions (CEL, names in lower case) and templates (names as here) see it.
+type Seen struct {
+	Format      string           `cel:"format"`
+	ID          string           `cel:"id"`
+	Time        time.Time        `cel:"time"`
+	Severity    int              `cel:"severity"` // 1–4
+	Title       string           `cel:"title"`
+	Description string           `cel:"description"`
+	Source      string           `cel:"source"`
+	Rule        SeenRule         `cel:"rule"`
+	Host        string           `cel:"host"`
+	User        string           `cel:"user"`
+	IP          string           `cel:"ip"`
+	Key         string           `cel:"key"`
+	Direction   string           `cel:"direction"`
+	Tags        []string         `cel:"tags"`
+	Techniques  []string         `cel:"techniques"` // ids, in the server's release
+	Observables []SeenObservable `cel:"observables"`
+}
+
+// SeenRule is the rule that fired.
+type SeenRule struct {
+	ID   string `cel:"id"`
+	Name string `cel:"name"`
+}
+
+// SeenObservable is one observable.
+type SeenObservable struct {
+	Type string   `cel:"type"`
+	Data string   `cel:"data"`
+	Tags []string `cel:"tags"`
+	IOC  bool     `cel:"ioc"`
+}
+
+// see shows a detection and its mapped techniques.
+func see(d detection.Detection, techniques []Technique) Seen {
+	s := Seen{
+		Format: d.Format, ID: d.ID, Time: d.Time, Severity: severityOf(d), Title: d.Title, Description: d.Description,
+		Source: d.Source, Rule: SeenRule{d.Rule.ID, d.Rule.Name}, Host: d.Host, User: d.User, IP: d.IP, Key: d.Key,
+		Direction: d.Direction, Tags: d.Tags,
+	}
+	for _, o := range d.Observables {
+		s.Observables = append(s.Observables, SeenObservable{o.DataType, o.Data, o.Tags, o.IOC})
+	}
+	for _, t := range techniques {
+		if t.ID != "" {
+			s.Techniques = append(s.Techniques, t.ID)
+		}
+	}
+	return s
+}
+
+// each gives the same view with every text passed through a function: escaped for where it goes.
+func (s Seen) each(f func(string) string) Seen {
+	list := func(in []string) []string {
+		out := make([]string, len(in))
+		for i, v := range in {
+			out[i] = f(v)
+		}
+		return out
+	}
+	for _, p := range []*string{
+		&s.Format, &s.ID, &s.Title, &s.Description, &s.Source, &s.Rule.ID, &s.Rule.Name, &s.Host, &s.User, &s.IP, &s.Key, &s.Direction,
+	} {
+		*p = f(*p)
+	}
+	s.Tags, s.Techniques = list(s.Tags), list(s.Techniques)
+	observables := make([]SeenObservable, len(s.Observables))
+	for i, o := range s.Observables {
+		observables[i] = SeenObservable{f(o.Type), f(o.Data), list(o.Tags), o.IOC}
+	}
+	s.Observables = observables
+	return s
+}
+
+// encodeWhole percent-encodes everything but letters, digits, "-", "_" and "~", and "." where it
+// is not all: the result can be no more than one segment or one value of a URL.
+func encodeWhole(s string) string {
+	const hex = "0123456789ABCDEF"
+	dots := strings.Trim(s, ".") == ""
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '~', c == '.' && !dots:
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}
