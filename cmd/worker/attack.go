@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"forager/mitre"
+)
+
+// attackCmd is "worker attack": what the worker knows of ATT&CK.
+type attackCmd struct {
+	Resolve  attackResolveCmd  `cmd:"" help:"Show which techniques texts mean; without a network."`
+	Releases attackReleasesCmd `cmd:"" help:"List the ATT&CK releases that are known."`
+	Layer    attackLayerCmd    `cmd:"" help:"Write an ATT&CK Navigator layer of the procedures in TheHive."`
+}
+
+// attackReleasesCmd is "worker attack releases".
+type attackReleasesCmd struct {
+	configFlag
+
+	JSON bool `name:"json" help:"Write one JSON line for each release."`
+}
+
+// listedRelease is one line of "attack releases --json". The names of its keys are a contract
+// with scripts.
+type listedRelease struct {
+	Domain        string `json:"domain"`
+	Release       string `json:"release"`
+	Techniques    int    `json:"techniques"`
+	SubTechniques int    `json:"subTechniques"`
+	Revoked       int    `json:"revoked"`
+	Deprecated    int    `json:"deprecated"`
+}
+
+// Run lists what the catalogue holds, the operator's bundles included.
+func (c *attackReleasesCmd) Run(sh *shell) error {
+	catalogue, err := c.catalogue(sh)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeReleaseLines(sh.out, catalogue.Releases())
+	}
+	table := tabwriter.NewWriter(sh.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DOMAIN\tRELEASE\tTECHNIQUES\tSUB-TECHNIQUES\tREVOKED\tDEPRECATED")
+	for _, r := range catalogue.Releases() {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", r.Domain, r.Version, r.Techniques, r.SubTechniques, r.Revoked, r.Deprecated)
+	}
+	return table.Flush()
+}
+
+func writeReleaseLines(w io.Writer, releases []mitre.Release) error {
+	out := json.NewEncoder(w)
+	for _, r := range releases {
+		line := listedRelease{r.Domain, r.Version, r.Techniques, r.SubTechniques, r.Revoked, r.Deprecated}
+		if err := out.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catalogue reads the configuration, if there is one, for its bundles.
+func (f configFlag) catalogue(sh *shell) (*mitre.Catalogue, error) {
+	cfg, err := f.load(sh, true)
+	if err != nil {
+		return nil, err
+	}
+	return newCatalogue(cfg)
+}
+
+// releaseOf finds the release that was asked for: "18" is the newest of 18.x. Without one it is
+// the newest of each domain, which is written "".
+func releaseOf(c *mitre.Catalogue, asked string) (release string, err error) {
+	var held []string
+	for _, r := range c.Releases() { // oldest first within a domain
+		if isRelease(r, asked) {
+			release = r.Version
+		}
+		held = append(held, r.Version)
+	}
+	if release != "" || asked == "" {
+		return release, nil
+	}
+	slices.Sort(held)
+	return "", &usageError{fmt.Errorf("--release: ATT&CK %q is not known here: expected one of %s, or a file in attack.bundles", asked, strings.Join(slices.Compact(held), ", "))}
+}
+
+// isRelease tells whether a release is what somebody calls by the whole or the first part of its
+// version. Nobody asks for nothing.
+func isRelease(r mitre.Release, asked string) bool {
+	return asked != "" && (r.Version == asked || strings.HasPrefix(r.Version, asked+"."))
+}
+
+// withBundles adds the operator's STIX files to the embedded catalogue.
+func withBundles(c *mitre.Catalogue, names []string) (*mitre.Catalogue, error) {
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("attack.bundles: %w", err)}
+		}
+		if c, err = withBundle(c, name, text); err != nil {
+			return nil, &usageError{fmt.Errorf("attack.bundles: %s: %w", name, err)}
+		}
+	}
+	return c, nil
+}
+
+// inFileName is how MITRE and others write a release at the end of a file's name:
+// enterprise-attack-17.1.json, ics-attack-v17.json.
+var inFileName = regexp.MustCompile(`(?:attack-|v)([0-9]{1,2}(?:\.[0-9]{1,2}){0,2})$`)
+
+// withBundle adds one bundle. One that does not say which release it is, as those in STIX 2.0,
+// may say it by its name.
+func withBundle(c *mitre.Catalogue, name string, text []byte) (*mitre.Catalogue, error) {
+	more, err := c.With(text)
+	if !errors.Is(err, mitre.ErrNoRelease) {
+		return more, reasonOfBundle(err)
+	}
+	stem := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+	found := inFileName.FindStringSubmatch(stem)
+	if found == nil {
+		return c, fmt.Errorf("%w; nor does its name, as enterprise-attack-17.1.json would", reasonOfBundle(err))
+	}
+	more, err = c.WithRelease(found[1], text)
+	return more, reasonOfBundle(err)
+}
+
+// reasonOfBundle leaves out which of several bundles it was: the file's name says it better.
+func reasonOfBundle(err error) error {
+	if b, ok := errors.AsType[*mitre.BundleError](err); ok {
+		return b.Err
+	}
+	return err
+}
+
+// shown makes a text of somebody else fit for one line of a terminal.
+func shown(text string) string {
+	if quoted := strconv.Quote(text); quoted != `"`+text+`"` || text == "" {
+		return quoted
+	}
+	return text
+}

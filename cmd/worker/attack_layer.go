@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"forager/hive"
+	"forager/mitre"
+)
+
+// attackLayerCmd is "worker attack layer".
+type attackLayerCmd struct {
+	configFlag
+
+	Since   moment `placeholder:"T" help:"Only procedures that occurred since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d."`
+	Tag     string `placeholder:"T" help:"Only procedures of cases with this tag."`
+	Domain  string `enum:"enterprise-attack,mobile-attack,ics-attack" default:"enterprise-attack" help:"Matrix of the layer: ${enum}."`
+	Release string `placeholder:"R" help:"ATT&CK release of the layer (\"19.0\"); default: the newest of the domain."`
+}
+
+// Run writes the layer. Ids and tactics of other releases count as what the layer's release
+// calls them, so that a server that was upgraded shows each technique once.
+func (c *attackLayerCmd) Run(ctx context.Context, sh *shell) error {
+	cfg, err := c.load(sh, false)
+	if err != nil {
+		return err
+	}
+	catalogue, err := newCatalogue(cfg)
+	if err != nil {
+		return err
+	}
+	release, err := c.release(catalogue)
+	if err != nil {
+		return err
+	}
+	client, err := newClient(cfg)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer client.CloseIdle()
+	counted := newSightings(catalogue, release, c.Domain)
+	for p, err := range c.procedures(ctx, client) {
+		if err != nil {
+			return fmt.Errorf("read procedures: %w", err)
+		}
+		counted.add(p)
+	}
+	layer, err := mitre.Layer(c.name(), counted.counts, release, c.Domain)
+	if err != nil {
+		return err
+	}
+	counted.report(sh)
+	_, err = sh.out.Write(layer)
+	return err
+}
+
+// name tells what the layer shows.
+func (c *attackLayerCmd) name() string {
+	name := "TheHive procedures"
+	if c.Tag != "" {
+		name += " of cases tagged " + c.Tag
+	}
+	if !c.Since.IsZero() {
+		name += " since " + c.Since.UTC().Format(time.RFC3339)
+	}
+	return name
+}
+
+// release is the one that was asked for, or the domain's newest.
+func (c *attackLayerCmd) release(catalogue *mitre.Catalogue) (version string, err error) {
+	for _, r := range catalogue.Releases() {
+		if r.Domain == c.Domain && (c.Release == "" || isRelease(r, c.Release)) {
+			version = r.Version // the newest comes last
+		}
+	}
+	if version == "" {
+		return "", &usageError{fmt.Errorf("--release: no %s %s is known here; see \"worker attack releases\"", c.Domain, shown(c.Release))}
+	}
+	return version, nil
+}
+
+// procedures are those that the flags choose.
+func (c *attackLayerCmd) procedures(ctx context.Context, client *hive.Client) iter.Seq2[hive.Procedure, error] {
+	if c.Tag != "" {
+		return c.proceduresTagged(ctx, client)
+	}
+	q := hive.Query{}
+	if !c.Since.IsZero() {
+		q.Filter = hive.Gte("occurDate", c.Since.Time)
+	}
+	return client.Procedures(ctx, q)
+}
+
+// proceduresTagged goes by way of the cases: a procedure has no tags.
+func (c *attackLayerCmd) proceduresTagged(ctx context.Context, client *hive.Client) iter.Seq2[hive.Procedure, error] {
+	return func(yield func(hive.Procedure, error) bool) {
+		for found, err := range client.FindCases(ctx, hive.Query{Filter: hive.Eq("tags", c.Tag)}) {
+			if err != nil {
+				yield(hive.Procedure{}, err)
+				return
+			}
+			for p, err := range client.CaseProcedures(ctx, found.ID) {
+				if err == nil && p.OccurDate < hive.MillisOf(c.Since.Time) && !c.Since.IsZero() {
+					continue
+				}
+				if !yield(p, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sightings counts techniques for one domain in one release.
+type sightings struct {
+	catalogue *mitre.Catalogue
+	target    *mitre.Target
+	domain    string
+	counts    map[string]map[string]int // technique → tactic → number
+	elsewhere map[string]int            // techniques of other domains, by domain
+	unknown   map[string]int            // ids that the release does not hold in any form
+}
+
+func newSightings(c *mitre.Catalogue, release, domain string) *sightings {
+	return &sightings{
+		catalogue: c, target: c.For(mitre.KnownRelease(release)), domain: domain,
+		counts: map[string]map[string]int{}, elsewhere: map[string]int{}, unknown: map[string]int{},
+	}
+}
+
+func (s *sightings) add(p hive.Procedure) {
+	m := s.target.Map(p.PatternID, p.Tactic)
+	if m.Kind == mitre.KindNone {
+		s.unknown[cmp.Or(p.PatternID, "a pattern that was deleted")]++
+		return
+	}
+	if t, ok := s.catalogue.Technique(m.ID); ok && t.Domain != s.domain {
+		s.elsewhere[t.Domain]++
+		return
+	}
+	if s.counts[m.ID] == nil {
+		s.counts[m.ID] = map[string]int{}
+	}
+	s.counts[m.ID][m.Tactic]++
+}
+
+// report says what the layer cannot show.
+func (s *sightings) report(sh *shell) {
+	for _, domain := range slices.Sorted(maps.Keys(s.elsewhere)) {
+		sh.say("not in this layer: %d of %s, see --domain", s.elsewhere[domain], domain)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.unknown)) {
+		sh.say("not in this ATT&CK release: %d of %s", s.unknown[id], shown(id))
+	}
+}
+
+// moment is a point in time on the command line.
+type moment struct{ time.Time }
+
+// UnmarshalText reads a day, a time, or how long ago it was. Kong calls it.
+func (m *moment) UnmarshalText(text []byte) error {
+	s := string(text)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			m.Time = t
+			return nil
+		}
+	}
+	ago, err := time.ParseDuration(s)
+	if days, isDays := strings.CutSuffix(s, "d"); isDays {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16) // 16 bits: 179 years, far from an overflow
+		ago = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || ago <= 0 {
+		return fmt.Errorf("%q is no time: expected 2026-03-01, 2026-03-01T08:00:00Z, or how long ago: 12h, 30d", s)
+	}
+	m.Time = time.Now().Add(-ago)
+	return nil
+}
