@@ -7,19 +7,26 @@ import (
 
 // bundle is as much of a STIX bundle as TheHive reads.
 type bundle struct {
-	Objects []struct {
-		Type    string `json:"type"`
-		Name    string `json:"name"`
-		Revoked bool   `json:"revoked"`
-		Phases  []struct {
-			Chain string `json:"kill_chain_name"`
-			Phase string `json:"phase_name"`
-		} `json:"kill_chain_phases"`
-		References []struct {
-			Source string `json:"source_name"`
-			ID     string `json:"external_id"`
-		} `json:"external_references"`
-	} `json:"objects"`
+	Objects []stixObject `json:"objects"`
+}
+
+type stixObject struct {
+	Type    string `json:"type"`
+	Name    string `json:"name"`
+	Revoked bool   `json:"revoked"`
+	Phases  []struct {
+		Phase string `json:"phase_name"`
+	} `json:"kill_chain_phases"`
+	References []struct {
+		Source string `json:"source_name"`
+		ID     string `json:"external_id"`
+	} `json:"external_references"`
+}
+
+// importReport is the outcome of an import. TheHive's description says only that it is an object.
+type importReport struct {
+	Success []importResult `json:"success"`
+	Failure []importResult `json:"failure"`
 }
 
 // importResult is the outcome for one pattern.
@@ -33,7 +40,8 @@ type importResult struct {
 // importPatterns reads the attack-patterns of an uploaded STIX bundle; patterns that exist are updated. 207 if any is
 // refused. Import from an address is refused: this server fetches nothing.
 func importPatterns(c *call) (reply, error) {
-	if _, ok := c.body["catalog"].(string); !ok {
+	catalog, ok := c.body["catalog"].(string)
+	if !ok || catalog == "" {
 		return reply{}, missing("catalog")
 	}
 	files := c.form.named("file")
@@ -44,29 +52,40 @@ func importPatterns(c *call) (reply, error) {
 	if err := unmarshal(files[0].data, &b); err != nil {
 		return reply{}, badRequest("Invalid Json: %v", err)
 	}
-	results, status, st := []importResult{}, http.StatusCreated, c.stamp()
+	st := c.stamp()
+	if c.h.store.lookup(catalogKind, "", catalog) == nil {
+		c.h.store.add(catalogKind, "", nil, map[string]any{"name": catalog}, st)
+	}
+	out := importReport{Success: []importResult{}, Failure: []importResult{}}
 	for _, o := range b.Objects {
 		if o.Type != "attack-pattern" {
 			continue
 		}
-		p := Pattern{Name: o.Name, Revoked: o.Revoked}
-		for _, r := range o.References {
-			if strings.HasPrefix(r.Source, "mitre-") && p.ID == "" {
-				p.ID = r.ID
-			}
-		}
-		for _, phase := range o.Phases {
-			p.Tactics = append(p.Tactics, phase.Phase)
-		}
+		p := o.pattern()
 		if p.ID == "" || p.Name == "" {
-			status = http.StatusMultiStatus
-			results = append(results, importResult{Status: "Failure", Message: "pattern without id or name"})
+			out.Failure = append(out.Failure, importResult{Status: "Failure", Message: "pattern without id or name"})
 			continue
 		}
 		c.h.store.putPattern(p, st)
-		results = append(results, importResult{Status: "Success", ID: p.ID, Name: p.Name})
+		out.Success = append(out.Success, importResult{Status: "Success", ID: p.ID, Name: p.Name})
 	}
-	return reply{status: status, value: results}, nil
+	if len(out.Failure) > 0 {
+		return reply{status: http.StatusMultiStatus, value: out}, nil
+	}
+	return reply{status: http.StatusCreated, value: out}, nil
+}
+
+func (o stixObject) pattern() Pattern {
+	p := Pattern{Name: o.Name, Revoked: o.Revoked}
+	for _, r := range o.References {
+		if strings.HasPrefix(r.Source, "mitre-") && p.ID == "" {
+			p.ID = r.ID
+		}
+	}
+	for _, phase := range o.Phases {
+		p.Tactics = append(p.Tactics, phase.Phase)
+	}
+	return p
 }
 
 func (s *store) putPattern(p Pattern, st stamp) {
