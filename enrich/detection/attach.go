@@ -15,7 +15,7 @@ func (e *event) tags() {
 				e.tag(rule.Prefix+s, rule.Path.text)
 				return true
 			}
-			for one := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == '|' || r == '¦' || r == '\n' }) {
+			for one := range splitTexts([]string{s}) {
 				e.tag(rule.Prefix+strings.TrimSpace(one), rule.Path.text)
 			}
 			return true
@@ -59,7 +59,7 @@ func (e *event) techniques() {
 func (e *event) refer(t *techniques, texts func(path) []string, scope string) {
 	var tactics []string
 	for _, p := range t.Tactic {
-		for _, s := range texts(p) {
+		for s := range splitTexts(texts(p)) {
 			if s = line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return fold(have) == fold(s) }) {
 				tactics = append(tactics, s)
 			}
@@ -78,21 +78,23 @@ func (e *event) references(t *techniques, paths []path, texts func(path) []strin
 	found := false
 	for _, p := range paths {
 		where := strings.TrimPrefix(scope+"."+p.text, ".")
-		refs := texts(p)
+		var refs []Reference
 		if t.Reader == "tags" {
 			var named []string
-			refs, named = attackTags(refs)
-			if len(tactics) == 0 {
+			if refs, named = attackTags(texts(p)); len(tactics) == 0 {
 				tactics = named
 			}
+		} else {
+			for _, s := range texts(p) {
+				refs = append(refs, Reference{Text: s})
+			}
 		}
-		tactic := ""
-		if len(tactics) == 1 {
-			tactic = tactics[0]
-		}
-		for _, s := range refs {
+		for _, r := range refs {
 			found = true
-			e.reference(Reference{Text: line(s, e.limits.Text), Tactic: tactic, Path: where})
+			if r.Tactic == "" && len(tactics) == 1 {
+				r.Tactic = tactics[0]
+			}
+			e.reference(Reference{Text: line(r.Text, e.limits.Text), Tactic: line(r.Tactic, 128), Path: where})
 		}
 	}
 	return found
@@ -134,12 +136,25 @@ func (e *event) textsBelow(n int32, p path) []string {
 	return out
 }
 
+// splitTexts yields the members of texts that senders join: "Execution, Persistence".
+func splitTexts(texts []string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, s := range texts {
+			for one := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(",;|¦\n", r) }) {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // attackTags tells references to techniques from names of tactics in free tags, as Sigma and Falco
 // write them: "attack.t1059.001", "T1562-impair-defenses", "persistence__t1547.001",
 // "attack.credential_access, attack.t1558", "mitre_execution". Other tags are neither.
-func attackTags(tags []string) (refs, tactics []string) {
-	for _, tag := range tags {
-		for one := range strings.FieldsFuncSeq(tag, func(r rune) bool { return strings.ContainsRune(",;|¦\n ", r) }) {
+func attackTags(tags []string) (refs []Reference, tactics []string) {
+	for tag := range splitTexts(tags) {
+		for one := range strings.FieldsSeq(tag) {
 			lower := strings.ToLower(one)
 			bare, sigma := strings.CutPrefix(lower, "attack.")
 			if !sigma {
@@ -147,12 +162,12 @@ func attackTags(tags []string) (refs, tactics []string) {
 			}
 			switch {
 			case isTechnique(bare):
-				refs = append(refs, one)
+				refs = append(refs, Reference{Text: one})
 			case sigma && bare != "" && !isNumbered(bare) && !slices.Contains(tactics, bare):
 				tactics = append(tactics, bare)
 			default:
-				if _, id, ok := strings.Cut(bare, "__"); ok && isTechnique(id) {
-					refs = append(refs, id)
+				if tactic, id, ok := strings.Cut(bare, "__"); ok && isTechnique(id) {
+					refs = append(refs, Reference{Text: id, Tactic: tactic})
 				}
 			}
 		}
@@ -228,6 +243,9 @@ func (d *Detection) merge(o Detection, l Limits) {
 		if *pair.mine == "" {
 			*pair.mine = *pair.other
 		}
+	}
+	if d.Source == d.Format {
+		d.Source = o.Source
 	}
 	if !o.TimeReplaced && (d.TimeReplaced || o.Time.Before(d.Time)) {
 		d.Time, d.TimeReplaced = o.Time, false

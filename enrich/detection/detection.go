@@ -38,7 +38,7 @@ type Detection struct {
 	Host         string // where it happened; host name, may be empty
 	User         string // whom it concerns; may be empty
 	IP           string // source address, canonical; may be empty
-	Key          string // the sender's own correlation key: native form; of others, only where no host, user or address is named
+	Key          string // the sender's own correlation key: native form; of others, where the sender groups by it (the rows of one Defender alert), or no host, user or address is named
 	Direction    string // "inbound", "outbound", or empty
 	Tags         []string
 	Observables  []Observable

@@ -161,5 +161,10 @@ func (h *hits) inner(t *trie, n int32) error {
 		}
 		return nil
 	}
+	if !t.kv { // conditions are to see what the string says, too
+		at := &h.tree.nodes[n]
+		parsed := h.tree.nodes[root]
+		at.kind, at.text, at.first, at.count = parsed.kind, "", parsed.first, parsed.count
+	}
 	return h.visit(&plain, root)
 }
