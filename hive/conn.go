@@ -70,7 +70,7 @@ func (c *guardedConn) arm(g *guard) int64 {
 // waits for a write that is under way, which the closing cuts short: net/http
 // may report a failure while its own goroutine is still about to write.
 func (c *guardedConn) fence() int64 {
-	_ = c.Conn.Close()
+	_ = c.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true

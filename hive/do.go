@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -143,9 +144,7 @@ func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Req
 	if err != nil {
 		return nil, nil, invalid(k.op, "path", "cannot be sent")
 	}
-	for name, values := range c.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.header)
 	if k.upload != nil {
 		length := k.upload.length()
 		upload := &uploadBody{source: k.upload.reader(), known: length >= 0, left: length}

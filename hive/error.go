@@ -90,10 +90,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // never ended, or the answer is a 3xx, a 4xx (429 too) or a 503. A 503 in which
 // an Envoy proxy reports that the connection to TheHive broke is not among them.
 func (e *Error) Refused() bool {
-	switch {
-	case e.Status == 0:
+	switch e.Status {
+	case 0:
 		return !e.Sent || e.incomplete
-	case e.Status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return !brokenUpstream(e.Message)
 	}
 	return e.Status >= 300 && e.Status < 500

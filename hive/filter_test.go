@@ -1,7 +1,6 @@
 package hive_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -126,7 +125,7 @@ func FuzzFilterValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, field, value string) {
 		sent = ""
 		filter := hive.And(hive.Eq(field, value), hive.Not(hive.In(field, value, "x")), hive.Like(field, value))
-		_, err := c.CountCases(context.Background(), filter)
+		_, err := c.CountCases(t.Context(), filter)
 		if err != nil {
 			if !errors.Is(err, hive.ErrInvalid) || sent != "" {
 				t.Fatalf("error %v, sent %q", err, sent)

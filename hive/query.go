@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -161,7 +162,7 @@ func list[T any](ctx context.Context, c *Client, s source, q Query, id func(*T) 
 		}
 		p := pages[T]{op: s.op, size: size, limit: q.Limit, id: id, fetch: func(from, to int) ([]T, error) {
 			var page []T
-			err := c.query(ctx, s, append(steps[:len(steps):len(steps)], step{"_name": "page", "from": from, "to": to}), intoEntities(&page, id))
+			err := c.query(ctx, s, append(slices.Clip(steps), step{"_name": "page", "from": from, "to": to}), intoEntities(&page, id))
 			return page, err
 		}}
 		if err := p.each(yield); err != nil {

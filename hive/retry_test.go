@@ -243,3 +243,15 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(f(string(body))))}, nil
 }
+
+// recorder is a transport that hands the request on and says "created".
+type recorder func(seen)
+
+func (f recorder) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	f(seen{Method: r.Method, Path: r.URL.Path, Body: string(body), Header: r.Header})
+	return &http.Response{StatusCode: 201, Body: io.NopCloser(strings.NewReader("[" + observableJSON + "]"))}, nil
+}

@@ -31,7 +31,7 @@ func partsOf(t *testing.T, r seen) []part {
 	reader := multipart.NewReader(strings.NewReader(r.Body), params["boundary"])
 	for {
 		p, err := reader.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
