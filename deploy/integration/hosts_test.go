@@ -1,0 +1,195 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sourcegraph/conc/pool"
+)
+
+// Times of the storm on several hosts.
+const (
+	rainTime  = 130 * time.Second // over which detections come, and things break
+	drainTime = 4 * time.Minute   // in which the rest must be settled
+	downTime  = 20 * time.Second  // TheHive refuses connections
+	graceTime = 30 * time.Second  // for a worker to hand over: Kubernetes' default
+)
+
+// hosts is the storm on several hosts: what breaks, and when.
+type hosts struct {
+	*site
+	workers []*box
+	healed  time.Time // when the last partition ended
+}
+
+// TestSeveralHostsLoseNothingAndDoubleNothing is P1 to P4 on three nodes of JetStream and three workers.
+func TestSeveralHostsLoseNothingAndDoubleNothing(t *testing.T) {
+	h := &hosts{site: newSite(t)}
+	for _, name := range []string{"w1", "w2", "w3"} {
+		h.workers = append(h.workers, h.worker(t, name))
+	}
+	s := newStorm(*detections, 20)
+	began := time.Now()
+	rain := pool.New().WithErrors().WithContext(t.Context())
+	rain.Go(func(ctx context.Context) error { return s.rain(ctx, h.js, rainTime) })
+	h.breakEverything(t)
+	if err := rain.Wait(); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	poured := time.Now()
+	t.Logf("%s: %d messages of %d detections of %d keys are published", since(began), s.sent.Load(), *detections, len(s.want))
+	h.settle(t)
+	t.Logf("%s: all messages are settled, %s after the last was published", since(began), since(poured))
+	h.prove(t, s)
+	h.figures(t)
+}
+
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second / 10) }
+
+// settle waits until the stream holds nothing that is not settled.
+func (h *hosts) settle(t *testing.T) {
+	t.Helper()
+	var last uint64
+	h.retry(t, "look at the stream", func(ctx context.Context) error {
+		info, err := h.stream.Info(ctx)
+		if err == nil {
+			last = info.State.LastSeq
+		}
+		return err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), drainTime)
+	defer cancel()
+	if done, info := h.drained(ctx, last); !done {
+		t.Errorf("not settled after %s: %+v of %d messages", drainTime, info, last)
+	}
+	if n := h.letters(t); n != 0 {
+		t.Errorf("%d dead letters, want none", n)
+	}
+}
+
+// prove compares TheHive with what follows from the detections.
+func (h *hosts) prove(t *testing.T, s *storm) {
+	t.Helper()
+	h.hive.misbehave(t, map[string]any{})
+	counted := h.hive.stats(t)
+	for kind, n := range counted.Duplicates {
+		if n != 0 {
+			t.Errorf("TheHive counts %d %s twice", n, kind)
+		}
+	}
+	if counted.Cases != len(s.want) {
+		t.Errorf("%d cases, want %d", counted.Cases, len(s.want))
+	}
+	v := judge(s.want, h.hive.read(t))
+	v.report(t)
+	t.Logf("TheHive: %d cases, %d observables, %d procedures, %d comments by %d calls; lost %d, doubled %d",
+		counted.Cases, counted.Observables, counted.Procedures, counted.Comments, counted.Total, v.lost, v.doubled)
+}
+
+// figures tells what it took, and makes sure that the storm was one, and that every worker came back after it was cut off.
+func (h *hosts) figures(t *testing.T) {
+	t.Helper()
+	f := figuresOf(t, h.workers)
+	t.Logf("settled: %v, by worker %v; %d acknowledged at a redelivery", f.settled, f.acknowledged, f.redelivered)
+	for _, message := range slices.Sorted(maps.Keys(f.messages)) {
+		t.Logf("%6d × %s", f.messages[message], message)
+	}
+	if f.messages["claim taken over"] == 0 || f.redelivered == 0 {
+		t.Error("no claim was taken over, or no message was redelivered: nothing was proved")
+	}
+	for _, w := range h.workers {
+		if !f.lastAck[w.name].After(h.healed) {
+			t.Errorf("%s settled nothing after %s, when it was reached again", w.name, h.healed.UTC().Format(time.TimeOnly))
+		}
+	}
+}
+
+// breakEverything is the list of what goes wrong while detections come.
+func (h *hosts) breakEverything(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	for _, act := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"workers are killed one after the other", h.killInTurn},
+		{"the leader of the stream is killed, and a worker", h.killLeader},
+		{"one worker loses NATS, another TheHive, the third is killed", h.partition},
+		{"TheHive is down, and a worker is killed", h.outage},
+		{"workers are killed one after the other, again", h.killInTurn},
+		{"workers are restarted in turn", h.restartInTurn},
+	} {
+		t.Logf("%6s: %s", since(began), act.name)
+		act.run(t)
+	}
+}
+
+// killAndStart is kill -9, and a start when Kubernetes would.
+func (h *hosts) killAndStart(t *testing.T, w *box) {
+	t.Helper()
+	w.kill(t)
+	pass(t.Context(), time.Second)
+	w.begin(t)
+}
+
+func (h *hosts) killInTurn(t *testing.T) {
+	for _, w := range h.workers {
+		pass(t.Context(), 3*time.Second)
+		h.killAndStart(t, w)
+	}
+}
+
+func (h *hosts) killLeader(t *testing.T) {
+	leader := h.leader(t)
+	leader.kill(t)
+	pass(t.Context(), 2*time.Second)
+	h.killAndStart(t, h.workers[1])
+	pass(t.Context(), 3*time.Second)
+	leader.begin(t)
+	pass(t.Context(), 3*time.Second)
+}
+
+// partition cuts two workers off, long enough for the third to take over what they held.
+func (h *hosts) partition(t *testing.T) {
+	h.workers[0].cut(t, h.bus)
+	h.workers[1].cut(t, h.desk)
+	pass(t.Context(), 5*time.Second)
+	h.killAndStart(t, h.workers[2])
+	pass(t.Context(), leaseTime+settleTime+5*time.Second)
+	h.workers[0].heal(t, h.bus)
+	h.workers[1].heal(t, h.desk)
+	h.healed = time.Now()
+}
+
+// outage is TheHive refusing connections.
+func (h *hosts) outage(t *testing.T) {
+	manners := map[string]any{"latency": hiveLatency.String()}
+	h.hive.misbehave(t, map[string]any{"latency": hiveLatency.String(), "outage": true})
+	over := time.After(downTime)
+	pass(t.Context(), 5*time.Second)
+	h.killAndStart(t, h.workers[2])
+	select {
+	case <-over:
+	case <-t.Context().Done():
+	}
+	h.hive.misbehave(t, manners)
+	pass(t.Context(), 5*time.Second)
+}
+
+// restartInTurn is what a rolling update does: each worker is asked to end, and the next when it has begun again.
+func (h *hosts) restartInTurn(t *testing.T) {
+	for _, w := range h.workers {
+		took, code := w.stop(t, graceTime)
+		t.Logf("        %s ended after %s with %d", w.name, took.Round(10*time.Millisecond), code)
+		if code != 0 {
+			t.Errorf("%s: exit code %d on SIGTERM, want 0", w.name, code)
+		}
+		w.begin(t)
+		pass(t.Context(), 2*time.Second)
+	}
+}
