@@ -23,6 +23,8 @@ type Options struct {
 	Slots  int           // applies that work at TheHive at a time (default 64)
 	Batch  int           // observables in one call (default 100)
 	Limits Limits
+	Files  FilePolicy
+	Opener Opener // of files by reference; nil: there are none
 	Events Events // told of what is worth counting; nil: nobody
 }
 
@@ -105,6 +107,7 @@ func (o Options) withDefaults() Options {
 	o.Batch = cmp.Or(o.Batch, 100)
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
+	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
 	if o.Events == nil {
 		o.Events = deaf{}

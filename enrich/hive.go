@@ -16,6 +16,7 @@ type Hive interface {
 	Observables
 	Procedures
 	Comments
+	Files
 }
 
 // Cases reads and writes cases.
@@ -43,6 +44,13 @@ type Comments interface {
 	AddComment(ctx context.Context, caseID, message string) (hive.Comment, error)
 	UpdateComment(ctx context.Context, id, message string) error
 	CaseComments(ctx context.Context, caseID string) iter.Seq2[hive.Comment, error]
+}
+
+// Files reads and writes the files of a case.
+type Files interface {
+	AddFile(ctx context.Context, caseID string, o hive.NewObservable, u hive.Upload) (hive.ObservableResult, error)
+	AddAttachments(ctx context.Context, caseID string, files ...hive.Upload) ([]hive.Attachment, error)
+	CaseAttachments(ctx context.Context, caseID string) iter.Seq2[hive.Attachment, error]
 }
 
 var _ Hive = (*hive.Client)(nil)

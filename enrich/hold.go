@@ -3,6 +3,7 @@ package enrich
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"forager/hive"
@@ -207,6 +208,21 @@ func (cl *claim) stop() bool {
 	cl.renewal.Stop()
 	cl.expiry.Stop()
 	return !cl.lost
+}
+
+// allow writes down that a call of this claim may take longer than others: whoever finds the
+// entry after us waits so much longer, and only then looks and acts.
+func (cl *claim) allow(ctx context.Context, longer time.Duration) error {
+	if longer <= 0 {
+		return nil
+	}
+	cl.writing <- struct{}{}
+	defer func() { <-cl.writing }()
+	cl.entry.Settle = max(cl.entry.Settle, (cl.own.settle + longer).Milliseconds())
+	if err := cl.write(ctx, cl.entry); err != nil {
+		return fmt.Errorf("%w: %w", ErrLedger, err)
+	}
+	return nil
 }
 
 // settled says that the time owed to a dirty entry has passed and its truth was listed: from

@@ -66,12 +66,8 @@ func NewPlanner(o PlannerOptions) *Planner {
 // Plan decides what one detection asks of TheHive.
 //
 // Errors: *DroppedError when a silence or a route says so; *MalformedError when there is nothing
-// to correlate on, or when the detection carries files, which are not attached yet: nothing of it
-// is applied then.
+// to correlate on.
 func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
-	if len(d.Files) > 0 {
-		return Plan{}, &MalformedError{Reason: "files not supported", Detail: d.Files[0].Name}
-	}
 	plan := p.start(d, o)
 	p.techniques(&plan, d.Techniques)
 	if err := p.route(&plan, d, see(d, plan.Techniques)); err != nil {
@@ -107,6 +103,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Title:        titleOf(d, key),
 		Tags:         tagsOf(d),
 		Observables:  d.Observables,
+		Files:        d.Files,
 		LeftOut:      d.LeftOut,
 		Description:  describe(d, key),
 	}

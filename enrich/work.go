@@ -88,7 +88,7 @@ func (w *work) run(ctx context.Context) error {
 	}
 	w.ready = true
 	for _, step := range []func(context.Context) error{
-		w.addObservables, w.addProcedures, w.raiseFields, w.addComments,
+		w.addObservables, w.addProcedures, w.raiseFields, w.addComments, w.addFiles,
 	} {
 		if err := step(held); err != nil {
 			w.unclear = w.unclear || uncertain(err)
@@ -140,7 +140,7 @@ func (w *work) remember() {
 		}
 		w.body.Comments[m.name()] = ref
 	}
-	for _, kind := range []string{kindObservable, kindProcedure, kindComment} {
+	for _, kind := range []string{kindObservable, kindProcedure, kindComment, kindFile} {
 		w.listed[kind] = true
 	}
 }
