@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
-.PHONY: help test lint unit cover fuzz build bench demo tools clean
+.PHONY: help test lint unit cover fuzz build bench integration demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ build: ## the worker, into dist/
 
 bench: ## the speed table, in less than six minutes; ROWS=… a part, PROFILE=folder profiles
 	cd deploy/bench && go test -tags bench -count=1 -timeout 15m -run '$(or $(ROWS),Speed)' $(if $(PROFILE),-profiles $(abspath $(PROFILE)))
+
+integration: ## several hosts in containers while everything breaks, in about five minutes; skipped without an engine
+	go vet -tags integration ./deploy/integration
+	go test -tags integration -count=1 -timeout 15m -v ./deploy/integration
 
 demo: ## a real alert becomes a case
 	go run ./cmd/worker demo --once
