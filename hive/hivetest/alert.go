@@ -248,6 +248,9 @@ func mergeAlerts(c *call) (reply, error) {
 		if alerts[i], err = c.get(alertKind, id); err != nil {
 			return reply{}, err
 		}
+		if alerts[i].doc.text("caseId") != "" || slices.Contains(alerts[:i], alerts[i]) {
+			return reply{}, badRequest("Alert is already imported")
+		}
 	}
 	for _, a := range alerts {
 		if err := c.join(a, target, true); err != nil {

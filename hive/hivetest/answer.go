@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -32,9 +33,7 @@ func (o *reply) bytes(v viewer) []byte {
 
 func (c *call) write(w http.ResponseWriter, out reply, body []byte, truncate bool, slow time.Duration) {
 	head := w.Header()
-	for name, values := range out.header {
-		head[name] = values
-	}
+	maps.Copy(head, out.header)
 	if len(body) > 0 {
 		head.Set("Content-Type", out.mime)
 	}

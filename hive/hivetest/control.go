@@ -50,7 +50,7 @@ func (h *Hive) misbehave(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, &problem{Type: "BadRequest", Text: err.Error()})
 		return
 	}
-	h.Set(m)
+	h.fault.Store(&m) // an outage set here leaves the port open, or it could not be ended here
 	answer(w, http.StatusOK, m)
 }
 

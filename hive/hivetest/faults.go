@@ -37,7 +37,7 @@ type Misbehaviour struct {
 	Unordered   bool          `json:"unordered"`   // a list that was not sorted comes in any order
 
 	ExpiredKey bool `json:"expiredKey"` // every key, password and session is refused: 401
-	Outage     bool `json:"outage"`     // connections are refused, and cut where they were open
+	Outage     bool `json:"outage"`     // connections are refused (set over HTTP: cut), and cut where they were open
 }
 
 // fate is what the dice decided for one call.

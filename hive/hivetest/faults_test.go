@@ -216,7 +216,8 @@ func TestSeedRepeatsTheDice(t *testing.T) {
 		}
 		return out.String()
 	}
-	if run(1) != run(1) || run(1) == run(2) {
+	first, again, other := run(1), run(1), run(2)
+	if first != again || first == other {
 		t.Error("one seed must repeat, another must differ")
 	}
 }
@@ -245,4 +246,15 @@ func TestJournalRemembersTheNewestCalls(t *testing.T) {
 	if s := h.Stats(0); s.Total != 0 || s.Cases != 0 || len(h.Calls()) != 0 {
 		t.Errorf("after a reset: %+v", s)
 	}
+}
+
+func TestAnOutageSetOverHTTPIsEndedOverHTTP(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hivetest.Options{})
+	r.must(200, "POST", "/_sim/misbehave", `{"outage":true}`)
+	if a, err := r.post(casePath, someCase); err == nil {
+		t.Errorf("answers %d during an outage", a.status)
+	}
+	r.must(200, "POST", "/_sim/misbehave", `{}`)
+	r.must(201, "POST", casePath, someCase)
 }

@@ -109,8 +109,8 @@ func (s *store) enrol(u User, st stamp) *entry {
 	return e
 }
 
-func (s *store) pattern(p Pattern, st stamp) *entry {
-	return s.add(patternKind, "", nil, map[string]any{
+func (s *store) pattern(p Pattern, st stamp) {
+	s.add(patternKind, "", nil, map[string]any{
 		"patternId": p.ID, "name": p.Name, "tactics": slices.Clone(p.Tactics), "patternType": "attack-pattern",
 		"url":     "https://attack.mitre.org/techniques/" + p.ID,
 		"revoked": p.Revoked, "remoteSupport": false, "platforms": []string{}, "dataSources": []string{},

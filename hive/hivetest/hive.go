@@ -28,7 +28,7 @@ var _ http.Handler = (*Hive)(nil)
 // New makes a server that behaves.
 func New(o Options) *Hive {
 	h := &Hive{options: o.withDefaults()}
-	h.dice.rand = rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // repeatable dice, not a secret
+	h.dice.rand = rand.New(rand.NewPCG(o.Seed, 0))
 	h.fault.Store(&Misbehaviour{})
 	h.journal.limit = h.options.Journal
 	h.Reset()

@@ -3,24 +3,23 @@ package hivetest
 // The kinds follow the Input… and Output… schemas of TheHive's OpenAPI 5.5.13, names, limits and required properties.
 
 var (
-	severity  = field{name: "severity", shape: integer, lo: 1, hi: 4, use: own, preset: int64(2)}
-	tlp       = field{name: "tlp", shape: integer, lo: 0, hi: 4, use: own, preset: int64(2)}
-	pap       = field{name: "pap", shape: integer, lo: 0, hi: 3, use: own, preset: int64(2)}
-	tags      = field{name: "tags", shape: texts, lo: 1, hi: short, use: own, preset: []string{}}
-	addTags   = field{name: "addTags", shape: texts, lo: 1, hi: short, use: change}
-	dropTags  = field{name: "removeTags", shape: texts, lo: 1, hi: short, use: change}
-	flagged   = field{name: "flag", shape: boolean, use: own, preset: false}
-	title     = field{name: "title", shape: text, lo: 1, hi: 512, use: must | own}
-	describe  = field{name: "description", shape: text, hi: long, use: must | own}
-	summary   = field{name: "summary", shape: text, hi: long, use: own | null}
-	assignee  = field{name: "assignee", shape: text, lo: 1, hi: short, use: own | null}
-	customs   = field{name: "customFields", shape: custom, use: own, preset: []customInput{}}
-	taskRule  = field{name: "taskRule", shape: text, lo: 1, hi: short, use: give | change}
-	obsRule   = field{name: "observableRule", shape: text, lo: 1, hi: short, use: give | change}
-	shared    = field{name: "sharingParameters", shape: anyJSON, use: give}
-	newTasks  = field{name: "tasks", shape: items, use: give, sub: taskKind}
-	newPages  = field{name: "pages", shape: items, use: give, sub: pageKind}
-	attaching = field{name: "attachments", shape: refs, use: show}
+	severity = field{name: "severity", shape: integer, lo: 1, hi: 4, use: own, preset: int64(2)}
+	tlp      = field{name: "tlp", shape: integer, lo: 0, hi: 4, use: own, preset: int64(2)}
+	pap      = field{name: "pap", shape: integer, lo: 0, hi: 3, use: own, preset: int64(2)}
+	tags     = field{name: "tags", shape: texts, lo: 1, hi: short, use: own, preset: []string{}}
+	addTags  = field{name: "addTags", shape: texts, lo: 1, hi: short, use: change}
+	dropTags = field{name: "removeTags", shape: texts, lo: 1, hi: short, use: change}
+	flagged  = field{name: "flag", shape: boolean, use: own, preset: false}
+	title    = field{name: "title", shape: text, lo: 1, hi: 512, use: must | own}
+	describe = field{name: "description", shape: text, hi: long, use: must | own}
+	summary  = field{name: "summary", shape: text, hi: long, use: own | null}
+	assignee = field{name: "assignee", shape: text, lo: 1, hi: short, use: own | null}
+	customs  = field{name: "customFields", shape: custom, use: own, preset: []customInput{}}
+	taskRule = field{name: "taskRule", shape: text, lo: 1, hi: short, use: give | change}
+	obsRule  = field{name: "observableRule", shape: text, lo: 1, hi: short, use: give | change}
+	shared   = field{name: "sharingParameters", shape: anyJSON, use: give}
+	newTasks = field{name: "tasks", shape: items, use: give, sub: taskKind}
+	newPages = field{name: "pages", shape: items, use: give, sub: pageKind}
 )
 
 func shown(shape shapeOf, names ...string) []field {
@@ -30,10 +29,6 @@ func shown(shape shapeOf, names ...string) []field {
 	}
 	return out
 }
-
-func without(f field, u use) field { f.use &^= u; return f }
-
-func optional(f field) field { f.use, f.preset = f.use&^must, nil; return f }
 
 var caseKind = newKind(kind{
 	name: "Case", natural: "number", indexed: []string{"tags"}, render: renderCase,

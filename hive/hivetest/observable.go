@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"maps"
 	"net/http"
 	"unicode/utf8"
 )
@@ -131,9 +132,7 @@ func (c *call) expand(parent *entry, values map[string]any) ([]map[string]any, e
 
 func copyOf(values map[string]any) map[string]any {
 	out := make(map[string]any, len(values)+1)
-	for k, v := range values {
-		out[k] = v
-	}
+	maps.Copy(out, values)
 	return out
 }
 

@@ -92,7 +92,3 @@ func forbidden(action, permission string) error {
 func tooLarge() error {
 	return &problem{status: http.StatusRequestEntityTooLarge, Type: "BadRequest", Text: "Request Entity Too Large"}
 }
-
-func unavailable() error {
-	return &problem{status: http.StatusServiceUnavailable, Type: "Unavailable", Text: "The server is overloaded or down for maintenance"}
-}

@@ -51,8 +51,8 @@ func updateProcedure(c *call, e *entry, values map[string]any) error {
 	if err := checkProcedure(c, e, values); err != nil {
 		return err
 	}
-	if values["tactic"] == nil {
-		values["tactic"] = nil
+	if _, fits := values["tactic"]; !fits {
+		values["tactic"] = nil // that of the former technique is no tactic of this one
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ type Server struct {
 	mu       sync.Mutex
 	listener net.Listener // nil: refusing connections
 	closed   bool
-	broken   error
+	broken   error // why the port could not be opened again after an outage
 }
 
 // Listen serves h on addr ("127.0.0.1:0": any free port). During Misbehaviour.Outage the port is closed, so that
@@ -46,7 +46,7 @@ func (s *Server) open() error {
 		return nil
 	}
 	var config net.ListenConfig
-	l, err := config.Listen(context.Background(), "tcp", s.addr)
+	l, err := config.Listen(context.Background(), "tcp", s.addr) //nolint:forbidigo // taking a port waits for nothing
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -58,7 +58,10 @@ func (s *Server) open() error {
 // outage closes or opens the port.
 func (s *Server) outage(on bool) {
 	if !on {
-		s.broken = s.open()
+		err := s.open()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = err
 		return
 	}
 	s.mu.Lock()
@@ -79,19 +82,21 @@ func (s *Server) Addr() string {
 // URL is where a client finds the server, "http://127.0.0.1:34567".
 func (s *Server) URL() string { return "http://" + s.Addr() }
 
-// Close ends the server and its connections, and waits for it. It is harmless when repeated.
+// Close ends the server and its connections, and waits for it. Its error tells too if the port could not be opened again
+// after an outage. It is harmless when repeated.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return nil
 	}
-	s.closed, s.listener = true, nil
+	s.closed = true
+	broken := s.broken
 	s.mu.Unlock()
 	s.forget()
 	err := s.http.Close()
 	s.done.Wait()
-	return err
+	return errors.Join(err, broken)
 }
 
 // outage tells the servers of a Hive when connections are to be refused.

@@ -112,7 +112,7 @@ func decrypt(packed []byte, password string, f *zip.File) ([]byte, error) {
 	}
 	check := byte(f.CRC32 >> 24)
 	if f.Flags&8 != 0 {
-		check = byte(f.ModifiedTime >> 8) //nolint:staticcheck // the field as it stands in the file is what is compared
+		check = byte(f.ModifiedTime >> 8)
 	}
 	if out[cipherHead-1] != check {
 		return nil, errPassword
