@@ -174,7 +174,7 @@ func hostValue(dataType, s string) (value, bool) {
 		return v, true
 	}
 	s, ok := hostName(s)
-	if !ok || s == "localhost" {
+	if !ok || s == "localhost" || isJunk(s) {
 		return value{}, false
 	}
 	kind := "hostname"

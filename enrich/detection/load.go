@@ -129,12 +129,15 @@ func (f *format) located(err error) error {
 	if e.Line > 0 || e.Key == "" {
 		return e
 	}
-	p, err := yaml.PathString("$." + e.Key)
-	if err != nil {
-		return e
-	}
-	if n, err := p.ReadNode(bytes.NewReader(f.source)); err == nil && n.GetToken() != nil {
-		e.Line, e.Column = n.GetToken().Position.Line, n.GetToken().Position.Column
+	for _, key := range []string{e.Key, strings.TrimSuffix(e.Key, "[0]")} { // one of a list may stand alone
+		p, err := yaml.PathString("$." + key)
+		if err != nil {
+			continue
+		}
+		if n, err := p.ReadNode(bytes.NewReader(f.source)); err == nil && n.GetToken() != nil {
+			e.Line, e.Column = n.GetToken().Position.Line, n.GetToken().Position.Column
+			break
+		}
 	}
 	return e
 }
