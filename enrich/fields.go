@@ -14,15 +14,15 @@ const statusReopened = "InProgress"
 // raiseFields adds the tags that the case lacks, and raises severity, TLP and PAP, each only when
 // a detection exceeds both the present value and the highest that Forager itself wrote.
 func (w *work) raiseFields(held context.Context) error {
-	u, tags, any := w.difference()
-	if !any {
+	u, tags, needed := w.difference()
+	if !needed {
 		return nil
 	}
 	return w.patch(held, u, tags, 0)
 }
 
 // difference is the update that the case needs.
-func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, any bool) {
+func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, needed bool) {
 	for _, t := range w.want.tags {
 		if !slices.Contains(w.c.Tags, t.tag) && !slices.Contains(w.body.Tags, t.tag) && len(w.body.Tags)+len(tags) < maxTags {
 			tags = append(tags, t)
@@ -31,7 +31,7 @@ func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, any bool) {
 	}
 	raise := func(to, present, wrote int) *int {
 		if to > present && to > wrote {
-			any = true
+			needed = true
 			return &to
 		}
 		return nil
@@ -40,13 +40,13 @@ func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, any bool) {
 	u.TLP = raise(w.want.tlp, w.c.TLP, w.body.High.TLP)
 	u.PAP = raise(w.want.pap, w.c.PAP, w.body.High.PAP)
 	if w.created && w.plans[0].shape.assignee == nobody && w.c.Assignee != "" {
-		u.Clear, any = append(u.Clear, hive.ClearAssignee), true
+		u.Clear, needed = append(u.Clear, hive.ClearAssignee), true
 	}
 	if w.reopen && w.c.Stage == stageClosed {
 		status := statusReopened
-		u.Status, any = &status, true
+		u.Status, needed = &status, true
 	}
-	return u, tags, any || len(tags) > 0
+	return u, tags, needed || len(tags) > 0
 }
 
 // patch updates the case. All of it is idempotent, but it is looked before it is sent again.
@@ -96,8 +96,8 @@ func (w *work) patchAgain(held context.Context, tries int, cause error) error {
 		return err
 	}
 	w.c = c
-	u, tags, any := w.difference()
-	if !any {
+	u, tags, needed := w.difference()
+	if !needed {
 		w.noteFields(u)
 		return nil
 	}

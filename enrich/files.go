@@ -23,7 +23,7 @@ type Opener interface {
 	Open(ctx context.Context, ref string) (io.ReadCloser, int64, error)
 }
 
-// ErrNoObject: the file that a detection refers to does not exist.
+// ErrNoObject says that the file that a detection refers to does not exist.
 var ErrNoObject = errors.New("no such object")
 
 // FilePolicy says what becomes of files; zero values mean the defaults.
@@ -95,8 +95,7 @@ func (w *work) hasFile(hash string) bool {
 
 func (w *work) addFile(held context.Context, f wantedFile) error {
 	s, err := w.spool(held, f.File)
-	var bad *badFileError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*badFileError](err); ok {
 		w.refuseItem(f.owners, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: bad.reason})
 		return nil
 	}

@@ -205,13 +205,13 @@ func (p *Planner) technique(target *mitre.Target, ref detection.Reference, id, n
 
 // addTechnique keeps what was found for explain; without an id of the server it is also a tag,
 // unless the text names nothing at all.
-func (plan *Plan) addTechnique(t Technique) {
-	plan.Techniques = append(plan.Techniques, t)
+func (p *Plan) addTechnique(t Technique) {
+	p.Techniques = append(p.Techniques, t)
 	if t.ID != "" {
 		return
 	}
-	if tag := t.Tag(); tag != "" && !slices.Contains(plan.Tags, tag) {
-		plan.Tags = append(plan.Tags, tag)
+	if tag := t.Tag(); tag != "" && !slices.Contains(p.Tags, tag) {
+		p.Tags = append(p.Tags, tag)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -148,79 +147,6 @@ func (s *storm) work(e *enrich.Enricher) {
 	s.back(again)
 }
 
-// mortal dials connections that die with the worker.
-type mortal struct {
-	*pipes
-	dead <-chan struct{}
-}
-
-func (m mortal) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	select {
-	case <-m.dead:
-		return nil, net.ErrClosed
-	default:
-	}
-	c, err := m.pipes.dial(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return mortalConn{c, m.dead}, nil
-}
-
-type mortalConn struct {
-	net.Conn
-	dead <-chan struct{}
-}
-
-func (c mortalConn) Write(b []byte) (int, error) {
-	select {
-	case <-c.dead:
-		return 0, net.ErrClosed
-	default:
-		return c.Conn.Write(b)
-	}
-}
-
-// shaky is the ledger as a worker of a storm sees it.
-type shaky struct {
-	enrich.Ledger
-	s    *storm
-	dead <-chan struct{}
-}
-
-func (l shaky) fault() error {
-	select {
-	case <-l.dead:
-		return errKilled
-	default:
-	}
-	if l.s.roll(0.02) {
-		wait(context.Background(), l.s.below(3*time.Second))
-	}
-	if l.s.roll(0.02) {
-		return errLost
-	}
-	return nil
-}
-
-func (l shaky) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
-	if err := l.fault(); err != nil {
-		return 0, err
-	}
-	revision, err := l.Ledger.Put(context.WithoutCancel(ctx), key, value, expected)
-	if lost := l.fault(); lost != nil {
-		return 0, lost
-	}
-	return revision, err
-}
-
-func (l shaky) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	if err := l.fault(); err != nil {
-		return nil, 0, err
-	}
-	return l.Ledger.Get(ctx, key)
-}
-
 // events makes random detections of a few hosts, within half a window.
 func events(rng *rand.Rand, n int) []detection.Detection {
 	all := make([]detection.Detection, 0, n)
@@ -296,7 +222,7 @@ func TestAnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
 	for seed := range uint64(*stormRuns) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				rng := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // histories must repeat
+				rng := rand.New(rand.NewPCG(seed, 2))
 				all := events(rng, 60)
 				want := clean(t, all)
 				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -253,10 +252,10 @@ func TestClaimsLetAnEffectHappenOnceWhateverFails(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(*modelRuns) {
 		synctest.Test(t, func(t *testing.T) {
-			h := &history{world: &world{}, ledger: ledgertest.New(), rng: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // histories must repeat
+			h := &history{world: &world{}, ledger: ledgertest.New(), rng: rand.New(rand.NewPCG(seed, 1))}
 			h.run()
 			if h.world.count > 1 {
-				t.Fatal(fmt.Sprintf("seed %d: the effect happened %d times", seed, h.world.count))
+				t.Fatalf("seed %d: the effect happened %d times", seed, h.world.count)
 			}
 		})
 	}

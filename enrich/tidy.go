@@ -97,7 +97,7 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 	calls, done := w.claim.calling(held)
 	defer done()
 	if w.c, err = w.hive.Case(calls, id); err != nil {
-		return nil //nolint:nilerr // a case that cannot be read needs no fresh numbers
+		return nil // a case that cannot be read needs no fresh numbers
 	}
 	w.ready = true
 	if err := w.readMarks(held); err != nil {
