@@ -186,7 +186,5 @@ func updateObservable(c *call, e *entry, values map[string]any) error {
 	if _, taken := e.parent.values[identity(&next)]; taken {
 		return createError("Observable already exists")
 	}
-	delete(e.parent.values, identity(e.doc))
-	e.parent.values[identity(&next)] = struct{}{}
 	return nil
 }

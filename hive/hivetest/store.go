@@ -232,6 +232,10 @@ func (s *store) change(e *entry, values map[string]any, st stamp) {
 	}
 	d.upBy, d.upAt = st.by, st.ms
 	s.rename(e, &d)
+	if id := identity(former); id != "" && e.parent != nil {
+		delete(e.parent.values, id)
+		e.parent.values[identity(&d)] = struct{}{}
+	}
 	e.past = slices.DeleteFunc(e.past, func(p past) bool { return !p.until.After(st.wall) })
 	if st.lag > 0 {
 		e.past = append(e.past, past{former, st.wall.Add(st.lag)})
