@@ -1,0 +1,91 @@
+package detection
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+)
+
+// maxID is how long, in bytes, an id may be to stay readable.
+const maxID = 200
+
+// id is the sender's, else a hash of what makes the event this one.
+func (e *event) id() string {
+	for _, rule := range e.format.ID {
+		var texts []string
+		for i := range rule {
+			e.scalars(&rule[i], func(s string) bool { texts = append(texts, line(s, len(s))); return false })
+			if i == 0 && len(texts) == 0 {
+				break
+			}
+		}
+		if len(texts) > 0 {
+			id := strings.Join(texts, "/")
+			e.note("id", rule[0].text, id)
+			if len(id) > maxID {
+				return hashOf(id)
+			}
+			return strings.Clone(id)
+		}
+	}
+	return e.hashID()
+}
+
+func (e *event) hashID() string {
+	var texts []string
+	for i := range e.format.Hash {
+		p := &e.format.Hash[i]
+		e.each(p, func(n int32) bool {
+			if e.nodes[n].kind != object {
+				texts = append(texts, p.text, e.textOf(n))
+			}
+			return true
+		})
+	}
+	if len(texts) > 0 {
+		e.note("id", "hash", e.format.Hash[0].text)
+		return hashOf(texts...)
+	}
+	if e.part.outer.id != "" {
+		e.note("id", e.part.outer.name, e.part.outer.id)
+		return hashOf(e.part.outer.id)
+	}
+	e.note("id", "hash", "the whole event")
+	return idOf(e.appendNode(nil, e.part.root))
+}
+
+// appendNode writes a value so that different values differ; members in the order of the document,
+// which a sender that repeats itself repeats.
+func (e *event) appendNode(b []byte, n int32) []byte {
+	nd := &e.nodes[n]
+	b = appendText(b, nd.key)
+	b = append(b, byte(nd.kind), ' ')
+	b = strconv.AppendInt(b, int64(nd.count), 10)
+	b = appendText(b, nd.text)
+	for c := nd.first; c != 0; c = e.nodes[c].next {
+		b = e.appendNode(b, c)
+	}
+	return b
+}
+
+// appendText writes a text behind its length, so that no two lists of texts are written alike.
+func appendText(b []byte, s string) []byte {
+	b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
+	return append(b, s...)
+}
+
+// hashOf is an id from texts.
+func hashOf(texts ...string) string {
+	var b []byte
+	for _, s := range texts {
+		b = appendText(b, s)
+	}
+	return idOf(b)
+}
+
+// idOf is the first 16 bytes of SHA-256, in lower-case hexadecimal, marked as what it is.
+func idOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:16])
+}
