@@ -14,7 +14,7 @@
 // Limits: one document of at most 1 MiB; no aliases, no merge keys. Files named by a configuration
 // are read once, when it is loaded.
 //
-//	c, err := config.Load(config.Source{Name: "forager.yaml", Text: text, Env: os.Environ(), ReadFile: os.ReadFile})
+//	c, err := config.Load(config.Source{Name: "forager.yaml", Text: text, Env: os.Environ(), ReadFile: os.ReadFile, Connects: []string{config.ToNATS, config.ToHive}})
 //	if err != nil {
 //		return err // every problem, one a line
 //	}
@@ -41,9 +41,9 @@ type Config struct {
 
 // NATS says where detections come from.
 type NATS struct {
-	URL          string        `key:"url" need:"run" doc:"address of the NATS server; several, parted by commas, are the servers of one cluster"`
-	Stream       string        `key:"stream" need:"run" doc:"JetStream stream that holds the detections"`
-	Consumer     string        `key:"consumer" need:"run" doc:"durable pull consumer that all replicas share"`
+	URL          string        `key:"url" need:"nats" doc:"address of the NATS server; several, parted by commas, are the servers of one cluster"`
+	Stream       string        `key:"stream" need:"nats" doc:"JetStream stream that holds the detections"`
+	Consumer     string        `key:"consumer" need:"nats" doc:"durable pull consumer that all replicas share"`
 	Subjects     []string      `key:"subjects" doc:"subjects of the stream that are consumed; with nats.manage also what a new stream listens to"`
 	Manage       bool          `key:"manage" doc:"create stream, consumer, dead-letter stream and ledger bucket when they are missing"`
 	AckWait      time.Duration `key:"ackWait" min:"3s" max:"1h" doc:"how long the server waits for a sign of life before it delivers a message again"`
@@ -63,7 +63,7 @@ type NATS struct {
 
 // Hive says where cases are kept, and how hard TheHive may be worked.
 type Hive struct {
-	URL          string        `key:"url" need:"run" doc:"address of TheHive 5, with its path when it has one"`
+	URL          string        `key:"url" need:"hive" doc:"address of TheHive 5, with its path when it has one"`
 	APIKey       Secret        `key:"apiKey" doc:"API key of the account that Forager acts as"`
 	APIKeyFile   string        `key:"apiKeyFile" doc:"file that holds hive.apiKey"`
 	User         string        `key:"user" doc:"login, with hive.password, where there is no API key"`
@@ -95,14 +95,14 @@ type Case struct {
 
 // Ledger is the memory that replicas share.
 type Ledger struct {
-	Bucket string        `key:"bucket" need:"run" doc:"JetStream key-value bucket; one for each TheHive"`
+	Bucket string        `key:"bucket" need:"nats" doc:"JetStream key-value bucket; one for each TheHive"`
 	Lease  time.Duration `key:"lease" min:"1s" max:"1h" doc:"how long a claim outlives its last renewal"`
 	Keep   time.Duration `key:"keep" min:"1h" max:"87600h" doc:"how long entries of closed cases are kept"`
 }
 
 // DeadLetters is where messages go that can never become part of a case.
 type DeadLetters struct {
-	Stream string `key:"stream" need:"run" doc:"JetStream stream that takes dead letters"`
+	Stream string `key:"stream" need:"nats" doc:"JetStream stream that takes dead letters"`
 }
 
 // Formats says how alerts are read.

@@ -12,8 +12,14 @@ type Source struct {
 	Text     []byte                       // content of the file; nil is none
 	Env      []string                     // environment as "NAME=value"; other names than FORAGER_… are ignored
 	ReadFile func(string) ([]byte, error) // reads the files that …File keys name, os.ReadFile
-	Offline  bool                         // nothing will be connected to: addresses and credentials may be missing, their files are not read
+	Connects []string                     // ToNATS, ToHive: what will be connected to; of the others, addresses and credentials may be missing
 }
+
+// What a command may connect to.
+const (
+	ToNATS = "nats"
+	ToHive = "hive"
+)
 
 // Load reads a configuration: defaults, the file above them, the environment above both. The
 // error is an *[Error] with every problem, in the order of the file, then of the variables.
@@ -149,7 +155,8 @@ func (l *loader) secrets() {
 }
 
 func (l *loader) readSecret(f, holder leaf) {
-	if l.source.Offline || l.source.ReadFile == nil {
+	section, _, _ := strings.Cut(holder.key, ".")
+	if !slices.Contains(l.source.Connects, section) || l.source.ReadFile == nil {
 		return
 	}
 	text, err := l.source.ReadFile(holder.value.String())
@@ -165,18 +172,15 @@ func (l *loader) readSecret(f, holder leaf) {
 	f.value.Set(reflect.ValueOf(NewSecret(secret)))
 }
 
-// missing refuses a configuration that lacks what the worker cannot run without.
+// missing refuses a configuration that lacks what its servers cannot be reached without.
 func (l *loader) missing() {
-	if l.source.Offline {
-		return
-	}
 	for f := range l.leaves() {
-		if f.tag.Get("need") == "run" && strings.TrimSpace(f.value.String()) == "" {
+		if slices.Contains(l.source.Connects, f.tag.Get("need")) && strings.TrimSpace(f.value.String()) == "" {
 			l.refuse(f.key, ErrMissing, "set "+f.key+" in the file, or "+f.env())
 		}
 	}
 	h := l.config.Hive
-	if h.APIKey.Empty() && h.APIKeyFile == "" && h.User == "" {
+	if slices.Contains(l.source.Connects, ToHive) && h.APIKey.Empty() && h.APIKeyFile == "" && h.User == "" {
 		l.refuse("hive.apiKey", ErrMissing, "set hive.apiKeyFile in the file, or FORAGER_HIVE_API_KEY_FILE, or FORAGER_HIVE_API_KEY")
 	}
 }

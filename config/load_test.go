@@ -33,7 +33,7 @@ func readFile(name string) ([]byte, error) {
 }
 
 func load(text string, env ...string) (*Config, error) {
-	return Load(Source{Name: "forager.yaml", Text: []byte(text), Env: env, ReadFile: readFile})
+	return Load(Source{Name: "forager.yaml", Text: []byte(text), Env: env, ReadFile: readFile, Connects: []string{ToNATS, ToHive}})
 }
 
 func TestDefaultsServeOnceAddressesAreGiven(t *testing.T) {
@@ -160,15 +160,24 @@ func TestEveryProblemIsNamedAtOnce(t *testing.T) {
 }
 
 func TestOfflineNeedsNeitherAddressesNorSecrets(t *testing.T) {
-	_, err := Load(Source{Text: []byte("hive: {apiKeyFile: /not/there}\ncase: {window: 1h}"), Offline: true, ReadFile: readFile})
+	_, err := Load(Source{Text: []byte("hive: {apiKeyFile: /not/there}\ncase: {window: 1h}"), ReadFile: readFile})
 	if err != nil {
 		t.Error(err)
 	}
 }
 
+func TestOnlyWhatIsConnectedToIsNeeded(t *testing.T) {
+	for to, want := range map[string]error{ToNATS: nil, ToHive: ErrMissing} {
+		_, err := Load(Source{Text: []byte("nats: {url: nats://n}\nhive: {apiKeyFile: /not/there}"), Connects: []string{to}, ReadFile: readFile})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
+
 func TestEmptyTextsAreNoConfiguration(t *testing.T) {
 	for _, text := range []string{"", "\n", "# nothing\n", "---\n", "null\n", "hive:\n"} {
-		if _, err := Load(Source{Text: []byte(text), Offline: true}); err != nil {
+		if _, err := Load(Source{Text: []byte(text)}); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -26,7 +26,7 @@ func Reference() []Key {
 	for f := range leaves("", reflect.ValueOf(&c).Elem()) {
 		keys = append(keys, Key{
 			Name: f.key, Env: f.env(), Kind: kindName(f), Default: defaultOf(f),
-			Needed: f.tag.Get("need") == "run" && f.value.IsZero(), Doc: f.tag.Get("doc"),
+			Needed: f.tag.Get("need") != "" && f.value.IsZero(), Doc: f.tag.Get("doc"),
 		})
 	}
 	return keys

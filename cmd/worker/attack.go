@@ -71,7 +71,7 @@ func writeReleaseLines(w io.Writer, releases []mitre.Release) error {
 
 // catalogue reads the configuration, if there is one, for its bundles.
 func (f configFlag) catalogue(sh *shell) (*mitre.Catalogue, error) {
-	cfg, err := f.load(sh, true)
+	cfg, err := f.load(sh)
 	if err != nil {
 		return nil, err
 	}

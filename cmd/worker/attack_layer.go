@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"forager/config"
 	"forager/hive"
 	"forager/mitre"
 )
@@ -28,7 +29,7 @@ type attackLayerCmd struct {
 // Run writes the layer. Ids and tactics of other releases count as what the layer's release
 // calls them, so that a server that was upgraded shows each technique once.
 func (c *attackLayerCmd) Run(ctx context.Context, sh *shell) error {
-	cfg, err := c.load(sh, false)
+	cfg, err := c.load(sh, config.ToHive)
 	if err != nil {
 		return err
 	}

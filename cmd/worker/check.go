@@ -13,9 +13,10 @@ type configFlag struct {
 	Config string `short:"c" placeholder:"FILE" help:"Configuration file (YAML); FORAGER_CONFIG names it too. Keys may also come from the environment."`
 }
 
-// load reads the configuration. Offline, addresses and credentials may be missing.
-func (f configFlag) load(sh *shell, offline bool) (*config.Config, error) {
-	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: os.ReadFile, Offline: offline}
+// load reads the configuration. Of servers that it is not told of, addresses and credentials may
+// be missing.
+func (f configFlag) load(sh *shell, connects ...string) (*config.Config, error) {
+	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: os.ReadFile, Connects: connects}
 	if src.Name == "" {
 		src.Name = variable(sh.env, "FORAGER_CONFIG")
 	}
@@ -45,7 +46,7 @@ type checkCmd struct {
 }
 
 func (c *checkCmd) Run(sh *shell) error {
-	if _, err := c.load(sh, false); err != nil {
+	if _, err := c.load(sh, config.ToNATS, config.ToHive); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(sh.out, "configuration: ok")

@@ -29,7 +29,7 @@ func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
 	}
 	if *update {
 		whole := head + "-update -->\n" + want.String() + "<!-- /reference -->" + tail
-		if err := os.WriteFile(name, []byte(whole), 0o644); err != nil { //nolint:gosec // a README is for everybody
+		if err := os.WriteFile(name, []byte(whole), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

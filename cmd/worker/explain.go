@@ -64,7 +64,7 @@ var errUnread = errors.New("some files could not be read")
 
 // Run explains every event.
 func (c *explainCmd) Run(sh *shell) error {
-	cfg, err := c.load(sh, true)
+	cfg, err := c.load(sh)
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,7 @@ type runCmd struct {
 
 // Run works until it is told to stop.
 func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
-	cfg, err := c.load(sh, false)
+	cfg, err := c.load(sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func newStage(ctx context.Context, sh *shell, how *demoCmd) (s *stage, err error
 
 // start wires the worker from a configuration that came the way every configuration comes.
 func (s *stage) start(ctx context.Context, sh *shell, verbose bool) error {
-	c, err := config.Load(config.Source{Env: demoConfig(s.nats.URL(), s.server.URL())})
+	c, err := config.Load(config.Source{Env: demoConfig(s.nats.URL(), s.server.URL()), Connects: []string{config.ToNATS, config.ToHive}})
 	if err != nil {
 		return err
 	}
