@@ -7,13 +7,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"forager/hive"
 	"forager/mitre"
 )
 
 // PatternLister tells which ATT&CK patterns a TheHive server holds. *hive.Client satisfies it.
 type PatternLister interface {
-	// PatternIDs lists the ids of all patterns, in no order. Errors are *hive.Error.
-	PatternIDs(ctx context.Context) ([]string, error)
+	// Patterns lists all patterns, in no order. Errors are *hive.Error.
+	Patterns(ctx context.Context) ([]hive.Pattern, error)
 }
 
 // Knowledge is what the TheHive server is known to hold. Asked at start, hourly, and at once
@@ -47,18 +48,27 @@ func (k *Knowledge) Refresh(ctx context.Context) (*mitre.Target, error) {
 	if !k.due() {
 		return k.Target(), nil
 	}
-	ids, err := k.lister.PatternIDs(ctx)
+	held, err := k.lister.Patterns(ctx)
 	if err != nil {
 		return k.Target(), fmt.Errorf("list ATT&CK patterns: %w", err)
 	}
-	if len(ids) == 0 {
+	if len(held) == 0 {
 		return k.Target(), ErrNoPatterns
 	}
-	k.target.Store(k.catalogue.For(mitre.KnownIDs(ids)))
+	k.target.Store(k.catalogue.For(mitre.KnownPatterns(patternsOf(held))))
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked = time.Now()
 	return k.Target(), nil
+}
+
+// patternsOf tells the catalogue what the server holds, with the tactics that it accepts.
+func patternsOf(held []hive.Pattern) []mitre.Pattern {
+	all := make([]mitre.Pattern, 0, len(held))
+	for _, p := range held {
+		all = append(all, mitre.Pattern{ID: p.PatternID, Name: p.Name, Tactics: p.Tactics})
+	}
+	return all
 }
 
 func (k *Knowledge) due() bool {
