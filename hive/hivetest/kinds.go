@@ -47,6 +47,7 @@ var caseKind = newKind(kind{
 		customs,
 		{name: "caseTemplate", shape: text, lo: 1, hi: short, use: give},
 		newTasks, newPages, shared, taskRule, obsRule, addTags, dropTags,
+		{name: "linked", shape: refs},
 	}, shown(date, "newDate", "inProgressDate", "closedDate", "alertDate", "alertNewDate", "alertInProgressDate", "alertImportedDate")...),
 })
 

@@ -7,7 +7,7 @@ import (
 
 var allRoutes = sync.OnceValue(func() router {
 	return newRouter(
-		systemRoutes, userRoutes, adminRoutes(), miscRoutes,
+		systemRoutes, userRoutes, adminRoutes(), miscRoutes, linkRoutes,
 		caseRoutes, childRoutes, observableRoutes, procedureRoutes, attachmentRoutes, alertRoutes, logRoutes, timelineRoutes,
 	)
 })

@@ -190,7 +190,3 @@ func (c *call) taskStats(e *entry) map[string]int {
 	}
 	return out
 }
-
-func (h *Hive) links(*entry) any {
-	return map[string]any{"caseLinks": []any{}, "externalLinks": []any{}}
-}

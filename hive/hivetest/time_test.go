@@ -3,6 +3,7 @@ package hivetest_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -188,5 +189,29 @@ func TestTheClientsGoneDoesNotStopAWrite(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), req)
 	if n := h.Stats(0).Cases; n != 1 {
 		t.Errorf("%d cases, want 1", n)
+	}
+}
+
+func TestUnorderedListsAreOrderedOnlyByASort(t *testing.T) {
+	t.Parallel()
+	h := hivetest.New(hivetest.Options{})
+	for range 20 {
+		call(t, h, "POST", casePath, someCase)
+	}
+	numbers := func(sort string) string {
+		a := call(t, h, "POST", queryPath, `{"query":[{"_name":"listCase"},`+sort+`{"_name":"page","from":0,"to":20}]}`)
+		var out strings.Builder
+		for i := range 20 {
+			out.WriteString(jsonOf(a.at(strconv.Itoa(i) + ".number")))
+		}
+		return out.String()
+	}
+	good := numbers("")
+	h.Set(hivetest.Misbehaviour{Unordered: true})
+	if sorted := numbers(`{"_name":"sort","_fields":[{"number":"asc"}]},`); sorted != good {
+		t.Errorf("sorted: %s", sorted)
+	}
+	if mixed := numbers(""); mixed == good || len(mixed) != len(good) {
+		t.Errorf("unsorted: %s", mixed)
 	}
 }
