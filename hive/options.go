@@ -202,7 +202,7 @@ func checkHeaderText(field, value string) error {
 	if len(value) > maxSecret {
 		return invalid("new client", field, fmt.Sprintf("is longer than %d bytes", maxSecret))
 	}
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if strings.ContainsFunc(value, isControl) {
 		return invalid("new client", field, "holds a control character, perhaps a line end")
 	}
 	if strings.TrimSpace(value) != value {
@@ -210,3 +210,6 @@ func checkHeaderText(field, value string) error {
 	}
 	return nil
 }
+
+// isControl reports an ASCII control character, a line end above all.
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }

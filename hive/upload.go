@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // Upload is one file on its way to TheHive. Its body is streamed, never held.
@@ -44,8 +45,10 @@ func (u Upload) check(op string) error {
 		return invalid(op, "upload", "has a negative size")
 	case u.Name == "." || u.Name == "..", strings.ContainsAny(u.Name, `/\`):
 		return invalid(op, "upload", "has a path for a name: "+quote(u.Name))
-	case strings.ContainsFunc(u.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(u.Name, isControl):
 		return invalid(op, "upload", "has a control character in its name: "+quote(u.Name))
+	case strings.ContainsFunc(u.ContentType, func(r rune) bool { return isControl(r) || r > unicode.MaxASCII }):
+		return invalid(op, "upload", "has a control or foreign character in its content type: "+quote(u.ContentType))
 	}
 	if u.ContentType != "" {
 		if _, _, err := mime.ParseMediaType(u.ContentType); err != nil {
