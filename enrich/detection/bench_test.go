@@ -2,13 +2,16 @@ package detection
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -90,4 +93,51 @@ func compact(tb testing.TB, body []byte) []byte {
 		tb.Fatal(err)
 	}
 	return out
+}
+
+// BenchmarkScan measures the reader alone against encoding/json on the same bytes.
+func BenchmarkScan(b *testing.B) {
+	limits := Limits{}.withDefaults()
+	tr := newTree(&limits)
+	for name, body := range benchEvents(b) {
+		b.Run(name+"/scanner", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				tr.reset()
+				if _, err := tr.parseAll(string(body)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/standard", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var v any
+				if err := json.Unmarshal(body, &v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkFormats shows that a hundred further formats cost an event nothing.
+func BenchmarkFormats(b *testing.B) {
+	body := benchEvents(b)["fixture-wazuh"]
+	for _, more := range []int{0, 100} {
+		dir := fstest.MapFS{}
+		for i := range more {
+			name := "extra" + strconv.Itoa(i)
+			dir[name+".yaml"] = &fstest.MapFile{Data: []byte("format: " + name + "\norder: 1\nrecognise:\n  - [{path: " + name + "}]\ntitle: [a]\n")}
+		}
+		d := mustNew(b, Options{Formats: []fs.FS{dir}})
+		b.Run(strconv.Itoa(len(d.Formats())), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := d.Decode(Message{Body: body, Time: now}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

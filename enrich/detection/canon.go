@@ -87,14 +87,14 @@ func schemeURL(s string) (value, bool) {
 
 // isJunk tells the many ways to say nothing.
 func isJunk(s string) bool {
-	if s == "" || strings.Trim(s, "0-:.xX") == "" && len(s) < 70 && s != "0.0.0.0" && s != "::" {
+	if s == "" || strings.Trim(s, "0-:.") == "" && s != "0.0.0.0" && s != "::" {
 		return true
 	}
 	if len(s) > 16 {
 		return false
 	}
 	switch strings.ToLower(s) {
-	case "n/a", "na", "none", "null", "nil", "unknown", "undefined", "(null)", "(none)", "<nil>", "<na>", "<null>", "<none>", "?",
+	case "0x0", "n/a", "na", "none", "null", "nil", "unknown", "undefined", "(null)", "(none)", "<nil>", "<na>", "<null>", "<none>", "?",
 		"nan", "(empty)", "empty", "not available", "not applicable", "''", `""`, "[]", "{}", "-1", "*", "...", "%%1833", "<unknown>", "unspecified":
 		return true
 	}
@@ -205,17 +205,14 @@ func hostName(s string) (string, bool) {
 			break
 		}
 	}
-	labels := strings.Split(s, ".")
-	for _, l := range labels {
-		if l == "" || len(l) > 63 || !isLabel(l) {
+	last := ""
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || !isLabel(label) {
 			return "", false
 		}
+		last = label
 	}
-	last := labels[len(labels)-1]
-	if _, err := strconv.Atoi(last); err == nil && len(labels) > 1 {
-		return "", false // a broken address
-	}
-	return s, true
+	return s, len(last) == len(s) || !allDigits(last) // 1.2.3 is a broken address
 }
 
 func isLabel(l string) bool {

@@ -2,6 +2,7 @@ package detection
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -124,7 +125,7 @@ func (r *reading) part(p part) error {
 	e := event{reading: r, format: p.format, part: p}
 	det, err := e.detection()
 	if err != nil {
-		if m, ok := err.(*MalformedError); ok && m.Reason == NothingToRead { //nolint:errorlint // made two calls below, never wrapped
+		if m, ok := errors.AsType[*MalformedError](err); ok && m.Reason == NothingToRead {
 			r.out.Unreadable = append(r.out.Unreadable, m)
 			return nil
 		}
