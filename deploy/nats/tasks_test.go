@@ -1,0 +1,283 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/pipeline"
+)
+
+// options are the worker's defaults.
+func options() pipeline.Options {
+	return pipeline.Options{
+		Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
+		Concurrency: 2, Drain: time.Second,
+	}
+}
+
+const event = `{"schema":"forager.detection/v1","id":"d-1","time":"2026-03-02T08:12:40Z","title":"One","severity":2,"host":"web01"}`
+
+// consume is what a worker does all day: work a message, claim in the ledger, and make a dead
+// letter of what cannot be read, twice, since another letter has its subject.
+func consume(ctx context.Context, s *site) error {
+	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
+		return err
+	}
+	js, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	for _, m := range []struct{ subject, body string }{
+		{"forager.dlq.DETECTIONS.2", "a letter of a stream that had this name"},
+		{"detections.native", event},
+		{"detections.native", "{broken"},
+	} {
+		if _, err := js.Publish(ctx, m.subject, []byte(m.body)); err != nil {
+			return err
+		}
+	}
+	return work(ctx, s, options(), 2)
+}
+
+// manage is the same where nothing is there yet; the consumer may have one subject or several.
+func manage(ctx context.Context, s *site) error {
+	one, several := options(), options()
+	several.Subjects = []string{"detections.a", "detections.b"}
+	for _, o := range []pipeline.Options{one, several} {
+		if err := s.clear(ctx); err != nil {
+			return err
+		}
+		o.Manage = true
+		if err := pipeline.Ensure(ctx, s.worker, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work runs a worker until it settled so many messages.
+func work(ctx context.Context, s *site, o pipeline.Options, messages int) error {
+	decoder, err := detection.New(detection.Options{})
+	if err != nil {
+		return err
+	}
+	settled := make(settlements, messages)
+	o.Observer = settled
+	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
+	w, err := pipeline.New(s.worker, o, decoder, enrich.NewPlanner(enrich.PlannerOptions{}), claiming{ledger})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var running conc.WaitGroup
+	defer running.Wait()
+	running.Go(func() { _ = w.Run(ctx) })
+	defer stop()
+	for range messages {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-settled:
+		}
+	}
+	return nil
+}
+
+// settlements takes what was settled for good.
+type settlements chan struct{}
+
+func (s settlements) Settled(v pipeline.Settlement) {
+	if v.Action != pipeline.ActionNak {
+		s <- struct{}{}
+	}
+}
+func (settlements) Gate(bool, string) {}
+func (settlements) Noticed(string)    {}
+
+// claiming is an applier that uses the ledger as the real one does, and has no TheHive.
+type claiming struct{ ledger *pipeline.Ledger }
+
+func (c claiming) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+	errs := make([]error, len(plans))
+	for i := range plans {
+		errs[i] = c.claim(ctx, "key."+queue)
+	}
+	return errs
+}
+
+func (c claiming) claim(ctx context.Context, key string) error {
+	if _, err := c.ledger.Trusted(ctx); err != nil {
+		return err
+	}
+	if _, err := c.ledger.Put(ctx, key, []byte("{}"), 0); err != nil {
+		return err
+	}
+	_, revision, err := c.ledger.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	return c.ledger.Purge(ctx, key, revision)
+}
+
+// letters does what "worker dlq" does.
+func letters(ctx context.Context, s *site) error {
+	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
+		return err
+	}
+	js, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	if _, err := js.Publish(ctx, "detections.native", []byte("{broken")); err != nil {
+		return err
+	}
+	admin := *s
+	admin.worker = s.admin
+	if err := work(ctx, &admin, options(), 1); err != nil {
+		return err
+	}
+	box := pipeline.OpenLetters(s.worker, "")
+	n := 0
+	for letter, err := range box.List(ctx, pipeline.LetterFilter{}) {
+		if err != nil {
+			return err
+		}
+		if letter, err = box.Get(ctx, letter.Number); err != nil {
+			return err
+		}
+		if err := box.Requeue(ctx, letter); err != nil { // purges it, too
+			return err
+		}
+		n++
+	}
+	if n != 1 {
+		return fmt.Errorf("%d letters, want one", n)
+	}
+	return nil
+}
+
+// replay reads the stream again by a durable consumer of its own, with one subject and several.
+func replay(ctx context.Context, s *site) error {
+	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
+		return err
+	}
+	js, err := s.jetStream("forager")
+	if err != nil {
+		return err
+	}
+	admin, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	if _, err := admin.Publish(ctx, "detections.native", []byte(event)); err != nil {
+		return err
+	}
+	if _, err := js.Stream(ctx, "DETECTIONS"); err != nil { // the upper bound
+		return err
+	}
+	for name, subjects := range map[string][]string{"backfill-1": {"detections.>"}, "backfill-2": {"detections.native", "detections.b"}} {
+		if err := readAgain(ctx, js, name, subjects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readAgain(ctx context.Context, js jetstream.JetStream, name string, subjects []string) error {
+	config := jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy, FilterSubjects: subjects}
+	if len(subjects) == 1 {
+		config.FilterSubject, config.FilterSubjects = subjects[0], nil
+	}
+	if _, err := js.CreateConsumer(ctx, "DETECTIONS", config); err != nil {
+		return err
+	}
+	if err := takeOne(ctx, js, "DETECTIONS", name); err != nil {
+		return err
+	}
+	return js.DeleteConsumer(ctx, "DETECTIONS", name)
+}
+
+// takeOne binds a consumer, pulls a message and sees its acknowledgement confirmed.
+func takeOne(ctx context.Context, js jetstream.JetStream, stream, name string) error {
+	consumer, err := js.Consumer(ctx, stream, name)
+	if err != nil {
+		return err
+	}
+	batch, err := consumer.Fetch(1, jetstream.FetchContext(ctx))
+	if err != nil {
+		return err
+	}
+	for m := range batch.Messages() {
+		return m.DoubleAck(ctx)
+	}
+	return errors.Join(batch.Error(), errors.New("no message"))
+}
+
+// files reads a file that is larger than the server sends without flow control.
+func files(ctx context.Context, s *site) error {
+	admin, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	bucket, err := admin.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: "FORAGER_FILES", Storage: jetstream.MemoryStorage})
+	if err != nil {
+		return err
+	}
+	content := strings.Repeat("sixteen bytes ..", 1<<19)
+	if _, err := bucket.PutString(ctx, "host/dump.bin", content); err != nil {
+		return err
+	}
+	js, err := s.jetStream("forager")
+	if err != nil {
+		return err
+	}
+	store, err := js.ObjectStore(ctx, "FORAGER_FILES")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	file, err := store.Get(ctx, "host/dump.bin")
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = file.Close() })() // a read waits for the deadline, whatever else ends
+	defer file.Close()
+	got, err := io.ReadAll(file)
+	if err == nil && string(got) != content {
+		err = errors.New("another file")
+	}
+	return err
+}
+
+// audit stores what TheHive's webhook brings and consumes it.
+func audit(ctx context.Context, s *site) error {
+	admin, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	if _, err := admin.CreateStream(ctx, jetstream.StreamConfig{Name: "FORAGER_AUDIT", Subjects: []string{"forager.audit.>"}}); err != nil {
+		return err
+	}
+	if _, err := admin.CreateConsumer(ctx, "FORAGER_AUDIT", jetstream.ConsumerConfig{Durable: "forager", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		return err
+	}
+	js, err := s.jetStream("forager")
+	if err != nil {
+		return err
+	}
+	if _, err := js.Publish(ctx, "forager.audit.case", []byte("{}")); err != nil {
+		return err
+	}
+	return takeOne(ctx, js, "FORAGER_AUDIT", "forager")
+}
