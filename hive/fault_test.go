@@ -42,9 +42,9 @@ func TestVerdictsAreTrueUnderEveryFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sim, o := simulator(t)
+			in := opened(t.Context(), newClient(t, o), "target") // with all the patience of the defaults
 			o.Timeout, o.WriteTimeout, o.Concurrency = 200*time.Millisecond, 100*time.Millisecond, 16
 			c := newClient(t, o)
-			in := opened(t.Context(), c, "target")
 			sim.Set(m)
 			verdicts := writeMany(t.Context(), c, in.ID, 40)
 			sim.Set(hivetest.Misbehaviour{})
