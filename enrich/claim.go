@@ -52,8 +52,8 @@ type observed struct {
 	met      bool      // somebody else claimed the entry since we last knew it
 }
 
-// acquire waits until the entry is ours, or the context ends.
-func (c *claims) acquire(ctx context.Context, name string) (*claim, error) {
+// acquire waits until the entry is ours, or the context ends; idle is called before each wait.
+func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim, error) {
 	token := rand.Text()
 	o := observed{started: time.Now()}
 	for {
@@ -66,7 +66,11 @@ func (c *claims) acquire(ctx context.Context, name string) (*claim, error) {
 			got.keep(ctx)
 			return got, nil
 		}
-		if err := pause(ctx, o.delay()); err != nil {
+		d := o.delay()
+		if d > 0 {
+			idle()
+		}
+		if err := pause(ctx, d); err != nil {
 			return nil, fmt.Errorf("claim %s: %w", name, err)
 		}
 	}

@@ -16,7 +16,7 @@ func NewClaims(l Ledger, lease, settle time.Duration) Claims {
 }
 
 func (c Claims) Acquire(ctx context.Context, name string) (Claim, error) {
-	cl, err := c.c.acquire(ctx, name)
+	cl, err := c.c.acquire(ctx, name, func() {})
 	return Claim{cl}, err
 }
 

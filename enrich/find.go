@@ -38,8 +38,7 @@ func (r *round) join(ctx, held context.Context, t target) (w *work, again bool, 
 
 // grab waits for the claim on a case, outside the slots.
 func (r *round) grab(ctx, held context.Context, id string) (*work, error) {
-	r.seat.leave()
-	if err := r.e.turns.take(held, id); err != nil {
+	if err := r.e.turns.take(held, id, r.seat.leave); err != nil {
 		return nil, err
 	}
 	w, err := r.hold(held, id)

@@ -71,11 +71,14 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 // claimed resolves the plans under the claim of their key, which is given up again.
 func (r *round) claimed(ctx context.Context, queue string) (target, *work, error) {
 	name := "key." + queue
-	if err := r.e.turns.take(ctx, name); err != nil {
+	if err := r.e.turns.take(ctx, name, r.seat.leave); err != nil {
 		return target{}, nil, err
 	}
 	defer r.e.turns.give(name)
-	key, err := r.e.claims.acquire(ctx, name)
+	if err := r.seat.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
+		return target{}, nil, err
+	}
+	key, err := r.e.claims.acquire(ctx, name, r.seat.leave)
 	if err != nil {
 		return target{}, nil, err
 	}
@@ -163,6 +166,7 @@ const maxLooks = 24
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *round) settleKey(held context.Context) error {
 	if r.key.waits > 0 {
+		r.seat.leave()
 		if err := pause(held, r.key.waits); err != nil {
 			return err
 		}

@@ -84,11 +84,11 @@ func (s *sweeper) purgeMarks(ctx context.Context, id string) error {
 func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
 	e, err := parseEntry(value)
 	if err != nil || e.dirty() {
-		return false, nil // what cannot be read is not ours to purge
+		return false, nil //nolint:nilerr // what cannot be read is not ours to purge
 	}
 	var body keyBody
 	if err := e.read(&body); err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // as above
 	}
 	for _, ref := range body.Cases {
 		if ref.Last > s.before.UnixMilli() {
@@ -109,11 +109,11 @@ func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
 func (s *sweeper) oldCase(ctx context.Context, id string, value []byte) (bool, error) {
 	e, err := parseEntry(value)
 	if err != nil || e.dirty() {
-		return false, nil
+		return false, nil //nolint:nilerr // as above
 	}
 	var body caseBody
 	if err := e.read(&body); err != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // as above
 	}
 	for _, c := range body.Comments {
 		if c.Last > s.before.UnixMilli() {

@@ -77,7 +77,7 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 	r := &round{e: e, hive: e.options.Hive(organisation), out: newOutcomes(0)}
 	r.seat.slots = e.slots
 	defer r.seat.leave()
-	if err := e.turns.take(ctx, id); err != nil {
+	if err := e.turns.take(ctx, id, r.seat.leave); err != nil {
 		return err
 	}
 	w, err := r.hold(ctx, id)

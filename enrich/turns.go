@@ -13,8 +13,8 @@ type turns struct {
 
 func newTurns() *turns { return &turns{lines: make(map[string][]chan struct{})} }
 
-// take waits for the turn, or the end of the context.
-func (t *turns) take(ctx context.Context, name string) error {
+// take waits for the turn, or the end of the context; idle is called before a wait.
+func (t *turns) take(ctx context.Context, name string, idle func()) error {
 	t.mu.Lock()
 	line, taken := t.lines[name]
 	if !taken {
@@ -25,6 +25,7 @@ func (t *turns) take(ctx context.Context, name string) error {
 	mine := make(chan struct{}, 1)
 	t.lines[name] = append(line, mine)
 	t.mu.Unlock()
+	idle()
 	select {
 	case <-mine:
 		return nil

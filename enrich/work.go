@@ -33,7 +33,7 @@ type work struct {
 
 // hold claims a case and reads what the ledger knows of it.
 func (r *round) hold(ctx context.Context, id string) (*work, error) {
-	cl, err := r.e.claims.acquire(ctx, "case."+id)
+	cl, err := r.e.claims.acquire(ctx, "case."+id, r.seat.leave)
 	if err != nil {
 		return nil, err
 	}
