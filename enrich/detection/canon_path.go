@@ -96,11 +96,10 @@ func implied(scheme, port string) bool {
 
 // pathValue reads the path or name of a file: quotes go, and backslashes that a forwarder doubled.
 func pathValue(dataType, s string) (value, bool) {
-	s = halveBackslashes(strings.Trim(s, `"' `))
+	s = halveBackslashes(strings.Trim(line(s, len(s)), `"' `))
 	if strings.HasPrefix(s, `\\Device\`) {
 		s = s[1:] // no server: a device of Windows, its backslash doubled
 	}
-	s = line(s, len(s))
 	return value{dataType: dataType, data: s}, s != "" && !isJunk(s) && strings.Trim(s, `/\.`) != ""
 }
 

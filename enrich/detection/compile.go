@@ -81,7 +81,7 @@ func (f *format) compile(specs map[string]*spec) error {
 			return
 		}
 		if p.slot = seen[p.text]; p.slot == 0 {
-			p.slot = int32(f.slots) //nolint:gosec // a format has some hundred paths
+			p.slot = int32(f.slots) // a format has some hundred paths
 			f.slots++
 			f.paths = append(f.paths, p.text)
 			seen[p.text] = p.slot

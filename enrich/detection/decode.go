@@ -32,10 +32,10 @@ type part struct {
 func (d *Decoder) Decode(m Message) (Result, error) {
 	body := bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(body)) == 0 {
-		return Result{}, malformed(Empty, "", nil)
+		return Result{}, malformed(Empty, "")
 	}
 	if !utf8.Valid(body) {
-		return Result{}, malformed(InvalidUTF8, "", nil)
+		return Result{}, malformed(InvalidUTF8, "")
 	}
 	s, _ := d.scratchs.Get().(*scratch)
 	defer d.release(s)
@@ -91,7 +91,7 @@ func (r *reading) result(u *unwrapper) (Result, error) {
 	}
 	if len(r.out.Detections) == 0 && len(r.out.Dropped) == 0 {
 		if len(r.out.Unreadable) == 0 {
-			return Result{}, malformed(UnknownFormat, "nothing in the message is an event", nil)
+			return Result{}, malformed(UnknownFormat, "nothing in the message is an event")
 		}
 		first := *r.out.Unreadable[0]
 		return r.out, &first
@@ -113,7 +113,7 @@ func (r *reading) part(p part) error {
 		return nil
 	}
 	if p.format == nil {
-		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root), nil))
+		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root)))
 		return nil
 	}
 	for _, drop := range p.format.Drop {
@@ -132,7 +132,7 @@ func (r *reading) part(p part) error {
 		return err
 	}
 	if len(r.out.Detections) >= r.limits.Detections {
-		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections), nil)
+		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
 	}
 	r.collect(det)
 	return nil

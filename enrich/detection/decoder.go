@@ -142,8 +142,8 @@ func (e *MalformedError) Error() string {
 // Unwrap gives the cause.
 func (e *MalformedError) Unwrap() error { return e.Err }
 
-func malformed(reason, detail string, err error) *MalformedError {
-	return &MalformedError{Reason: reason, Detail: detail, Err: err}
+func malformed(reason, detail string) *MalformedError {
+	return &MalformedError{Reason: reason, Detail: detail}
 }
 
 // isReason tells whether err is malformed for this reason.

@@ -82,7 +82,7 @@ func ceText(s string) string {
 // unwrap finds the events at and below n.
 func (u *unwrapper) unwrap(n int32, outer envelope, level int) error {
 	if level > u.limits.unwrapLevels {
-		return malformed(TooDeep, "envelopes in envelopes", nil)
+		return malformed(TooDeep, "envelopes in envelopes")
 	}
 	switch u.nodes[n].kind {
 	case list:

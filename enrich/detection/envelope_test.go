@@ -63,7 +63,7 @@ func TestCloudEventsInBinaryModeGiveAnIdentity(t *testing.T) {
 		}
 		return r.Detections[0].ID
 	}
-	if decode("1") != decode("1") || decode("1") == decode("2") {
+	if first, again, other := decode("1"), decode("1"), decode("2"); first != again || first == other {
 		t.Error("the identity is not that of the event")
 	}
 	r, err := d.Decode(Message{Header: map[string][]string{"ce-id": {"1"}, "ce-specversion": {"1.0"}}, Body: []byte(`{"a":1}`), Time: now})
@@ -140,7 +140,7 @@ func TestAReSentEventHasItsID(t *testing.T) {
 		t.Error("GuardDuty: an update makes a new detection")
 	}
 	wazuh := `{"timestamp":"2026-11-20T08:00:0%d.000+0000","rule":{"level":3,"description":"d","id":"1","groups":["x"]},"agent":{"id":"1","name":"a"}}`
-	if id(fmt.Sprintf(wazuh, 1)) != id(fmt.Sprintf(wazuh, 1)) || id(fmt.Sprintf(wazuh, 1)) == id(fmt.Sprintf(wazuh, 2)) {
+	if first, again, other := id(fmt.Sprintf(wazuh, 1)), id(fmt.Sprintf(wazuh, 1)), id(fmt.Sprintf(wazuh, 2)); first != again || first == other {
 		t.Error("Wazuh without an id: not a hash of what happened")
 	}
 }

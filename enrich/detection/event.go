@@ -47,7 +47,7 @@ func (e *event) detection() (Detection, error) {
 		e.det.Title = firstOf(e.det.Rule.Name, e.det.Rule.ID)
 	}
 	if e.det.Title == "" && e.det.Host == "" && e.det.User == "" && e.det.IP == "" && len(e.det.Observables) == 0 {
-		return Detection{}, malformed(NothingToRead, "as "+f.Format, nil)
+		return Detection{}, malformed(NothingToRead, "as "+f.Format)
 	}
 	if e.det.Title == "" {
 		e.det.Title = f.Format + " detection"

@@ -25,11 +25,11 @@ func (t *tree) parsePairs(src string) (int32, error) {
 		}
 		last = s.append(root, last, n)
 		if int(t.nodes[root].count) > t.most.Keys {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d pairs", t.most.Keys), nil)
+			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d pairs", t.most.Keys))
 		}
 	}
 	if last == 0 {
-		return 0, malformed(InvalidJSON, "no pairs", nil)
+		return 0, malformed(InvalidJSON, "no pairs")
 	}
 	return root, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -46,9 +47,15 @@ func sampleFiles(tb testing.TB, dir string) []string {
 	return files
 }
 
+// defaults is the decoder that most tests need, made once.
+var defaults = sync.OnceValues(func() (*Decoder, error) { return New(Options{}) })
+
 func mustNew(tb testing.TB, o Options) *Decoder {
 	tb.Helper()
-	d, err := New(o)
+	d, err := defaults()
+	if o.Why || len(o.Formats)+len(o.Pins)+len(o.Lists)+len(o.DataTypes) > 0 || o.Limits != (Limits{}) {
+		d, err = New(o)
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,9 +64,6 @@ func mustNew(tb testing.TB, o Options) *Decoder {
 
 // now is the time of every test's messages: later than every sample.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// sampleFormat is the format that a folder's samples are of, where its name is not it.
-var sampleFormat = map[string]string{"cloudevents": "cloudevents"}
 
 // TestSamplesAreOfTheirFolder reads every public event: each is recognised as what its folder says,
 // or dropped as such, and as nothing else.

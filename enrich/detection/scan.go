@@ -50,14 +50,14 @@ func (t *tree) parseAll(src string) (int32, error) {
 		}
 		t.nodes[last].next, last = next, next
 		if t.nodes[all].count++; int(t.nodes[all].count) > t.most.Array {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d values in a row", t.most.Array), nil)
+			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d values in a row", t.most.Array))
 		}
 	}
 	return all, nil
 }
 
 func (s *scanner) broken(why string) error {
-	return malformed(InvalidJSON, fmt.Sprintf("%s at byte %d", why, s.pos), nil)
+	return malformed(InvalidJSON, fmt.Sprintf("%s at byte %d", why, s.pos))
 }
 
 func (s *scanner) space() {
@@ -85,7 +85,7 @@ func (s *scanner) value(depth int) (int32, error) {
 		return s.add(node{kind: text, text: v})
 	case c == '{' || c == '[':
 		if depth >= s.most.Depth {
-			return 0, malformed(TooDeep, fmt.Sprintf("nested deeper than %d at byte %d", s.most.Depth, s.pos), nil)
+			return 0, malformed(TooDeep, fmt.Sprintf("nested deeper than %d at byte %d", s.most.Depth, s.pos))
 		}
 		if c == '{' {
 			return s.object(depth)
@@ -146,7 +146,7 @@ func (s *scanner) object(depth int) (int32, error) {
 		s.nodes[c].key = key
 		last = s.append(n, last, c)
 		if int(s.nodes[n].count) > s.most.Keys {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("an object of more than %d members", s.most.Keys), nil)
+			return 0, malformed(TooManyKeys, fmt.Sprintf("an object of more than %d members", s.most.Keys))
 		}
 		if more, err := s.more('}'); err != nil || !more {
 			s.dedupe(n)
@@ -172,7 +172,7 @@ func (s *scanner) array(depth int) (int32, error) {
 		}
 		last = s.append(n, last, c)
 		if int(s.nodes[n].count) > s.most.Array {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("an array of more than %d values", s.most.Array), nil)
+			return 0, malformed(TooManyKeys, fmt.Sprintf("an array of more than %d values", s.most.Array))
 		}
 		if more, err := s.more(']'); err != nil || !more {
 			return n, err
@@ -239,7 +239,7 @@ func (s *scanner) number() (int32, error) {
 		}
 	}
 	if s.pos-start > s.most.Number {
-		return 0, malformed(InvalidJSON, fmt.Sprintf("a number of more than %d characters", s.most.Number), nil)
+		return 0, malformed(InvalidJSON, fmt.Sprintf("a number of more than %d characters", s.most.Number))
 	}
 	return s.add(node{kind: number, text: s.src[start:s.pos]})
 }

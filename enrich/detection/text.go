@@ -8,43 +8,43 @@ import (
 
 // Clean makes a text fit to be shown: valid UTF-8, no control characters but line feeds, none
 // that reorder or hide text (bidirectional controls, tag characters, zero-width spaces), each
-// replaced by U+FFFD; at most max runes, cut on a rune boundary with "…" as the last. CR LF and CR
+// replaced by U+FFFD; at most most runes, cut on a rune boundary with "…" as the last. CR LF and CR
 // become LF, tabs spaces, and white space around it goes.
-func Clean(s string, max int) string {
-	return bound(strings.TrimSpace(plain(s, true)), max)
+func Clean(s string, most int) string {
+	return bound(strings.TrimSpace(plain(s, true)), most)
 }
 
 // line is Clean for a text of one line: line feeds become spaces.
-func line(s string, max int) string {
-	return bound(strings.TrimSpace(plain(s, false)), max)
+func line(s string, most int) string {
+	return bound(strings.TrimSpace(plain(s, false)), most)
 }
 
-// bound cuts a valid text to max runes.
-func bound(s string, max int) string {
-	if len(s) <= max {
+// bound cuts a valid text to most runes.
+func bound(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	if max <= 0 {
+	if most <= 0 {
 		return ""
 	}
 	n, last := 0, 0
 	for i := range s {
-		if n == max-1 {
+		if n == most-1 {
 			last = i
 		}
-		if n++; n > max {
+		if n++; n > most {
 			return strings.TrimRightFunc(s[:last], unicode.IsSpace) + "…"
 		}
 	}
 	return s
 }
 
-// boundBytes cuts a valid text to max bytes on a rune boundary, with "…" where it was cut.
-func boundBytes(s string, max int) string {
-	if len(s) <= max {
+// boundBytes cuts a valid text to most bytes on a rune boundary, with "…" where it was cut.
+func boundBytes(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	cut := max - len("…")
+	cut := most - len("…")
 	if cut <= 0 {
 		return ""
 	}

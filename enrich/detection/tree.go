@@ -56,10 +56,10 @@ func (t *tree) reset() {
 // add appends a value and reports where it lies.
 func (t *tree) add(n node) (int32, error) {
 	if len(t.nodes) > t.most.Values {
-		return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d values", t.most.Values), nil)
+		return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d values", t.most.Values))
 	}
 	t.nodes = append(t.nodes, n)
-	return int32(len(t.nodes) - 1), nil //nolint:gosec // Values is at most 1<<24
+	return int32(len(t.nodes) - 1), nil // Values is at most 1<<24
 }
 
 // child finds a member of an object by its name, exactly as written; 0 is none.
@@ -94,7 +94,7 @@ func (t *tree) dedupe(n int32) {
 	}
 	table := t.table[:size]
 	clear(table)
-	mask := uint64(size - 1) //nolint:gosec // size is at least 1
+	mask := uint64(size - 1) // size is at least 1
 	prev := int32(0)
 	for c := t.nodes[n].first; c != 0; c = t.nodes[c].next {
 		at := maphash.String(t.seed, t.nodes[c].key) & mask

@@ -68,7 +68,7 @@ func (h *hits) reset(t *tree, slots int) {
 }
 
 func (h *hits) add(slot, n int32) {
-	at := int32(len(h.all)) //nolint:gosec // bounded by Limits.Values times the slots of one path
+	at := int32(len(h.all)) // bounded by Limits.Values times the slots of one path
 	h.all = append(h.all, hit{node: n})
 	if h.head[slot] == 0 {
 		h.head[slot] = at
