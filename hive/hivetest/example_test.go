@@ -17,13 +17,13 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer server.Close() //nolint:errcheck // the example ends here
+	defer server.Close()
 
 	// Every answer to a write is lost after its commit, as behind a proxy that gives up.
 	h.Set(hivetest.Misbehaviour{Latency: time.Millisecond, Ambiguous: 1, AmbiguousBy: http.StatusGatewayTimeout})
 	for range 2 { // a client that sends blindly again …
 		body := bytes.NewBufferString(`{"title":"Beacon on web-1","description":"…","tags":["forager:00ff"]}`)
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL()+"/api/v1/case", body) //nolint:forbidigo // an example has no caller
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL()+"/api/v1/case", body)
 		if err != nil {
 			fmt.Println(err)
 			return

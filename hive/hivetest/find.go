@@ -70,6 +70,7 @@ func (c *call) remove(e *entry) {
 	st := c.stamp()
 	c.h.audit("delete", e, st, c)
 	c.h.store.remove(e)
+	c.h.store.recount(e.parent)
 	if e.parent != nil && !e.parent.gone {
 		c.h.store.touch(e.root(), st)
 	}
