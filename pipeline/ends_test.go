@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -76,3 +77,17 @@ func (l *ledgerOfEnds) until(t *testing.T, what string, condition func() bool) {
 
 // final tells whether a settlement was the message's last.
 func final(s Settlement) bool { return s.Action != ActionNak }
+
+// heard is how often something was noticed.
+func (l *ledgerOfEnds) heard(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.noticed[what]
+}
+
+// gateLines is what the gate told: reasons, and "open".
+func (l *ledgerOfEnds) gateLines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.gates)
+}

@@ -166,8 +166,12 @@ func TestGroupCommit(t *testing.T) {
 	waitHeld(t, w, share+1)
 	close(release)
 	r.ended(n + 1)
-	if got := len(r.applier.batches); got > 8 {
-		t.Errorf("%d applies for %d messages of one key, want the first, the cold key's, and few for all that waited", got, n)
+	largest := 0
+	for _, batch := range r.applier.batches {
+		largest = max(largest, len(batch))
+	}
+	if largest < share/2 || largest > share {
+		t.Errorf("largest apply has %d plans, want nearly the %d that may wait behind the running one", largest, share)
 	}
 }
 

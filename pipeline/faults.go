@@ -27,6 +27,13 @@ func isMissing(err error) bool {
 		errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted)
 }
 
+// isNoMessage tells that there is no message of a sequence. On a deletion the client turns the
+// server's error (10043 or 10057, nats-server's errors.json) into text.
+func isNoMessage(err error) bool {
+	return errors.Is(err, jetstream.ErrMsgNotFound) ||
+		errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && (strings.Contains(err.Error(), "err_code=10043") || strings.Contains(err.Error(), "err_code=10057"))
+}
+
 // refusedSubject is what the server says on a denied publish or subscription.
 var refusedSubject = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "([^"]+)"`)
 

@@ -41,7 +41,7 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	})
 	s := w.settlement(m, known.tries, err, verdict)
 	w.carryOut(ctx, m, &s)
-	w.hold.release(m)
+	w.hold.release(m, s.Action != ActionNak)
 	if m.probe != nil {
 		close(m.probe)
 	}

@@ -18,6 +18,7 @@ type gate struct {
 	now     func() time.Time
 	tell    func(open bool, reason string, err error) // outside the lock, at each change
 	deadOf  int                                       // dead letters of one reason among the last hundred that close it; below 1 is never
+	pauses  Backoff                                   // between probes
 	asks    bool                                      // TheHive can be asked whether it is well
 	mu      sync.Mutex
 	closed  bool
@@ -39,16 +40,9 @@ const (
 	reasonShare   = "too many dead letters of one reason"
 )
 
-// Pauses between probes.
-const (
-	firstPause     = time.Second
-	lastPause      = 30 * time.Second
-	lastPauseShare = 5 * time.Second // good messages may stand behind the bad ones
-)
-
-func newGate(now func() time.Time, deadOf int, asks bool, tell func(open bool, reason string, err error)) *gate {
+func newGate(o Options, now func() time.Time, tell func(open bool, reason string, err error)) *gate {
 	return &gate{
-		now: now, tell: tell, deadOf: deadOf, asks: asks, began: now(),
+		now: now, tell: tell, deadOf: o.DeadLetterShare, asks: o.Check != nil, pauses: o.Policy.Probe, began: now(),
 		changed: make(chan struct{}), recent: newRecent(), streak: newStreak(),
 	}
 }
@@ -84,9 +78,9 @@ func (g *gate) close(reason string, err error) {
 	g.mu.Lock()
 	news := !g.closed || g.reason != reason
 	if g.closed {
-		g.pause = min(2*g.pause, longest(reason))
+		g.pause = min(2*g.pause, g.longest(reason))
 	} else {
-		g.closed, g.pause = true, firstPause
+		g.closed, g.pause = true, g.pauses.First
 		g.total += g.now().Sub(g.began)
 		g.turn()
 	}
@@ -97,11 +91,12 @@ func (g *gate) close(reason string, err error) {
 	}
 }
 
-func longest(reason string) time.Duration {
+// longest is the longest pause: a short one where good messages may stand behind bad ones.
+func (g *gate) longest(reason string) time.Duration {
 	if reason == reasonShare {
-		return lastPauseShare
+		return g.pauses.Last / 6
 	}
-	return lastPause
+	return g.pauses.Last
 }
 
 // open opens the gate and forgets what had closed it.

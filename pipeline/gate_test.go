@@ -21,7 +21,11 @@ func (l *told) tell(open bool, reason string, _ error) {
 
 func testGate(asks bool) (*gate, *told) {
 	l := &told{}
-	return newGate(time.Now, 20, asks, l.tell), l
+	o := Options{}
+	if asks {
+		o.Check = isWell
+	}
+	return newGate(o.withDefaults(), time.Now, l.tell), l
 }
 
 var errRefusesUs = fmt.Errorf("401: %w", enrich.ErrLedger)
@@ -77,8 +81,8 @@ func TestGatePausesGrowToALimit(t *testing.T) {
 	}
 	g.open()
 	g.close(reasonBlocked, errRefusesUs)
-	if g.wait() != firstPause {
-		t.Errorf("first pause after opening is %v, want %v", g.wait(), firstPause)
+	if g.wait() != time.Second {
+		t.Errorf("first pause after opening is %v, want 1s", g.wait())
 	}
 }
 

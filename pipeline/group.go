@@ -59,20 +59,22 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 		}
 		if len(q.waiting) >= g.share || q.bytes+m.bytes > g.shareBytes {
 			g.crowd.queue, g.crowd.seen = q.name, now
-			return q.back(now), true
+			return q.back(now, m.deliveries), true
 		}
 	}
 	return 0, false
 }
 
-// back hands out the next turn to return.
-func (q *queue) back(now time.Time) time.Duration {
+// back hands out the next turn to return. A message that found the queue full often stays away
+// longer: the server delivers what returns before what is new.
+func (q *queue) back(now time.Time, deliveries int) time.Duration {
 	const soonest, latest = 250 * time.Millisecond, 30 * time.Second
+	often := Backoff{First: soonest / 2, Last: latest}.after(deliveries, 0.5)
 	if q.turn.Before(now.Add(soonest)) {
 		q.turn = now.Add(soonest)
 	}
 	q.turn = q.turn.Add(time.Duration(float64(time.Second) / (eager * q.rate)))
-	return min(q.turn.Sub(now), latest)
+	return min(max(q.turn.Sub(now), often), latest)
 }
 
 // waitingBack is about how many messages went back for the queue and have not returned.

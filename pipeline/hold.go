@@ -20,7 +20,7 @@ type hold struct {
 	mu    sync.Mutex
 	held  map[uint64]*message
 	bytes int
-	moved time.Time     // when something came or went last
+	moved time.Time     // when something was settled, or let past what is stuck, last
 	freed chan struct{} // has one element when something was let go since it was last looked at
 }
 
@@ -64,7 +64,7 @@ func (h *hold) room(pullBytes int) int {
 }
 
 // stuckAfter is how long nothing must have moved before others are let past what is stuck.
-const stuckAfter = time.Second
+const stuckAfter = 500 * time.Millisecond
 
 // full tells that another pull of so many bytes would exceed the limit.
 func (h *hold) full(pullBytes int) bool {
@@ -82,14 +82,16 @@ func (h *hold) take(m *message) bool {
 		here.renew(m.msg)
 		return false
 	}
+	if len(h.held) == 0 {
+		h.moved = h.now()
+	}
 	h.held[m.sequence] = m
-	h.moved = h.now()
 	h.bytes += m.bytes
 	return true
 }
 
-// release lets a message go.
-func (h *hold) release(m *message) {
+// release lets a message go. What only went back is no progress.
+func (h *hold) release(m *message, progress bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held[m.sequence] != m {
@@ -97,7 +99,9 @@ func (h *hold) release(m *message) {
 	}
 	delete(h.held, m.sequence)
 	h.bytes -= m.bytes
-	h.moved = h.now()
+	if progress {
+		h.moved = h.now()
+	}
 	h.poke()
 }
 

@@ -146,7 +146,7 @@ func (l *Letters) Purge(ctx context.Context, letter DeadLetter) error {
 		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.why(err))
 	}
 	err = stream.DeleteMsg(ctx, letter.Number)
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+	if err != nil && !isNoMessage(err) {
 		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.why(err))
 	}
 	return nil

@@ -54,6 +54,7 @@ func rigOn(t *testing.T, server *natstest.Server, change func(*Options)) *rig {
 			Transient: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
 			Throttled: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
 			Blocked:   Backoff{20 * time.Millisecond, 50 * time.Millisecond},
+			Probe:     Backoff{5 * time.Millisecond, 20 * time.Millisecond},
 		},
 	}
 	if change != nil {

@@ -150,8 +150,11 @@ func (r *round) take(ctx context.Context, msg jetstream.Msg) {
 	if refuses {
 		return
 	}
-	r.taken.Store(true)
-	r.worker.take(ctx, msg, r.probe)
+	probe := r.probe
+	if r.taken.Swap(true) {
+		probe = nil // a pull that was repeated may bring a second message
+	}
+	r.worker.take(ctx, msg, probe)
 	if r.worker.hold.full(r.worker.pullBytes()) {
 		select {
 		case r.enough <- struct{}{}:

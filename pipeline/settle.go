@@ -54,6 +54,7 @@ type Policy struct {
 	Transient Backoff       // after a failed apply: 1 s doubled to 5 min
 	Throttled Backoff       // after 429: 1 s doubled to 30 s
 	Blocked   Backoff       // while nothing can be done: 10 s doubled to 1 min
+	Probe     Backoff       // between the probes of a closed gate: 1 s doubled to 30 s
 }
 
 // Backoff is a delay that doubles from First to Last.
@@ -68,6 +69,7 @@ func (p Policy) withDefaults() Policy {
 	p.Transient = orElse(p.Transient, Backoff{time.Second, 5 * time.Minute})
 	p.Throttled = orElse(p.Throttled, Backoff{time.Second, 30 * time.Second})
 	p.Blocked = orElse(p.Blocked, Backoff{10 * time.Second, time.Minute})
+	p.Probe = orElse(p.Probe, Backoff{time.Second, 30 * time.Second})
 	return p
 }
 

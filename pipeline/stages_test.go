@@ -49,6 +49,13 @@ func (s *scripted) set(script func(ctx context.Context, queue string, plans []en
 	s.script = script
 }
 
+// count is how often a detection was applied.
+func (s *scripted) count(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied[id]
+}
+
 // all gives every plan the same result.
 func all(err error) func(context.Context, string, []enrich.Plan) []error {
 	return func(_ context.Context, _ string, plans []enrich.Plan) []error { return repeat(err, len(plans)) }

@@ -55,7 +55,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
-	w.gate = newGate(w.now, o.DeadLetterShare, o.Check != nil, w.gateChanged)
+	w.gate = newGate(o, w.now, w.gateChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
 }

@@ -73,6 +73,9 @@ func Start(dir string, options ...Option) (*Server, error) {
 }
 
 func (s *Server) start() error {
+	if err := free(s.options.Host, s.options.Port); err != nil {
+		return fmt.Errorf("nats server: %w", err)
+	}
 	options := s.options // the server keeps and changes what it is given
 	running, err := server.NewServer(&options)
 	if err != nil {
@@ -88,6 +91,18 @@ func (s *Server) start() error {
 		s.options.Port = address.Port
 	}
 	return nil
+}
+
+// free fails when a fixed port is taken: the server itself would only log that, and never be ready.
+func free(host string, port int) error {
+	if port <= 0 {
+		return nil
+	}
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(host), Port: port})
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // URL is where clients connect: "nats://127.0.0.1:port", the same after a restart.
