@@ -52,7 +52,7 @@ func (s *stage) report(ctx context.Context, took time.Duration) (*report, error)
 	r.figures = figures{
 		Published: len(s.sent), Acked: s.tally.count(acked) - len(r.missing), Dropped: s.tally.count(dropped), Dead: s.tally.count(dead),
 		Cases: stats.Cases, Observables: stats.Observables, Procedures: stats.Procedures, Comments: stats.Comments,
-		Duplicates: stats.Duplicates.Total(), Seconds: took.Round(time.Millisecond).Seconds(),
+		Duplicates: stats.Duplicates.Total(), Seconds: float64(took.Milliseconds()) / 1000,
 	}
 	r.figures.Lost = r.figures.Published - r.figures.Acked - r.figures.Dropped - r.figures.Dead
 	return r, nil

@@ -21,6 +21,9 @@ import (
 // refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
 const refreshEvery = time.Hour
 
+// tidyEvery is how often comments are looked through for numbers that lag.
+const tidyEvery = time.Minute
+
 // service is the worker, wired: what run and demo share.
 type service struct {
 	link      *pipeline.Link
@@ -29,7 +32,9 @@ type service struct {
 	knowledge *enrich.Knowledge
 	decoder   *detection.Decoder
 	planner   *enrich.Planner
+	enricher  *enrich.Enricher
 	start     *start
+	log       *zap.Logger
 }
 
 // newService wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
@@ -61,7 +66,7 @@ func newService(ctx context.Context, c *config.Config, options pipeline.Options)
 	}
 	return &service{
 		start: begin, link: link, worker: worker, client: parts.client, knowledge: parts.knowledge.known,
-		decoder: parts.decoder, planner: parts.planner,
+		decoder: parts.decoder, planner: parts.planner, enricher: enricher, log: options.Log,
 	}, nil
 }
 
@@ -74,24 +79,32 @@ func (s *service) run(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var beside conc.WaitGroup
-	beside.Go(func() { s.keepKnowing(ctx) })
+	beside.Go(func() { s.keepHouse(ctx) })
 	err := s.worker.Run(ctx)
 	stop()
 	beside.Wait()
 	return err
 }
 
-// keepKnowing asks TheHive for its ATT&CK patterns every hour. That it does not answer is the
-// gate's concern; the last answer stays good.
-func (s *service) keepKnowing(ctx context.Context) {
-	hourly := time.NewTicker(refreshEvery)
+// keepHouse brings the numbers in comments up to date after quiet minutes, and asks TheHive for
+// its ATT&CK patterns every hour. Neither is worth more than a word when it fails: the numbers
+// only lag, the last answer stays good, and a TheHive that is away is the gate's concern.
+func (s *service) keepHouse(ctx context.Context) {
+	tidy, hourly := time.NewTicker(tidyEvery), time.NewTicker(refreshEvery)
+	defer tidy.Stop()
 	defer hourly.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
+		case <-tidy.C:
+			err = s.enricher.Tidy(ctx)
 		case <-hourly.C:
-			_, _ = s.knowledge.Refresh(ctx)
+			_, err = s.knowledge.Refresh(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Info("housekeeping waits for the next time", zap.Error(err))
 		}
 	}
 }
