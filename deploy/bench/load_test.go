@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Values that the detections of one key bring in turn.
@@ -43,7 +45,7 @@ func (s *scene) publish(t *testing.T, messages, keys int) {
 	t.Helper()
 	at := time.Now().UTC().Truncate(24 * time.Hour)
 	for n := range messages {
-		if _, err := s.js.PublishAsync(subject, detectionOf(n, keys, at)); err != nil {
+		if _, err := s.js.PublishAsync(subject, detectionOf(n, keys, at), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

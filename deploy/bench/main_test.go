@@ -42,7 +42,7 @@ func serveNATS(dir string) error {
 		return err
 	}
 	defer server.Close()
-	fmt.Println(server.URL())
+	fmt.Fprintln(os.Stdout, server.URL())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }

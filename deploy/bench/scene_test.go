@@ -163,7 +163,7 @@ func (s *scene) left(t *testing.T) int {
 		t.Fatal(err)
 	}
 	info := c.CachedInfo()
-	return int(info.NumPending) + info.NumAckPending //nolint:gosec // a few millions at most
+	return int(info.NumPending) + info.NumAckPending
 }
 
 // letters is how many dead letters there are.
@@ -173,7 +173,7 @@ func (s *scene) letters(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return int(stream.CachedInfo().State.Msgs) //nolint:gosec // a few millions at most
+	return int(stream.CachedInfo().State.Msgs)
 }
 
 // used is what workers, NATS and simulator have had of the processor.

@@ -38,8 +38,11 @@ func (t *table) print(w io.Writer) error {
 	fmt.Fprintln(out, "\nrow\tmeasured\tlimit or base\tresult\tratio\tmust\t\tcores: workers+nats+simulator")
 	for _, l := range t.lines {
 		verdict := "ok"
-		if !l.ok {
+		switch {
+		case !l.ok:
 			verdict = "SHORT"
+		case l.must == "":
+			verdict = "" // told, not judged
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.row, l.measured, l.base, l.result, l.ratio, l.must, verdict, l.cores)
 	}

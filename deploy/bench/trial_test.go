@@ -14,6 +14,7 @@ type trial struct {
 	keys, messages  int
 	replicas, calls int // calls in flight of each replica
 	manners         manners
+	probe           bool // ask, beside the workers, how long a call takes under their load
 }
 
 // usage is processor time.
@@ -30,7 +31,8 @@ type outcome struct {
 	calls   map[string]int // by route
 	total   int            // of the calls
 	used    usage
-	whole   bool // everything was settled in time
+	whole   bool          // everything was settled in time
+	probed  time.Duration // what a call of somebody else took meanwhile, the mean; 0: not probed
 }
 
 // rate is detections a second.
@@ -51,6 +53,7 @@ func try(t *testing.T, binary string, c trial) outcome {
 	s.publish(t, c.messages, c.keys)
 	before, calls := s.used(t), s.stats(t)
 	s.profile(t, syscall.SIGUSR1)
+	probed := s.probe(t, c.probe)
 	began := time.Now()
 	s.release(t)
 	left := c.messages
@@ -60,11 +63,14 @@ func try(t *testing.T, binary string, c trial) outcome {
 	})
 	o := outcome{settled: c.messages - left, took: time.Since(began), whole: whole, used: s.used(t).minus(before)}
 	s.profile(t, syscall.SIGUSR2)
+	o.probed = probed()
 	after := s.stats(t)
 	o.total, o.calls = after.Total-calls.Total, maps.Clone(after.Calls)
 	for route, n := range calls.Calls {
 		o.calls[route] -= n
 	}
+	o.total -= o.calls[probeRoute]
+	delete(o.calls, probeRoute)
 	maps.DeleteFunc(o.calls, func(_ string, n int) bool { return n == 0 })
 	s.check(t, c, o)
 	return o
