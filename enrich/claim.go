@@ -175,9 +175,8 @@ func (c *claims) owed(e entry, dirty bool) time.Duration {
 
 // look reads an entry, from memory if it was seen here: a stale one costs a conflict, no more.
 func (c *claims) look(ctx context.Context, name string) (entry, uint64, error) {
-	if value, revision, ok := c.seen.get(name); ok {
-		e, err := parseEntry(value)
-		return e, revision, err
+	if e, revision, ok := c.seen.get(name); ok {
+		return e, revision, nil
 	}
 	value, revision, err := c.ledger.Get(ctx, name)
 	if err != nil {

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -30,79 +31,87 @@ func (h head) dirty() bool             { return h.Dirty || h.Token != "" }
 func (h head) lease() time.Duration    { return time.Duration(h.Lease) * time.Millisecond }
 func (h head) settling() time.Duration { return time.Duration(h.Settle) * time.Millisecond }
 
-// entry is one ledger entry: its head, and its body as the raw fields, so that fields of a
-// later version survive being written by this one.
+// entry is one ledger entry: its head, and its body as text, which is only read when somebody
+// asks. Entries are values: nothing changes the text once it is made.
 type entry struct {
 	head
-	body map[string]json.RawMessage
+	text    []byte // the body's fields as JSON, without the braces
+	unknown []byte // those among them that a later version added: they survive being written by this one
 }
+
+// headFields and bodyFields are all fields that this version knows.
+var (
+	headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
+	bodyFields = []string{
+		"cases", "procedures", "observables", "tags", "comments", "files", "tasks", "pages", "high", "leftOut",
+	}
+)
 
 func parseEntry(value []byte) (entry, error) {
 	var e entry
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(value, &fields); err != nil {
+		return e, fmt.Errorf("ledger entry: %w", err)
+	}
 	if err := json.Unmarshal(value, &e.head); err != nil {
 		return e, fmt.Errorf("ledger entry: %w", err)
 	}
 	if e.V > entryVersion {
 		return e, fmt.Errorf("%w: %d", errNewerEntry, e.V)
 	}
-	if err := json.Unmarshal(value, &e.body); err != nil {
-		return e, fmt.Errorf("ledger entry: %w", err)
+	for _, name := range sortedKeys(fields) {
+		switch {
+		case slices.Contains(headFields, name):
+		case slices.Contains(bodyFields, name):
+			e.text = appendField(e.text, name, fields[name])
+		default:
+			e.unknown = appendField(e.unknown, name, fields[name])
+		}
 	}
+	e.text = join(e.text, e.unknown)
 	return e, nil
 }
 
+func appendField(text []byte, name string, value []byte) []byte {
+	return join(text, append(append(strconv.AppendQuote(nil, name), ':'), value...))
+}
+
+// join puts two lists of fields together.
+func join(a, b []byte) []byte {
+	if len(a) == 0 || len(b) == 0 {
+		return append(slices.Clip(a), b...)
+	}
+	return append(append(slices.Clip(a), ','), b...)
+}
+
 func (e entry) encode() ([]byte, error) {
-	all := maps.Clone(e.body)
-	if all == nil {
-		all = map[string]json.RawMessage{}
+	top, err := json.Marshal(e.head)
+	if err != nil {
+		return nil, fmt.Errorf("ledger entry: %w", err)
 	}
-	for _, k := range []string{"v", "token", "epoch", "dirty", "lease", "settle"} {
-		delete(all, k)
-	}
-	if err := overlay(all, e.head); err != nil {
-		return nil, err
-	}
-	return json.Marshal(all)
+	return append(append([]byte{'{'}, join(top[1:len(top)-1], e.text)...), '}'), nil
 }
 
-// with gives the entry the fields of a typed body, keeping those that the type does not know.
+// with gives the entry the fields of a typed body, keeping those that nobody here knows; nil
+// keeps the body as it is.
 func (e entry) with(body any) (entry, error) {
-	all := maps.Clone(e.body)
-	if all == nil {
-		all = map[string]json.RawMessage{}
+	if body == nil {
+		return e, nil
 	}
-	e.body = all
-	return e, overlay(all, body)
-}
-
-// has tells whether the entry has a field.
-func (e entry) has(field string) bool {
-	_, ok := e.body[field]
-	return ok
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return e, fmt.Errorf("ledger entry: %w", err)
+	}
+	e.text = join(raw[1:len(raw)-1], e.unknown)
+	return e, nil
 }
 
 // read fills a typed body from the entry.
 func (e entry) read(body any) error {
-	raw, err := json.Marshal(e.body)
-	if err != nil {
-		return fmt.Errorf("ledger entry: %w", err)
-	}
+	raw := append(append([]byte{'{'}, e.text...), '}')
 	if err := json.Unmarshal(raw, body); err != nil {
 		return fmt.Errorf("ledger entry: %w", err)
 	}
-	return nil
-}
-
-func overlay(all map[string]json.RawMessage, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("ledger entry: %w", err)
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return fmt.Errorf("ledger entry: %w", err)
-	}
-	maps.Copy(all, fields)
 	return nil
 }
 

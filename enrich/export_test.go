@@ -2,6 +2,9 @@ package enrich
 
 import (
 	"context"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,7 +29,34 @@ func (c Claim) Settled()                                            { c.c.settle
 func (c Claim) Bind(ctx context.Context) (context.Context, func())  { return c.c.bind(ctx) }
 func (c Claim) End(ctx context.Context, body any, dirty bool) error { return c.c.end(ctx, body, dirty) }
 func (c Claim) Read(body any) error                                 { return c.c.entry.read(body) }
-func (c Claim) Fresh(field string) bool                             { return !c.c.entry.has(field) }
+
+// Rewrite reads an entry, gives it a case's body, and writes it again.
+func Rewrite(value []byte, tags ...string) ([]byte, error) {
+	e, err := parseEntry(value)
+	if err != nil {
+		return nil, err
+	}
+	var body caseBody
+	if err := e.read(&body); err != nil {
+		return nil, err
+	}
+	body.Tags = append(body.Tags, tags...)
+	if e, err = e.with(body); err != nil {
+		return nil, err
+	}
+	return e.encode()
+}
+
+// EntryFields are the fields of entries' bodies as this version knows them, and as the types say.
+func EntryFields() (known, typed []string) {
+	for _, body := range []any{keyBody{}, caseBody{}} {
+		for field := range reflect.TypeOf(body).Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			typed = append(typed, name)
+		}
+	}
+	return slices.Clone(bodyFields), typed
+}
 
 var (
 	MarkersIn = markersIn

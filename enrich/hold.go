@@ -191,9 +191,7 @@ func (cl *claim) end(ctx context.Context, body any, dirty bool) error {
 	if err := cl.write(ctx, last); err != nil {
 		return err
 	}
-	if value, err := last.encode(); err == nil {
-		cl.own.seen.set(cl.name, value, cl.revision)
-	}
+	cl.own.seen.set(cl.name, last, cl.revision)
 	return nil
 }
 

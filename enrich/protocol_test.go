@@ -107,7 +107,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 type modelBody struct {
-	Done *bool `json:"done"`
+	Done *bool `json:"pages"` // any field that entries have
 }
 
 // work is one try of a worker to see the effect done; it reports whether it knows that it is.

@@ -12,7 +12,7 @@ type recent struct {
 }
 
 type recentItem struct {
-	value    []byte
+	entry    entry
 	revision uint64
 }
 
@@ -20,20 +20,20 @@ func newRecent(most int) *recent {
 	return &recent{max: most, items: make(map[string]recentItem)}
 }
 
-func (r *recent) get(key string) ([]byte, uint64, bool) {
+func (r *recent) get(key string) (entry, uint64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	it, ok := r.items[key]
-	return it.value, it.revision, ok
+	return it.entry, it.revision, ok
 }
 
-func (r *recent) set(key string, value []byte, revision uint64) {
+func (r *recent) set(key string, e entry, revision uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, known := r.items[key]; !known {
 		r.order = append(r.order, key)
 	}
-	r.items[key] = recentItem{value: value, revision: revision}
+	r.items[key] = recentItem{entry: e, revision: revision}
 	for len(r.order) > r.max {
 		delete(r.items, r.order[0])
 		r.order = r.order[1:]

@@ -56,14 +56,13 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 	}
 	r.seat.slots = r.e.slots
 	defer r.seat.leave()
-	began := time.Now()
 	t, w, err := r.claimed(ctx, queue)
 	if w != nil {
 		if err == nil {
 			err = w.run(ctx)
 		}
 		w.leave(ctx)
-		r.e.rivals.note(queue, r.key.met || w.claim.met, time.Since(began))
+		r.e.rivals.note(queue, r.key.met || w.claim.met, time.Since(w.began))
 	}
 	return r.pick(t), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"forager/hive"
 )
@@ -25,9 +26,10 @@ type work struct {
 	listed  map[string]bool
 	texts   map[string]string // of comments with a marker, by id, as last listed
 	want    *want
-	charged []int // indices of the plans among all of the apply
-	ready   bool  // the body says what is in the case
-	unclear bool  // an effect is unknown: leave the entry dirty
+	charged []int     // indices of the plans among all of the apply
+	began   time.Time // when the case was ours: waits for others are not our apply
+	ready   bool      // the body says what is in the case
+	unclear bool      // an effect is unknown: leave the entry dirty
 	left    bool
 }
 
@@ -37,10 +39,11 @@ func (r *round) hold(ctx context.Context, id string) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &work{round: r, id: id, claim: cl, listed: map[string]bool{}, fresh: !cl.entry.has("procedures")}
+	w := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}}
 	if err := cl.entry.read(&w.body); err != nil {
-		return nil, errors.Join(err, cl.end(ctx, struct{}{}, false))
+		return nil, errors.Join(err, cl.end(ctx, nil, false))
 	}
+	w.fresh = w.body.Procedures == nil
 	w.body.prepare(w.fresh)
 	return w, nil
 }
@@ -66,7 +69,7 @@ func (w *work) leave(ctx context.Context) {
 	w.left = true
 	var body any = w.body
 	if w.fresh && !w.ready {
-		body = struct{}{} // never looked at: the next holder must, too
+		body = nil // never looked at: the next holder must, too
 	}
 	if err := w.claim.end(ctx, body, w.unclear); err != nil {
 		kind := EventUnreleased
