@@ -67,6 +67,15 @@ func (e *engine) sweep(t *testing.T) {
 			_, _ = e.client.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}
 	}
+	images, err := e.client.ImageList(t.Context(), client.ImageListOptions{All: true, Filters: ours})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range images.Items {
+		if time.Since(time.Unix(i.Created, 0)) > abandoned {
+			_, _ = e.client.ImageRemove(t.Context(), i.ID, client.ImageRemoveOptions{Force: true})
+		}
+	}
 	networks, err := e.client.NetworkList(t.Context(), client.NetworkListOptions{Filters: ours})
 	if err != nil {
 		t.Fatal(err)

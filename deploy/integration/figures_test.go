@@ -16,7 +16,27 @@ type figures struct {
 	messages     map[string]int // lines of each other message: "claim taken over", …
 	lastAck      map[string]time.Time
 	acknowledged map[string]int // by worker
+	takeovers    []takeover
 }
+
+// takeover is a worker taking the claim of another.
+type takeover struct {
+	worker string
+	at     time.Time
+}
+
+// takenOver is how often a worker took a claim over in a time.
+func (f *figures) takenOver(worker string, from, to time.Time) (n int) {
+	for _, o := range f.takeovers {
+		if o.worker == worker && o.at.After(from) && o.at.Before(to) {
+			n++
+		}
+	}
+	return n
+}
+
+// takenOver is the word for it in a worker's log.
+const takenOver = "claim taken over"
 
 // line is what is read of a line of a worker's log.
 type line struct {
@@ -48,6 +68,9 @@ func figuresOf(t *testing.T, workers []*box) figures {
 func (f *figures) add(worker string, l line) {
 	if l.Message != "message settled" {
 		f.messages[l.Message]++
+		if l.Message == takenOver {
+			f.takeovers = append(f.takeovers, takeover{worker, l.Time})
+		}
 		return
 	}
 	f.settled[l.Action]++

@@ -14,17 +14,19 @@ import (
 
 // Times of the storm on several hosts.
 const (
-	rainTime  = 130 * time.Second // over which detections come, and things break
+	rainTime  = 140 * time.Second // over which detections come, and things break
 	drainTime = 4 * time.Minute   // in which the rest must be settled
 	downTime  = 20 * time.Second  // TheHive refuses connections
 	graceTime = 30 * time.Second  // for a worker to hand over: Kubernetes' default
+	aloneTime = 2 * time.Minute   // for a worker that was cut off to find back by itself
 )
 
 // hosts is the storm on several hosts: what breaks, and when.
 type hosts struct {
 	*site
 	workers []*box
-	healed  time.Time // when the last partition ended
+	cutOff  time.Time // when two workers were cut off
+	healed  time.Time // when they were reached again
 }
 
 // TestSeveralHostsLoseNothingAndDoubleNothing is P1 to P4 on three nodes of JetStream and three workers.
@@ -35,7 +37,9 @@ func TestSeveralHostsLoseNothingAndDoubleNothing(t *testing.T) {
 	}
 	s := newStorm(*detections, 20)
 	began := time.Now()
-	rain := pool.New().WithErrors().WithContext(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), rainTime+drainTime)
+	defer cancel()
+	rain := pool.New().WithContext(ctx)
 	rain.Go(func(ctx context.Context) error { return s.rain(ctx, h.js, rainTime) })
 	h.breakEverything(t)
 	if err := rain.Wait(); err != nil {
@@ -91,7 +95,7 @@ func (h *hosts) prove(t *testing.T, s *storm) {
 		counted.Cases, counted.Observables, counted.Procedures, counted.Comments, counted.Total, v.lost, v.doubled)
 }
 
-// figures tells what it took, and makes sure that the storm was one, and that every worker came back after it was cut off.
+// figures tells what it took, and makes sure that the storm was one.
 func (h *hosts) figures(t *testing.T) {
 	t.Helper()
 	f := figuresOf(t, h.workers)
@@ -99,13 +103,10 @@ func (h *hosts) figures(t *testing.T) {
 	for _, message := range slices.Sorted(maps.Keys(f.messages)) {
 		t.Logf("%6d × %s", f.messages[message], message)
 	}
-	if f.messages["claim taken over"] == 0 || f.redelivered == 0 {
-		t.Error("no claim was taken over, or no message was redelivered: nothing was proved")
-	}
-	for _, w := range h.workers {
-		if !f.lastAck[w.name].After(h.healed) {
-			t.Errorf("%s settled nothing after %s, when it was reached again", w.name, h.healed.UTC().Format(time.TimeOnly))
-		}
+	over := f.takenOver(h.workers[2].name, h.cutOff, h.healed)
+	t.Logf("%d claims of workers that were cut off taken over", over)
+	if *detections >= proof && (over == 0 || f.redelivered == 0) {
+		t.Errorf("no such claim was taken over, or no message was redelivered: nothing was proved")
 	}
 }
 
@@ -118,9 +119,10 @@ func (h *hosts) breakEverything(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"workers are killed one after the other", h.killInTurn},
-		{"the leader of the stream is killed, and a worker", h.killLeader},
 		{"one worker loses NATS, another TheHive, the third is killed", h.partition},
 		{"TheHive is down, and a worker is killed", h.outage},
+		{"the leader of the stream is killed, and a worker", h.killLeader},
+		{"the workers that were cut off find back", h.findBack},
 		{"workers are killed one after the other, again", h.killInTurn},
 		{"workers are restarted in turn", h.restartInTurn},
 	} {
@@ -148,7 +150,7 @@ func (h *hosts) killLeader(t *testing.T) {
 	leader := h.leader(t)
 	leader.kill(t)
 	pass(t.Context(), 2*time.Second)
-	h.killAndStart(t, h.workers[1])
+	h.killAndStart(t, h.workers[2])
 	pass(t.Context(), 3*time.Second)
 	leader.begin(t)
 	pass(t.Context(), 3*time.Second)
@@ -156,6 +158,7 @@ func (h *hosts) killLeader(t *testing.T) {
 
 // partition cuts two workers off, long enough for the third to take over what they held.
 func (h *hosts) partition(t *testing.T) {
+	h.cutOff = time.Now()
 	h.workers[0].cut(t, h.bus)
 	h.workers[1].cut(t, h.desk)
 	pass(t.Context(), 5*time.Second)
@@ -164,6 +167,26 @@ func (h *hosts) partition(t *testing.T) {
 	h.workers[0].heal(t, h.bus)
 	h.workers[1].heal(t, h.desk)
 	h.healed = time.Now()
+}
+
+// findBack waits until both workers that were cut off settle messages again; nobody has restarted them since.
+func (h *hosts) findBack(t *testing.T) {
+	back := map[string]bool{}
+	ctx, cancel := context.WithTimeout(t.Context(), aloneTime)
+	defer cancel()
+	found := until(ctx, 3*time.Second, func() bool {
+		f := figuresOf(t, h.workers[:2])
+		for _, w := range h.workers[:2] {
+			if f.lastAck[w.name].After(h.healed) && !back[w.name] {
+				back[w.name] = true
+				t.Logf("        %s is at work again %s after it was reached", w.name, since(h.healed))
+			}
+		}
+		return len(back) == 2
+	})
+	if !found {
+		t.Errorf("%s after they were reached again, of the workers that were cut off only %v settled anything", aloneTime, back)
+	}
 }
 
 // outage is TheHive refusing connections.

@@ -12,8 +12,11 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 )
 
-// detections is the size of the storm; development wants less than proof.
-var detections = flag.Int("detections", 20_000, "how many detections the storm on several hosts carries")
+// proof is the size of the storm that proves something.
+const proof = 20_000
+
+// detections is the size of the storm; development wants less.
+var detections = flag.Int("detections", proof, "how many detections the storm on several hosts carries")
 
 // logs is where the whole logs of all containers are kept, for whoever wants to know more than the last lines.
 var logs = flag.String("logs", "", "directory into which every container's log is written at the end of its test")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc/pool"
 )
 
 // span is the time over which events are strewn: less than half of the window of a case, so that their order decides
@@ -68,7 +69,7 @@ type storm struct {
 
 // newStorm makes n detections; they are the same for one seed and day.
 func newStorm(n int, seed uint64) *storm {
-	rng := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // a storm must repeat
+	rng := rand.New(rand.NewPCG(seed, 4)) // a storm must repeat
 	base := time.Now().UTC().Add(-span).Truncate(time.Hour)
 	cold := max(1, int(float64(n)*(1-hotShare))/perCold)
 	names := make([]string, 0, len(techniques))
@@ -145,15 +146,19 @@ func hash(parts ...string) string {
 }
 
 // rain publishes the storm, evenly over a time. It returns when the stream has confirmed every message: what it does not
-// confirm is published again, as a forwarder does.
+// confirm is published again, as a forwarder does, and may be there twice.
 func (s *storm) rain(ctx context.Context, js jetstream.JetStream, over time.Duration) error {
-	const ticks = 200 * time.Millisecond
+	const ticks, publishers = 200 * time.Millisecond, 16
 	tick := time.NewTicker(ticks)
 	defer tick.Stop()
-	each := max(1, len(s.bodies)*int(ticks)/int(max(over, ticks))+1)
-	for from := 0; from < len(s.bodies); from += each {
-		if err := s.pour(ctx, js, s.bodies[from:min(from+each, len(s.bodies))]); err != nil {
-			return fmt.Errorf("message %d: %w", from, err)
+	each := len(s.bodies)*int(ticks)/int(max(over, ticks)) + 1
+	for drops := range slices.Chunk(s.bodies, each) {
+		wave := pool.New().WithContext(ctx).WithMaxGoroutines(publishers)
+		for _, body := range drops {
+			wave.Go(func(ctx context.Context) error { return s.publish(ctx, js, body) })
+		}
+		if err := wave.Wait(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -164,34 +169,17 @@ func (s *storm) rain(ctx context.Context, js jetstream.JetStream, over time.Dura
 	return nil
 }
 
-// pour publishes some messages at once.
-func (s *storm) pour(ctx context.Context, js jetstream.JetStream, bodies [][]byte) error {
-	for len(bodies) > 0 {
-		var acks []jetstream.PubAckFuture
-		for _, body := range bodies {
-			ack, err := js.PublishAsync(subject, body, jetstream.WithStallWait(10*time.Second))
-			if err != nil {
-				break
-			}
-			acks = append(acks, ack)
-		}
-		again := bodies[len(acks):]
-		for i, ack := range acks {
-			select {
-			case <-ack.Ok():
-				s.sent.Add(1)
-			case <-ack.Err():
-				again = append(slices.Clone(again), bodies[i])
-			case <-time.After(10 * time.Second):
-				again = append(slices.Clone(again), bodies[i])
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		bodies = again
-		if len(bodies) > 0 {
-			pass(ctx, 500*time.Millisecond)
-		}
+// publish tries until the stream has confirmed a message.
+func (s *storm) publish(ctx context.Context, js jetstream.JetStream, body []byte) error {
+	stored := until(ctx, 100*time.Millisecond, func() bool {
+		once, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		_, err := js.Publish(once, subject, body)
+		return err == nil
+	})
+	if !stored {
+		return context.Cause(ctx)
 	}
+	s.sent.Add(1)
 	return nil
 }

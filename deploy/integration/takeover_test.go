@@ -9,11 +9,12 @@ import (
 )
 
 // TestAnotherWorkerFinishesWhatAKilledOneBegan: kill -9 falls between the case and its procedures. TheHive is made so slow
-// that the moment cannot be missed.
+// that the moment cannot be missed. The other worker must wait until nothing of the dead one can still take effect, and
+// must not wait for ever.
 func TestAnotherWorkerFinishesWhatAKilledOneBegan(t *testing.T) {
 	s := newSite(t)
 	first := s.worker(t, "first")
-	s.hive.misbehave(t, map[string]any{"latency": "1s"})
+	s.hive.misbehave(t, map[string]any{"latency": (callTime / 2).String()})
 	one := newStorm(1, 1)
 	if err := one.rain(t.Context(), s.js, 0); err != nil {
 		t.Fatal(err)
@@ -23,8 +24,8 @@ func TestAnotherWorkerFinishesWhatAKilledOneBegan(t *testing.T) {
 	if !until(ctx, 20*time.Millisecond, func() bool { return s.hive.stats(t).Cases == 1 }) {
 		t.Fatal("no case was opened")
 	}
-	first.kill(t)
 	killed := time.Now()
+	first.kill(t)
 	if got := s.hive.stats(t); got.Procedures != 0 {
 		t.Fatalf("%d procedures when the worker was killed: the moment was missed", got.Procedures)
 	}
@@ -33,7 +34,11 @@ func TestAnotherWorkerFinishesWhatAKilledOneBegan(t *testing.T) {
 	if done, info := s.drained(ctx, uint64(one.sent.Load())); !done {
 		t.Fatalf("nobody finished it: %+v", info)
 	}
-	t.Logf("settled %s after the kill; AckWait %s, lease %s, settle %s", since(killed), ackWait, leaseTime, settleTime)
+	took := time.Since(killed)
+	t.Logf("settled %s after the kill; AckWait %s, lease %s, settle %s", took.Round(time.Second/10), ackWait, leaseTime, settleTime)
+	if took < settleTime {
+		t.Errorf("settled %s after the kill: what the dead worker sent could take effect for %s", took, settleTime)
+	}
 	v := judge(one.want, s.hive.read(t))
 	v.report(t)
 	for kind, n := range s.hive.stats(t).Duplicates {
@@ -41,7 +46,7 @@ func TestAnotherWorkerFinishesWhatAKilledOneBegan(t *testing.T) {
 			t.Errorf("TheHive counts %d %s twice", n, kind)
 		}
 	}
-	if f := figuresOf(t, []*box{second}); f.messages["claim taken over"] == 0 {
+	if f := figuresOf(t, []*box{second}); len(f.takeovers) == 0 {
 		t.Errorf("the second worker took no claim over: %v", f.messages)
 	}
 }

@@ -103,7 +103,7 @@ type caseRow struct {
 	Tags        []string
 }
 
-// ledger mark and marker are how Forager knows its own again.
+// The tag of a case and the markers in its texts are how Forager knows its own again.
 var (
 	keyTag = regexp.MustCompile(`^forager:[0-9a-f]{32}$`)
 	marker = regexp.MustCompile("(?m)^`forager: rule=([0-9a-f]{32}) day=([0-9-]{10}) ids=[^`]*`")
