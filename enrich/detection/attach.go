@@ -10,6 +10,9 @@ import (
 func (e *event) tags() {
 	for i := range e.format.Tags {
 		rule := &e.format.Tags[i]
+		if e.none(&rule.Path) {
+			continue
+		}
 		e.scalars(&rule.Path, func(s string) bool {
 			if rule.Reader != "list" {
 				e.tag(rule.Prefix+s, rule.Path.text)
@@ -41,7 +44,7 @@ func (e *event) tag(s, path string) {
 func (e *event) techniques() {
 	for i := range e.format.Techniques {
 		t := &e.format.Techniques[i]
-		if len(t.When) > 0 && !e.holds(e.part.root, t.When) {
+		if e.silent(t) || len(t.When) > 0 && !e.holds(e.part.root, t.When) {
 			continue
 		}
 		if !t.Each.set {
@@ -53,6 +56,21 @@ func (e *event) techniques() {
 			return true
 		})
 	}
+}
+
+// silent tells quickly that a rule has nothing to read.
+func (e *event) silent(t *techniques) bool {
+	if t.Each.set {
+		return e.none(&t.Each)
+	}
+	for _, paths := range [][]path{t.Path, t.Else} {
+		for i := range paths {
+			if !e.none(&paths[i]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // refer reads the references and the tactic of one scope.

@@ -2,6 +2,7 @@ package detection
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"math"
@@ -53,22 +54,36 @@ func BenchmarkDecode(b *testing.B) {
 		return json.Unmarshal(body, &v)
 	}
 	names := slices.Sorted(maps.Keys(events))
-	var ours, theirs time.Duration
+	ours, theirs := map[string]time.Duration{}, map[string]time.Duration{}
 	for b.Loop() {
-		for _, name := range names {
-			x, y := measure(b, decode, events[name]), measure(b, standard, events[name])
-			ours, theirs = ours+x, theirs+y
-			b.Logf("%-60.60s %6d bytes: %8v against %8v: %.2f", name, len(events[name]), x, y, float64(x)/float64(y))
+		for _, name := range names { // in turns, so that a busy machine is busy for both
+			keepBest(ours, name, measure(b, decode, events[name]))
+			keepBest(theirs, name, measure(b, standard, events[name]))
 		}
 	}
-	b.ReportMetric(float64(ours)/float64(theirs), "ratio")
+	sum, worst := 0.0, 0.0
+	var report strings.Builder // testing prints ten lines of a benchmark's log at most
+	for _, name := range names {
+		ratio := float64(ours[name]) / float64(theirs[name])
+		sum, worst = sum+ratio, max(worst, ratio)
+		fmt.Fprintf(&report, "\n%-60.60s %6d bytes: %8v against %8v: %.2f", name, len(events[name]), ours[name], theirs[name], ratio)
+	}
+	fmt.Println(report.String())
+	b.ReportMetric(sum/float64(len(names)), "mean-ratio")
+	b.ReportMetric(worst, "worst-ratio")
 	b.ReportMetric(0, "ns/op")
+}
+
+func keepBest(best map[string]time.Duration, name string, took time.Duration) {
+	if have, ok := best[name]; !ok || took < have {
+		best[name] = took
+	}
 }
 
 // measure is the best of several rounds, which is what the machine can do when others leave it alone.
 func measure(b *testing.B, do func([]byte) error, body []byte) time.Duration {
 	b.Helper()
-	const rounds, times = 8, 200
+	const rounds, times = 4, 50
 	best := time.Duration(math.MaxInt64)
 	for range rounds {
 		start := time.Now()
@@ -121,23 +136,26 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// BenchmarkFormats shows that a hundred further formats cost an event nothing.
+// BenchmarkFormats shows that a hundred further formats cost an event nothing: the ratio of the
+// times with and without them, measured in turns.
 func BenchmarkFormats(b *testing.B) {
 	body := benchEvents(b)["fixture-wazuh"]
-	for _, more := range []int{0, 100} {
-		dir := fstest.MapFS{}
-		for i := range more {
-			name := "extra" + strconv.Itoa(i)
-			dir[name+".yaml"] = &fstest.MapFile{Data: []byte("format: " + name + "\norder: 1\nrecognise:\n  - [{path: " + name + "}]\ntitle: [a]\n")}
-		}
-		d := mustNew(b, Options{Formats: []fs.FS{dir}})
-		b.Run(strconv.Itoa(len(d.Formats())), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := d.Decode(Message{Body: body, Time: now}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+	dir := fstest.MapFS{}
+	for i := range 100 {
+		name := "extra" + strconv.Itoa(i)
+		dir[name+".yaml"] = &fstest.MapFile{Data: []byte("format: " + name + "\norder: 1\nrecognise:\n  - [{path: " + name + "}]\ntitle: [a]\n")}
 	}
+	decode := func(d *Decoder) func([]byte) error {
+		return func(body []byte) error {
+			_, err := d.Decode(Message{Body: body, Time: now})
+			return err
+		}
+	}
+	few, many := decode(mustNew(b, Options{})), decode(mustNew(b, Options{Formats: []fs.FS{dir}}))
+	x, y := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+	for b.Loop() {
+		x, y = min(x, measure(b, few, body)), min(y, measure(b, many, body))
+	}
+	b.ReportMetric(float64(y)/float64(x), "ratio")
+	b.ReportMetric(0, "ns/op")
 }

@@ -119,6 +119,9 @@ func (e *event) each(p *path, yield func(int32) bool) bool {
 	return true
 }
 
+// none tells quickly that nothing was found for a path, as it is for most paths of most events.
+func (e *event) none(p *path) bool { return e.hits.head[p.slot] == 0 && (!p.set || len(p.steps) > 0) }
+
 // scalars yields the texts found for a path that say something.
 func (e *event) scalars(p *path, yield func(string) bool) bool {
 	return e.each(p, func(n int32) bool {
@@ -141,6 +144,9 @@ func (e *event) note(field, path, value string) {
 func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 	for i := range fs {
 		f := &fs[i]
+		if f.Path.set && e.none(&f.Path) {
+			continue
+		}
 		if len(f.When) > 0 && !e.holds(e.part.root, f.When) {
 			continue
 		}

@@ -10,6 +10,9 @@ const manyObservables = 24
 
 func (e *event) observables() {
 	for i := range e.format.Own {
+		if e.none(&e.format.Own[i]) {
+			continue
+		}
 		e.scalars(&e.format.Own[i], func(s string) bool {
 			for one := range splitList(s) {
 				if a, ok := parseAddr(one); ok {
@@ -21,11 +24,29 @@ func (e *event) observables() {
 	}
 	for i := range e.format.Observables {
 		o := &e.format.Observables[i]
-		if len(o.When) > 0 && !e.holds(e.part.root, o.When) {
+		if e.mute(o) || len(o.When) > 0 && !e.holds(e.part.root, o.When) {
 			continue
 		}
 		e.observe(o)
 	}
+}
+
+// mute tells quickly that a rule has nothing to read.
+func (e *event) mute(o *observables) bool {
+	if o.Each.set {
+		return e.none(&o.Each)
+	}
+	for i := range o.Join {
+		if e.none(&o.Join[i]) {
+			return true
+		}
+	}
+	for i := range o.Path {
+		if !e.none(&o.Path[i]) {
+			return false
+		}
+	}
+	return len(o.Join) == 0
 }
 
 func (e *event) observe(o *observables) {
@@ -45,6 +66,9 @@ func (e *event) observe(o *observables) {
 	}
 	for i := range o.Path {
 		p := &o.Path[i]
+		if e.none(p) {
+			continue
+		}
 		found := false
 		e.scalars(p, func(s string) bool {
 			if e.read(o, p.text, s) {

@@ -79,27 +79,28 @@ func (t *tree) under(n int32, steps []step, prefix bool, yield func(int32) bool)
 
 // member matches one member name, which may be several steps long, and goes on below it.
 func (t *tree) member(c int32, name string, steps []step, prefix bool, yield func(int32) bool) bool {
-	for i, st := range steps {
-		head, rest, dotted := strings.Cut(name, ".")
-		if fold(head) != st.name {
-			return true
-		}
-		if !dotted {
+	for i := range steps {
+		st := &steps[i]
+		dot := strings.IndexByte(name, '.')
+		if dot < 0 {
+			if fold(name) != st.name {
+				return true
+			}
 			if st.key != "" {
 				return t.picked(c, st, steps[i+1:], prefix, yield)
 			}
 			return t.under(c, steps[i+1:], prefix, yield)
 		}
-		if st.key != "" {
+		if fold(name[:dot]) != st.name || st.key != "" {
 			return true
 		}
-		name = rest
+		name = name[dot+1:]
 	}
 	return !prefix || yield(c)
 }
 
 // picked goes on below those objects at c that satisfy the selector.
-func (t *tree) picked(c int32, st step, rest []step, prefix bool, yield func(int32) bool) bool {
+func (t *tree) picked(c int32, st *step, rest []step, prefix bool, yield func(int32) bool) bool {
 	if t.nodes[c].kind == list {
 		for e := t.nodes[c].first; e != 0; e = t.nodes[e].next {
 			if !t.picked(e, st, rest, prefix, yield) {

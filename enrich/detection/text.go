@@ -63,6 +63,8 @@ func plain(s string, lines bool) string {
 	b.Grow(len(s))
 	for i, r := range s {
 		switch {
+		case ' ' <= r && r <= '~':
+			b.WriteByte(byte(r))
 		case r == '\n' && lines:
 			b.WriteByte('\n')
 		case r == '\r' && lines:

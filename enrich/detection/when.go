@@ -35,11 +35,17 @@ func moment(s string) (time.Time, bool) {
 	if t, ok := epoch(s); ok {
 		return t, true
 	}
-	iso := isoLike(s)
-	for _, layout := range layouts {
-		if t, err := time.Parse(layout, iso); err == nil {
-			return t.UTC(), true
+	if !strings.ContainsAny(s, "0123456789") {
+		return time.Time{}, false
+	}
+	if len(s) > 4 && (s[4] == '-' || s[4] == '/') && allDigits(s[:4]) {
+		iso := isoLike(s)
+		for _, layout := range layouts {
+			if t, err := time.Parse(layout, iso); err == nil {
+				return t.UTC(), true
+			}
 		}
+		return time.Time{}, false
 	}
 	s = strings.Join(strings.Fields(s), " ")
 	for _, layout := range wordyLayouts {
@@ -75,7 +81,7 @@ func isoLike(s string) string {
 // epoch reads a number since 1970. Seconds reach 1e11 in the year 5138, so that larger ones are
 // milliseconds, and so on; where a field's name says otherwise, the sender was wrong.
 func epoch(s string) (time.Time, bool) {
-	if len(s) > 4 && (s[4] == '-' || s[4] == '/') || s[0] > '9' {
+	if s == "" || len(s) > 4 && (s[4] == '-' || s[4] == '/') || s[0] > '9' {
 		return time.Time{}, false // a date
 	}
 	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
