@@ -23,7 +23,9 @@ type cli struct {
 	Help helpFlag `short:"h" help:"Show help for the command."`
 
 	Run      runCmd      `cmd:"" help:"Carry detections to TheHive: the service."`
-	Demo     demoCmd     `cmd:"" help:"Show the whole way of alerts with nothing but this binary."`
+
+	demonstration
+
 	Explain  explainCmd  `cmd:"" help:"Show what events would become, and why; without a network."`
 	Simulate simulateCmd `cmd:"" help:"Be a TheHive 5 in memory, for any client; it can be told to misbehave."`
 	Attack   attackCmd   `cmd:"" help:"What is known of MITRE ATT&CK: resolve techniques, list releases, draw a layer."`

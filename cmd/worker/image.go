@@ -1,0 +1,11 @@
+//go:build image
+
+package main
+
+import (
+	_ "golang.org/x/crypto/x509roots/fallback" // an image from scratch has no certificates; those of a system go first where there are any
+	_ "time/tzdata"                            // nor has it time zones
+)
+
+// demonstration is empty: the image needs no NATS server of its own.
+type demonstration struct{}
