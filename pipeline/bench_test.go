@@ -70,7 +70,7 @@ func backlog(b *testing.B, link *Link, keys, messages int) {
 	padding := strings.Repeat("x", 960)
 	for i := range messages {
 		body := fmt.Sprintf(`{"id":"%d","keys":["key%d"],"padding":"%s"}`, i, i%keys, padding)
-		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: "alerts.test", Data: []byte(body)}); err != nil {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: "alerts.test", Data: []byte(body)}, jetstream.WithStallWait(time.Minute)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -157,7 +157,10 @@ func (w *Worker) pullProbe(ctx context.Context, consumer jetstream.Consumer, cha
 		}
 		return nil
 	}
-	<-probe // its apply ends with ctx, and within its own limits before
+	select {
+	case <-probe:
+	case <-ctx.Done():
+	}
 	return nil
 }
 

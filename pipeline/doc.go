@@ -24,6 +24,11 @@
 // across redeliveries. A message redelivered to another process is applied there again from the
 // start: effects are sets, so that costs calls and changes nothing.
 //
+// Permissions, where nothing is managed (S stream, C consumer, L ledger bucket, D dead letters):
+// publish to $JS.API.CONSUMER.INFO.S.C, $JS.API.CONSUMER.MSG.NEXT.S.C, $JS.ACK.S.C.>,
+// $JS.ACK.*.*.S.C.>, forager.dlq.S.>, $JS.API.STREAM.INFO.D, $JS.API.DIRECT.GET.D.>,
+// $JS.API.STREAM.INFO.KV_L, $KV.L.>, $JS.API.DIRECT.GET.KV_L.$KV.L.>; subscribe to the inbox prefix.
+//
 // Use:
 //
 //	link, err := pipeline.Connect(ctx, pipeline.Connection{URLs: []string{"nats://127.0.0.1:4222"}}, log)

@@ -72,7 +72,7 @@ func TestLostLedgerIsNotMadeAnewByItself(t *testing.T) {
 func least(o *server.Options) {
 	publish := []string{
 		"$JS.API.CONSUMER.INFO.DET.worker", "$JS.API.CONSUMER.MSG.NEXT.DET.worker", "$JS.ACK.DET.worker.>", "$JS.ACK.*.*.DET.worker.>",
-		"forager.dlq.DET.>",
+		"forager.dlq.DET.>", "$JS.API.STREAM.INFO.FORAGER_DLQ", "$JS.API.DIRECT.GET.FORAGER_DLQ.>",
 		"$JS.API.STREAM.INFO.KV_FORAGER_LEDGER", "$KV.FORAGER_LEDGER.>", "$JS.API.DIRECT.GET.KV_FORAGER_LEDGER.$KV.FORAGER_LEDGER.>",
 	}
 	o.Users = []*server.User{
@@ -114,6 +114,8 @@ func TestLeastPermissionsSufficeAndViolationsAreVisible(t *testing.T) {
 	if ok, reasons := w.Ready(); !ok {
 		t.Errorf("not ready: %q", reasons)
 	}
+	storeLetter(t, r, "twice", time.UnixMilli(1))
+	storeLetter(t, r, "twice", time.UnixMilli(1))
 	ledger := NewLedger(r.link, LedgerOptions{Timeout: time.Second})
 	if _, err := ledger.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Error(err)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc/panics"
+	"go.uber.org/zap"
 
 	"forager/enrich"
 )
@@ -22,15 +25,33 @@ func (w *Worker) finishPart(p *part, err error, took time.Duration) {
 	}
 }
 
-// settleAll settles messages until the channel is closed. Many run side by side, since each
-// waits for the server's confirmation. ctx carries values alone: a stop does not end it.
+// settleAll settles messages until ctx ends, which is after the last was let go. Many run side
+// by side, since each waits for the server's confirmation.
 func (w *Worker) settleAll(ctx context.Context) {
-	for m := range w.finished {
-		w.settle(ctx, m)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-w.finished:
+			w.settleSafely(ctx, m)
+		}
 	}
 }
 
-// settle carries out the verdict on one message and lets it go.
+// settleSafely keeps an observer's panic from holding a message for ever: unsettled, it comes again.
+func (w *Worker) settleSafely(ctx context.Context, m *message) {
+	var caught panics.Catcher
+	caught.Try(func() { w.settle(ctx, m) })
+	if r := caught.Recovered(); r != nil {
+		w.options.Log.Error("settle", zap.Error(r.AsError()))
+	}
+	w.hold.release(m)
+	if m.probe != nil {
+		close(m.probe)
+	}
+}
+
+// settle carries out the verdict on one message.
 func (w *Worker) settle(ctx context.Context, m *message) {
 	err := m.conclude()
 	class := enrich.ClassOf(err)
@@ -41,16 +62,15 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	})
 	s := w.settlement(m, known.tries, err, verdict)
 	w.carryOut(ctx, m, &s)
-	w.hold.release(m, s.Action != ActionNak)
-	if m.probe != nil {
-		close(m.probe)
+	if s.Action != ActionNak {
+		w.hold.progress()
 	}
 }
 
 // learn remembers what an unfinished message has reached, and counts a failed apply.
 func (w *Worker) learn(m *message, class enrich.Class) record {
-	if class == enrich.None || class == enrich.Dropped {
-		return record{}
+	if class == enrich.None || class == enrich.Dropped || class != enrich.Transient && !m.reached() {
+		return w.memory.recall(m.sequence, m.stored)
 	}
 	now := w.gate.clock()
 	return w.memory.change(m.sequence, m.stored, func(r *record) {
@@ -66,6 +86,11 @@ func (w *Worker) learn(m *message, class enrich.Class) record {
 			r.since = now
 		}
 	})
+}
+
+// reached tells whether any part has its final result.
+func (m *message) reached() bool {
+	return slices.ContainsFunc(m.parts, func(p part) bool { return isFinal(p.err) })
 }
 
 // isFinal tells whether a part need not be applied again.

@@ -18,7 +18,7 @@ type hold struct {
 	now         func() time.Time
 
 	mu    sync.Mutex
-	held  map[uint64]*message
+	held  map[identity]*message
 	bytes int
 	moved time.Time     // when something was settled, or let past what is stuck, last
 	freed chan struct{} // has one element when something was let go since it was last looked at
@@ -27,7 +27,7 @@ type hold struct {
 func newHold(o Options, now func() time.Time) *hold {
 	return &hold{
 		least: min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
-		now: now, held: map[uint64]*message{}, freed: make(chan struct{}, 1),
+		now: now, held: map[identity]*message{}, freed: make(chan struct{}, 1),
 	}
 }
 
@@ -78,31 +78,35 @@ func (h *hold) full(pullBytes int) bool {
 func (h *hold) take(m *message) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if here, ok := h.held[m.sequence]; ok {
+	if here, ok := h.held[m.identity()]; ok {
 		here.renew(m.msg)
 		return false
 	}
 	if len(h.held) == 0 {
 		h.moved = h.now()
 	}
-	h.held[m.sequence] = m
+	h.held[m.identity()] = m
 	h.bytes += m.bytes
 	return true
 }
 
-// release lets a message go. What only went back is no progress.
-func (h *hold) release(m *message, progress bool) {
+// release lets a message go.
+func (h *hold) release(m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held[m.sequence] != m {
+	if h.held[m.identity()] != m {
 		return
 	}
-	delete(h.held, m.sequence)
+	delete(h.held, m.identity())
 	h.bytes -= m.bytes
-	if progress {
-		h.moved = h.now()
-	}
 	h.poke()
+}
+
+// progress notes that something was settled; what only went back is no progress.
+func (h *hold) progress() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moved = h.now()
 }
 
 // poke wakes who waits for room.

@@ -32,12 +32,17 @@ func TestHoldKeepsAMessageOnce(t *testing.T) {
 	if !h.take(first) || h.take(again) {
 		t.Error("a message that is held was taken twice")
 	}
-	h.release(again, true)
+	other := &message{sequence: 1, stored: time.Unix(9, 0)}
+	if !h.take(other) {
+		t.Error("a message of a stream made anew was taken for the one that is held")
+	}
+	h.release(other)
+	h.release(again)
 	if n, bytes := h.count(); n != 1 || bytes != 10 {
 		t.Errorf("held %d, %d bytes; want 1, 10", n, bytes)
 	}
-	h.release(first, true)
-	h.release(first, true)
+	h.release(first)
+	h.release(first)
 	if n, bytes := h.count(); n != 0 || bytes != 0 {
 		t.Errorf("held %d, %d bytes; want none", n, bytes)
 	}

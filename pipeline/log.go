@@ -40,12 +40,15 @@ func (w *Worker) write(s *Settlement) {
 	)
 }
 
-// level: a dead letter is for people, a retry for whoever looks, the rest is routine.
+// level: a dead letter is for people, a retry for whoever looks, the rest is routine, and what
+// went back through no fault of its own is noise.
 func level(s *Settlement) zapcore.Level {
 	switch {
 	case s.Action == ActionDeadLetter:
 		return zap.ErrorLevel
-	case s.Action == ActionNak && s.Class != enrich.Interrupted:
+	case s.Action == ActionNak && s.Class == enrich.Interrupted:
+		return zap.DebugLevel
+	case s.Action == ActionNak:
 		return zap.WarnLevel
 	default:
 		return zap.InfoLevel

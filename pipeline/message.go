@@ -34,6 +34,16 @@ type message struct {
 	settled bool          // the final word is being sent: no more heartbeats
 }
 
+// identity is what tells messages apart: a stream that is made anew begins its sequences again.
+type identity struct {
+	sequence uint64
+	stored   int64 // Unix nanoseconds
+}
+
+func (m *message) identity() identity {
+	return identity{sequence: m.sequence, stored: m.stored.UnixNano()}
+}
+
 // part is one plan of a message and, once known, its result.
 type part struct {
 	of    *message

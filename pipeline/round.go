@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Timings of a pull: short, since whatever swallows a pull request (facts of JetStream 1.6, 1.7)
+// Timings of a pull: short, since whatever swallows a pull request
 // is noticed after two missing heartbeats, and a forgotten request ends with its expiry.
 const (
 	pullExpiry     = 10 * time.Second
@@ -79,7 +79,7 @@ func (w *Worker) pullBytes() int {
 // wait waits for the end of the round.
 func (r *round) wait(ctx context.Context, consumer jetstream.Consumer, subscription jetstream.ConsumeContext) error {
 	closed := subscription.Closed()
-	stall := time.NewTicker(stallAfter / 3)
+	stall := time.NewTicker(forgottenAfter / 4)
 	defer stall.Stop()
 	var within <-chan time.Time
 	if r.within > 0 {
@@ -104,6 +104,9 @@ func (r *round) wait(ctx context.Context, consumer jetstream.Consumer, subscript
 		case err := <-r.failed:
 			return errors.Join(err, drain(subscription))
 		case <-stall.C:
+			if r.forgotten() {
+				return drain(subscription)
+			}
 			if err := r.watch(ctx, consumer); err != nil {
 				return errors.Join(err, drain(subscription))
 			}
@@ -206,6 +209,19 @@ func (r *round) fail(err error) {
 	case r.failed <- fmt.Errorf("pull: %w", err):
 	default:
 	}
+}
+
+// forgottenAfter is how long nothing must have come although the last message said that more is
+// pending, until the pull is repeated.
+const forgottenAfter = time.Second
+
+// forgotten tells that the client may have forgotten to pull: it does so when a batch, or the
+// bytes of one pull, come faster than it notes that it asked (nats.go v1.55, checkPending), and
+// would notice after two heartbeats. Asked once for each sight of something pending.
+func (r *round) forgotten() bool {
+	w := r.worker
+	quiet := w.now().Sub(time.Unix(0, r.last.Load()))
+	return quiet >= forgottenAfter && w.link.Connected() && w.hold.pending.Swap(0) > 0
 }
 
 // errStalled says that messages are pending and do not come.

@@ -80,8 +80,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.stopping()
 	w.giveBack(w.group.stop(), errStopped)
 	if w.drain() {
-		close(w.finished)
-		settlers.Wait()
 		w.runners.Wait()
 	} else {
 		w.options.Observer.Noticed(NoticeAbandoned)
@@ -89,6 +87,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	stop()
 	clock.Wait()
+	settlers.Wait()
 	if ferr := w.link.nc.FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
 		w.options.Log.Warn("last answers may be lost", zap.Error(ferr))
 	}
