@@ -58,6 +58,8 @@ var (
 	ErrStopping = errors.New("worker is stopping")
 	// ErrLedger: the ledger cannot be reached, or holds what this version must not touch.
 	ErrLedger = errors.New("ledger unreachable")
+	// ErrUnavailable: no call is sent to TheHive for the moment, since too many failed.
+	ErrUnavailable = errors.New("TheHive is unavailable")
 	// ErrVanished: a case was there and is not any more.
 	ErrVanished = errors.New("case vanished")
 	// ErrNoPatterns: the server holds no ATT&CK pattern at all; its catalogue is not imported.
@@ -123,7 +125,7 @@ func ClassOf(err error) Class {
 		return None
 	case errors.Is(err, ErrLostClaim), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns):
+	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns), errors.Is(err, ErrUnavailable):
 		return Blocked
 	}
 	if c, ok := classOfTyped(err); ok {

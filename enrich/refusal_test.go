@@ -158,6 +158,7 @@ func TestTheClassFollowsFromTheError(t *testing.T) {
 		"no answer":            {answer(0), enrich.Transient},
 		"ledger unreachable":   {fmt.Errorf("claim: %w", enrich.ErrLedger), enrich.Blocked},
 		"no patterns":          {enrich.ErrNoPatterns, enrich.Blocked},
+		"breaker open":         {&hive.Error{Err: enrich.ErrUnavailable}, enrich.Blocked},
 		"claim lost":           {fmt.Errorf("x: %w", enrich.ErrLostClaim), enrich.Interrupted},
 		"claim lost in a call": {&hive.Error{Status: 0, Err: enrich.ErrLostClaim}, enrich.Interrupted},
 		"stopping":             {enrich.ErrStopping, enrich.Interrupted},

@@ -3,16 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"forager/enrich"
 )
 
 // errBreakerOpen: TheHive failed so often that nothing is sent to it for a moment.
-var errBreakerOpen = errors.New("circuit breaker is open: TheHive does not answer")
+var errBreakerOpen = fmt.Errorf("circuit breaker is open: %w", enrich.ErrUnavailable)
 
 // The breaker opens when so many of the last calls failed, and tries one again after the pause.
 const (
