@@ -11,8 +11,12 @@
 // Secrets come from a file that their …File key names, or from the environment; a [Secret] shows
 // itself to nobody who does not call Reveal.
 //
+// Routes and silences may stand in the configuration file, in files beside it that rules.files
+// names, or in both. What is wrong in a condition or a template is known only to who compiles it:
+// [Config.Wrong] turns such a finding into the same error, with file, line and column.
+//
 // Limits: one document of at most 1 MiB; no aliases, no merge keys. Files named by a configuration
-// are read once, when it is loaded.
+// are read once, when it is loaded; allow-lists and formats are read by others.
 //
 //	c, err := config.Load(config.Source{Name: "forager.yaml", Text: text, Env: os.Environ(), ReadFile: os.ReadFile, Connects: []string{config.ToNATS, config.ToHive}})
 //	if err != nil {
@@ -34,9 +38,17 @@ type Config struct {
 	Ledger      Ledger      `key:"ledger"`
 	DeadLetters DeadLetters `key:"deadLetters"`
 	Formats     Formats     `key:"formats"`
+	AllowLists  []AllowList `key:"allowLists" doc:"list of {name, file or kind and values, action, types}: values too common to be observables, or to correlate on"`
 	Attack      Attack      `key:"attack"`
+	Files       Files       `key:"files"`
+	Rules       Rules       `key:"rules"`
+	Routes      []Route     `key:"routes" doc:"list of routes, tried in order: what becomes of which detections; none is needed"`
+	Silences    []Silence   `key:"silences" doc:"list of silences: what does nothing for a while"`
 	Ops         Ops         `key:"ops"`
 	Log         Log         `key:"log"`
+
+	name   string           // of the file
+	places map[string]place // where values came from
 }
 
 // NATS says where detections come from.
@@ -146,6 +158,8 @@ func Default() Config {
 		Case:        Case{Window: 24 * time.Hour, Closed: "new"},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
+		Files:       Files{MaxBytes: 100 << 20, As: "observable"},
+		Rules:       Rules{Reload: 10 * time.Second},
 		Ops:         Ops{Addr: ":8080"},
 		Log:         Log{Level: "info", Format: "json"},
 	}

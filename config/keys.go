@@ -4,6 +4,7 @@ import (
 	"iter"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -30,6 +31,9 @@ func leaves(prefix string, section reflect.Value) iter.Seq[leaf] {
 func walk(prefix string, section reflect.Value, yield func(leaf) bool) bool {
 	for i := range section.NumField() {
 		f := section.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		l := leaf{key: join(prefix, f.Tag.Get("key")), value: section.Field(i), tag: f.Tag}
 		if isSection(l.value) {
 			if !walk(l.key, l.value, yield) {
@@ -46,7 +50,7 @@ func walk(prefix string, section reflect.Value, yield func(leaf) bool) bool {
 
 // isSection tells a part that has keys of its own from a value.
 func isSection(v reflect.Value) bool {
-	return v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[Secret]()
+	return v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[Secret]() && v.Type() != reflect.TypeFor[time.Time]()
 }
 
 // isItems tells a list of mappings.

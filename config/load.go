@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,8 +12,12 @@ type Source struct {
 	Name     string                       // of the file, for messages
 	Text     []byte                       // content of the file; nil is none
 	Env      []string                     // environment as "NAME=value"; other names than FORAGER_… are ignored
-	ReadFile func(string) ([]byte, error) // reads the files that …File keys name, os.ReadFile
-	Connects []string                     // ToNATS, ToHive: what will be connected to; of the others, addresses and credentials may be missing
+	ReadFile func(string) ([]byte, error) // reads the files that …File keys and rules.files name, os.ReadFile
+
+	// ReadDir lists the directories that rules.files names, os.ReadDir; nil: it names files only.
+	ReadDir func(string) ([]fs.DirEntry, error)
+
+	Connects []string // ToNATS, ToHive: what will be connected to; of the others, addresses and credentials may be missing
 }
 
 // What a command may connect to.
@@ -26,8 +31,10 @@ const (
 func Load(s Source) (*Config, error) {
 	c := Default()
 	l := &loader{source: s, config: &c, from: map[string]place{}}
-	l.file()
+	l.reading("", string(s.Text))
+	l.whole()
 	l.environment()
+	l.ruleFiles()
 	l.secrets()
 	l.missing()
 	l.fill()
@@ -35,6 +42,7 @@ func Load(s Source) (*Config, error) {
 	if len(l.problems) > 0 {
 		return nil, &Error{Name: s.Name, Problems: l.problems}
 	}
+	c.name, c.places = s.Name, l.from
 	return &c, nil
 }
 
@@ -42,6 +50,8 @@ func Load(s Source) (*Config, error) {
 type loader struct {
 	source   Source
 	config   *Config
+	file     string           // that is being read; empty is the configuration's own
+	text     string           // of the file that is being read
 	from     map[string]place // where the value of a key came from
 	problems []*Problem
 }
@@ -51,6 +61,9 @@ type place struct {
 	text         string
 	line, column int
 	env          string
+	file         string // empty is the configuration's own
+	source       string // whole text of the file
+	block        bool   // a literal block: the text begins in the next line
 }
 
 // leaves walks all keys.
@@ -62,7 +75,7 @@ func (l *loader) leaves() func(func(leaf) bool) {
 func (l *loader) refuse(key string, kind error, detail string) {
 	p := &Problem{Key: key, Err: kind, Detail: detail}
 	if at, ok := l.from[key]; ok {
-		p.Value, p.Line, p.Column = at.text, at.line, at.column
+		p.Value, p.Line, p.Column, p.File = at.text, at.line, at.column, at.file
 		if at.env != "" {
 			p.Key = at.env
 		}
@@ -111,8 +124,20 @@ func (l *loader) setEnv(f leaf, name, text string) {
 		l.set(f, text, place{env: name})
 		return
 	}
-	l.from[f.key] = place{env: name, text: text}
+	here := place{env: name, text: text}
+	l.from[f.key] = here
+	f.value.SetZero() // the environment wins over the file, whole
+	for key := range l.from {
+		if strings.HasPrefix(key, f.key+"[") {
+			delete(l.from, key)
+		}
+	}
 	l.items(f, text)
+	for key := range l.from {
+		if key == f.key || strings.HasPrefix(key, f.key+"[") {
+			l.from[key] = here
+		}
+	}
 }
 
 func unknownVariable(name string, known map[string]leaf) string {
@@ -133,6 +158,12 @@ func unknownVariable(name string, known map[string]leaf) string {
 // every pod the addresses of the services around it, and a service may well be called forager.
 func foreign(name string) bool {
 	return name == "FORAGER_CONFIG" || strings.Contains(name, "_SERVICE_") || strings.Contains(name, "_PORT")
+}
+
+// problem notes a problem of the file that is being read.
+func (l *loader) problem(p *Problem) {
+	p.File = l.file
+	l.problems = append(l.problems, p)
 }
 
 // secrets reads the files that hold secrets.

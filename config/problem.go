@@ -18,6 +18,7 @@ var (
 type Problem struct {
 	Key    string // "hive.timeout", or the name of a variable; empty when the text as a whole is broken
 	Value  string // as it was written; empty when there is none, "[redacted]" for a secret
+	File   string // that it is in; empty is the configuration's own
 	Line   int    // line in the file, 1 is the first; 0 when the file is not where it came from
 	Column int    // column in the line, 1 is the first; 0 with Line 0
 	Detail string // what is wrong, and what would be right
@@ -57,8 +58,8 @@ func (e *Error) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
 		lines[i] = p.Error()
-		if p.Line > 0 && e.Name != "" {
-			lines[i] = e.Name + ": " + lines[i]
+		if name := p.fileOf(e.Name); p.Line > 0 && name != "" || p.File != "" {
+			lines[i] = name + ": " + lines[i]
 		}
 	}
 	return "configuration: " + strings.Join(lines, "\nconfiguration: ")

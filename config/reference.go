@@ -12,7 +12,7 @@ import (
 // Key describes one key, for the reference.
 type Key struct {
 	Name    string // "hive.apiKeyFile"
-	Env     string // "FORAGER_HIVE_API_KEY_FILE"
+	Env     string // "FORAGER_HIVE_API_KEY_FILE"; empty for a key of a list's items
 	Kind    string // "text", "secret", "number", "duration", "size", "true or false", "list", or the words that it may be
 	Default string // as it would be written; empty when there is none
 	Needed  bool   // the worker does not run without it
@@ -24,10 +24,29 @@ func Reference() []Key {
 	c := Default()
 	var keys []Key
 	for f := range leaves("", reflect.ValueOf(&c).Elem()) {
-		keys = append(keys, Key{
-			Name: f.key, Env: f.env(), Kind: kindName(f), Default: defaultOf(f),
-			Needed: f.tag.Get("need") != "" && f.value.IsZero(), Doc: f.tag.Get("doc"),
-		})
+		k := describe(f)
+		k.Env = f.env()
+		keys = append(append(keys, k), itemKeys(f)...)
+	}
+	return keys
+}
+
+func describe(f leaf) Key {
+	return Key{
+		Name: f.key, Kind: kindName(f), Default: defaultOf(f),
+		Needed: f.tag.Get("need") != "" && f.value.IsZero(), Doc: f.tag.Get("doc"),
+	}
+}
+
+// itemKeys describes what the items of a list hold: routes[].when. They have no variable of their
+// own; that of the list takes them all, as YAML.
+func itemKeys(f leaf) []Key {
+	if !isItems(f.value) {
+		return nil
+	}
+	var keys []Key
+	for part := range leaves(f.key+"[]", reflect.New(f.value.Type().Elem()).Elem()) {
+		keys = append(append(keys, describe(part)), itemKeys(part)...)
 	}
 	return keys
 }
@@ -43,7 +62,11 @@ func WriteReference(w io.Writer) error {
 		} else if def != "" {
 			def = "`" + def + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s | %s |\n", k.Name, k.Env, k.Kind, def, k.Doc)
+		env := k.Env
+		if env != "" {
+			env = "`" + env + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Name, env, k.Kind, def, k.Doc)
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("write reference: %w", err)
@@ -58,8 +81,12 @@ func kindName(f leaf) string {
 	switch f.value.Interface().(type) {
 	case Secret:
 		return "secret"
-	case time.Duration:
+	case time.Duration, *time.Duration:
 		return "duration"
+	case time.Time:
+		return "instant or day"
+	case Level:
+		return "severity"
 	case Size:
 		return "size"
 	case int:
@@ -76,6 +103,9 @@ func kindName(f leaf) string {
 func defaultOf(f leaf) string {
 	if show := f.tag.Get("show"); show != "" {
 		return show
+	}
+	if strings.Contains(f.key, "[]") {
+		return "" // an item that is not there has no values
 	}
 	switch v := f.value.Interface().(type) {
 	case time.Duration:

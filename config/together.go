@@ -26,6 +26,7 @@ func (l *loader) together() {
 	l.addresses()
 	l.credentials()
 	l.subjects()
+	l.rules()
 }
 
 // times: a holder stops its calls when two thirds of its lease are over, so that a call must fit

@@ -98,6 +98,20 @@ func setText(v reflect.Value, tag reflect.StructTag, text string) error {
 			return err
 		}
 		*p = d
+	case **time.Duration:
+		return setDuration(p, tag, text)
+	case *time.Time:
+		at, err := parseEnd(text)
+		if err != nil {
+			return err
+		}
+		*p = at
+	case *Level:
+		n, err := parseLevel(text)
+		if err != nil {
+			return err
+		}
+		*p = n
 	case *Size:
 		s, err := ParseSize(text)
 		if err != nil {
@@ -108,6 +122,16 @@ func setText(v reflect.Value, tag reflect.StructTag, text string) error {
 		return fmt.Errorf("expected a list of %s", v.Type().Elem().Name())
 	}
 	return checkBounds(v, tag)
+}
+
+// setDuration sets a duration that may be absent.
+func setDuration(p **time.Duration, tag reflect.StructTag, text string) error {
+	var d time.Duration
+	if err := setText(reflect.ValueOf(&d).Elem(), tag, text); err != nil {
+		return err
+	}
+	*p = &d
+	return nil
 }
 
 // splitList reads a comma list. An empty text is the empty list.

@@ -15,11 +15,11 @@ import (
 // maxText bounds the file, so that a wrong path to something huge is refused, not parsed.
 const maxText = 1 << 20
 
-// file reads the YAML file into the configuration.
-func (l *loader) file() {
+// whole reads the YAML file into the configuration.
+func (l *loader) whole() {
 	root, p := parse(l.source.Text)
 	if p != nil {
-		l.problems = append(l.problems, p)
+		l.problem(p)
 		return
 	}
 	if root != nil {
@@ -75,20 +75,28 @@ func problemAt(n ast.Node, key string, kind error, detail string) *Problem {
 
 func placeOf(n ast.Node) place {
 	p := problemAt(n, "", nil, "")
-	return place{line: p.Line, column: p.Column}
+	_, block := n.(*ast.LiteralNode)
+	return place{line: p.Line, column: p.Column, block: block}
+}
+
+// placed gives the place of a value in the file that is being read.
+func (l *loader) placed(n ast.Node) place {
+	at := placeOf(n)
+	at.file, at.source = l.file, l.text
+	return at
 }
 
 // mapping reads a section from a mapping.
 func (l *loader) mapping(prefix string, section reflect.Value, n ast.Node) {
 	m, ok := n.(ast.MapNode)
 	if !ok {
-		l.problems = append(l.problems, problemAt(n, prefix, ErrValue, "expected keys and values"))
+		l.problem(problemAt(n, prefix, ErrValue, "expected keys and values"))
 		return
 	}
 	for it := m.MapRange(); it.Next(); {
 		name, ok := scalar(it.Key())
 		if !ok {
-			l.problems = append(l.problems, problemAt(it.Key(), prefix, ErrUnknown, "expected a plain key"))
+			l.problem(problemAt(it.Key(), prefix, ErrUnknown, "expected a plain key"))
 			continue
 		}
 		l.entry(join(prefix, name), name, section, it)
@@ -102,7 +110,7 @@ func (l *loader) entry(key, name string, section reflect.Value, it *ast.MapNodeI
 		if n := nearest(name, names(section.Type())); n != "" {
 			p.Detail += ", did you mean " + n + "?"
 		}
-		l.problems = append(l.problems, p)
+		l.problem(p)
 		return
 	}
 	f := leaf{key: key, value: section.Field(i), tag: section.Type().Field(i).Tag}
@@ -118,7 +126,7 @@ func (l *loader) entry(key, name string, section reflect.Value, it *ast.MapNodeI
 
 // leaf reads a value: a scalar, a list of scalars, or a list of mappings.
 func (l *loader) leaf(f leaf, n ast.Node) {
-	at := placeOf(n)
+	at := l.placed(n)
 	seq, isList := n.(*ast.SequenceNode)
 	switch {
 	case isList && isItems(f.value):
@@ -130,7 +138,7 @@ func (l *loader) leaf(f leaf, n ast.Node) {
 	default:
 		text, ok := scalar(n)
 		if !ok || isItems(f.value) {
-			l.problems = append(l.problems, problemAt(n, f.key, ErrValue, "expected "+kindOf(f.value)))
+			l.problem(problemAt(n, f.key, ErrValue, "expected "+kindOf(f.value)))
 			return
 		}
 		l.set(f, text, at)
@@ -142,25 +150,32 @@ func (l *loader) scalarList(f leaf, seq *ast.SequenceNode) {
 	for i, v := range seq.Values {
 		text, ok := scalar(v)
 		if !ok || text == "" {
-			l.problems = append(l.problems, problemAt(v, index(f.key, i), ErrValue, "expected a text"))
+			l.problem(problemAt(v, index(f.key, i), ErrValue, "expected a text"))
 			continue
 		}
+		at := l.placed(v)
+		at.text = text
+		l.from[index(f.key, len(list))] = at
 		list = append(list, text)
 	}
 	f.value.Set(reflect.ValueOf(list))
 }
 
 func (l *loader) itemList(f leaf, seq *ast.SequenceNode) {
-	list := reflect.MakeSlice(f.value.Type(), len(seq.Values), len(seq.Values))
+	there := f.value.Len() // of an earlier file
+	list := reflect.MakeSlice(f.value.Type(), there+len(seq.Values), there+len(seq.Values))
+	reflect.Copy(list, f.value)
 	for i, v := range seq.Values {
+		i += there
 		key, before := index(f.key, i), len(l.problems)
+		l.from[key] = l.placed(v)
 		l.mapping(key, list.Index(i), v)
 		if len(l.problems) > before {
 			continue
 		}
 		for part := range leaves(key, list.Index(i)) {
 			if part.tag.Get("need") == "always" && part.value.IsZero() {
-				l.problems = append(l.problems, problemAt(v, part.key, ErrMissing, ""))
+				l.problem(problemAt(v, part.key, ErrMissing, ""))
 			}
 		}
 	}

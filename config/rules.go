@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rules says where more routes and silences lie, and how soon a change of any file is noticed.
+type Rules struct {
+	Files  []string      `key:"files" doc:"files of routes and silences, and directories of such files (*.yaml, in the order of their names), relative to the configuration file; they come after its own, in this order"`
+	Reload time.Duration `key:"reload" max:"24h" doc:"how often routes, silences, formats and allow-lists are looked at for changes; 0 is only on SIGHUP"`
+}
+
+// Route says what becomes of some detections. The first route whose condition holds decides;
+// what it leaves empty is the default. Conditions are CEL over detection, texts are templates
+// of text/template over the same values.
+type Route struct {
+	Name         string         `key:"name" need:"always" doc:"name, for metrics, logs and explain; no two routes share one"`
+	When         string         `key:"when" doc:"condition (CEL) that a detection meets; empty is every detection"`
+	Drop         bool           `key:"drop" doc:"acknowledge without any effect, counted as dropped by route"`
+	Organisation string         `key:"organisation" doc:"organisation in TheHive, instead of hive.organisation; the account must be its member"`
+	Key          string         `key:"key" doc:"what the detections of one case share (CEL, a text), instead of key, host, user or address"`
+	Window       *time.Duration `key:"window" max:"8760h" doc:"instead of case.window; 0 is no limit"`
+	Minimum      Level          `key:"minimum" doc:"severity below which nothing is done, counted as below route's level"`
+	Filter       []Term         `key:"filter" doc:"list of {field, op, value}: finds the case by its fields instead of Forager's tag; all must hold"`
+	Closed       string         `key:"closed" oneof:"new reopen comment" doc:"instead of case.closed"`
+	MaxNewCases  int            `key:"maxNewCases" max:"1000000" doc:"cases that the route may open in an hour, over all replicas; what is above goes into one overflow case; 0 is no limit"`
+	Case         RouteCase      `key:"case"`
+}
+
+// Term is one comparison of a route's own filter.
+type Term struct {
+	Field string `key:"field" need:"always" doc:"field of a case, such as customFields.asset"`
+	Op    string `key:"op" oneof:"eq ne like match startsWith endsWith" doc:"comparison, eq when empty"`
+	Value string `key:"value" need:"always" doc:"value (template); when it is empty the key decides"`
+}
+
+// RouteCase is the case that a route opens.
+type RouteCase struct {
+	Title       string   `key:"title" doc:"title (template)"`
+	Description string   `key:"description" doc:"description (template, Markdown); what the detection says has no effect in it"`
+	Severity    string   `key:"severity" doc:"1 to 4, or low to critical (template); also raises cases that exist"`
+	TLP         string   `key:"tlp" doc:"0 to 4, or clear, green, amber, amber+strict, red (template)"`
+	PAP         string   `key:"pap" doc:"0 to 3, or clear, green, amber, red (template)"`
+	Tags        []string `key:"tags" doc:"more tags (templates)"`
+	Assignee    string   `key:"assignee" doc:"login (template); none is nobody; empty is Forager's account"`
+	Template    string   `key:"template" doc:"name of a case template in TheHive (template)"`
+	Fields      []Field  `key:"fields" doc:"list of {name, type, value}: custom fields"`
+	Tasks       []Task   `key:"tasks" doc:"list of {title, group, description}: tasks"`
+	Pages       []Page   `key:"pages" doc:"list of {title, category, content}: pages"`
+	Links       []Link   `key:"links" doc:"list of {name, url}: pivots into other tools, below the description"`
+}
+
+// Field is a custom field of a case.
+type Field struct {
+	Name  string `key:"name" need:"always" doc:"name of the custom field in TheHive"`
+	Type  string `key:"type" oneof:"string integer float boolean date url" doc:"its type, string when empty"`
+	Value string `key:"value" need:"always" doc:"value (template); a date is RFC 3339 or milliseconds"`
+}
+
+// Task is a task of a case.
+type Task struct {
+	Title       string `key:"title" need:"always" doc:"title (template)"`
+	Group       string `key:"group" doc:"group (template)"`
+	Description string `key:"description" doc:"description (template, Markdown)"`
+}
+
+// Page is a page of a case.
+type Page struct {
+	Title    string `key:"title" need:"always" doc:"title (template)"`
+	Category string `key:"category" doc:"category (template), Forager when empty"`
+	Content  string `key:"content" doc:"content (template, Markdown)"`
+}
+
+// Link is a pivot into another tool.
+type Link struct {
+	Name string `key:"name" need:"always" doc:"text of the link (template)"`
+	URL  string `key:"url" need:"always" doc:"address (template) that begins with its scheme and host; what the detection says is encoded"`
+}
+
+// Silence keeps detections from doing anything for a while.
+type Silence struct {
+	Name    string    `key:"name" need:"always" doc:"name, for metrics, logs and explain"`
+	When    string    `key:"when" need:"always" doc:"condition (CEL) that a detection meets"`
+	Owner   string    `key:"owner" need:"always" doc:"who answers for it"`
+	Reason  string    `key:"reason" need:"always" doc:"why"`
+	Expires time.Time `key:"expires" need:"always" doc:"when it ends: RFC 3339, or a day, which is silent to its end (UTC)"`
+	Pierce  Level     `key:"pierce" doc:"severity from which a detection passes all the same; empty is never"`
+}
+
+// AllowList names values too common to be observables, or to correlate on.
+type AllowList struct {
+	Name   string   `key:"name" need:"always" doc:"name, for messages"`
+	File   string   `key:"file" doc:"MISP warning list (JSON), relative to the configuration file"`
+	Kind   string   `key:"kind" oneof:"string substring hostname cidr regex" doc:"how values match, with values"`
+	Values []string `key:"values" doc:"the values, instead of a file"`
+	Action string   `key:"action" need:"always" oneof:"drop ignoreSimilarity" doc:"drop leaves the observable out, ignoreSimilarity keeps it without correlating on it"`
+	Types  []string `key:"types" doc:"observable types that it is for; empty is what the file says, else all"`
+}
+
+// Files says what becomes of the files that detections carry.
+type Files struct {
+	MaxBytes Size   `key:"maxBytes" min:"1KiB" max:"10GiB" doc:"largest file; a larger one is not attached, and its message becomes a dead letter after the rest was applied"`
+	As       string `key:"as" oneof:"observable attachment" doc:"what a file becomes: an observable of type file, or an attachment of the case"`
+	Spool    string `key:"spool" doc:"directory for files on their way; empty is the system's for temporary files"`
+}
+
+// Level is a severity from 1 (low) to 4 (critical), written as a number or a word; 0 is none.
+type Level int
+
+// levelNames are the words for severities; the first is no severity.
+var levelNames = []string{"none", "low", "medium", "high", "critical"}
+
+// String gives the word.
+func (l Level) String() string {
+	if l < 0 || int(l) >= len(levelNames) {
+		return strconv.Itoa(int(l))
+	}
+	return levelNames[l]
+}
+
+// parseLevel reads a severity.
+func parseLevel(text string) (Level, error) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n < len(levelNames) {
+		return Level(n), nil
+	}
+	if i := slices.Index(levelNames, text); i >= 1 {
+		return Level(i), nil
+	}
+	return 0, errors.New("expected a severity: low, medium, high, critical, or 1 to 4")
+}
+
+// parseEnd reads when something ends: an instant, or a day, which ends at midnight UTC.
+func parseEnd(text string) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errors.New("expected an instant such as 2026-12-31T18:00:00Z, or a day")
+	}
+	return at.UTC(), nil
+}
