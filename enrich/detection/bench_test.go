@@ -68,7 +68,7 @@ func BenchmarkDecode(b *testing.B) {
 		sum, worst = sum+ratio, max(worst, ratio)
 		fmt.Fprintf(&report, "\n%-60.60s %6d bytes: %8v against %8v: %.2f", name, len(events[name]), ours[name], theirs[name], ratio)
 	}
-	fmt.Println(report.String())
+	b.Log(report.String())
 	b.ReportMetric(sum/float64(len(names)), "mean-ratio")
 	b.ReportMetric(worst, "worst-ratio")
 	b.ReportMetric(0, "ns/op")
