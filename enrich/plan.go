@@ -24,6 +24,7 @@ type Origin struct {
 	Stream   string    // name of the stream
 	Sequence uint64    // stream sequence of the message; 0 offline
 	Part     int       // index of the detection within its message
+	Subject  string    // NATS subject of the message, for conditions; empty where there is none
 	Time     time.Time // when the stream stored the message
 }
 
@@ -54,6 +55,7 @@ type Plan struct {
 	LeftOut     map[string]int // what limits left out, by kind
 
 	Route  string   // name of the route that decided; empty is the default
+	When   string   // its condition; empty holds always
 	Faults []string // rules that failed at run time and gave way to the default, bounded words
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
 

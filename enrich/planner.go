@@ -65,16 +65,17 @@ func NewPlanner(o PlannerOptions) *Planner {
 
 // Plan decides what one detection asks of TheHive.
 //
+// With an error the plan says no more than which route decided, and what failed on the way.
 // Errors: *DroppedError when a silence or a route says so; *MalformedError when there is nothing
 // to correlate on.
 func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	plan := p.start(d, o)
 	p.techniques(&plan, d.Techniques)
-	if err := p.route(&plan, d, see(d, plan.Techniques)); err != nil {
-		return Plan{}, err
+	if err := p.route(&plan, d, see(d, plan.Techniques, o)); err != nil {
+		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, err
 	}
 	if plan.Key.Value == "" {
-		return Plan{}, &MalformedError{Reason: "no correlation key", Detail: "neither key, host, user nor source address"}
+		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, &MalformedError{Reason: "no correlation key", Detail: "neither key, host, user nor source address"}
 	}
 	if plan.Hash == "" {
 		plan.Hash = plan.Key.Hash(plan.Organisation)

@@ -24,7 +24,7 @@ func (p *Planner) route(plan *Plan, d detection.Detection, s Seen) error {
 	if q == nil {
 		return nil
 	}
-	plan.Route, plan.NewCap = q.Name, q.MaxNewCases
+	plan.Route, plan.When, plan.NewCap = q.Name, q.When, q.MaxNewCases
 	if q.Drop {
 		return &DroppedError{Reason: "dropped by route", Detail: q.Name}
 	}

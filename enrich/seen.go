@@ -10,6 +10,7 @@ import (
 // Seen is a detection as conditions (CEL, names in lower case) and templates (names as here) see it.
 type Seen struct {
 	Format      string           `cel:"format"`
+	Subject     string           `cel:"subject"` // NATS subject that it came on
 	ID          string           `cel:"id"`
 	Time        time.Time        `cel:"time"`
 	Severity    int              `cel:"severity"` // 1–4
@@ -42,9 +43,9 @@ type SeenObservable struct {
 }
 
 // see shows a detection and its mapped techniques.
-func see(d detection.Detection, techniques []Technique) Seen {
+func see(d detection.Detection, techniques []Technique, o Origin) Seen {
 	s := Seen{
-		Format: d.Format, ID: d.ID, Time: d.Time, Severity: severityOf(d), Title: d.Title, Description: d.Description,
+		Format: d.Format, Subject: o.Subject, ID: d.ID, Time: d.Time, Severity: severityOf(d), Title: d.Title, Description: d.Description,
 		Source: d.Source, Rule: SeenRule{d.Rule.ID, d.Rule.Name}, Host: d.Host, User: d.User, IP: d.IP, Key: d.Key,
 		Direction: d.Direction, Tags: d.Tags,
 	}
@@ -69,7 +70,7 @@ func (s Seen) each(f func(string) string) Seen {
 		return out
 	}
 	for _, p := range []*string{
-		&s.Format, &s.ID, &s.Title, &s.Description, &s.Source, &s.Rule.ID, &s.Rule.Name, &s.Host, &s.User, &s.IP, &s.Key, &s.Direction,
+		&s.Format, &s.Subject, &s.ID, &s.Title, &s.Description, &s.Source, &s.Rule.ID, &s.Rule.Name, &s.Host, &s.User, &s.IP, &s.Key, &s.Direction,
 	} {
 		*p = f(*p)
 	}

@@ -10,6 +10,7 @@ import (
 	"text/template"
 	"text/template/parse"
 	"time"
+	"unicode/utf8"
 
 	"forager/enrich/detection"
 )
@@ -43,7 +44,7 @@ func newText(source string, kind textKind) (*text, *RuleError) {
 	}
 	parsed, err := template.New("t").Option("missingkey=error").Parse(source)
 	if err != nil {
-		return nil, placed1(err)
+		return nil, placed1(source, err)
 	}
 	t := &text{parsed, kind}
 	if kind == linkText {
@@ -54,20 +55,29 @@ func newText(source string, kind textKind) (*text, *RuleError) {
 	// Only a name that no detection has is surely wrong; an index may exist in another detection.
 	_, err = t.render(Seen{Tags: []string{""}, Techniques: []string{""}, Observables: []SeenObservable{{}}})
 	if err != nil && strings.Contains(err.Error(), "can't evaluate field") {
-		return nil, placed1(err)
+		return nil, placed1(source, err)
 	}
 	return t, nil
 }
 
 // placed1 reads line and column out of a template's error.
-func placed1(err error) *RuleError {
+func placed1(source string, err error) *RuleError {
 	part := templatePlace.FindStringSubmatch(err.Error())
 	if part == nil {
 		return &RuleError{Err: err}
 	}
 	line, _ := strconv.Atoi(part[1])
-	column, _ := strconv.Atoi(part[2]) // from 0; parse errors have none
-	return &RuleError{Line: line, Column: column + 1, Err: errors.New(part[3])}
+	bytes, _ := strconv.Atoi(part[2]) // from 0; parse errors have none
+	return &RuleError{Line: line, Column: columnOf(source, line, bytes), Err: errors.New(part[3])}
+}
+
+// columnOf counts in characters, as conditions do, what the template engine counts in bytes.
+func columnOf(source string, line, bytes int) int {
+	lines := strings.Split(source, "\n")
+	if line < 1 || line > len(lines) || bytes > len(lines[line-1]) {
+		return 1
+	}
+	return utf8.RuneCountInString(lines[line-1][:bytes]) + 1
 }
 
 // fixedHost demands that scheme and host stand in the template before anything of an event.

@@ -31,6 +31,9 @@ const (
 	NoticeLetterLost   = "letter unstored" // a dead letter fits nowhere; its message stays in the stream
 	NoticeDisagreement = "disagreement"    // subject says one format, recognition another
 	NoticeAbandoned    = "abandoned"       // applies did not end within the drain time
+	NoticeReloaded     = "reloaded"        // routes, silences, formats or lists were replaced; told by the command
+	NoticeReloadFailed = "reload failed"   // they could not be read, the old ones stay; told by the command
+	NoticeRuleFault    = "rule fault"      // a condition or template of a route failed on a detection; told by the command
 )
 
 // Settlement is one verdict on one message, carried out.
