@@ -45,7 +45,8 @@ type claim struct {
 type observed struct {
 	revision uint64
 	since    time.Time
-	started  time.Time
+	token    string    // of the holder that we see
+	moved    time.Time // when we began, or last saw the entry change hands
 	sent     time.Time // when the first of our writes without an answer was sent
 	unknown  int       // writes and reads without an answer
 	again    bool      // look again at once: what we remembered was stale
@@ -55,7 +56,7 @@ type observed struct {
 // acquire waits until the entry is ours, or the context ends; idle is called before each wait.
 func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim, error) {
 	token := rand.Text()
-	o := observed{started: time.Now()}
+	o := observed{moved: time.Now()}
 	for {
 		got, err := c.attempt(ctx, name, token, &o)
 		if err != nil {
@@ -76,16 +77,21 @@ func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim,
 	}
 }
 
-// delay spreads the tries: 20–60 ms for the first two seconds, then 0.5–2 s.
+// delay spreads the tries: 5–20 ms for half a second after the entry was last seen to change
+// hands, as it does where replicas share a hot key, 20–60 ms for two seconds, then 0.5–2 s.
 func (o *observed) delay() time.Duration {
 	if o.again {
 		o.again = false
 		return 0
 	}
-	if time.Since(o.started) < 2*time.Second {
+	switch quiet := time.Since(o.moved); {
+	case quiet < 500*time.Millisecond:
+		return between(5*time.Millisecond, 20*time.Millisecond)
+	case quiet < 2*time.Second:
 		return between(20*time.Millisecond, 60*time.Millisecond)
+	default:
+		return between(500*time.Millisecond, 2*time.Second)
 	}
-	return between(500*time.Millisecond, 2*time.Second)
 }
 
 // attempt tries once: nil without error is "held elsewhere, try again".
@@ -104,7 +110,7 @@ func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (
 			confirmed: o.sent, waits: c.owed(e, e.Dirty),
 		}
 		return cl, c.distrust(ctx, cl)
-	case e.Token != "" && !o.dead(revision, e.lease()):
+	case e.Token != "" && !o.dead(revision, e):
 		c.seen.drop(name)
 		o.met = true
 		return nil, nil
@@ -196,13 +202,16 @@ func (o *observed) excuse(err error) error {
 
 // dead tells whether a holder is: its revision has not changed, while we watched, for the lease
 // that it wrote down.
-func (o *observed) dead(revision uint64, lease time.Duration) bool {
+func (o *observed) dead(revision uint64, e entry) bool {
 	now := time.Now()
+	if o.token != e.Token {
+		o.token, o.moved = e.Token, now
+	}
 	if o.since.IsZero() || o.revision != revision {
 		o.revision, o.since = revision, now
 		return false
 	}
-	return now.Sub(o.since) >= lease
+	return now.Sub(o.since) >= e.lease()
 }
 
 // pause waits, or ends with the context.
