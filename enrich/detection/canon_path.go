@@ -39,6 +39,9 @@ func bareURL(s string) (value, bool) {
 	if !ok || host.dataType == "hostname" {
 		return value{}, false // a path, a word with a slash
 	}
+	if !strings.ContainsAny(rest, "/?#") {
+		return host, true // there was a slash at the end, no more
+	}
 	return value{dataType: "url", data: rest}, true
 }
 

@@ -151,7 +151,7 @@ func FuzzPairs(f *testing.F) {
 
 // FuzzValue: every reader of values, from any text: no panic, and what is canonical stays so.
 func FuzzValue(f *testing.F) {
-	for i, s := range []string{"1.2.3.4:80", "[::1]:443", "hxxps://a[.]b.com:443/x?y#z", `\\\\Device\\x`, "A@b.ORG", "SHA1=x,MD5=y", "1.2.3.4:1->[::2]:3", "HKEY_USERS\\a", "as12", "*.x.com", "http://u@h"} {
+	for i, s := range []string{"1.2.3.4:80", "[::1]:443", "hxxps://a[.]b.com:443/x?y#z", `\\\\Device\\x`, "A@b.ORG", "SHA1=x,MD5=y", "1.2.3.4:1->[::2]:3", "HKEY_USERS\\a", "as12", "*.x.com", "http://u@h", "1.0.9.6/"} {
 		f.Add(byte(i), s)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, s string) {
