@@ -57,12 +57,12 @@ func (c *call) child(k *kind, parent *entry, values map[string]any, st stamp) *e
 
 // update changes an entity, its parents' dates and the audit trail.
 func (c *call) update(e *entry, values map[string]any) {
-	st := c.stamp()
+	st, former := c.stamp(), e.doc
 	c.h.store.change(e, values, st)
 	if e.parent != nil {
 		c.h.store.touch(e.root(), st)
 	}
-	c.h.audit("update", e, st, c)
+	c.h.record(audit{action: "update", former: former}, e, st, c)
 }
 
 // remove deletes an entity and all below it.

@@ -17,6 +17,7 @@ type Hive struct {
 	journal journal
 	hooks   hooks
 	outage  outage
+	hooked  webhooks
 
 	mu     sync.RWMutex // guards all below; never held while a call waits, is read or is answered
 	store  *store
@@ -31,6 +32,7 @@ func New(o Options) *Hive {
 	h.dice.rand = rand.New(rand.NewPCG(o.Seed, 0))
 	h.fault.Store(&Misbehaviour{})
 	h.journal.limit = h.options.Journal
+	h.hooked.open(h.options.Webhooks)
 	h.Reset()
 	return h
 }

@@ -28,7 +28,11 @@ func mergeCases(c *call) (reply, error) {
 	}
 	st := c.stamp()
 	merged := c.h.store.add(caseKind, c.viewer.org, nil, c.mergedValues(sources, st), st)
-	c.h.audit("merge", merged, st, c)
+	gone := make([]*doc, 0, len(sources))
+	for _, source := range sources {
+		gone = append(gone, source.doc)
+	}
+	c.h.record(audit{action: "merge", sources: gone}, merged, st, c)
 	for _, source := range sources {
 		c.moveChildren(source, merged, st)
 	}

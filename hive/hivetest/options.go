@@ -36,8 +36,9 @@ type Options struct {
 	Version string
 	// Journal is how many calls are remembered. 0: 4096. Their bodies together take at most 32 MiB.
 	Journal int
-	// WebhookURL is reserved: where audit documents will be posted. Audits are recorded whether it is set or not.
-	WebhookURL string
+	// Webhooks are told of every change, as the endpoints of an organisation are. Changes are recorded whether there are
+	// any or not: see [Hive.Documents].
+	Webhooks []Webhook
 }
 
 // Pattern is one ATT&CK technique that the server holds.

@@ -82,7 +82,7 @@ func (s *Server) Addr() string {
 // URL is where a client finds the server, "http://127.0.0.1:34567".
 func (s *Server) URL() string { return "http://" + s.Addr() }
 
-// Close ends the server and its connections, and waits for it. Its error tells too if the port could not be opened again
+// Close ends the server and its connections, and waits for it and for the webhooks. Its error tells too if the port could not be opened again
 // after an outage. It is harmless when repeated.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -96,6 +96,7 @@ func (s *Server) Close() error {
 	s.forget()
 	err := s.http.Close()
 	s.done.Wait()
+	s.hive.Delivered()
 	return errors.Join(err, broken)
 }
 
