@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
-.PHONY: help test lint unit cover fuzz build bench integration demo tools clean
+.PHONY: help test lint unit cover fuzz build bench integration chart image sbom vulnerabilities demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,8 +31,24 @@ bench: ## the speed table, in less than six minutes; ROWS=… a part, PROFILE=fo
 	cd deploy/bench && go test -tags bench -count=1 -timeout 15m -run '$(or $(ROWS),Speed)' $(if $(PROFILE),-profiles $(abspath $(PROFILE)))
 
 integration: ## several hosts in containers while everything breaks, in about five minutes; skipped without an engine
-	go vet -tags integration ./deploy/integration
+	go vet -tags integration ./deploy/integration ./deploy/image
 	go test -tags integration -count=1 -timeout 15m -v ./deploy/integration
+	go test -tags integration -count=1 -timeout 5m -v ./deploy/image
+
+chart: ## lint, render and validate the Helm chart, its rules and its dashboard; builds Helm the first time
+	cd deploy/test && go vet ./... && go test -count=1 -timeout 15m ./...
+
+image: ## the container image forager:latest, compiled here
+	CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=true -ldflags '-s -w' -o dist/image/worker ./cmd/worker
+	docker build -f deploy/Dockerfile --target prebuilt -t forager:latest \
+	  --build-arg VERSION="$$(git describe --tags --always)" --build-arg REVISION="$$(git rev-parse HEAD)" dist/image
+
+sbom: ## dist/sbom.json: every module in the image's binary with version and checksum, as Go recorded it
+	CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=true -ldflags '-s -w' -o dist/image/worker ./cmd/worker
+	go version -m -json dist/image/worker > dist/sbom.json
+
+vulnerabilities: ## known vulnerabilities in what is called; skipped where their database cannot be reached
+	.ci/vulnerabilities
 
 demo: ## a real alert becomes a case
 	go run ./cmd/worker demo --once
