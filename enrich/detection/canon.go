@@ -242,7 +242,7 @@ func mailValue(s string) (value, bool) {
 		local, domain = a.Address[:at], a.Address[at+1:]
 	}
 	domain, ok := hostName(domain)
-	if !ok || local == "" || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || hides(r) }) {
+	if !ok || local == "" || strings.ContainsAny(local, `@"(),:;<>[\]`) || local[0] == '.' || strings.HasSuffix(local, ".") || strings.Contains(local, "..") || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || hides(r) }) {
 		return value{}, false
 	}
 	return value{dataType: "mail", data: strings.ToLower(local) + "@" + domain}, true
