@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"forager/mitre"
@@ -13,8 +14,11 @@ import (
 
 // Options are what an Enricher works with; zero values mean the defaults.
 type Options struct {
-	Hive      func(organisation string) Hive // TheHive, as a member of the organisation
-	Ledger    Ledger
+	Hive   func(organisation string) Hive // TheHive, as a member of the organisation
+	Ledger Ledger
+	// Login asks whose account the worker has at TheHive, so that [Enricher.Learn] knows its own
+	// changes; it is asked until it answers, then never again. nil: no change is its own.
+	Login     func(ctx context.Context) (string, error)
 	Knowledge *Knowledge // what the server holds of ATT&CK; nil: the newest releases, never asked
 
 	Call   time.Duration // the longest that one call may take (default 10 s)
@@ -75,6 +79,7 @@ type Enricher struct {
 	slots   slots
 	rivals  *rivals
 	pace    *pace
+	login   atomic.Pointer[string] // the worker's own account, once known
 }
 
 // New makes an enricher, or says which option cannot work.

@@ -187,4 +187,6 @@ const inDescription = "description"
 type marksBody struct {
 	Removed [][2]string `json:"removed,omitempty"` // kind, hash
 	Moved   string      `json:"moved,omitempty"`   // id of the case that this one was merged into
+	Gone    int64       `json:"gone,omitempty"`    // when a document said that the case was deleted, ms; 0: none did
+	Lifted  [][2]string `json:"lifted,omitempty"`  // removals that were taken back, until the items are there again
 }

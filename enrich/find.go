@@ -78,28 +78,91 @@ func (r *round) touch(id string, plans []Plan) {
 }
 
 // lost deals with a case that is listed, but that TheHive does not have: merged into another,
-// which carries its tag, or deleted.
+// which carries its tag, or deleted. Where audit documents said which, they spare the search, or
+// the wait.
 func (r *round) lost(held context.Context, ref caseRef) error {
 	if err := r.gather(held, ref); err != nil {
 		return err
 	}
 	before := len(r.body.Cases)
-	if err := r.search(held); err != nil || len(r.body.Cases) > before {
-		return err
-	}
-	// Only what stays away for as long as a lost call may take is gone.
-	r.seat.leave()
-	if err := pause(held, r.e.options.Settle); err != nil {
-		return err
-	}
-	if err := r.seat.take(held); err != nil {
+	wait, err := r.recall(held)
+	if err != nil || len(r.body.Cases) > before {
 		return err
 	}
 	if err := r.search(held); err != nil || len(r.body.Cases) > before {
 		return err
+	}
+	if wait > 0 {
+		// Only what stays away for as long as a lost call may take is gone.
+		r.seat.leave()
+		if err := pause(held, wait); err != nil {
+			return err
+		}
+		if err := r.seat.take(held); err != nil {
+			return err
+		}
+		if err := r.search(held); err != nil || len(r.body.Cases) > before {
+			return err
+		}
 	}
 	return r.bury(held)
 }
+
+// recall asks the marks of the vanished cases what audit documents said of them, follows those
+// that were merged, and tells how long the others must stay away to count as gone.
+func (r *round) recall(held context.Context) (wait time.Duration, err error) {
+	r.told = map[string]bool{}
+	for _, v := range r.vanished {
+		m, _, err := loadMarks(held, r.e.options.Ledger, v.ID)
+		if err != nil {
+			return 0, err
+		}
+		if m.Moved != "" {
+			if err := r.followMoved(held, v, m.Moved); err != nil {
+				return 0, err
+			}
+		}
+		r.told[v.ID] = m.Gone != 0
+		wait = max(wait, m.owed(time.Now(), r.e.options.Settle))
+	}
+	return wait, nil
+}
+
+// owed is how long a case must stay away to count as gone: settle, less what has passed since a
+// document said that it was deleted. A merge deletes its sources too, and the search may show
+// late what they became. The two clocks may belong to two workers; what they differ by shortens
+// or prolongs this wait, never beyond settle.
+func (m marksBody) owed(now time.Time, settle time.Duration) time.Duration {
+	if m.Gone == 0 {
+		return settle
+	}
+	return min(max(settle-now.Sub(time.UnixMilli(m.Gone)), 0), settle)
+}
+
+// followMoved refers to the case that a vanished one was merged into, perhaps by several merges.
+func (r *round) followMoved(held context.Context, v caseRef, id string) error {
+	calls, done := r.key.calling(held)
+	defer done()
+	for range maxMoves {
+		c, err := r.hive.Case(calls, id)
+		if err == nil {
+			r.refer(c, true)
+			return nil
+		}
+		if !isGone(err) {
+			return err
+		}
+		m, _, err := loadMarks(held, r.e.options.Ledger, id)
+		if err != nil || m.Moved == "" || m.Moved == v.ID {
+			return err // the search knows better
+		}
+		id = m.Moved
+	}
+	return nil
+}
+
+// maxMoves bounds how many merges in a row are followed without a search.
+const maxMoves = 8
 
 // gather takes all listed cases that answer 404 off the list: they may have been merged together.
 func (r *round) gather(held context.Context, ref caseRef) error {
@@ -139,7 +202,9 @@ func (r *round) bury(held context.Context) error {
 		default:
 			v.Gone = true
 			r.body.Cases = append(r.body.Cases, v)
-			r.e.happened(EventDeleted, v.Number, r.key.name)
+			if !r.told[v.ID] {
+				r.e.happened(EventDeleted, v.Number, r.key.name)
+			}
 		}
 	}
 	r.vanished = nil

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // marks are what analysts did to a case, as far as it is known: what they removed stays away.
 type marks struct {
 	removed map[[2]string]bool // kind, hash
+	lifted  map[[2]string]bool // removals that were taken back before the item is there again
 }
 
 func (m marks) has(kind, hash string) bool { return m.removed[[2]string{kind, hash}] }
@@ -19,7 +21,7 @@ func marksKey(caseID string) string { return "marks." + caseID }
 
 // readMarks reads the marks of the case, with those of the cases that it came of by merging.
 func (w *work) readMarks(held context.Context) error {
-	w.marks.removed = map[[2]string]bool{}
+	w.marks = marks{removed: map[[2]string]bool{}, lifted: map[[2]string]bool{}}
 	for _, from := range w.heirs[w.id] {
 		if err := w.inheritFrom(held, from.ID); err != nil {
 			return err
@@ -32,7 +34,21 @@ func (w *work) readMarks(held context.Context) error {
 	for _, item := range body.Removed {
 		w.marks.removed[item] = true
 	}
+	for _, item := range body.Lifted {
+		w.marks.lifted[item] = true
+	}
+	w.forgetLifted()
 	return nil
+}
+
+// forgetLifted lets the entry forget procedures whose removal was lifted: they count neither as
+// there nor, when a list lacks them, as removed.
+func (w *work) forgetLifted() {
+	for id, ref := range w.body.Procedures {
+		if w.marks.lifted[procedureItem(ref[0], ref[1])] {
+			delete(w.body.Procedures, id)
+		}
+	}
 }
 
 // inheritFrom takes over the removals and the high of a case that is gone.
@@ -56,20 +72,29 @@ func (w *work) inheritFrom(ctx context.Context, id string) error {
 
 // loadCase reads the entry of a case without claiming it.
 func (w *work) loadCase(ctx context.Context, id string) (caseBody, error) {
+	_, body, err := readCase(ctx, w.e.options.Ledger, id)
+	return body, err
+}
+
+// readCase reads the entry of a case without claiming it; nil when there is none. What a holder
+// has not released yet is not in it.
+func readCase(ctx context.Context, l Ledger, id string) (*entry, caseBody, error) {
 	body := caseBody{High: high{-1, -1, -1}}
-	value, _, err := w.e.options.Ledger.Get(ctx, "case."+id)
+	value, _, err := l.Get(ctx, caseKey(id))
 	if errors.Is(err, ErrNoEntry) {
-		return body, nil
+		return nil, body, nil
 	}
 	if err != nil {
-		return body, fmt.Errorf("%w: %w", ErrLedger, err)
+		return nil, body, fmt.Errorf("%w: read case: %w", ErrLedger, err)
 	}
 	e, err := parseEntry(value)
 	if err != nil {
-		return body, err
+		return nil, body, err
 	}
-	return body, e.read(&body)
+	return &e, body, e.read(&body)
 }
+
+func caseKey(id string) string { return "case." + id }
 
 func loadMarks(ctx context.Context, l Ledger, caseID string) (marksBody, uint64, error) {
 	var body marksBody
@@ -86,10 +111,17 @@ func loadMarks(ctx context.Context, l Ledger, caseID string) (marksBody, uint64,
 	return body, revision, nil
 }
 
-// changeMarks merges a change into the marks by compare-and-set; anybody may, without a claim.
+// changeMarks merges a change into the marks of the work's case.
 func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) error {
-	for range 16 {
-		body, revision, err := loadMarks(ctx, w.e.options.Ledger, w.id)
+	return changeMarks(ctx, w.e.options.Ledger, w.id, change)
+}
+
+// changeMarks merges a change into the marks of a case by compare-and-set; anybody may, without a
+// claim. The change tells whether there is one, and is asked again after a conflict. An answer
+// that was lost needs no care: marks are sets, and the change is made again.
+func changeMarks(ctx context.Context, l Ledger, caseID string, change func(*marksBody) bool) error {
+	for try := range maxMerges {
+		body, revision, err := loadMarks(ctx, l, caseID)
 		if err != nil {
 			return err
 		}
@@ -100,33 +132,55 @@ func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) er
 		if err != nil {
 			return err
 		}
-		_, err = w.e.options.Ledger.Put(ctx, marksKey(w.id), value, revision)
+		_, err = l.Put(ctx, marksKey(caseID), value, revision)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {
 			return fmt.Errorf("%w: write marks: %w", ErrLedger, err)
 		}
-	}
-	return fmt.Errorf("write marks of %s: %w", w.id, ErrConflict)
-}
-
-// add unites removals, sorted; it tells whether anything changed.
-func (m *marksBody) add(items ...[2]string) bool {
-	before := len(m.Removed)
-	for _, it := range items {
-		if !slices.Contains(m.Removed, it) {
-			m.Removed = append(m.Removed, it)
+		if err := pause(ctx, between(0, time.Duration(try)*time.Millisecond)); err != nil {
+			return err
 		}
 	}
-	return len(m.Removed) != before
+	return fmt.Errorf("write marks of %s: %w", caseID, ErrConflict)
+}
+
+// maxMerges bounds how often a merge into the marks meets a faster one.
+const maxMerges = 32
+
+// add unites removals; it tells whether anything changed. What is removed anew is lifted no more.
+func (m *marksBody) add(items ...[2]string) bool {
+	added := unite(&m.Removed, items)
+	return subtractItems(&m.Lifted, items) || added
 }
 
 // take removes items that are there again.
 func (m *marksBody) take(items ...[2]string) bool {
-	before := len(m.Removed)
-	m.Removed = slices.DeleteFunc(m.Removed, func(it [2]string) bool { return slices.Contains(items, it) })
-	return len(m.Removed) != before
+	removed := subtractItems(&m.Removed, items)
+	return subtractItems(&m.Lifted, items) || removed
+}
+
+// lift takes removals back before the items are there again.
+func (m *marksBody) lift(items ...[2]string) bool {
+	removed := subtractItems(&m.Removed, items)
+	return unite(&m.Lifted, items) || removed
+}
+
+func unite(to *[][2]string, items [][2]string) bool {
+	before := len(*to)
+	for _, it := range items {
+		if !slices.Contains(*to, it) {
+			*to = append(*to, it)
+		}
+	}
+	return len(*to) != before
+}
+
+func subtractItems(from *[][2]string, items [][2]string) bool {
+	before := len(*from)
+	*from = slices.DeleteFunc(*from, func(it [2]string) bool { return slices.Contains(items, it) })
+	return len(*from) != before
 }
 
 // noticed records, of one kind, what analysts removed and what is there again. Only what is
@@ -140,9 +194,10 @@ func (w *work) noticed(ctx context.Context, kind string, gone, there []string) e
 	}
 	var back [][2]string
 	for _, it := range mark(there) {
-		if w.marks.removed[it] {
+		if w.marks.removed[it] || w.marks.lifted[it] {
 			back = append(back, it)
 			delete(w.marks.removed, it)
+			delete(w.marks.lifted, it)
 		}
 	}
 	away := mark(gone)

@@ -77,7 +77,7 @@ func (w *work) postProcedures(held context.Context, batch []wantedProcedure, tri
 	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
 	if err == nil {
 		w.noteProcedures(made)
-		return nil
+		return w.thereAgain(held, made)
 	}
 	if uncertain(err) {
 		return w.lookForProcedures(held, batch, tries, err)
@@ -156,6 +156,25 @@ func (w *work) noteProcedures(made []hive.Procedure) {
 	for _, p := range made {
 		w.body.Procedures[p.ID] = procedureRef{p.PatternID, p.Tactic}
 	}
+}
+
+// thereAgain ends the lifting of removals: what is removed from here on was removed anew.
+func (w *work) thereAgain(held context.Context, made []hive.Procedure) error {
+	var back [][2]string
+	for _, p := range made {
+		if it := procedureItem(p.PatternID, p.Tactic); w.marks.lifted[it] {
+			back = append(back, it)
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	return w.changeMarks(held, func(m *marksBody) bool { return m.take(back...) })
+}
+
+// procedureItem is how a procedure stands in marks.
+func procedureItem(id, tactic string) [2]string {
+	return [2]string{kindProcedure, procedureName(id, tactic)}
 }
 
 // lookForProcedures lists after an ambiguous answer, at once and again with growing pauses: what

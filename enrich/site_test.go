@@ -40,11 +40,13 @@ func newSite(t *testing.T, o hivetest.Options) *site {
 }
 
 // client reaches the site as TheHive's default user.
-func (s *site) client(t *testing.T) *hive.Client {
+func (s *site) client(t *testing.T) *hive.Client { return s.clientAs(t, hivetest.DefaultAPIKey) }
+
+func (s *site) clientAs(t *testing.T, key string) *hive.Client {
 	t.Helper()
 	transport := &http.Transport{DialContext: s.pipes.dial, MaxIdleConnsPerHost: 8}
 	c, err := hive.New(hive.Options{
-		URL: "http://thehive.test", APIKey: hivetest.DefaultAPIKey, Organisation: hivetest.DefaultOrganisation,
+		URL: "http://thehive.test", APIKey: key, Organisation: hivetest.DefaultOrganisation,
 		Transport: transport, Timeout: 10 * time.Second,
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ type work struct {
 
 // hold claims a case and reads what the ledger knows of it.
 func (r *round) hold(ctx context.Context, id string) (*work, error) {
-	cl, err := r.e.claims.acquire(ctx, "case."+id, r.seat.leave)
+	cl, err := r.e.claims.acquire(ctx, caseKey(id), r.seat.leave)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,245 @@
+package enrich_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/hive"
+	"forager/hive/hivetest"
+)
+
+// The analyst has an account of her own, so that the worker's changes can be told from hers.
+const (
+	analystLogin = "analyst@thehive.local"
+	analystKey   = "analyst-key"
+)
+
+func newAuditDesk(t *testing.T) desk {
+	s := newSite(t, hivetest.Options{Users: []hivetest.User{{
+		Login: analystLogin, Name: "Analyst", APIKey: analystKey,
+		Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: "analyst"}},
+	}}})
+	return desk{site: s, analyst: s.clientAs(t, analystKey), t: t}
+}
+
+// learner is a worker that knows its own account.
+func (d desk) learner(change ...func(*enrich.Options)) *enrich.Enricher {
+	c := d.client(d.t)
+	return d.worker(d.t, append([]func(*enrich.Options){func(o *enrich.Options) {
+		o.Login = func(ctx context.Context) (string, error) {
+			u, err := c.CurrentUser(ctx)
+			return u.Login, err
+		}
+	}}, change...)...)
+}
+
+// tell delivers all documents that the simulator has, in a version.
+func (d desk) tell(e *enrich.Enricher, version int) {
+	d.t.Helper()
+	for _, document := range d.hive.Documents(version) {
+		a, err := hive.ParseAudit(document)
+		d.must(err)
+		d.must(e.Learn(d.t.Context(), a))
+	}
+}
+
+func (d desk) removeProcedure(id, technique string) (procedure string) {
+	d.t.Helper()
+	for _, p := range procedures(d.t, d, id) {
+		if p.PatternID == technique {
+			d.must(d.analyst.DeleteProcedure(d.t.Context(), p.ID))
+			return p.ID
+		}
+	}
+	d.t.Fatalf("no procedure %s", technique)
+	return ""
+}
+
+func (d desk) recall(e *enrich.Enricher, id string) enrich.Memory {
+	d.t.Helper()
+	m, err := e.Recall(d.t.Context(), id)
+	d.must(err)
+	return m
+}
+
+func techniques(c hivetest.Case) (ids []string) {
+	for _, p := range c.Procedures {
+		ids = append(ids, p.PatternID)
+	}
+	return ids
+}
+
+func carrying(d detection.Detection, ids ...string) detection.Detection {
+	d.Techniques = nil
+	for _, id := range ids {
+		d.Techniques = append(d.Techniques, detection.Reference{Text: id})
+	}
+	return d
+}
+
+// realDocument is a captured document, with ids of the simulator's instead of its own.
+func realDocument(t *testing.T, name string, ids ...string) hive.Audit {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "shared", "data", "thehive", "webhooks", name))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("the webhook documents are not here (../shared/data/thehive/webhooks)")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := hive.ParseAudit([]byte(strings.NewReplacer(ids...).Replace(string(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestP5TheCapturedRemovalOfATechniqueKeepsItAway(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"v0", "v1"} {
+		t.Run(version, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newAuditDesk(t)
+				e := d.learner()
+				apply(t, e, plan(t, 1, carrying(seen("web01", "a", day(9)), "T1589.003", "T1110")))
+				c := d.theCase("1")
+				before := d.ledger.Keys()
+				added, removed := version+"-procedure-ttp-added-to-a-case.json", version+"-procedure-ttp-removed-from-a-case.json"
+				d.must(e.Learn(t.Context(), realDocument(t, added)))
+				d.must(e.Learn(t.Context(), realDocument(t, removed)))
+				if after := d.ledger.Keys(); len(after) != len(before) {
+					t.Fatalf("documents of an unknown case changed the ledger: %v", after)
+				}
+				id := d.removeProcedure(c.ID, "T1589.003")
+				ids := []string{"~40976512", c.ID, "~37016", id}
+				d.must(e.Learn(t.Context(), realDocument(t, added, ids...)))
+				d.must(e.Learn(t.Context(), realDocument(t, removed, ids...)))
+				if got := d.recall(e, c.ID).Removed; !slices.Equal(got, []enrich.Removal{{Kind: "procedure", Item: "T1589.003/reconnaissance"}}) {
+					t.Fatalf("removed: %v", got)
+				}
+				apply(t, d.learner(), plan(t, 2, carrying(seen("web01", "b", day(10)), "T1589.003", "T1486")))
+				if got := techniques(d.hive.Snapshot().Cases[0]); !slices.Equal(got, []string{"T1110", "T1486"}) {
+					t.Errorf("procedures %v: want the removed one away, the other of the same detection there", got)
+				}
+			})
+		})
+	}
+}
+
+func TestP5DocumentsKeepWhatAnalystsRemovedAwayEvenFromAnotherMemory(t *testing.T) {
+	t.Parallel()
+	for version := range 2 {
+		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newAuditDesk(t)
+				e := d.learner()
+				apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+				other := seen("web01", "b", day(10))
+				other.Rule.ID = "r2"
+				apply(t, e, plan(t, 2, other))
+				c := d.theCase("1")
+				d.removeProcedure(c.ID, "T1110")
+				for o, err := range d.analyst.CaseObservables(t.Context(), c.ID) {
+					d.must(err)
+					if o.DataType == "ip" {
+						d.must(d.analyst.DeleteObservable(t.Context(), o.ID))
+					}
+				}
+				for m, err := range d.analyst.CaseComments(t.Context(), c.ID) {
+					d.must(err)
+					d.must(d.analyst.DeleteComment(t.Context(), m.ID))
+				}
+				d.tell(e, version)
+				if got := d.recall(e, c.ID).Removed; len(got) != 3 {
+					t.Fatalf("removed: %v", got)
+				}
+				third := seen("web01", "c", day(11))
+				third.Rule.ID = "r2"
+				apply(t, d.learner(), plan(t, 3, third))
+				got := d.hive.Snapshot().Cases[0]
+				if !slices.Equal(techniques(got), []string{"T1059.001"}) || len(got.Observables) != 1 || len(got.Comments) != 0 {
+					t.Errorf("the case has %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestP5LoweredSeverityAndRemovedTagsStayWithDocumentsToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newAuditDesk(t)
+		e := d.learner()
+		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+		c := d.theCase("1")
+		severity, tlp := 1, 1
+		d.must(d.analyst.UpdateCase(t.Context(), c.ID, hive.CaseUpdate{Severity: &severity, TLP: &tlp, RemoveTags: []string{"native"}}))
+		d.tell(e, 1)
+		apply(t, e, plan(t, 2, seen("web01", "b", day(10))))
+		got := d.hive.Snapshot().Cases[0]
+		if got.Severity != 1 || got.TLP != 1 || slices.Contains(got.Tags, "native") {
+			t.Errorf("severity %d, TLP %d, tags %v", got.Severity, got.TLP, got.Tags)
+		}
+	})
+}
+
+// A document that says "added" may be older than a removal that a look has noticed.
+func TestALateAdditionTakesNoRemovalBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newAuditDesk(t)
+		e := d.learner()
+		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+		c := d.theCase("1")
+		d.removeProcedure(c.ID, "T1110")
+		_, err := d.analyst.AddProcedure(t.Context(), c.ID, hive.NewProcedure{
+			PatternID: "T1110", Tactic: "credential-access", OccurDate: hive.MillisOf(day(9)),
+		})
+		d.must(err)
+		d.removeProcedure(c.ID, "T1110")
+		apply(t, e, plan(t, 2, carrying(seen("web01", "b", day(10)), "T1486"))) // looks
+		d.tell(e, 1)
+		apply(t, e, plan(t, 3, carrying(seen("web01", "c", day(11)), "T1110", "T1105")))
+		if got := techniques(d.hive.Snapshot().Cases[0]); !slices.Equal(got, []string{"T1059.001", "T1105", "T1486"}) {
+			t.Errorf("procedures %v", got)
+		}
+	})
+}
+
+func TestWhatTheWorkerItselfRemovesIsNoRemovalOfAnAnalyst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newAuditDesk(t)
+		e := d.learner()
+		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+		c := d.theCase("1")
+		d.analyst = d.client(t) // the worker's own account
+		d.removeProcedure(c.ID, "T1110")
+		d.tell(e, 1)
+		if got := d.recall(e, c.ID).Removed; len(got) != 0 {
+			t.Errorf("removed: %v", got)
+		}
+	})
+}
+
+func TestLearnFailsWhileItCannotKnowWhoItIs(t *testing.T) {
+	t.Parallel()
+	d := newAuditDesk(t)
+	down := errors.New("down")
+	e := d.worker(t, func(o *enrich.Options) {
+		o.Login = func(context.Context) (string, error) { return "", down }
+	})
+	a := hive.Audit{Action: hive.AuditDelete, ObjectType: hive.AuditProcedure, ObjectID: "~1", RootID: "~2", By: "x"}
+	if err := e.Learn(t.Context(), a); !errors.Is(err, down) {
+		t.Errorf("error %v", err)
+	}
+}
