@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// AuditOptions say where audit documents of TheHive wait, and how they are taken from there.
+// Zero values are replaced by the defaults named with each field.
+type AuditOptions struct {
+	Stream   string        // "FORAGER_AUDIT"; its one subject is "forager.audit.<stream>"
+	Consumer string        // the durable that all replicas share, "forager-audit"
+	Manage   bool          // create stream and consumer where they are missing
+	Replicas int           // copies of what Manage creates, 1
+	Within   time.Duration // how long Store waits for the server, 40 ms: the sender is answered within 50
+	AckWait  time.Duration // of the consumer that Manage creates, 30 s
+	Retry    Backoff       // between tries of a document that could not be merged, 1 s to 1 min
+	Log      *zap.Logger   // nil is silence
+}
+
+func (o AuditOptions) withDefaults() AuditOptions {
+	o.Stream = orElse(o.Stream, "FORAGER_AUDIT")
+	o.Consumer = orElse(o.Consumer, "forager-audit")
+	o.Replicas = orElse(o.Replicas, 1)
+	o.Within = orElse(o.Within, 40*time.Millisecond)
+	o.AckWait = orElse(o.AckWait, 30*time.Second)
+	o.Retry = orElse(o.Retry, Backoff{First: time.Second, Last: time.Minute})
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return o
+}
+
+func (o AuditOptions) subject() string { return "forager.audit." + o.Stream }
+
+// Limits of the audit stream. The ledger is right without documents, only later, so that the
+// oldest may go before the disk does.
+const (
+	auditAge   = 7 * 24 * time.Hour
+	auditBytes = 1 << 30
+	auditTwice = 10 * time.Minute // in which a document that is sent again is known
+	auditBatch = 64
+	// AuditMaxBytes is the largest document that fits into a message of a NATS server with its
+	// default limit of 1 MiB.
+	AuditMaxBytes = 1<<20 - 4<<10
+)
+
+// Learner takes in one document. Its errors decide by [enrich.ClassOf]: Malformed is given up,
+// all others are tried again later. It may get a document late, twice, or before an earlier one.
+type Learner interface {
+	Learn(ctx context.Context, document []byte) error
+}
+
+// Audits are the documents between the intake and the ledger.
+type Audits struct {
+	link    *Link
+	options AuditOptions
+}
+
+// NewAudits makes no call. An error wraps [ErrOptions].
+func NewAudits(link *Link, options AuditOptions) (*Audits, error) {
+	o := options.withDefaults()
+	if !validName(o.Stream) || !validName(o.Consumer) {
+		return nil, fmt.Errorf("%w: audit stream %q, consumer %q: a JetStream name is not empty and has no dot, star, > or space", ErrOptions, o.Stream, o.Consumer)
+	}
+	return &Audits{link: link, options: o}, nil
+}
+
+// Ensure creates stream and consumer where they are missing and Manage is set.
+func (a *Audits) Ensure(ctx context.Context) error {
+	if !a.options.Manage {
+		return nil
+	}
+	err := ensureStream(ctx, a.link, jetstream.StreamConfig{
+		Name: a.options.Stream, Subjects: []string{a.options.subject()}, Storage: jetstream.FileStorage, Replicas: a.options.Replicas,
+		MaxAge: auditAge, MaxBytes: auditBytes, Discard: jetstream.DiscardOld, Duplicates: auditTwice,
+		Description: "what analysts did in TheHive",
+	})
+	if err != nil {
+		return a.link.why(err)
+	}
+	_, err = a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return a.link.why(wrap(err, "look up consumer "+a.options.Consumer))
+	}
+	_, err = a.link.js.CreateConsumer(ctx, a.options.Stream, jetstream.ConsumerConfig{
+		Durable: a.options.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.options.AckWait,
+		MaxDeliver: -1, MaxAckPending: 64 * auditBatch, DeliverPolicy: jetstream.DeliverAllPolicy,
+	})
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		return nil
+	}
+	return a.link.why(wrap(err, "create consumer "+a.options.Consumer))
+}
+
+// ErrAuditTooLarge says that a document is larger than [AuditMaxBytes], or than the server takes.
+var ErrAuditTooLarge = errors.New("audit document is too large")
+
+// Store puts a document into the stream: nil means that the server has it, or had it before under
+// the same key. Any error but [ErrAuditTooLarge] means that it may be sent again; it is returned
+// within Options.Within.
+func (a *Audits) Store(ctx context.Context, key string, document []byte) error {
+	if len(document) > AuditMaxBytes || int64(len(document)) > a.room() {
+		return fmt.Errorf("%w: %d bytes", ErrAuditTooLarge, len(document))
+	}
+	if !a.link.Connected() {
+		return a.link.why(fmt.Errorf("store audit document: %w", errNotConnected))
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.options.Within)
+	defer cancel()
+	_, err := a.link.js.Publish(ctx, a.options.subject(), document,
+		jetstream.WithMsgID(key), jetstream.WithExpectStream(a.options.Stream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return a.link.why(fmt.Errorf("store audit document: %w", err))
+	}
+	return nil
+}
+
+// errNotConnected: the client would keep what is published until it connects again.
+var errNotConnected = errors.New("not connected")
+
+// room is what the server takes in one message besides headers; before it has said so, anything.
+func (a *Audits) room() int64 {
+	most := a.link.nc.MaxPayload()
+	if most <= 0 {
+		return AuditMaxBytes
+	}
+	return most - 1<<10
+}

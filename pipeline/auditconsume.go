@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"forager/enrich"
+)
+
+// Run hands the documents of the stream to the learner until ctx ends, one at a time: replicas
+// share them. A document is acknowledged when it is merged, and comes again later when it could
+// not be. Run returns nil; what is missing or unreachable is said once and looked for again.
+func (a *Audits) Run(ctx context.Context, learner Learner) error {
+	said, failures := "", 0
+	for ctx.Err() == nil {
+		err := a.consume(ctx, learner, func() { said, failures = "", 0 })
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		if a.link.nc.IsClosed() {
+			return closedError(a.link)
+		}
+		if why := err.Error(); why != said {
+			said = why
+			a.options.Log.Warn("cannot consume audit documents; what analysts removed is noticed later", zap.Error(err))
+		}
+		failures++
+		again := Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
+		pause(ctx, jitter(again.after(failures, 0.5)))
+	}
+	return nil
+}
+
+// consume binds and pulls until ctx ends, or the consumer must be bound again.
+func (a *Audits) consume(ctx context.Context, learner Learner, bound func()) error {
+	if err := a.Ensure(ctx); err != nil {
+		return err
+	}
+	consumer, err := a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	if err != nil {
+		return a.link.why(fmt.Errorf("bind consumer %s of stream %s: %w", a.options.Consumer, a.options.Stream, err))
+	}
+	a.options.Log.Info("consuming audit documents", zap.String("stream", a.options.Stream), zap.String("consumer", a.options.Consumer))
+	for ctx.Err() == nil {
+		if err := a.pull(ctx, consumer, learner); err != nil {
+			return err
+		}
+		bound()
+	}
+	return nil
+}
+
+// auditPull is how long a pull waits for the first message. The client ends it earlier when the
+// server's heartbeats stay away.
+const auditPull = 10 * time.Second
+
+// pull takes one batch. What it does not get to before ctx ends comes again after AckWait.
+func (a *Audits) pull(ctx context.Context, consumer jetstream.Consumer, learner Learner) error {
+	within, cancel := context.WithTimeout(ctx, auditPull)
+	defer cancel()
+	batch, err := consumer.Fetch(auditBatch, jetstream.FetchContext(within), jetstream.FetchHeartbeat(auditPull/4))
+	if err != nil {
+		return a.link.why(fmt.Errorf("pull audit documents: %w", err))
+	}
+	for msg := range batch.Messages() {
+		a.take(ctx, msg, learner)
+	}
+	if err := batch.Error(); err != nil && !isTimeout(err) && !errors.Is(err, context.Canceled) {
+		return a.link.why(fmt.Errorf("pull audit documents: %w", err))
+	}
+	return nil
+}
+
+// take settles one document. A settlement that gets lost costs a redelivery, which changes nothing.
+func (a *Audits) take(ctx context.Context, msg jetstream.Msg, learner Learner) {
+	if ctx.Err() != nil {
+		_ = msg.Nak() // at once, for another replica
+		return
+	}
+	err := a.learn(ctx, msg.Data(), learner)
+	switch {
+	case err == nil:
+		_ = msg.Ack()
+	case ctx.Err() != nil:
+		_ = msg.Nak()
+	case enrich.ClassOf(err) == enrich.Malformed:
+		a.options.Log.Warn("audit document cannot be read", zap.Error(err))
+		_ = msg.Term()
+	default:
+		tries := 1
+		if meta, merr := msg.Metadata(); merr == nil {
+			tries = int(min(meta.NumDelivered, 64)) //nolint:gosec // at most 64
+		}
+		a.options.Log.Info("audit document is tried again later", zap.Error(err), zap.Int("tries", tries))
+		_ = msg.NakWithDelay(jitter(a.options.Retry.after(tries, 1)))
+	}
+}
+
+// learn turns a panic into the error of one document.
+func (a *Audits) learn(ctx context.Context, document []byte, learner Learner) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return learner.Learn(ctx, document)
+}
