@@ -37,6 +37,7 @@ type Connection struct {
 // after four minutes.
 const (
 	pingInterval  = 20 * time.Second
+	writeTimeout  = 10 * time.Second
 	reconnectWait = time.Second
 	apiTimeout    = 5 * time.Second
 )
@@ -104,6 +105,9 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/2, reconnectWait),
 		nats.PingInterval(pingInterval), nats.Timeout(apiTimeout),
+		// A write that is stuck, into a partition with the kernel's buffer full, holds the lock that
+		// the pings need: without this, nobody notices for many minutes that the server is gone.
+		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
 		nats.ErrorHandler(l.onError), nats.DisconnectErrHandler(l.onDisconnect),
 		nats.ReconnectHandler(l.onReconnect),
 		nats.ClosedHandler(func(*nats.Conn) { close(l.closed) }),
