@@ -44,6 +44,7 @@ type Config struct {
 	Rules       Rules       `key:"rules"`
 	Routes      []Route     `key:"routes" doc:"list of routes, tried in order: what becomes of which detections; none is needed"`
 	Silences    []Silence   `key:"silences" doc:"list of silences: what does nothing for a while"`
+	Webhook     Webhook     `key:"webhook"`
 	Ops         Ops         `key:"ops"`
 	Log         Log         `key:"log"`
 
@@ -134,6 +135,17 @@ type Attack struct {
 	Bundles []string `key:"bundles" doc:"STIX bundles of ATT&CK releases that add to the built-in ones or replace them"`
 }
 
+// Webhook is where TheHive tells what analysts did. It is off without a token or a user.
+type Webhook struct {
+	Addr         string `key:"addr" doc:"address where TheHive's webhook is taken in (POST /hooks/thehive); off when empty, or without a token or a user"`
+	Token        Secret `key:"token" doc:"bearer token that TheHive's endpoint sends"`
+	TokenFile    string `key:"tokenFile" doc:"file that holds webhook.token"`
+	User         string `key:"user" doc:"user that TheHive's endpoint sends, with webhook.password"`
+	Password     Secret `key:"password" doc:"password of webhook.user"`
+	PasswordFile string `key:"passwordFile" doc:"file that holds webhook.password"`
+	Stream       string `key:"stream" need:"webhook" doc:"JetStream stream that keeps audit documents until the ledger has learnt them"`
+}
+
 // Ops is the operations server.
 type Ops struct {
 	Addr string `key:"addr" doc:"address of the operations server (/healthz, /readyz); empty turns it off"`
@@ -160,6 +172,7 @@ func Default() Config {
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
 		Files:       Files{MaxBytes: 100 << 20, As: "observable"},
 		Rules:       Rules{Reload: 10 * time.Second},
+		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},
 		Ops:         Ops{Addr: ":8080"},
 		Log:         Log{Level: "info", Format: "json"},
 	}

@@ -17,13 +17,15 @@ type Source struct {
 	// ReadDir lists the directories that rules.files names, os.ReadDir; nil: it names files only.
 	ReadDir func(string) ([]fs.DirEntry, error)
 
-	Connects []string // ToNATS, ToHive: what will be connected to; of the others, addresses and credentials may be missing
+	Connects []string // ToNATS, ToHive, ToWebhook: what will be connected to; of the others, addresses and credentials may be missing
 }
 
 // What a command may connect to.
 const (
 	ToNATS = "nats"
 	ToHive = "hive"
+	// ToWebhook: TheHive connects to the worker.
+	ToWebhook = "webhook"
 )
 
 // Load reads a configuration: defaults, the file above them, the environment above both. The

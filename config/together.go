@@ -64,9 +64,9 @@ func (l *loader) addresses() {
 	}
 	l.address("hive.url", c.Hive.URL, "http", "https")
 	l.address("hive.proxy", c.Hive.Proxy, "http", "https", "socks5")
-	if c.Ops.Addr != "" {
-		if _, _, err := net.SplitHostPort(c.Ops.Addr); err != nil {
-			l.refuse("ops.addr", ErrValue, "expected host:port or :port")
+	for key, addr := range map[string]string{"ops.addr": c.Ops.Addr, "webhook.addr": c.Webhook.Addr} {
+		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
+			l.refuse(key, ErrValue, "expected host:port or :port")
 		}
 	}
 }
@@ -112,6 +112,8 @@ func (l *loader) credentials() {
 	l.both("nats.user", n.User != "", "nats.password", !n.Password.Empty() || n.PasswordFile != "")
 	l.both("nats.certFile", n.CertFile != "", "nats.keyFile", n.KeyFile != "")
 	l.both("hive.user", h.User != "", "hive.password", !h.Password.Empty() || h.PasswordFile != "")
+	w := l.config.Webhook
+	l.both("webhook.user", w.User != "", "webhook.password", !w.Password.Empty() || w.PasswordFile != "")
 	l.both("hive.certFile", h.CertFile != "", "hive.keyFile", h.KeyFile != "")
 	if h.User != "" && (!h.APIKey.Empty() || h.APIKeyFile != "") {
 		l.refuse("hive.user", ErrValue, "give an API key or a user, not both")
@@ -147,6 +149,7 @@ func (l *loader) subjects() {
 	l.name("nats.consumer", c.NATS.Consumer)
 	l.name("deadLetters.stream", c.DeadLetters.Stream)
 	l.name("ledger.bucket", c.Ledger.Bucket)
+	l.name("webhook.stream", c.Webhook.Stream)
 }
 
 // name refuses what NATS would not take as the name of a stream, a consumer or a bucket.
