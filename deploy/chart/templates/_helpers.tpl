@@ -1,0 +1,88 @@
+{{- define "forager.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "forager.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains (include "forager.name" .) .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "forager.name" .) | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "forager.selector" -}}
+app.kubernetes.io/name: {{ include "forager.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "forager.labels" -}}
+{{ include "forager.selector" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "forager.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "forager.fullname" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{- define "forager.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+
+{{/* A claim outlives a call by half, a delivery outlives a claim. */}}
+{{- define "forager.leaseSeconds" -}}
+{{- max 15 (div (add (mul 3 (int .Values.thehive.timeoutSeconds)) 1) 2) }}
+{{- end }}
+{{- define "forager.ackWaitSeconds" -}}
+{{- mul 2 (int (include "forager.leaseSeconds" .)) }}
+{{- end }}
+
+{{- define "forager.maxReplicas" -}}
+{{- if .Values.keda.enabled }}{{ .Values.keda.maxReplicas }}{{ else }}{{ max 1 (int .Values.replicaCount) }}{{ end }}
+{{- end }}
+
+{{- define "forager.maxInFlight" -}}
+{{- $pipeline := .Values.config.pipeline | default dict }}
+{{- $pipeline.maxInFlight | default (mul 64 (int .Values.thehive.concurrency)) | int }}
+{{- end }}
+
+{{/* Room for four times what all replicas hold, so that delayed naks do not stop delivery. */}}
+{{- define "forager.maxAckPending" -}}
+{{- mul 4 (int (include "forager.maxReplicas" .)) (int (include "forager.maxInFlight" .)) }}
+{{- end }}
+
+{{/* The configuration file: what the values say, and .config on top. */}}
+{{- define "forager.config" -}}
+{{- $nats := dict "url" .Values.nats.url "stream" .Values.nats.stream "consumer" .Values.nats.consumer "subjects" .Values.nats.subjects "manage" (and .Values.nats.manage (not .Values.nack.enabled)) "ackWait" (printf "%ss" (include "forager.ackWaitSeconds" .)) }}
+{{- $ways := 0 }}
+{{- with .Values.nats.credentials.secret.name }}{{ $ways = add1 $ways }}{{ $_ := set $nats "credsFile" "/etc/forager/secrets/nats.creds" }}{{ end }}
+{{- with .Values.nats.nkey.secret.name }}{{ $ways = add1 $ways }}{{ $_ := set $nats "nkeyFile" "/etc/forager/secrets/nats.nkey" }}{{ end }}
+{{- with .Values.nats.token.secret.name }}{{ $ways = add1 $ways }}{{ $_ := set $nats "tokenFile" "/etc/forager/secrets/nats.token" }}{{ end }}
+{{- with .Values.nats.user.name }}{{ $ways = add1 $ways }}{{ $_ := set $nats "user" . }}{{ $_ := set $nats "passwordFile" "/etc/forager/secrets/nats.password" }}{{ end }}
+{{- if gt (int $ways) 1 }}{{ fail "nats: give one of credentials, nkey, token and user" }}{{ end }}
+{{- with .Values.nats.inboxPrefix }}{{ $_ := set $nats "inboxPrefix" . }}{{ end }}
+{{- with .Values.nats.tls }}
+{{- if .handshakeFirst }}{{ $_ := set $nats "tlsFirst" true }}{{ end }}
+{{- if .secretName }}
+{{- if .ca }}{{ $_ := set $nats "caFile" (printf "/etc/forager/nats-tls/%s" .ca) }}{{ end }}
+{{- if .clientCertificate }}{{ $_ := set $nats "certFile" (printf "/etc/forager/nats-tls/%s" .cert) }}{{ $_ := set $nats "keyFile" (printf "/etc/forager/nats-tls/%s" .key) }}{{ end }}
+{{- else if .clientCertificate }}{{ fail "nats.tls.clientCertificate: needs nats.tls.secretName" }}
+{{- end }}
+{{- end }}
+{{- $hive := dict "url" (required "thehive.url is needed: the address of TheHive 5" .Values.thehive.url) "apiKeyFile" "/etc/forager/secrets/hive.key" "concurrency" (int .Values.thehive.concurrency) "timeout" (printf "%ds" (int .Values.thehive.timeoutSeconds)) }}
+{{- with .Values.thehive.organisation }}{{ $_ := set $hive "organisation" . }}{{ end }}
+{{- if .Values.thehive.ca.secret.name }}{{ $_ := set $hive "caFile" "/etc/forager/secrets/hive.ca" }}{{ end }}
+{{- $all := dict "nats" $nats "hive" $hive "ledger" (dict "bucket" .Values.ledger.bucket "lease" (printf "%ss" (include "forager.leaseSeconds" .))) "deadLetters" (dict "stream" .Values.deadLetters.stream) "ops" (dict "addr" (printf ":%d" (int .Values.ops.port))) }}
+{{- toYaml (mergeOverwrite $all (deepCopy .Values.config)) }}
+{{- end }}

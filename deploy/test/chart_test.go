@@ -1,0 +1,264 @@
+package deploytest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	operator "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// types are the Go types that objects must fit without a field left over.
+var types = map[string]func() any{
+	"v1 ConfigMap":                            func() any { return new(core.ConfigMap) },
+	"v1 Service":                              func() any { return new(core.Service) },
+	"v1 ServiceAccount":                       func() any { return new(core.ServiceAccount) },
+	"apps/v1 Deployment":                      func() any { return new(apps.Deployment) },
+	"policy/v1 PodDisruptionBudget":           func() any { return new(policy.PodDisruptionBudget) },
+	"networking.k8s.io/v1 NetworkPolicy":      func() any { return new(networking.NetworkPolicy) },
+	"monitoring.coreos.com/v1 ServiceMonitor": func() any { return new(operator.ServiceMonitor) },
+	"monitoring.coreos.com/v1 PrometheusRule": func() any { return new(operator.PrometheusRule) },
+}
+
+func TestChartLints(t *testing.T) {
+	for name, values := range valueSets(t) {
+		if out, complaint, err := runHelm(t, "lint", "--strict", chart, "--values", values); err != nil {
+			t.Errorf("%s: %v\n%s%s", name, err, out, complaint)
+		}
+	}
+}
+
+// TestEveryObjectIsValid: all kinds must have been seen, so that none is skipped for want of a
+// value set.
+func TestEveryObjectIsValid(t *testing.T) {
+	custom := customSchemas(t)
+	seen := map[string]bool{}
+	for set, values := range valueSets(t) {
+		for _, o := range render(t, "--values", values) {
+			seen[o.kind] = true
+			where := set + ": " + o.kind + " " + o.name
+			if made, ok := types[o.kind]; ok {
+				if err := yaml.UnmarshalStrict(o.text, made()); err != nil {
+					t.Errorf("%s: %v", where, err)
+				}
+				continue
+			}
+			schema, ok := custom[o.kind]
+			if !ok && len(custom) > 0 {
+				t.Errorf("%s: nothing to validate it by", where)
+			} else if ok {
+				if err := schema.Validate(o.tree); err != nil {
+					t.Errorf("%s: %v", where, err)
+				}
+			}
+		}
+	}
+	for kind := range types {
+		if !seen[kind] {
+			t.Errorf("no value set renders a %s", kind)
+		}
+	}
+	for _, kind := range []string{"keda.sh/v1alpha1 ScaledObject", nack + " Stream", nack + " Consumer", nack + " KeyValue", nack + " ObjectStore"} {
+		if !seen[kind] {
+			t.Errorf("no value set renders a %s", kind)
+		}
+	}
+}
+
+// TestPodsAreRestricted: what Pod Security "restricted" asks, and no token.
+func TestPodsAreRestricted(t *testing.T) {
+	for set, values := range valueSets(t) {
+		var d apps.Deployment
+		read(t, one(t, render(t, "--values", values), "Deployment"), &d)
+		pod := d.Spec.Template.Spec
+		c := pod.Containers[0].SecurityContext
+		for what, right := range map[string]bool{
+			"runs as nobody in particular": *pod.SecurityContext.RunAsNonRoot && (pod.SecurityContext.RunAsUser == nil || *pod.SecurityContext.RunAsUser > 0),
+			"seccomp":                      pod.SecurityContext.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault,
+			"no escalation":                !*c.AllowPrivilegeEscalation,
+			"no capabilities":              slices.Equal(c.Capabilities.Drop, []core.Capability{"ALL"}) && c.Capabilities.Add == nil,
+			"read only":                    *c.ReadOnlyRootFilesystem,
+			"no token":                     !*pod.AutomountServiceAccountToken,
+			"no service variables":         !*pod.EnableServiceLinks,
+			"no host":                      !pod.HostNetwork && !pod.HostPID && !pod.HostIPC,
+		} {
+			if !right {
+				t.Errorf("%s: not so: %s", set, what)
+			}
+		}
+	}
+}
+
+// TestTimesFollowTheCallTimeOut: lease, AckWait and grace, for short and long calls.
+func TestTimesFollowTheCallTimeOut(t *testing.T) {
+	for _, timeout := range []int{1, 10, 11, 30, 600} {
+		all := render(t, "--values", valueSets(t)["4-scaled"], "--set", "thehive.timeoutSeconds="+strconv.Itoa(timeout))
+		var d apps.Deployment
+		read(t, one(t, all, "Deployment"), &d)
+		if grace := int(*d.Spec.Template.Spec.TerminationGracePeriodSeconds); grace <= timeout+2 {
+			t.Errorf("time-out %d s: killed after %d s", timeout, grace)
+		}
+		config := workerConfig(t, all)
+		lease, ackWait := seconds(t, config, "ledger", "lease"), seconds(t, config, "nats", "ackWait")
+		if 2*lease < 3*timeout || ackWait <= lease {
+			t.Errorf("time-out %d s: lease %d s, AckWait %d s", timeout, lease, ackWait)
+		}
+		if got := seconds(t, one(t, all, "Consumer").tree, "spec", "ackWait"); got != ackWait {
+			t.Errorf("the consumer waits %d s, the worker believes %d s", got, ackWait)
+		}
+	}
+}
+
+// TestReplicasFitMaxAckPending: KEDA cannot start more replicas than the consumer has room for.
+func TestReplicasFitMaxAckPending(t *testing.T) {
+	all := render(t, "--values", valueSets(t)["4-scaled"])
+	most := at(one(t, all, "ScaledObject").tree, "spec", "maxReplicaCount").(float64)
+	room := at(one(t, all, "Consumer").tree, "spec", "maxAckPending").(float64)
+	const inFlight = 64 * 16
+	if room < 4*most*inFlight {
+		t.Errorf("room for %v messages, %v replicas hold up to %d each", room, most, inFlight)
+	}
+}
+
+// TestWorkerReadsItsConfiguration: what the chart renders is what the worker takes.
+func TestWorkerReadsItsConfiguration(t *testing.T) {
+	worker := filepath.Join(t.TempDir(), "worker")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", worker, "./cmd/worker")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for set, values := range valueSets(t) {
+		text := at(one(t, workerMaps(render(t, "--values", values)), "ConfigMap").tree, "data", "worker.yaml").(string)
+		text = strings.ReplaceAll(text, "/formats", t.TempDir())
+		file := filepath.Join(t.TempDir(), "worker.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		explain := exec.CommandContext(t.Context(), worker, "explain", "--config", file)
+		explain.Stdin = bytes.NewReader([]byte("{}"))
+		if out, err := explain.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", set, err, out, text)
+		}
+	}
+}
+
+func TestBadValuesAreRefused(t *testing.T) {
+	for want, sets := range map[string][]string{
+		"thehive.url is needed":            {"thehive.url="},
+		"thehive.apiKey.secret.name":       {"thehive.apiKey.secret.name="},
+		"give one of credentials":          {"nats.credentials.secret.name=a", "nats.nkey.secret.name=b"},
+		"nats.user.secret.name is needed":  {"nats.user.name=a"},
+		"needs nats.tls.secretName":        {"nats.tls.clientCertificate=true"},
+		"nobody would create the consumer": {"keda.enabled=true", "keda.minReplicas=0"},
+		"minReplicas must not exceed":      {"keda.enabled=true", "keda.minReplicas=9"},
+		"additional properties 'tiemout'":  {"thehive.tiemout=3"},
+		"/keda/monitoringEndpoint":         {"keda.monitoringEndpoint=http://nats:8222"},
+		"/thehive/url":                     {"thehive.url=thehive"},
+		"/image/digest":                    {"image.digest=latest"},
+		"/nats/stream":                     {"nats.stream=a.b"},
+	} {
+		args := []string{"template", "soc", chart, "--set", "thehive.url=https://hive"}
+		for _, s := range sets {
+			args = append(args, "--set", s)
+		}
+		if _, complaint, err := runHelm(t, args...); err == nil || !strings.Contains(complaint, want) {
+			t.Errorf("%v: want %q, got %v: %s", sets, want, err, complaint)
+		}
+	}
+}
+
+// TestREADMENamesEveryValue: each leaf of values.yaml has its row, and no row is of the past.
+func TestREADMENamesEveryValue(t *testing.T) {
+	text, err := os.ReadFile(chart + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values map[string]any
+	values = load(t, chart+"/values.yaml")
+	var leaves []string
+	walk("", values, &leaves)
+	var rows []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		rows = append(rows, m[1])
+	}
+	slices.Sort(leaves)
+	slices.Sort(rows)
+	for _, l := range leaves {
+		if !slices.Contains(rows, l) {
+			t.Errorf("README.md has no row for %s", l)
+		}
+	}
+	for _, r := range rows {
+		if !slices.Contains(leaves, r) {
+			t.Errorf("README.md describes %s, which is no value", r)
+		}
+	}
+}
+
+func walk(prefix string, tree map[string]any, leaves *[]string) {
+	for key, v := range tree {
+		if m, ok := v.(map[string]any); ok && len(m) > 0 {
+			walk(prefix+key+".", m, leaves)
+			continue
+		}
+		*leaves = append(*leaves, prefix+key)
+	}
+}
+
+func load(t *testing.T, name string) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := yaml.UnmarshalStrict(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func read(t *testing.T, o object, into any) {
+	t.Helper()
+	if err := yaml.UnmarshalStrict(o.text, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// workerMaps leaves the dashboard's ConfigMap out.
+func workerMaps(all []object) []object {
+	return slices.DeleteFunc(all, func(o object) bool { return strings.HasSuffix(o.name, "-dashboard") })
+}
+
+func workerConfig(t *testing.T, all []object) map[string]any {
+	t.Helper()
+	text, _ := at(one(t, workerMaps(all), "ConfigMap").tree, "data", "worker.yaml").(string)
+	var config map[string]any
+	if err := yaml.UnmarshalStrict([]byte(text), &config); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+func seconds(t *testing.T, tree any, path ...any) int {
+	t.Helper()
+	text, _ := at(tree, path...).(string)
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("%v: %v", path, err)
+	}
+	return int(d.Seconds())
+}
