@@ -152,7 +152,7 @@ func (w *Worker) pullProbe(ctx context.Context, consumer jetstream.Consumer, cha
 		return err
 	}
 	if !taken {
-		if w.options.Check != nil {
+		if w.options.Check != nil && w.link.Connected() {
 			w.gate.open()
 		}
 		return nil

@@ -42,10 +42,13 @@ func (w *Worker) decode(m *message) {
 // aloneAfter is how many failed applies a message may share with others.
 const aloneAfter = 3
 
+// ReasonTooLarge is the reason of a dead letter above Options.MaxMessageBytes.
+const ReasonTooLarge = "message too large"
+
 func (w *Worker) fill(m *message, results map[int]error) {
 	if m.bytes > w.options.MaxMessageBytes {
 		m.failed = &enrich.MalformedError{
-			Reason: "message too large", Detail: fmt.Sprintf("%d bytes of at most %d", m.bytes, w.options.MaxMessageBytes),
+			Reason: ReasonTooLarge, Detail: fmt.Sprintf("%d bytes of at most %d", m.bytes, w.options.MaxMessageBytes),
 		}
 		return
 	}

@@ -91,9 +91,10 @@ func (g *gate) close(reason string, err error) {
 	}
 }
 
-// longest is the longest pause: a short one where good messages may stand behind bad ones.
+// longest is the longest pause: a short one where good messages may stand behind bad ones, and
+// where TheHive is asked before a message is risked, which is cheap.
 func (g *gate) longest(reason string) time.Duration {
-	if reason == reasonShare {
+	if reason == reasonShare || g.asks {
 		return g.pauses.Last / 6
 	}
 	return g.pauses.Last
@@ -154,7 +155,9 @@ func (g *gate) calm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.streak.length > 0 {
+		asked := g.streak.asked
 		g.streak = newStreak()
+		g.streak.asked = asked
 	}
 }
 
@@ -165,7 +168,7 @@ func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 	probe, reason := g.closed && g.round == round, g.reason
 	lost := false
 	if !g.closed {
-		ask, lost = g.streak.add(queue)
+		ask, lost = g.streak.add(queue, g.now())
 	}
 	g.mu.Unlock()
 	switch {

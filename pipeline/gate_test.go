@@ -125,28 +125,27 @@ func TestGateClosesWhenAFifthAreDeadLettersOfOneReason(t *testing.T) {
 	}
 }
 
-func TestGateAsksAfterFailuresInARowAndNotBetweenSuccesses(t *testing.T) {
-	g, _ := testGate(true)
-	_, _, round, _ := g.state()
-	asked := 0
-	fail := func(n int) {
-		for range n {
+func TestGateAsksAtTheFirstFailureAndThenNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := testGate(true)
+		_, _, round, _ := g.state()
+		asked := 0
+		for i := range 100 { // ten a second, a success now and then
+			if i%7 == 3 {
+				g.applied(round, "q", nil)
+			}
 			if g.applied(round, "q", errPassing) {
 				asked++
 			}
+			if i == 0 && asked != 1 {
+				t.Error("the first failure asked nobody")
+			}
+			<-time.After(100 * time.Millisecond)
 		}
-	}
-	for range 20 {
-		fail(streakAsk - 1)
-		g.applied(round, "q", nil)
-	}
-	if asked != 0 {
-		t.Errorf("asked %d times although something succeeded", asked)
-	}
-	fail(streakAsk)
-	if asked != 1 || !isOpen(g) {
-		t.Errorf("asked %d times, open %v; want 1, true: whoever asks decides", asked, isOpen(g))
-	}
+		if asked != 2 || !isOpen(g) {
+			t.Errorf("asked %d times in ten seconds, open %v; want 2, true: whoever asks decides", asked, isOpen(g))
+		}
+	})
 }
 
 func TestGateThatCannotAskClosesWhenManyKeysFail(t *testing.T) {

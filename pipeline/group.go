@@ -68,8 +68,8 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 // back hands out the next turn to return. A message that found the queue full often stays away
 // longer: the server delivers what returns before what is new.
 func (q *queue) back(now time.Time, deliveries int) time.Duration {
-	const soonest, latest = 250 * time.Millisecond, 30 * time.Second
-	often := Backoff{First: soonest / 2, Last: latest}.after(deliveries, 0.5)
+	const soonest, longer, latest = 250 * time.Millisecond, 8 * time.Second, 30 * time.Second
+	often := Backoff{First: soonest / 2, Last: longer}.after(deliveries, 0.5)
 	if q.turn.Before(now.Add(soonest)) {
 		q.turn = now.Add(soonest)
 	}

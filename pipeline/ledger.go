@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
@@ -60,36 +59,32 @@ func NewLedger(link *Link, options LedgerOptions) *Ledger {
 const bornKey = "born"
 
 // Get reads an entry, possibly from a replica that lags.
-func (l *Ledger) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	bounded, cancel := context.WithTimeout(ctx, l.options.Timeout)
-	defer cancel()
-	kv, err := l.bind(bounded)
+func (l *Ledger) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
+	err = l.patiently(ctx, func(ctx context.Context, kv jetstream.KeyValue) error {
+		entry, err := kv.Get(ctx, encodeKey(key))
+		if err == nil {
+			value, revision = entry.Value(), entry.Revision()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, 0, l.failed(ctx, "get", key, err)
 	}
-	entry, err := kv.Get(bounded, encodeKey(key))
-	if err != nil {
-		return nil, 0, l.failed(ctx, "get", key, err)
-	}
-	l.seen(entry.Revision())
-	return entry.Value(), entry.Revision(), nil
+	l.seen(revision)
+	return value, revision, nil
 }
 
 // Put writes an entry at a revision; 0 expects none, or one that was purged.
-func (l *Ledger) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
-	bounded, cancel := context.WithTimeout(ctx, l.options.Timeout)
-	defer cancel()
-	kv, err := l.bind(bounded)
-	if err != nil {
-		return 0, l.failed(ctx, "put", key, err)
-	}
+func (l *Ledger) Put(ctx context.Context, key string, value []byte, expected uint64) (revision uint64, err error) {
 	highest := l.highest.Load() // before it is sent: see notice
-	var revision uint64
-	if expected == 0 {
-		revision, err = kv.Create(bounded, encodeKey(key), value)
-	} else {
-		revision, err = kv.Update(bounded, encodeKey(key), value, expected)
-	}
+	err = l.patiently(ctx, func(ctx context.Context, kv jetstream.KeyValue) (err error) {
+		if expected == 0 {
+			revision, err = kv.Create(ctx, encodeKey(key), value)
+		} else {
+			revision, err = kv.Update(ctx, encodeKey(key), value, expected)
+		}
+		return err
+	})
 	if err != nil {
 		return 0, l.failed(ctx, "put", key, err)
 	}
@@ -100,16 +95,13 @@ func (l *Ledger) Put(ctx context.Context, key string, value []byte, expected uin
 
 // Purge removes an entry at a revision, leaving a marker.
 func (l *Ledger) Purge(ctx context.Context, key string, expected uint64) error {
-	bounded, cancel := context.WithTimeout(ctx, l.options.Timeout)
-	defer cancel()
-	kv, err := l.bind(bounded)
-	if err != nil {
-		return l.failed(ctx, "purge", key, err)
-	}
 	if expected == 0 { // the client would take 0 for "whatever is there"
 		return fmt.Errorf("ledger purge %s: %w", key, enrich.ErrConflict)
 	}
-	if err := kv.Purge(bounded, encodeKey(key), jetstream.LastRevision(expected)); err != nil {
+	err := l.patiently(ctx, func(ctx context.Context, kv jetstream.KeyValue) error {
+		return kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(expected))
+	})
+	if err != nil {
 		return l.failed(ctx, "purge", key, err)
 	}
 	return nil
@@ -191,6 +183,30 @@ func (l *Ledger) born(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
+// patiently does one operation, and again for as long as Timeout while nobody takes it: between
+// two leaders of the bucket's stream that lasts seconds, and what nobody took changed nothing.
+// Of everything else, a time-out above all, the caller must know at once.
+func (l *Ledger) patiently(ctx context.Context, do func(context.Context, jetstream.KeyValue) error) error {
+	bounded, cancel := context.WithTimeout(ctx, l.options.Timeout)
+	defer cancel()
+	for {
+		kv, err := l.bind(bounded)
+		if err == nil {
+			err = do(bounded, kv)
+		}
+		if !isUntaken(err) {
+			return err
+		}
+		pause(bounded, untakenPause)
+		if bounded.Err() != nil {
+			return err
+		}
+	}
+}
+
+// untakenPause lies between two tries of an operation that nobody took.
+const untakenPause = 200 * time.Millisecond
+
 // bind returns the bucket, looking it up when it is not bound. A failed look-up is not kept.
 func (l *Ledger) bind(ctx context.Context) (jetstream.KeyValue, error) {
 	l.mu.Lock()
@@ -243,7 +259,7 @@ func (l *Ledger) failed(ctx context.Context, op, key string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("ledger %s %s: %w", op, key, ctx.Err())
 	}
-	if isMissing(err) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
+	if isMissing(err) || isUntaken(err) {
 		l.mu.Lock()
 		l.kv, l.trusted = nil, false
 		l.mu.Unlock()

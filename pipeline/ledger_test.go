@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
 	"pgregory.net/rapid"
 
 	"forager/enrich"
@@ -81,7 +83,7 @@ func TestLedgerNoticesThatItsBucketWasMadeAnew(t *testing.T) {
 
 func TestLedgerWithoutItsBucketIsBlockedAndRecovers(t *testing.T) {
 	r := newRig(t, nil)
-	l := NewLedger(r.link, LedgerOptions{Young: time.Nanosecond})
+	l := NewLedger(r.link, LedgerOptions{Young: time.Nanosecond, Timeout: time.Second})
 	_, _, err := l.Get(t.Context(), "key.a")
 	if enrich.ClassOf(err) != enrich.Blocked {
 		t.Errorf("get: %v is %v, want blocked", err, enrich.ClassOf(err))
@@ -99,6 +101,53 @@ func TestLedgerWithoutItsBucketIsBlockedAndRecovers(t *testing.T) {
 	if _, err := l.Put(t.Context(), "key.b", []byte("{}"), 0); enrich.ClassOf(err) != enrich.Blocked {
 		t.Errorf("put after the bucket was deleted: %v is %v, want blocked", err, enrich.ClassOf(err))
 	}
+}
+
+func TestLedgerListsTheKeysThatHaveAnEntry(t *testing.T) {
+	r := newRig(t, nil)
+	l := newBucket(t, r, "b", 0)
+	for _, key := range []string{"case.~1", "key.a", "key.gone"} {
+		if _, err := l.Put(t.Context(), key, []byte("{}"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Purge(t.Context(), "key.gone", 3); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for key, err := range l.Keys(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, key)
+	}
+	slices.Sort(got)
+	if want := []string{"case.~1", "key.a"}; !slices.Equal(got, want) {
+		t.Errorf("keys %q, want %q", got, want)
+	}
+	for range l.Keys(t.Context()) { // left early: nothing hangs
+		break
+	}
+}
+
+func TestLedgerWaitsOutTheTimeBetweenTwoLeaders(t *testing.T) {
+	r := newRig(t, nil)
+	l := newBucket(t, r, "b", 0)
+	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.js.DeleteKeyValue(t.Context(), "b"); err != nil { // nobody listens, as between leaders
+		t.Fatal(err)
+	}
+	var back conc.WaitGroup
+	back.Go(func() {
+		<-time.After(700 * time.Millisecond)
+		newBucket(t, r, "b", 0)
+	})
+	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
+		t.Errorf("put while nobody listened for a moment: %v", err)
+	}
+	back.Wait()
 }
 
 func TestLedgerCallersEndIsTheirs(t *testing.T) {
@@ -121,6 +170,11 @@ func TestKeysAreEncodedOneToOneAndValid(t *testing.T) {
 		}
 	}
 	seen := map[string]string{}
+	for _, key := range []string{"a=b", "case.~42", "..", "é"} {
+		if got := decodeKey(encodeKey(key)); got != key {
+			t.Errorf("%q came back as %q", key, got)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		key := rapid.StringN(1, 12, 40).Draw(t, "key")
 		got := encodeKey(key)
@@ -128,6 +182,9 @@ func TestKeysAreEncodedOneToOneAndValid(t *testing.T) {
 			t.Fatalf("%q and %q are both %q", key, other, got)
 		}
 		seen[got] = key
+		if back := decodeKey(got); back != key {
+			t.Fatalf("%q came back as %q", key, back)
+		}
 		for i := range len(got) {
 			if !plainByte(got[i]) && got[i] != '=' || got[i] == '.' && !innerDot(got, i) {
 				t.Fatalf("encodeKey(%q) = %q is no KV key", key, got)

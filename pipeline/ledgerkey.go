@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,25 @@ func encodeKey(key string) string {
 			continue
 		}
 		fmt.Fprintf(&b, "=%02X", key[i])
+	}
+	return b.String()
+}
+
+// decodeKey undoes encodeKey. What encodeKey did not write comes back as it is.
+func decodeKey(encoded string) string {
+	if !strings.Contains(encoded, "=") {
+		return encoded
+	}
+	var b strings.Builder
+	for i := 0; i < len(encoded); i++ {
+		if encoded[i] == '=' && i+2 < len(encoded) {
+			if c, err := strconv.ParseUint(encoded[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(encoded[i])
 	}
 	return b.String()
 }

@@ -1,6 +1,9 @@
 package pipeline
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // recent remembers how the last hundred settlements ended.
 type recent struct {
@@ -53,24 +56,29 @@ func (e *shareError) Error() string {
 type streak struct {
 	length int
 	queues map[string]struct{}
+	asked  time.Time
 }
 
 // A streak that long, over so many queues, is no matter of single messages. Where TheHive can be
-// asked, it is asked early.
+// asked, it is asked at the first failure, and now and then while they go on.
 const (
 	streakLength = 20
 	streakQueues = 3
-	streakAsk    = 5
+	streakAsk    = 5 * time.Second
 )
 
 func newStreak() streak { return streak{queues: map[string]struct{}{}} }
 
-// add counts a failure; ask says, now and then, that TheHive should be asked, and lost that
-// nothing but TheHive can be the cause.
-func (s *streak) add(queue string) (ask, lost bool) {
+// add counts a failure; ask says that TheHive should be asked, and lost that nothing but TheHive
+// can be the cause.
+func (s *streak) add(queue string, now time.Time) (ask, lost bool) {
 	s.length++
+	ask = now.Sub(s.asked) >= streakAsk
+	if ask {
+		s.asked = now
+	}
 	if len(s.queues) < streakQueues {
 		s.queues[queue] = struct{}{}
 	}
-	return s.length%streakAsk == 0, s.length >= streakLength && len(s.queues) >= streakQueues
+	return ask, s.length >= streakLength && len(s.queues) >= streakQueues
 }
