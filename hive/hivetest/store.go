@@ -167,7 +167,10 @@ func (s *store) add(k *kind, org string, parent *entry, values map[string]any, s
 	}
 	e.doc = d
 	s.byID[e.id] = e
-	s.of(k).add(e)
+	if s.byKind[k.name] == nil {
+		s.byKind[k.name] = &series{}
+	}
+	s.byKind[k.name].add(e)
 	if parent != nil {
 		parent.adopt(e)
 	}
@@ -188,12 +191,8 @@ func (e *entry) adopt(child *entry) {
 	child.parent = e
 }
 
-func (s *store) of(k *kind) *series {
-	if s.byKind[k.name] == nil {
-		s.byKind[k.name] = &series{}
-	}
-	return s.byKind[k.name]
-}
+// of are all entities of a kind, perhaps none. It writes nothing: readers share the lock.
+func (s *store) of(k *kind) *series { return s.byKind[k.name] }
 
 func (s *store) name(e *entry) {
 	if n := naturalName(e.doc); n != "" {
