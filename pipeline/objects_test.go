@@ -1,0 +1,129 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/enrich"
+)
+
+// store makes a bucket with objects.
+func (r *rig) store(bucket string, objects map[string][]byte) jetstream.ObjectStore {
+	r.t.Helper()
+	store, err := r.js.CreateObjectStore(r.t.Context(), jetstream.ObjectStoreConfig{Bucket: bucket})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for key, content := range objects {
+		if _, err := store.PutBytes(r.t.Context(), key, content); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return store
+}
+
+func TestObjectsAreReadWhole(t *testing.T) {
+	r := newRig(t, nil)
+	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10) // 1 MiB: eight chunks
+	objects := map[string][]byte{"empty": {}, "small.bin": []byte("x"), "case 7/mem.dmp": large, "Ü/*.>": []byte("y")}
+	r.store("evidence", objects)
+	for key, want := range objects {
+		content, size, err := NewObjects(r.link).Open(t.Context(), "evidence/"+key)
+		if err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+		got, err := io.ReadAll(content)
+		if err != nil || !bytes.Equal(got, want) || size != int64(len(want)) {
+			t.Errorf("%s: %d bytes, size %d, %v; want %d", key, len(got), size, err, len(want))
+		}
+		if err := content.Close(); err != nil {
+			t.Errorf("%s: close: %v", key, err)
+		}
+	}
+}
+
+func TestObjectsThatAreNotThere(t *testing.T) {
+	r := newRig(t, nil)
+	store := r.store("evidence", map[string][]byte{"there": []byte("x"), "gone": []byte("x")})
+	other := r.store("secret", map[string][]byte{"plans": []byte("x")})
+	if err := store.Delete(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	info, err := other.GetInfo(t.Context(), "plans")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.AddLink(t.Context(), "link", info); err != nil {
+		t.Fatal(err)
+	}
+	for name, ref := range map[string]string{
+		"no bucket": "nothing/there", "no object": "evidence/none", "a deleted object": "evidence/gone",
+		"a link to another bucket": "evidence/link", "no key": "evidence/", "no slash": "evidence", "nothing": "",
+		"a wildcard for a bucket": "*/there", "a subject for a bucket": "a.b/there", "a way up": "evidence/../there",
+		"a way up inside": "evidence/a/../there", "two slashes": "evidence//there", "a line break": "evidence/there\n",
+		"a bidirectional mark": "evidence/there\u202e", "broken text": "evidence/\xff", "a bucket that is too long": strings.Repeat("b", 300) + "/there",
+		"a key that is too long": "evidence/" + strings.Repeat("k", 4000), "an address": "http://example.com/there",
+	} {
+		content, _, err := NewObjects(r.link).Open(t.Context(), ref)
+		if !errors.Is(err, enrich.ErrNoObject) || content != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAnUnreachableStoreMayPass(t *testing.T) {
+	r := newRig(t, nil)
+	r.store("evidence", map[string][]byte{"there": []byte("x")})
+	r.server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, _, err := NewObjects(r.link).Open(ctx, "evidence/there")
+	if err == nil || errors.Is(err, enrich.ErrNoObject) || enrich.ClassOf(err) == enrich.Rejected {
+		t.Errorf("got %v, class %v", err, enrich.ClassOf(err))
+	}
+}
+
+func TestAChunkThatIsMissingIsAnErrorAtTheEnd(t *testing.T) {
+	r := newRig(t, nil)
+	store := r.store("evidence", map[string][]byte{"dump": bytes.Repeat([]byte("x"), 400<<10)})
+	info, err := store.GetInfo(t.Context(), "dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := r.js.Stream(t.Context(), "OBJ_evidence")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk, err := stream.GetLastMsgForSubject(t.Context(), "$O.evidence.C."+info.NUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.DeleteMsg(t.Context(), chunk.Sequence-1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	content, _, err := NewObjects(r.link).Open(ctx, "evidence/dump")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	if n, err := io.Copy(io.Discard, content); err == nil {
+		t.Errorf("%d bytes of a broken object were read without an error", n)
+	}
+}
+
+func TestTheTimeOfAnObjectGrowsWithItsSize(t *testing.T) {
+	for size, want := range map[uint64]time.Duration{0: objectBase, 100 << 20: objectBase + 400*time.Second} {
+		if got := objectTime(size); got != want {
+			t.Errorf("%d bytes: %s, want %s", size, got, want)
+		}
+	}
+}
