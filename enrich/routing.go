@@ -10,6 +10,9 @@ import (
 	"forager/hive"
 )
 
+// ReasonSilenced is the reason of a DroppedError whose Detail names a silence.
+const ReasonSilenced = "silenced"
+
 // route lets the rules change a plan. What fails at run time gives way to the default.
 func (p *Planner) route(plan *Plan, d detection.Detection, s Seen) error {
 	fault := func(name string) {
@@ -18,7 +21,7 @@ func (p *Planner) route(plan *Plan, d detection.Detection, s Seen) error {
 		}
 	}
 	if name := p.options.Router.silencedBy(s, p.options.Now(), fault); name != "" {
-		return &DroppedError{Reason: "silenced", Detail: name}
+		return &DroppedError{Reason: ReasonSilenced, Detail: name}
 	}
 	q := p.options.Router.choose(s, fault)
 	if q == nil {

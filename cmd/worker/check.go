@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"forager/config"
@@ -16,12 +16,17 @@ type configFlag struct {
 // load reads the configuration. Of servers that it is not told of, addresses and credentials may
 // be missing.
 func (f configFlag) load(sh *shell, connects ...string) (*config.Config, error) {
-	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: os.ReadFile, Connects: connects}
+	return f.loadBy(newWitness(), sh, connects...)
+}
+
+// loadBy reads the configuration through a witness.
+func (f configFlag) loadBy(w *witness, sh *shell, connects ...string) (*config.Config, error) {
+	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: w.ReadFile, ReadDir: w.ReadDir, Connects: connects}
 	if src.Name == "" {
 		src.Name = variable(sh.env, "FORAGER_CONFIG")
 	}
 	if src.Name != "" {
-		text, err := os.ReadFile(src.Name)
+		text, err := w.ReadFile(src.Name)
 		if err != nil {
 			return nil, &usageError{fmt.Errorf("read configuration: %w", err)}
 		}
@@ -46,9 +51,15 @@ type checkCmd struct {
 }
 
 func (c *checkCmd) Run(sh *shell) error {
-	if _, err := c.load(sh, config.ToNATS, config.ToHive); err != nil {
+	cfg, err := c.load(sh, config.ToNATS, config.ToHive)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(sh.out, "configuration: ok")
+	_, rules := newRouter(cfg)
+	_, formats := newDecoder(cfg, newWitness(), nil, false)
+	if err := errors.Join(rules, formats); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(sh.out, "configuration: ok")
 	return err
 }

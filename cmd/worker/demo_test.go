@@ -19,11 +19,11 @@ import (
 // of it has a place in a case, and every format has one.
 func TestSamplesBecomeDetections(t *testing.T) {
 	c := config.Default()
-	decoder, err := newDecoder(&c, nil, false)
+	decoder, err := newDecoder(&c, newWitness(), nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner := newPlanner(&c, mitre.Embedded(), nil)
+	planner := newPlanner(&c, mitre.Embedded(), nil, nil, nil)
 	for _, format := range decoder.Formats() {
 		text, err := samples.ReadFile("samples/" + format + ".ndjson")
 		if err != nil {

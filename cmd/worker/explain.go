@@ -33,7 +33,11 @@ type explained struct {
 	Observables []explainedObservable `json:"observables"`
 	Techniques  []explainedTechnique  `json:"techniques"`
 	Tags        []string              `json:"tags"`
-	Dropped     *string               `json:"dropped"` // null when the detection would be applied
+	Dropped     *string               `json:"dropped"`   // null when the detection would be applied
+	Route       string                `json:"route"`     // that decided; empty is none
+	RouteWhen   string                `json:"routeWhen"` // the condition that held; empty holds always
+	Silence     string                `json:"silence"`   // that holds the detection back
+	Faults      []string              `json:"faults"`    // rules that failed on it and gave way to the default
 	CaseKey     string                `json:"caseKey"`
 	Plan        []string              `json:"plan"`
 	Why         []explainedOrigin     `json:"why,omitempty"`
@@ -106,10 +110,11 @@ func (x *explainer) explain(e event) error {
 		return x.write(refused(e, got.Format, reasonOf(err)))
 	}
 	for i, d := range got.Detections {
-		plan, err := x.planner.Plan(d, enrich.Origin{Part: i, Time: now})
+		plan, err := x.planner.Plan(d, enrich.Origin{Part: i, Time: now, Subject: x.subject})
 		line := explanation(e, d)
 		if err != nil {
 			line.refuse(reasonOf(err))
+			line.decided(plan, err)
 		} else {
 			line.add(plan)
 		}
@@ -138,6 +143,9 @@ func reasonOf(err error) string {
 	if m, ok := errors.AsType[*detection.MalformedError](err); ok && m.Detail != "" {
 		return reason + ": " + m.Detail
 	}
+	if d, ok := errors.AsType[*enrich.DroppedError](err); ok && d.Detail != "" {
+		return reason + ": " + d.Detail
+	}
 	if m, ok := errors.AsType[*enrich.MalformedError](err); ok && m.Detail != "" {
 		return reason + ": " + m.Detail
 	}
@@ -148,7 +156,7 @@ func reasonOf(err error) string {
 func refused(e event, format, reason string) explained {
 	line := explained{
 		File: e.file, Format: format, Observables: []explainedObservable{}, Techniques: []explainedTechnique{},
-		Tags: []string{}, Plan: []string{},
+		Tags: []string{}, Plan: []string{}, Faults: []string{},
 	}
 	line.refuse(reason)
 	return line
@@ -161,7 +169,7 @@ func explanation(e event, d detection.Detection) explained {
 	line := explained{
 		File: e.file, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User,
-		Observables: []explainedObservable{}, Techniques: []explainedTechnique{}, Tags: []string{}, Plan: []string{},
+		Observables: []explainedObservable{}, Techniques: []explainedTechnique{}, Tags: []string{}, Plan: []string{}, Faults: []string{},
 	}
 	for _, o := range d.Observables {
 		line.Observables = append(line.Observables, explainedObservable{o.DataType, o.Data, notNil(o.Tags)})
@@ -179,9 +187,18 @@ func explanation(e event, d detection.Detection) explained {
 func (l *explained) add(p enrich.Plan) {
 	l.Severity, l.Title, l.Tags = p.Severity, p.Title, notNil(p.Tags)
 	l.CaseKey, l.Plan = p.Key.String(), p.Steps()
+	l.decided(p, nil)
 	l.Techniques = l.Techniques[:0]
 	for _, t := range p.Techniques {
 		l.Techniques = append(l.Techniques, explainedTechnique{t.Found, t.ID, t.Name, t.Tactic, t.Note})
+	}
+}
+
+// decided tells which rule did.
+func (l *explained) decided(p enrich.Plan, err error) {
+	l.Route, l.RouteWhen, l.Faults = p.Route, p.When, notNil(p.Faults)
+	if d, ok := errors.AsType[*enrich.DroppedError](err); ok && d.Reason == enrich.ReasonSilenced {
+		l.Silence = d.Detail
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 // readiness tells whether work gets done, and if not, why not.
 type readiness interface {
 	Ready() (bool, []string)
+	// Notes are what somebody should see to, although work gets done.
+	Notes() []string
 }
 
 // operations is the server for probes.
@@ -61,10 +64,10 @@ func opsHandler(r readiness) http.Handler {
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, buildVersion()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready, reasons := r.Ready(); !ready {
-			tell(w, http.StatusServiceUnavailable, "not ready\n"+strings.Join(reasons, "\n"))
+			tell(w, http.StatusServiceUnavailable, strings.Join(slices.Concat([]string{"not ready"}, reasons, r.Notes()), "\n"))
 			return
 		}
-		tell(w, http.StatusOK, "ready")
+		tell(w, http.StatusOK, strings.Join(append([]string{"ready"}, r.Notes()...), "\n"))
 	})
 	return mux
 }

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"hive":      misbehave,
 			"linger":    linger,
 			"terminate": terminate,
+			"hangup":    hangup,
 		},
 		UpdateScripts: *update,
 	})
@@ -173,6 +174,15 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	for _, cmd := range ts.BackgroundCmds() {
 		if cmd.Process != nil {
 			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+		}
+	}
+}
+
+// hangup: sends SIGHUP to what runs in the background.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		if cmd.Process != nil {
+			ts.Check(cmd.Process.Signal(syscall.SIGHUP))
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sourcegraph/conc"
@@ -30,17 +32,23 @@ type service struct {
 	worker    *pipeline.Worker
 	client    *hive.Client
 	knowledge *enrich.Knowledge
-	decoder   *detection.Decoder
-	planner   *enrich.Planner
+	decoder   *detection.Decoder // of the start
+	planner   *enrich.Planner    // of the start
+	live      *live
+	parts     *parts
+	reloader  *reloader // nil: nothing is reloaded
+	hangup    chan os.Signal
 	enricher  *enrich.Enricher
+	hooks     *hooks // nil: off
 	start     *start
 	log       *zap.Logger
 }
 
 // newService wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
 // waiting cures.
-func newService(ctx context.Context, c *config.Config, options pipeline.Options) (*service, error) {
-	parts, err := newParts(c)
+// Files of rules are read by w.
+func newService(ctx context.Context, c *config.Config, w *witness, options pipeline.Options) (*service, error) {
+	parts, err := newParts(c, w)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +62,16 @@ func newService(ctx context.Context, c *config.Config, options pipeline.Options)
 		return nil, err
 	}
 	options.Check = parts.knowledge.check
-	worker, err := pipeline.New(link, options, parts.decoder, parts.planner, enricher)
+	rules := newLive(parts.reading, options.Log, options.Observer)
+	worker, err := pipeline.New(link, options, rules, rules, enricher)
 	if err != nil {
 		link.Close()
 		return nil, &usageError{err}
+	}
+	hooks, err := openHooks(ctx, c, link, enricher, options.Log)
+	if err != nil {
+		link.Close()
+		return nil, err
 	}
 	begin := newStart(options.Log)
 	begin.need("TheHive", parts.knowledge.check)
@@ -65,8 +79,9 @@ func newService(ctx context.Context, c *config.Config, options pipeline.Options)
 		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, link, options) })
 	}
 	return &service{
-		start: begin, link: link, worker: worker, client: parts.client, knowledge: parts.knowledge.known,
-		decoder: parts.decoder, planner: parts.planner, enricher: enricher, log: options.Log,
+		start: begin, link: link, worker: worker, client: parts.clients.own, knowledge: parts.knowledge.known,
+		decoder: parts.reading.decoder, planner: parts.reading.planner, live: rules, parts: parts,
+		enricher: enricher, hooks: hooks, log: options.Log,
 	}, nil
 }
 
@@ -74,16 +89,21 @@ func newService(ctx context.Context, c *config.Config, options pipeline.Options)
 // what is needed and TheHive has answered once: without that nothing could be carried anywhere,
 // and no technique be mapped to what the server knows.
 func (s *service) run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var beside conc.WaitGroup
+	defer func() {
+		stop()
+		beside.Wait()
+	}()
+	if s.reloader != nil {
+		beside.Go(func() { s.reloader.run(ctx, s.hangup) })
+	}
 	if err := s.start.wait(ctx); err != nil {
 		return nil //nolint:nilerr // told to stop before it began: nothing was taken, nothing is handed back
 	}
-	ctx, stop := context.WithCancel(ctx)
-	var beside conc.WaitGroup
 	beside.Go(func() { s.keepHouse(ctx) })
-	err := s.worker.Run(ctx)
-	stop()
-	beside.Wait()
-	return err
+	beside.Go(func() { s.hooks.run(ctx) })
+	return s.worker.Run(ctx)
 }
 
 // keepHouse brings the numbers in comments up to date after quiet minutes, and asks TheHive for
@@ -117,8 +137,17 @@ func (s *service) Ready() (bool, []string) {
 	return s.worker.Ready()
 }
 
+// Notes says what is not as it should be, and keeps nobody from work.
+func (s *service) Notes() []string {
+	if s.reloader == nil {
+		return nil
+	}
+	return s.reloader.notes()
+}
+
 // Close drops the connections.
 func (s *service) Close() {
+	s.hooks.Close()
 	s.link.Close()
 	s.client.CloseIdle()
 }
@@ -187,7 +216,14 @@ type runCmd struct {
 
 // Run works until it is told to stop.
 func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
-	cfg, err := c.load(sh, config.ToNATS, config.ToHive)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	read := func(w *witness) (*config.Config, error) {
+		return c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+	}
+	files := newWitness()
+	cfg, err := read(files)
 	if err != nil {
 		return err
 	}
@@ -195,11 +231,13 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newService(ctx, cfg, pipelineOptions(cfg, log))
+	s, err := newService(ctx, cfg, files, pipelineOptions(cfg, log))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	s.hangup = hangup
+	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log}
 	if cfg.Ops.Addr != "" {
 		ops, err := listenOps(ctx, cfg.Ops.Addr, s)
 		if err != nil {

@@ -91,7 +91,7 @@ func (s *stage) start(ctx context.Context, sh *shell, verbose bool) error {
 	options := pipelineOptions(c, log)
 	options.Observer = s.tally
 	options.DeadLetterShare = -1 // any file may be tried: a hundred of an unknown format are no broken configuration
-	if s.service, err = newService(ctx, c, options); err != nil {
+	if s.service, err = newService(ctx, c, newWitness(), options); err != nil {
 		return err
 	}
 	s.decoder = s.service.decoder

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,14 +21,18 @@ import (
 // This file alone knows both what an operator writes (config) and what the packages take
 // (their Options), so that neither knows the other.
 
-// newDecoder makes the reader of messages.
-func newDecoder(c *config.Config, pins []detection.Pin, why bool) (*detection.Decoder, error) {
-	o := detection.Options{Pins: pins, Why: why}
+// newDecoder makes the reader of messages; w reads the operator's formats and lists.
+func newDecoder(c *config.Config, w *witness, pins []detection.Pin, why bool) (*detection.Decoder, error) {
+	lists, err := allowLists(c, w.ReadFile)
+	if err != nil {
+		return nil, err
+	}
+	o := detection.Options{Pins: pins, Why: why, Lists: lists}
 	for _, dir := range c.Formats.Directories {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 			return nil, &usageError{fmt.Errorf("formats.directories: %s is no directory that can be read", dir)}
 		}
-		o.Formats = append(o.Formats, os.DirFS(dir))
+		o.Formats = append(o.Formats, w.Formats(dir))
 	}
 	for _, p := range c.Formats.Pins {
 		o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
@@ -45,8 +50,10 @@ func newCatalogue(c *config.Config) (*mitre.Catalogue, error) {
 }
 
 // newPlanner makes the planner; target is what the server is known to hold, nil offline.
-func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mitre.Target) *enrich.Planner {
+func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mitre.Target, router *enrich.Router, now func() time.Time) *enrich.Planner {
 	return enrich.NewPlanner(enrich.PlannerOptions{
+		Router:       router,
+		Now:          now,
 		Organisation: c.Hive.Organisation,
 		Window:       caseWindow(c),
 		Closed:       enrich.ClosedPolicy(c.Case.Closed),
@@ -55,6 +62,19 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		Catalogue:    catalogue,
 		Target:       target,
 	})
+}
+
+// newReading makes what reads messages and decides what becomes of them.
+func newReading(c *config.Config, w *witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
+	router, err := newRouter(c)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := newDecoder(c, w, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	return &reading{decoder: decoder, planner: newPlanner(c, catalogue, target, router, time.Now)}, nil
 }
 
 // caseWindow turns the configuration's "0 is no limit" into the planner's "negative is no limit".
@@ -71,7 +91,11 @@ func (c *explainCmd) explainer(sh *shell, cfg *config.Config) (*explainer, error
 	if c.Format != "" {
 		pins = []detection.Pin{{Subject: ">", Format: c.Format}}
 	}
-	decoder, err := newDecoder(cfg, pins, c.Why)
+	router, err := newRouter(cfg)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := newDecoder(cfg, newWitness(), pins, c.Why)
 	if err != nil {
 		return nil, err
 	}
@@ -82,44 +106,47 @@ func (c *explainCmd) explainer(sh *shell, cfg *config.Config) (*explainer, error
 	out := json.NewEncoder(sh.out)
 	out.SetEscapeHTML(false)
 	return &explainer{
-		decoder: decoder, planner: newPlanner(cfg, catalogue, nil), out: out,
+		decoder: decoder, planner: newPlanner(cfg, catalogue, nil, router, time.Now), out: out,
 		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
 	}, nil
 }
 
 // parts are the pieces of a worker that need no NATS.
 type parts struct {
-	decoder   *detection.Decoder
 	catalogue *mitre.Catalogue
-	client    *hive.Client
+	clients   *clients
 	knowledge *health
-	planner   *enrich.Planner
+	reading   *reading // of the start
 }
 
-func newParts(c *config.Config) (*parts, error) {
-	decoder, err := newDecoder(c, nil, false)
-	if err != nil {
-		return nil, err
-	}
+// newParts makes them; w reads the operator's files.
+func newParts(c *config.Config, w *witness) (*parts, error) {
 	catalogue, err := newCatalogue(c)
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(c)
+	all, err := newClients(c)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	known := enrich.NewKnowledge(client, catalogue)
-	return &parts{
-		decoder: decoder, catalogue: catalogue, client: client,
-		knowledge: &health{client: client, known: known},
-		planner:   newPlanner(c, catalogue, known.Target),
-	}, nil
+	known := enrich.NewKnowledge(all.own, catalogue)
+	p := &parts{catalogue: catalogue, clients: all, knowledge: &health{client: all.own, known: known}}
+	p.reading, err = p.read(c, w)
+	return p, err
 }
 
-// newClient makes the client of TheHive, with breaker and limit around its transport.
-func newClient(c *config.Config) (*hive.Client, error) {
-	o := hive.Options{
+// read makes a reading of a configuration, and what it needs besides.
+func (p *parts) read(c *config.Config, w *witness) (*reading, error) {
+	r, err := newReading(c, w, p.catalogue, p.knowledge.known.Target)
+	if err != nil {
+		return nil, err
+	}
+	return r, p.clients.serve(c)
+}
+
+// hiveOptions says how TheHive is reached.
+func hiveOptions(c *config.Config) hive.Options {
+	return hive.Options{
 		URL:          c.Hive.URL,
 		APIKey:       c.Hive.APIKey.Reveal(),
 		User:         c.Hive.User,
@@ -133,12 +160,6 @@ func newClient(c *config.Config) (*hive.Client, error) {
 		Proxy:        c.Hive.Proxy,
 		UserAgent:    "forager",
 	}
-	transport, err := hive.NewTransport(o)
-	if err != nil {
-		return nil, err
-	}
-	o.Transport = newGuardedTransport(transport, c.Hive.Concurrency)
-	return hive.New(o)
 }
 
 // newEnricher makes what carries plans to TheHive.
@@ -148,16 +169,26 @@ func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logge
 		Young:  c.Ledger.Lease + c.Hive.Settle,
 	})
 	return enrich.New(enrich.Options{
-		Hive:      func(string) enrich.Hive { return p.client },
+		Hive:      p.clients.of,
+		Files:     filePolicy(c),
 		Ledger:    ledger,
 		Knowledge: p.knowledge.known,
-		Call:      c.Hive.Timeout,
-		Lease:     c.Ledger.Lease,
-		Settle:    c.Hive.Settle,
-		Slots:     2 * c.Hive.Concurrency,
-		Batch:     c.Hive.Batch,
-		Events:    eventLog{log},
+		Login: func(ctx context.Context) (string, error) {
+			u, err := p.clients.own.CurrentUser(ctx)
+			return u.Login, err
+		},
+		Call:   c.Hive.Timeout,
+		Lease:  c.Ledger.Lease,
+		Settle: c.Hive.Settle,
+		Slots:  2 * c.Hive.Concurrency,
+		Batch:  c.Hive.Batch,
+		Events: eventLog{log},
 	})
+}
+
+// filePolicy says what becomes of files.
+func filePolicy(c *config.Config) enrich.FilePolicy {
+	return enrich.FilePolicy{Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), Spool: c.Files.Spool}
 }
 
 // connection says how to reach NATS.
@@ -175,6 +206,13 @@ func connection(c *config.Config) pipeline.Connection {
 		o.RootCAs = []string{n.CAFile}
 	}
 	return o
+}
+
+// auditOptions says where the documents of TheHive's webhook wait.
+func auditOptions(c *config.Config, log *zap.Logger) pipeline.AuditOptions {
+	return pipeline.AuditOptions{
+		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer + "-audit", Manage: c.NATS.Manage, AckWait: c.NATS.AckWait, Log: log,
+	}
 }
 
 // pipelineOptions says what is consumed, and how much is held.

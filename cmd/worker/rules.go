@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"forager/config"
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// This file turns the rules that an operator wrote into those of enrich and detection, and what
+// these find wrong into places of the operator's files.
+
+// newRouter compiles routes and silences. The error is a *config.Error.
+func newRouter(c *config.Config) (*enrich.Router, error) {
+	router, err := enrich.NewRouter(rulesOf(c))
+	if err == nil {
+		return router, nil
+	}
+	var mistakes []config.Mistake
+	for _, e := range unjoin(err) {
+		r, ok := errors.AsType[*enrich.RuleError](e)
+		if !ok {
+			return nil, err
+		}
+		mistakes = append(mistakes, config.Mistake{Key: r.Rule + "." + r.Field, Line: r.Line, Column: r.Column, Err: r.Err})
+	}
+	return nil, c.Wrong(mistakes...)
+}
+
+// unjoin gives the parts of a joined error.
+func unjoin(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+func rulesOf(c *config.Config) enrich.Rules {
+	var rules enrich.Rules
+	for _, r := range c.Routes {
+		rules.Routes = append(rules.Routes, routeOf(r))
+	}
+	for _, s := range c.Silences {
+		rules.Silences = append(rules.Silences, enrich.Silence{
+			Name: s.Name, When: s.When, Owner: s.Owner, Reason: s.Reason, Expires: s.Expires, Pierce: int(s.Pierce),
+		})
+	}
+	return rules
+}
+
+func routeOf(r config.Route) enrich.Route {
+	out := enrich.Route{
+		Name: r.Name, When: r.When, Drop: r.Drop, Organisation: r.Organisation, Key: r.Key, Window: r.Window,
+		Minimum: int(r.Minimum), Closed: enrich.ClosedPolicy(r.Closed), MaxNewCases: r.MaxNewCases,
+		Case: enrich.CaseFields{
+			Title: r.Case.Title, Description: r.Case.Description, Severity: r.Case.Severity, TLP: r.Case.TLP, PAP: r.Case.PAP,
+			Tags: r.Case.Tags, Assignee: r.Case.Assignee, Template: r.Case.Template,
+		},
+	}
+	for _, t := range r.Filter {
+		out.Filter = append(out.Filter, enrich.Term(t))
+	}
+	for _, f := range r.Case.Fields {
+		out.Case.Fields = append(out.Case.Fields, enrich.Field(f))
+	}
+	for _, t := range r.Case.Tasks {
+		out.Case.Tasks = append(out.Case.Tasks, enrich.Task(t))
+	}
+	for _, p := range r.Case.Pages {
+		out.Case.Pages = append(out.Case.Pages, enrich.Page(p))
+	}
+	for _, l := range r.Case.Links {
+		out.Case.Links = append(out.Case.Links, enrich.Link(l))
+	}
+	return out
+}
+
+// allowLists reads the lists of values that are too common.
+func allowLists(c *config.Config, read func(string) ([]byte, error)) ([]detection.List, error) {
+	var lists []detection.List
+	var mistakes []config.Mistake
+	for i, a := range c.AllowLists {
+		l := detection.List{Name: a.Name, Action: detection.Action(a.Action), DataTypes: a.Types}
+		var err error
+		if a.File != "" {
+			l.JSON, err = read(a.File)
+		} else {
+			l.JSON, err = json.Marshal(map[string]any{"name": a.Name, "type": a.Kind, "list": a.Values})
+		}
+		if err == nil {
+			_, err = detection.New(detection.Options{Lists: []detection.List{l}})
+		}
+		if err != nil {
+			mistakes = append(mistakes, config.Mistake{Key: listKey(i, a), Err: err})
+			continue
+		}
+		lists = append(lists, l)
+	}
+	if len(mistakes) > 0 {
+		return nil, c.Wrong(mistakes...)
+	}
+	return lists, nil
+}
+
+// listKey is where a mistake of a list is looked for.
+func listKey(i int, a config.AllowList) string {
+	if a.File != "" {
+		return fmt.Sprintf("allowLists[%d].file", i)
+	}
+	return fmt.Sprintf("allowLists[%d].values", i)
+}

@@ -1,0 +1,29 @@
+package config
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestOnlyRulesChangeWithoutARestart(t *testing.T) {
+	old, err := load(enough + "routes: [{name: a}]\ncase: {window: 1h}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := load(enough + "case: {window: 1h}\nroutes: [{name: b}]\nsilences: []\nformats: {directories: [x]}\nrules: {reload: 1s}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged, restart := old.WithRulesOf(same)
+	if len(restart) != 0 || merged.Routes[0].Name != "b" || len(merged.Formats.Directories) != 1 || old.Routes[0].Name != "a" {
+		t.Errorf("restart for %v, merged %+v", restart, merged.Routes)
+	}
+	other, err := load(enough+"routes: [{name: c}]\ncase: {window: 2h}\n", "FORAGER_HIVE_CONCURRENCY=4", "FORAGER_NATS_TOKEN=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged, restart = old.WithRulesOf(other)
+	if !slices.Equal(restart, []string{"nats", "hive", "pipeline", "case"}) || merged.Case.Window != old.Case.Window || merged.Routes[0].Name != "c" {
+		t.Errorf("restart for %v, window %v", restart, merged.Case.Window)
+	}
+}
