@@ -77,7 +77,7 @@ func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim,
 	}
 }
 
-// delay spreads the tries: 5–20 ms for half a second after the entry was last seen to change
+// delay spreads the tries: 2–10 ms for the third of a second after the entry was last seen to change
 // hands, as it does where replicas share a hot key, 20–60 ms for two seconds, then 0.5–2 s.
 func (o *observed) delay() time.Duration {
 	if o.again {
@@ -85,8 +85,8 @@ func (o *observed) delay() time.Duration {
 		return 0
 	}
 	switch quiet := time.Since(o.moved); {
-	case quiet < 500*time.Millisecond:
-		return between(5*time.Millisecond, 20*time.Millisecond)
+	case quiet < 300*time.Millisecond:
+		return between(2*time.Millisecond, 10*time.Millisecond)
 	case quiet < 2*time.Second:
 		return between(20*time.Millisecond, 60*time.Millisecond)
 	default:
