@@ -22,13 +22,14 @@ const (
 type cli struct {
 	Help helpFlag `short:"h" help:"Show help for the command."`
 
-	Run      runCmd      `cmd:"" help:"Carry detections to TheHive: the service."`
+	Run runCmd `cmd:"" help:"Carry detections to TheHive: the service."`
 
 	demonstration
 
 	Explain  explainCmd  `cmd:"" help:"Show what events would become, and why; without a network."`
 	Simulate simulateCmd `cmd:"" help:"Be a TheHive 5 in memory, for any client; it can be told to misbehave."`
 	Attack   attackCmd   `cmd:"" help:"What is known of MITRE ATT&CK: resolve techniques, list releases, draw a layer."`
+	Case     caseCmd     `cmd:"" help:"What the ledger knows of a case; let a removed technique come back."`
 	Dlq      dlqCmd      `cmd:"" help:"Look at dead letters, requeue or remove them."`
 	Check    checkCmd    `cmd:"" help:"Validate the configuration."`
 	HelpCmd  helpCmd     `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
