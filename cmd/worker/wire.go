@@ -171,6 +171,7 @@ func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logge
 	return enrich.New(enrich.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
+		Opener:    pipeline.NewObjects(link),
 		Ledger:    ledger,
 		Knowledge: p.knowledge.known,
 		Login: func(ctx context.Context) (string, error) {
