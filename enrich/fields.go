@@ -59,7 +59,7 @@ func (w *work) patch(held context.Context, u hive.CaseUpdate, tags []wantedTag, 
 		return nil
 	}
 	if uncertain(err) {
-		return w.patchAgain(held, tries, err)
+		return w.patchAgain(held, u, tries, err)
 	}
 	if isGone(err) {
 		return ErrVanished
@@ -77,8 +77,9 @@ func (w *work) patch(held context.Context, u hive.CaseUpdate, tags []wantedTag, 
 	return nil
 }
 
-// patchAgain looks at the case after an ambiguous answer, and sends what it still lacks.
-func (w *work) patchAgain(held context.Context, tries int, cause error) error {
+// patchAgain looks at the case after an ambiguous answer, notes what of it arrived, and sends what
+// the case still lacks.
+func (w *work) patchAgain(held context.Context, sent hive.CaseUpdate, tries int, cause error) error {
 	w.e.happened(EventAmbiguous, w.c.Number, "update case")
 	if tries == maxResends {
 		return errors.Join(ErrUnsettled, cause)
@@ -96,12 +97,29 @@ func (w *work) patchAgain(held context.Context, tries int, cause error) error {
 		return err
 	}
 	w.c = c
+	w.noteFields(arrived(sent, c))
 	u, tags, needed := w.difference()
 	if !needed {
-		w.noteFields(u)
 		return nil
 	}
 	return w.patch(held, u, tags, tries+1)
+}
+
+// arrived is the part of an update that a case shows.
+func arrived(sent hive.CaseUpdate, c hive.Case) (u hive.CaseUpdate) {
+	same := func(to *int, is int) *int {
+		if to != nil && *to == is {
+			return to
+		}
+		return nil
+	}
+	u.Severity, u.TLP, u.PAP = same(sent.Severity, c.Severity), same(sent.TLP, c.TLP), same(sent.PAP, c.PAP)
+	for _, tag := range sent.AddTags {
+		if slices.Contains(c.Tags, tag) {
+			u.AddTags = append(u.AddTags, tag)
+		}
+	}
+	return u
 }
 
 // noteFields remembers what Forager wrote.

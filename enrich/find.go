@@ -33,6 +33,9 @@ func (r *round) join(ctx, held context.Context, t target) (w *work, again bool, 
 	}
 	w.c, w.plans, w.charged, w.reopen = c, r.chosen(t), r.pick(t), t.fate == fateReopen
 	r.touch(c.ID, w.plans)
+	if w.fresh && c.ID == r.opened {
+		w.body.Tags, w.body.High = c.Tags, high{Severity: c.Severity, TLP: c.TLP, PAP: c.PAP}
+	}
 	return w, false, nil
 }
 

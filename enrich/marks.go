@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -51,29 +52,51 @@ func (w *work) forgetLifted() {
 	}
 }
 
-// inheritFrom takes over the removals and the high of a case that is gone.
+// inheritFrom takes over the removals and the high of a case that is gone, and, where this one came
+// of it by merging, what it held: what the next list then lacks was removed before the merge.
 func (w *work) inheritFrom(ctx context.Context, id string) error {
 	body, _, err := loadMarks(ctx, w.e.options.Ledger, id)
 	if err != nil {
 		return err
 	}
-	old, err := w.loadCase(ctx, id)
+	_, old, err := readCase(ctx, w.e.options.Ledger, id)
 	if err != nil {
 		return err
 	}
 	w.body.High.Severity = max(w.body.High.Severity, old.High.Severity)
 	w.body.High.TLP = max(w.body.High.TLP, old.High.TLP)
 	w.body.High.PAP = max(w.body.High.PAP, old.High.PAP)
+	if body.Moved == w.id || w.cameOf(old) {
+		w.body.absorb(old)
+	}
 	if len(body.Removed) == 0 {
 		return nil
 	}
 	return w.changeMarks(ctx, func(m *marksBody) bool { return m.add(body.Removed...) })
 }
 
-// loadCase reads the entry of a case without claiming it.
-func (w *work) loadCase(ctx context.Context, id string) (caseBody, error) {
-	_, body, err := readCase(ctx, w.e.options.Ledger, id)
-	return body, err
+// cameOf tells whether the work's case came of another by merging, which joins descriptions: this
+// one holds the other's marker.
+func (w *work) cameOf(old caseBody) bool {
+	return slices.ContainsFunc(markersIn(w.c.Description), func(m marker) bool {
+		ref, ok := old.Comments[m.name()]
+		return ok && ref.ID == inDescription &&
+			slices.ContainsFunc(m.ids, func(id string) bool { return slices.Contains(ref.IDs, id) })
+	})
+}
+
+// absorb adds what the entry of a merged case lists. Merging keeps procedures with their ids
+// (TheHive 4, CaseSrv.merge).
+func (b *caseBody) absorb(old caseBody) {
+	maps.Copy(b.Procedures, old.Procedures)
+	for name, ref := range old.Comments {
+		if _, ok := b.Comments[name]; !ok {
+			b.Comments[name] = ref
+		}
+	}
+	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
+	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
+	b.Files = append(b.Files, subtract(old.Files, b.Files)...)
 }
 
 // readCase reads the entry of a case without claiming it; nil when there is none. What a holder

@@ -73,6 +73,7 @@ func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created
 		}
 		r.unclear = false
 		if found.ID != "" {
+			r.opened = found.ID
 			return found, false, nil
 		}
 	}

@@ -24,6 +24,7 @@ type round struct {
 	searched bool                 // all cases with the tag are among the references
 	vanished []caseRef            // listed, but TheHive answers 404
 	told     map[string]bool      // of the vanished: an audit document said that it was deleted
+	opened   string               // id of the case that a creation of ours with a lost answer brought about
 	unclear  bool                 // an effect under the key's claim is unknown: leave it dirty
 	heirs    map[string][]caseRef // of a case found anew: the listed ones that it may have come of by merging
 }
