@@ -87,12 +87,12 @@ func (r *round) lost(held context.Context, ref caseRef) error {
 	if err := r.gather(held, ref); err != nil {
 		return err
 	}
-	before := len(r.body.Cases)
+	before := len(r.heirs)
 	wait, err := r.recall(held)
-	if err != nil || len(r.body.Cases) > before {
+	if err != nil || len(r.heirs) > before {
 		return err
 	}
-	if err := r.search(held); err != nil || len(r.body.Cases) > before {
+	if err := r.search(held); err != nil || len(r.heirs) > before {
 		return err
 	}
 	if wait > 0 {
@@ -104,7 +104,7 @@ func (r *round) lost(held context.Context, ref caseRef) error {
 		if err := r.seat.take(held); err != nil {
 			return err
 		}
-		if err := r.search(held); err != nil || len(r.body.Cases) > before {
+		if err := r.search(held); err != nil || len(r.heirs) > before {
 			return err
 		}
 	}

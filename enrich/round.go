@@ -243,7 +243,7 @@ func (r *round) refer(c hive.Case, found bool) {
 	i := slices.IndexFunc(r.body.Cases, func(x caseRef) bool { return x.ID == c.ID })
 	if i < 0 {
 		r.body.Cases = append(r.body.Cases, fresh)
-		r.inherit(c.ID)
+		r.inherit(fresh)
 		return
 	}
 	known := r.body.Cases[i]
@@ -252,14 +252,18 @@ func (r *round) refer(c hive.Case, found bool) {
 }
 
 // inherit notes that a case found anew may be what listed ones were merged into.
-func (r *round) inherit(id string) {
-	if len(r.vanished) == 0 {
-		return
+// Merging makes a new case, so that its number is higher; a lower one is a case that the entry of
+// the key had no room for.
+func (r *round) inherit(heir caseRef) {
+	for _, v := range r.vanished {
+		if v.Number > heir.Number {
+			continue
+		}
+		if r.heirs == nil {
+			r.heirs = map[string][]caseRef{}
+		}
+		r.heirs[heir.ID] = append(r.heirs[heir.ID], v)
 	}
-	if r.heirs == nil {
-		r.heirs = map[string][]caseRef{}
-	}
-	r.heirs[id] = slices.Clone(r.vanished)
 }
 
 // stageClosed is TheHive's stage of closed cases, whatever their status is called.
