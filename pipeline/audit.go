@@ -14,7 +14,7 @@ import (
 // Zero values are replaced by the defaults named with each field.
 type AuditOptions struct {
 	Stream   string        // "FORAGER_AUDIT"; its one subject is "forager.audit.<stream>"
-	Consumer string        // the durable that all replicas share, "forager-audit"
+	Consumer string        // the durable that all replicas share, "forager"
 	Manage   bool          // create stream and consumer where they are missing
 	Replicas int           // copies of what Manage creates, 1
 	Within   time.Duration // how long Store waits for the server, 40 ms: the sender is answered within 50
@@ -25,7 +25,7 @@ type AuditOptions struct {
 
 func (o AuditOptions) withDefaults() AuditOptions {
 	o.Stream = orElse(o.Stream, "FORAGER_AUDIT")
-	o.Consumer = orElse(o.Consumer, "forager-audit")
+	o.Consumer = orElse(o.Consumer, "forager")
 	o.Replicas = orElse(o.Replicas, 1)
 	o.Within = orElse(o.Within, 40*time.Millisecond)
 	o.AckWait = orElse(o.AckWait, 30*time.Second)

@@ -175,7 +175,18 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 		}
 	}
 
-	// A merge, with the removals of both.
+	o.merge(one, two)
+	o.closeAndDelete()
+	o.hive.Delivered()
+	if told, missed := o.hive.WebhookStats(); told[0] == 0 || told[0] != told[1] || missed[0]+missed[1] != 0 {
+		t.Errorf("webhooks: told %v, missed %v", told, missed)
+	}
+}
+
+// merge joins two cases, with the removals of both.
+func (o *office) merge(one, two hive.Case) {
+	t := o.t
+	t.Helper()
 	_, err := o.analyst.MergeCases(t.Context(), one.ID, two.ID)
 	must(t, err)
 	o.told(one.ID, func(_ int, moved, _ bool) bool { return moved })
@@ -187,8 +198,12 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 	if has(merged[0], "T1110") {
 		t.Errorf("after the merge: %+v", merged[0])
 	}
+}
 
-	// Closed, then deleted.
+// closeAndDelete ends the merged case.
+func (o *office) closeAndDelete() {
+	t := o.t
+	t.Helper()
 	three, status, end := o.theCase("3"), "TruePositive", hive.MillisOf(time.Date(2026, 3, 2, 8, 30, 0, 0, time.UTC))
 	must(t, o.analyst.UpdateCase(t.Context(), three.ID, hive.CaseUpdate{Status: &status, EndDate: &end}))
 	o.detect("web01", 3, `"T1003"`)
@@ -201,8 +216,4 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 	o.detect("web01", 3, `"T1003"`)
 	o.detect("mail01", 3, `"T1566"`)
 	o.until("only another host has a case", func(cases []hivetest.Case) bool { return len(cases) == 1 && has(cases[0], "T1566") })
-	o.hive.Delivered()
-	if told, missed := o.hive.WebhookStats(); told[0] == 0 || told[0] != told[1] || missed[0]+missed[1] != 0 {
-		t.Errorf("webhooks: told %v, missed %v", told, missed)
-	}
 }

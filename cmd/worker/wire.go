@@ -212,7 +212,7 @@ func connection(c *config.Config) pipeline.Connection {
 // auditOptions says where the documents of TheHive's webhook wait.
 func auditOptions(c *config.Config, log *zap.Logger) pipeline.AuditOptions {
 	return pipeline.AuditOptions{
-		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer + "-audit", Manage: c.NATS.Manage, AckWait: c.NATS.AckWait, Log: log,
+		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer, Manage: c.NATS.Manage, AckWait: c.NATS.AckWait, Log: log,
 	}
 }
 
