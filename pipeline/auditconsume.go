@@ -94,7 +94,7 @@ func (a *Audits) take(ctx context.Context, msg jetstream.Msg, learner Learner) {
 	default:
 		tries := 1
 		if meta, merr := msg.Metadata(); merr == nil {
-			tries = int(min(meta.NumDelivered, 64)) //nolint:gosec // at most 64
+			tries = int(min(meta.NumDelivered, 64))
 		}
 		a.options.Log.Info("audit document is tried again later", zap.Error(err), zap.Int("tries", tries))
 		_ = msg.NakWithDelay(jitter(a.options.Retry.after(tries, 1)))
