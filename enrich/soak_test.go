@@ -122,24 +122,24 @@ func (s *soak) act() {
 	switch n := s.rng.IntN(4); {
 	case n == 0:
 		s.done["deleted"]++
-		s.must(s.desk.analyst.DeleteCase(s.t.Context(), id))
+		s.must(s.analyst.DeleteCase(s.t.Context(), id))
 		one.deleted = true
 	case n == 1 && len(open) > 1:
 		s.done["merged"]++
-		_, err := s.desk.analyst.MergeCases(s.t.Context(), id, s.idOf(open[1]))
+		_, err := s.analyst.MergeCases(s.t.Context(), id, s.idOf(open[1]))
 		s.must(err)
 		s.model.merge(one, open[1])
 	default:
 		s.done["closed"]++
 		one.end = time.Now()
 		status, end := "TruePositive", hive.MillisOf(one.end)
-		s.must(s.desk.analyst.UpdateCase(s.t.Context(), id, hive.CaseUpdate{Status: &status, EndDate: &end}))
+		s.must(s.analyst.UpdateCase(s.t.Context(), id, hive.CaseUpdate{Status: &status, EndDate: &end}))
 	}
 }
 
 // idOf finds a case of the model in TheHive by its start and a tag.
 func (s *soak) idOf(c *soakCase) string {
-	for found, err := range s.desk.analyst.FindCases(s.t.Context(), hive.Query{Filter: hive.Eq("tags", c.tags[0])}) {
+	for found, err := range s.analyst.FindCases(s.t.Context(), hive.Query{Filter: hive.Eq("tags", c.tags[0])}) {
 		s.must(err)
 		if int64(found.StartDate) == c.start.UnixMilli() {
 			return found.ID
