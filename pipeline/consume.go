@@ -52,6 +52,13 @@ func pause(ctx context.Context, d time.Duration) {
 // bind looks the consumer up, creating what is missing first where that is wanted; the ledger
 // only the first time, since a ledger that vanishes later is for people.
 func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, error) {
+	if w.backfill != nil {
+		consumer, err := w.backfill.consumer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return consumer, w.fit(consumer.CachedInfo())
+	}
 	if w.options.Manage {
 		if err := w.ensure(ctx, ledger); err != nil {
 			return nil, err
@@ -125,6 +132,7 @@ func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, chan
 	if room > 0 {
 		room = w.group.allow(room, w.now())
 	}
+	room = w.backfill.allow(ctx, room)
 	if room > 0 {
 		_, err := w.round(ctx, consumer, pulling{messages: room, until: changed})
 		return err

@@ -150,7 +150,7 @@ func (r *round) take(ctx context.Context, msg jetstream.Msg) {
 	if over && refuses {
 		_ = msg.Nak()
 	}
-	if refuses {
+	if refuses || r.worker.backfill.beyond(msg) {
 		return
 	}
 	probe := r.probe

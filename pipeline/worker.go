@@ -25,6 +25,8 @@ type Worker struct {
 	applier Applier
 	now     func() time.Time
 
+	backfill *backfill // of a replay; nil in a worker of the live consumer
+
 	hold     *hold
 	group    *group
 	gate     *gate

@@ -1,0 +1,164 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
+
+	"forager/enrich"
+)
+
+func TestReplayYieldsToLiveTraffic(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.fill(1, 50)
+	waits, free := make(chan struct{}), make(chan struct{})
+	replay := r.replay(func(o *ReplayOptions) {
+		o.Live = 10 // 50 wait for the live consumer
+		o.Told = func(s ReplayState) {
+			if s.Waits != "" && s.LiveAhead == 50 {
+				select {
+				case <-waits:
+				default:
+					close(waits)
+				}
+			}
+		}
+	})
+	var running conc.WaitGroup
+	running.Go(func() {
+		defer close(free)
+		r.carry(replay)
+	})
+	<-waits
+	if r.applier.count("1/0") != 0 {
+		t.Error("the replay worked while live traffic waited")
+	}
+	r.start()
+	<-free
+	running.Wait()
+	if got := r.applier.count("1/0"); got != 2 {
+		t.Errorf("applied %d times, want live and replayed", got)
+	}
+}
+
+func TestReplayKeepsItsRate(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.fill(1, 30)
+	began := time.Now()
+	r.carry(r.replay(func(o *ReplayOptions) { o.Rate = 30 }))
+	if took := time.Since(began); took < 700*time.Millisecond {
+		t.Errorf("30 messages at 30 a second took %s", took)
+	}
+}
+
+func TestReplayBringsBackWhatFailed(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.DeadLetterShare = -1 })
+	r.ensure()
+	r.fill(1, 20)
+	r.publishRaw("alerts.test", []byte("broken"))
+	var failed atomic.Int64
+	r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
+		results := make([]error, len(plans))
+		for i := range plans {
+			if failed.Add(1) <= 15 {
+				results[i] = errPassing
+			}
+		}
+		return results
+	})
+	since := long()
+	replay := r.replay(func(o *ReplayOptions) { o.Since = since })
+	r.fill(22, 40) // beyond the end: must not keep what failed from coming again
+	state := r.carry(replay)
+	if state.Acked != 20 || state.Dead != 1 {
+		t.Errorf("state %+v", state)
+	}
+	if letters := r.letters(); len(letters) != 1 {
+		t.Errorf("%d dead letters", len(letters))
+	}
+	anew := r.carry(r.replay(func(o *ReplayOptions) { o.Since, o.Again, o.Until = since, true, r.storedAt(22) }))
+	if letters := r.letters(); len(letters) != 1 || anew.Dead != 1 {
+		t.Errorf("replayed again: %d dead letters, %+v", len(letters), anew)
+	}
+}
+
+func TestReplaySaysWhatIsGone(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.fill(1, 10)
+	stream, err := r.js.Stream(t.Context(), "DET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(6)); err != nil {
+		t.Fatal(err)
+	}
+	replay := r.replay(nil)
+	if span := replay.Span(); !span.Cut || !span.Begins.Equal(r.storedAt(6)) || span.First != 6 {
+		t.Errorf("span %+v", span)
+	}
+	if state := r.carry(replay); state.Acked != 5 {
+		t.Errorf("state %+v", state)
+	}
+}
+
+func TestReplayRefusesWhatCannotBe(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	if _, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WORK", Subjects: []string{"w.>"}, Retention: jetstream.WorkQueuePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for name, c := range map[string]struct {
+		stream string
+		what   ReplayOptions
+	}{
+		"no start":                    {"DET", ReplayOptions{}},
+		"an end before its start":     {"DET", ReplayOptions{Since: now, Until: now.Add(-time.Hour)}},
+		"a subject with a space":      {"DET", ReplayOptions{Since: long(), Subject: "a b"}},
+		"a rate below zero":           {"DET", ReplayOptions{Since: long(), Rate: -1}},
+		"a stream that keeps nothing": {"WORK", ReplayOptions{Since: long()}},
+	} {
+		o := r.options
+		o.Stream = c.stream
+		if _, err := OpenReplay(t.Context(), r.link, o, c.what, decoding{}, planning{}, r.applier); !errors.Is(err, ErrReplay) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReplayPlansWithoutEffect(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.fill(1, 30)
+	r.publishRaw("alerts.test", []byte("broken"))
+	replay := r.replay(nil)
+	r.fill(32, 40)
+	var plans, broken int
+	for p, err := range replay.Plans(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Err != nil {
+			broken++
+		}
+		plans += len(p.Plans)
+	}
+	if plans != 30 || broken != 1 || len(r.applier.batches) != 0 {
+		t.Errorf("%d plans, %d broken, %d applies", plans, broken, len(r.applier.batches))
+	}
+	if live := r.consumer(); live.Delivered.Consumer != 0 || len(r.letters()) != 0 {
+		t.Errorf("something was touched: %+v", live)
+	}
+	none := r.replay(func(o *ReplayOptions) { o.Subject = "alerts.none" })
+	for p := range none.Plans(t.Context()) {
+		t.Errorf("of a subject that nothing has: %+v", p)
+	}
+}
