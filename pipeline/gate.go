@@ -73,10 +73,10 @@ func (g *gate) wait() time.Duration {
 }
 
 // close closes the gate; closed already, it makes the pause longer. The first reason stays
-// until another takes its place, and each is told once.
+// until another takes its place; the closing is told once.
 func (g *gate) close(reason string, err error) {
 	g.mu.Lock()
-	news := !g.closed || g.reason != reason
+	news := !g.closed // another reason shows in Ready, and is no second closing
 	if g.closed {
 		g.pause = min(2*g.pause, g.longest(reason))
 	} else {
