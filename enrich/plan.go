@@ -5,6 +5,7 @@ import (
 
 	"forager/enrich/detection"
 	"forager/hive"
+	"forager/mitre"
 )
 
 // ClosedPolicy says what a detection does that falls after a case's end, within the window of
@@ -70,8 +71,9 @@ type Technique struct {
 	Reported string // the technique that it names, in whatever release; empty when none
 	ID       string // technique in the server's release; empty when it became a tag
 	Name     string
-	Tactic   string // short name, one of the technique's own; empty when it has none
-	Note     string // how Found became ID; or why it did not
+	Tactic   string     // short name, one of the technique's own; empty when it has none
+	Note     string     // how Found became ID; or why it did not
+	Kind     mitre.Kind // how Reported came to ID
 }
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.

@@ -196,7 +196,7 @@ func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
 func (p *Planner) technique(target *mitre.Target, ref detection.Reference, id, note string) Technique {
 	m := target.Map(id, ref.Tactic)
 	t := Technique{
-		Found: ref.Text, Reported: id, ID: m.ID, Name: m.Name, Tactic: m.Tactic, Note: note,
+		Found: ref.Text, Reported: id, ID: m.ID, Name: m.Name, Tactic: m.Tactic, Note: note, Kind: m.Kind,
 	}
 	if m.Note != "" {
 		t.Note = strings.TrimPrefix(note+"; "+m.Note, "; ")

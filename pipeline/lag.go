@@ -1,0 +1,113 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Lag is how far behind the consumer is, as the server sees it: the same for all replicas.
+type Lag struct {
+	Pending    uint64 // messages that were never delivered
+	AckPending uint64 // messages that were delivered and not answered
+	// Gone counts messages that left the stream before they were delivered, since [Meter] was made:
+	// by its limits, by a purge, or deleted by hand. It is at least so many: a redelivery in the same moment
+	// hides one. Where the consumer takes a part of the stream's subjects it is 0, since nobody can tell.
+	Gone uint64
+
+	Retention time.Duration // how long the stream keeps a message; 0 is no limit by age
+
+	Letters      uint64 // dead letters that are stored
+	LettersBytes uint64 // and their bytes
+	LettersLimit uint64 // bytes that their stream takes; 0 is no limit
+}
+
+// Meter measures the [Lag] of a consumer. It is safe for concurrent use. It needs the permissions
+// $JS.API.CONSUMER.INFO.<stream>.<consumer> and $JS.API.STREAM.INFO of the stream and of the
+// dead-letter stream.
+type Meter struct {
+	link    *Link
+	options Options
+
+	mu   sync.Mutex
+	gone gone
+}
+
+// NewMeter makes a meter for the stream, consumer and dead-letter stream of the options. It makes no call.
+func NewMeter(link *Link, options Options) *Meter {
+	return &Meter{link: link, options: options.withDefaults()}
+}
+
+// Measure asks the server. On an error, of NATS' client, nothing is counted and the next call goes on.
+func (m *Meter) Measure(ctx context.Context) (Lag, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.options.Confirm)
+	defer cancel()
+	stream, err := m.link.js.Stream(ctx, m.options.Stream)
+	if err != nil {
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.Stream, m.link.why(err))
+	}
+	consumer, err := m.link.js.Consumer(ctx, m.options.Stream, m.options.Consumer)
+	if err != nil {
+		return Lag{}, fmt.Errorf("measure consumer %s: %w", m.options.Consumer, m.link.why(err))
+	}
+	letters, err := m.link.js.Stream(ctx, m.options.DeadLetters)
+	if err != nil {
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.DeadLetters, m.link.why(err))
+	}
+	c, l := consumer.CachedInfo(), letters.CachedInfo()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone.measure(stream.CachedInfo(), c)
+	return Lag{
+		Retention: stream.CachedInfo().Config.MaxAge,
+		Pending:   c.NumPending, AckPending: uint64(max(c.NumAckPending, 0)), Gone: m.gone.total,
+		Letters: l.State.Msgs, LettersBytes: l.State.Bytes, LettersLimit: uint64(max(l.Config.MaxBytes, 0)),
+	}, nil
+}
+
+// gone counts what left the stream undelivered. Sequences of the stream pass by delivery or because
+// they are gone: what has passed, but for the deliveries of the same time, is gone.
+type gone struct {
+	mark, deliveries uint64 // of the last measurement
+	made             int64  // when the stream was, Unix nanoseconds; 0 before the first measurement
+	total            uint64
+}
+
+func (g *gone) measure(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
+	made := s.Created.UnixNano()
+	mark, deliveries := c.Delivered.Stream, c.Delivered.Consumer
+	if s.State.FirstSeq > 0 {
+		mark = max(mark, s.State.FirstSeq-1)
+	}
+	from, before := g.mark, g.deliveries
+	if made != g.made || deliveries < before || mark < from { // the first look, or at another stream or consumer
+		from, before = c.Delivered.Stream, deliveries
+	}
+	if takesAll(s.Config.Subjects, c.Config) && mark > from {
+		if passed, delivered := mark-from, deliveries-before; passed > delivered {
+			g.total += passed - delivered
+		}
+	}
+	g.mark, g.deliveries, g.made = mark, deliveries, made
+}
+
+// takesAll tells whether a consumer takes every message of a stream with these subjects.
+func takesAll(subjects []string, c jetstream.ConsumerConfig) bool {
+	filters := slices.Clone(c.FilterSubjects)
+	if c.FilterSubject != "" {
+		filters = append(filters, c.FilterSubject)
+	}
+	if len(filters) == 0 {
+		return true
+	}
+	for _, s := range subjects {
+		if !slices.Contains(filters, s) && !slices.Contains(filters, ">") {
+			return false
+		}
+	}
+	return len(subjects) > 0 // a mirror has none of its own
+}

@@ -1,0 +1,239 @@
+package pipeline
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// Metrics counts what happens, for Prometheus. It is an [Observer] and an [enrich.Events]; what
+// neither tells it learns by [Metrics.Planning], [Metrics.Applying], [Metrics.Called] and
+// [Metrics.Measured]. Safe for concurrent use. No label holds anything of an event.
+type Metrics struct {
+	registry prometheus.Registerer
+	failed   error // of registrations
+	rows     []row // of the reference
+
+	reasons, formats, operations *words
+
+	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed *prometheus.CounterVec
+	redeliveries, gone                                                       prometheus.Counter
+	events                                                                   map[enrich.EventKind]prometheus.Counter
+	settle, store, apply, group                                              prometheus.Observer
+	calls                                                                    *prometheus.HistogramVec
+	gateOpen, pending, ackPending, letters, lettersBytes, lettersLimit       prometheus.Gauge
+	goneBefore                                                               uint64 // of the last measurement
+}
+
+// Classic buckets, for Prometheus servers that do not read native histograms: seconds of a call
+// or an apply, seconds of a wait, and sizes of groups.
+var (
+	callBuckets  = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	waitBuckets  = []float64{.05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 1800, 7200, 86400}
+	groupBuckets = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024}
+)
+
+// eventMetrics names the counter of each kind of event, and says what it counts.
+var eventMetrics = map[enrich.EventKind][2]string{
+	enrich.EventWaited:     {"forager_claims_waited_total", "claims that another replica held, and that were waited for"},
+	enrich.EventTakenOver:  {"forager_claims_taken_over_total", "claims of replicas that fell silent, taken over"},
+	enrich.EventUnreleased: {"forager_claims_unreleased_total", "claims that could not be released, and end with their lease"},
+	enrich.EventRebuilt:    {"forager_cases_rebuilt_total", "cases whose entry was rebuilt by listing TheHive"},
+	enrich.EventNewCase:    {"forager_cases_opened_total", "cases opened"},
+	enrich.EventDeleted:    {"forager_cases_deleted_total", "cases found deleted, whose detections are dropped"},
+	enrich.EventDoubled:    {"forager_doubled_cases_total", "times that two cases of one key had one start date"},
+	enrich.EventOverLimit:  {"forager_over_limit_total", "times that a case was at a limit and an item was left out"},
+	enrich.EventOverflow:   {"forager_route_overflow_total", "detections collected in one case since their route opened too many"},
+	enrich.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},
+	enrich.EventLate:       {"forager_late_answers_total", "writes confirmed after the claim on their case was lost"},
+	enrich.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
+	enrich.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},
+}
+
+// Words of closed lists that are shown as 0 from the start, so that the first of them is an increase.
+var (
+	noticeWords = []string{
+		NoticeUnconfirmed, NoticeRebound, NoticeStalled, NoticePermission, NoticePanic, NoticeOverflow, NoticeKeyHot, NoticeLetterLost,
+		NoticeDisagreement, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
+	}
+	gateWords    = []string{reasonBlocked, reasonSilent, reasonLetters, reasonShare}
+	mappingWords = []string{"none", "same", "lineage", "parent"}
+)
+
+// NewMetrics registers all metrics, among them the version as build info. Its error is the registry's.
+func NewMetrics(r prometheus.Registerer, version string) (*Metrics, error) {
+	m := &Metrics{registry: r, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[enrich.EventKind]prometheus.Counter{}}
+	m.gauge("forager_build_info", "1; the labels say what runs", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
+	m.makeSettlements()
+	m.makeCalls()
+	m.makeState()
+	for kind, of := range eventMetrics {
+		m.events[kind] = m.counter(of[0], of[1]).WithLabelValues()
+	}
+	return m, m.failed
+}
+
+func (m *Metrics) makeSettlements() {
+	m.settled = m.counter("forager_settled_total", "verdicts on messages, by what was done: ack, dropped (an ack that asked for nothing), dead letter, nak", "outcome", "reason")
+	m.deadLetters = m.counter("forager_dead_letters_total", "messages that became dead letters", "reason")
+	m.dropped = m.counter("forager_dropped_total", "detections that asked for nothing, in messages that ended", "reason")
+	m.detections = m.counter("forager_detections_total", "detections in messages that ended and asked for something", "format")
+	m.redeliveries = m.counter("forager_redeliveries_total", "verdicts on messages that the server had delivered before").WithLabelValues()
+	m.settle = m.histogram("forager_settle_seconds", "from the stream's storing a message to its end", waitBuckets).WithLabelValues()
+	m.store = m.histogram("forager_store_seconds", "from the event's own time to the stream's storing it, of each plan", waitBuckets).WithLabelValues()
+	m.mappings = m.counter("forager_attack_mappings_total", "techniques of plans, by how they came to what TheHive holds", "kind")
+	m.gateClosed = m.counter("forager_gate_closed_total", "times that the gate closed", "reason")
+	m.noticed = m.counter("forager_noticed_total", "things that should not happen often", "what")
+	zero(m.noticed, noticeWords)
+	zero(m.gateClosed, gateWords)
+	zero(m.mappings, mappingWords)
+}
+
+func (m *Metrics) makeCalls() {
+	m.calls = m.histogram("forager_call_seconds", "attempts of calls at TheHive; status 0 is no answer", callBuckets, "operation", "status")
+	m.apply = m.histogram("forager_apply_seconds", "applies of groups, waiting for claims included", callBuckets).WithLabelValues()
+	m.group = m.histogram("forager_group_size", "detections that share an apply", groupBuckets).WithLabelValues()
+}
+
+func (m *Metrics) makeState() {
+	m.gateOpen = m.gauge("forager_gate_open", "1 while messages are pulled, 0 while the gate is closed").WithLabelValues()
+	m.gateOpen.Set(1)
+	m.pending = m.gauge("forager_lag_pending", "messages that were never delivered; every replica says the same").WithLabelValues()
+	m.ackPending = m.gauge("forager_lag_ack_pending", "messages delivered and not answered; every replica says the same").WithLabelValues()
+	m.gone = m.counter("forager_messages_gone_total", "messages that left the stream before they were delivered, at least; every replica counts them").WithLabelValues()
+	m.letters = m.gauge("forager_dead_letters_stored", "messages in the dead-letter stream").WithLabelValues()
+	m.lettersBytes = m.gauge("forager_dead_letters_stored_bytes", "bytes in the dead-letter stream").WithLabelValues()
+	m.lettersLimit = m.gauge("forager_dead_letters_limit_bytes", "bytes that the dead-letter stream takes; 0 is no limit").WithLabelValues()
+}
+
+// Watch adds gauges that are read at each scrape: what is held, the calls in flight that TheHive
+// is trusted with, and whether work gets done. It is called once.
+func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool) error {
+	m.watch("forager_held_messages", "messages in hand", func() float64 { n, _ := held(); return float64(n) })
+	m.watch("forager_held_bytes", "bytes of the bodies of messages in hand", func() float64 { _, n := held(); return float64(n) })
+	m.watch("forager_concurrency_limit", "calls in flight that TheHive is trusted with at the moment", func() float64 { return float64(concurrency()) })
+	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 {
+		if ready() {
+			return 1
+		}
+		return 0
+	})
+	return m.failed
+}
+
+// Settled counts a verdict.
+func (m *Metrics) Settled(s Settlement) {
+	m.settled.WithLabelValues(outcome(s), m.reasons.fold(s.Reason)).Inc()
+	if s.Deliveries > 1 {
+		m.redeliveries.Inc()
+	}
+	if s.Action == ActionNak {
+		return
+	}
+	if s.Action == ActionDeadLetter {
+		m.deadLetters.WithLabelValues(m.reasons.fold(s.Reason)).Inc()
+	}
+	for _, reason := range s.Dropped {
+		m.dropped.WithLabelValues(m.reasons.fold(reason)).Inc()
+	}
+	if s.Plans > 0 {
+		m.detections.WithLabelValues(m.formats.fold(s.Format)).Add(float64(s.Plans))
+	}
+	m.settle.Observe(max(s.Age, 0).Seconds())
+}
+
+func outcome(s Settlement) string {
+	if s.Action == ActionAck && s.Class == enrich.Dropped {
+		return enrich.Dropped.String()
+	}
+	return s.Action.String()
+}
+
+// Gate notes whether the gate is open, and counts why it closed.
+func (m *Metrics) Gate(open bool, reason string) {
+	if open {
+		m.gateOpen.Set(1)
+		return
+	}
+	m.gateOpen.Set(0)
+	m.gateClosed.WithLabelValues(m.reasons.fold(reason)).Inc()
+}
+
+// Noticed counts what should not happen often.
+func (m *Metrics) Noticed(what string) { m.noticed.WithLabelValues(m.reasons.fold(what)).Inc() }
+
+// Happened counts what an apply met on its way.
+func (m *Metrics) Happened(e enrich.Event) {
+	if c := m.events[e.Kind]; c != nil {
+		c.Inc()
+	}
+}
+
+// Called counts an attempt of a call at TheHive. operation is one of the client's names for its
+// calls, status the HTTP status, 0 without an answer.
+func (m *Metrics) Called(operation string, status int, took time.Duration) {
+	if status < 0 || status > 599 {
+		status = 599
+	}
+	m.calls.WithLabelValues(m.operations.fold(operation), strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// Measured shows a measurement of one [Meter]. It is for one goroutine.
+func (m *Metrics) Measured(l Lag) {
+	m.pending.Set(float64(l.Pending))
+	m.ackPending.Set(float64(l.AckPending))
+	if l.Gone > m.goneBefore {
+		m.gone.Add(float64(l.Gone - m.goneBefore))
+		m.goneBefore = l.Gone
+	}
+	m.letters.Set(float64(l.Letters))
+	m.lettersBytes.Set(float64(l.LettersBytes))
+	m.lettersLimit.Set(float64(l.LettersLimit))
+}
+
+// Planning is a planner that counts what plans ask for. A message that is redelivered is planned anew.
+func (m *Metrics) Planning(p Planner) Planner { return countedPlanner{p, m} }
+
+// Applying is an applier whose groups are counted.
+func (m *Metrics) Applying(a Applier) Applier { return countedApplier{a, m} }
+
+type countedPlanner struct {
+	Planner
+	metrics *Metrics
+}
+
+func (c countedPlanner) Plan(d detection.Detection, from enrich.Origin) (enrich.Plan, error) {
+	p, err := c.Planner.Plan(d, from)
+	if err != nil {
+		return p, err
+	}
+	c.metrics.store.Observe(max(from.Time.Sub(p.At), 0).Seconds())
+	for _, t := range p.Techniques {
+		c.metrics.mappings.WithLabelValues(t.Kind.String()).Inc()
+	}
+	return p, nil
+}
+
+type countedApplier struct {
+	Applier
+	metrics *Metrics
+}
+
+func (c countedApplier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+	began := time.Now()
+	results := c.Applier.Apply(ctx, queue, plans)
+	c.metrics.apply.Observe(time.Since(began).Seconds())
+	c.metrics.group.Observe(float64(len(plans)))
+	return results
+}
+
+var (
+	_ Observer      = (*Metrics)(nil)
+	_ enrich.Events = (*Metrics)(nil)
+)

@@ -1,0 +1,72 @@
+package pipeline
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// row is one metric in the reference.
+type row struct{ name, kind, labels, help string }
+
+// register registers a collector and keeps what the reference says of it.
+func (m *Metrics) register(c prometheus.Collector, r row) {
+	if err := m.registry.Register(c); err != nil {
+		m.failed = errors.Join(m.failed, fmt.Errorf("register %s: %w", r.name, err))
+	}
+	m.rows = append(m.rows, r)
+}
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.register(c, row{name, "counter", strings.Join(labels, ", "), help})
+	return c
+}
+
+func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.register(g, row{name, "gauge", strings.Join(labels, ", "), help})
+	return g
+}
+
+// watch registers a gauge that is read at each scrape.
+func (m *Metrics) watch(name, help string, read func() float64) {
+	m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read), row{name, "gauge", "", help})
+}
+
+// histogram is native, within a tenth of every value, and has classic buckets besides.
+func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
+	}, labels)
+	m.register(h, row{name, "histogram", strings.Join(labels, ", "), help})
+	return h
+}
+
+// zero shows words of a closed list from the start.
+func zero(c *prometheus.CounterVec, words []string) {
+	for _, w := range words {
+		c.WithLabelValues(w)
+	}
+}
+
+// WriteReference writes a table of all metrics, in Markdown, by name.
+func (m *Metrics) WriteReference(w io.Writer) error {
+	rows := slices.SortedFunc(slices.Values(m.rows), func(a, b row) int { return cmp.Compare(a.name, b.name) })
+	var b strings.Builder
+	b.WriteString("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.name, r.kind, r.labels, r.help)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	return nil
+}
