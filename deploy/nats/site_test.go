@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,4 +38,29 @@ func (s *site) clear(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unread waits until nobody consumes a stream any more: the client deletes ordered consumers in
+// the background, so that a refusal of it comes after the call that needed them.
+func (s *site) unread(ctx context.Context, stream string) error {
+	js, err := s.jetStream("admin")
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := js.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		if info.CachedInfo().State.Consumers == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }

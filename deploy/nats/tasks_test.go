@@ -45,7 +45,22 @@ func consume(ctx context.Context, s *site) error {
 			return err
 		}
 	}
-	return work(ctx, s, options(), 2)
+	return errors.Join(work(ctx, s, options(), 2), keep(ctx, s))
+}
+
+// keep is what a worker does beside: measure its lag, and go through the ledger's keys.
+func keep(ctx context.Context, s *site) error {
+	if _, err := pipeline.NewMeter(s.worker, options()).Measure(ctx); err != nil {
+		return err
+	}
+	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
+	if _, err := ledger.Put(ctx, "key.kept", []byte("{}"), 0); err != nil {
+		return err
+	}
+	for _, err := range ledger.Keys(ctx) {
+		return errors.Join(err, s.unread(ctx, "KV_FORAGER_LEDGER"))
+	}
+	return errors.New("no key of the ledger was listed")
 }
 
 // manage is the same where nothing is there yet; the consumer may have one subject or several.
@@ -257,7 +272,7 @@ func files(ctx context.Context, s *site) error {
 	if err == nil && string(got) != content {
 		err = errors.New("another file")
 	}
-	return err
+	return errors.Join(err, file.Close(), s.unread(ctx, "OBJ_FORAGER_FILES"))
 }
 
 // audit stores what TheHive's webhook brings and consumes it.
