@@ -148,7 +148,8 @@ type Webhook struct {
 
 // Ops is the operations server.
 type Ops struct {
-	Addr string `key:"addr" doc:"address of the operations server (/healthz, /readyz); empty turns it off"`
+	Addr  string `key:"addr" doc:"address of the operations server (/healthz, /readyz, /version, /metrics); empty turns it off"`
+	Pprof bool   `key:"pprof" doc:"serve Go's profiles on the operations server (/debug/pprof/); they slow the worker and show its memory"`
 }
 
 // Log says what is written to standard error.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"sync"
 
 	"forager/config"
@@ -14,28 +13,29 @@ import (
 // breaker and to the calls in flight that the configuration allows.
 type clients struct {
 	config    *config.Config
-	transport http.RoundTripper
-	own       *hive.Client // of the worker's own organisation
+	transport *guardedTransport
+	observe   func(hive.Call) // nil: nobody
+	own       *hive.Client    // of the worker's own organisation
 
 	mu     sync.Mutex
 	others map[string]*hive.Client
 }
 
-// newClients makes the client of the worker's own organisation.
-func newClients(c *config.Config) (*clients, error) {
+// newClients makes the client of the worker's own organisation. observe is told of every attempt of a call; it may be nil.
+func newClients(c *config.Config, observe func(hive.Call)) (*clients, error) {
 	o := hiveOptions(c)
 	transport, err := hive.NewTransport(o)
 	if err != nil {
 		return nil, err
 	}
-	all := &clients{config: c, transport: newGuardedTransport(transport, c.Hive.Concurrency), others: map[string]*hive.Client{}}
+	all := &clients{config: c, transport: newGuardedTransport(transport, c.Hive.Concurrency), observe: observe, others: map[string]*hive.Client{}}
 	all.own, err = all.make(c.Hive.Organisation)
 	return all, err
 }
 
 func (c *clients) make(organisation string) (*hive.Client, error) {
 	o := hiveOptions(c.config)
-	o.Organisation, o.Transport = organisation, c.transport
+	o.Organisation, o.Transport, o.Observe = organisation, c.transport, c.observe
 	return hive.New(o)
 }
 
@@ -56,6 +56,13 @@ func (c *clients) serve(rules *config.Config) error {
 	return nil
 }
 
+// single tells whether all cases are of one organisation.
+func (c *clients) single() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.others) == 0
+}
+
 // of gives the client of an organisation that rules name, or have named: clients are kept, since
 // plans of rules that were replaced may still be under way.
 func (c *clients) of(organisation string) enrich.Hive {
@@ -69,7 +76,7 @@ func (c *clients) of(organisation string) enrich.Hive {
 
 // newClient makes the client of the worker's own organisation alone.
 func newClient(c *config.Config) (*hive.Client, error) {
-	all, err := newClients(c)
+	all, err := newClients(c, nil)
 	if err != nil {
 		return nil, err
 	}

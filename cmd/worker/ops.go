@@ -7,11 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // what it registers by itself is never served
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sourcegraph/conc"
+
+	"forager/config"
 )
 
 // readiness tells whether work gets done, and if not, why not.
@@ -28,18 +31,18 @@ type operations struct {
 	addr string
 }
 
-// listenOps serves /healthz, /readyz and /version on addr.
-func listenOps(ctx context.Context, addr string, r readiness) (*operations, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", addr)
+// listenOps serves /healthz, /readyz, /version, /metrics and, when asked for, /debug/pprof/.
+func listenOps(ctx context.Context, c config.Ops, r readiness, metrics http.Handler) (*operations, error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("ops.addr: %w", err)
 	}
 	o := &operations{addr: l.Addr().String(), http: &http.Server{
-		Handler:           opsHandler(r),
+		Handler:           opsHandler(r, metrics, c.Pprof),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
-		WriteTimeout:      10 * time.Second,
+		WriteTimeout:      writeTimeout(c.Pprof),
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}}
@@ -58,8 +61,15 @@ func (o *operations) Close() error {
 }
 
 // opsHandler answers probes. Alive is who answers; ready is who gets work done.
-func opsHandler(r readiness) http.Handler {
+func opsHandler(r readiness, metrics http.Handler, profiles bool) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, buildVersion()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -70,6 +80,14 @@ func opsHandler(r readiness) http.Handler {
 		tell(w, http.StatusOK, strings.Join(append([]string{"ready"}, r.Notes()...), "\n"))
 	})
 	return mux
+}
+
+// writeTimeout leaves profiles, which take as long as the caller says, their time.
+func writeTimeout(profiles bool) time.Duration {
+	if profiles {
+		return 2 * time.Minute
+	}
+	return 10 * time.Second
 }
 
 func tell(w http.ResponseWriter, status int, text string) {

@@ -40,6 +40,9 @@ type service struct {
 	hangup    chan os.Signal
 	enricher  *enrich.Enricher
 	hooks     *hooks // nil: off
+	ledger    *pipeline.Ledger
+	meter     *pipeline.Meter
+	keep      time.Duration // of ledger entries
 	start     *start
 	log       *zap.Logger
 }
@@ -62,8 +65,9 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		return nil, err
 	}
 	options.Check = parts.knowledge.check
+	options.Observer = parts.measures.observer(options.Observer)
 	rules := newLive(parts.reading, options.Log, options.Observer)
-	worker, err := pipeline.New(link, options, rules, rules, enricher)
+	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
 	if err != nil {
 		link.Close()
 		return nil, &usageError{err}
@@ -78,11 +82,13 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 	if options.Manage {
 		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, link, options) })
 	}
-	return &service{
+	s := &service{
 		start: begin, link: link, worker: worker, client: parts.clients.own, knowledge: parts.knowledge.known,
 		decoder: parts.reading.decoder, planner: parts.reading.planner, live: rules, parts: parts,
 		enricher: enricher, hooks: hooks, log: options.Log,
-	}, nil
+		ledger: newLedger(c, link), meter: pipeline.NewMeter(link, options), keep: c.Ledger.Keep,
+	}
+	return s, s.watched()
 }
 
 // run works until ctx ends, and hands back what is not done. It begins to consume when NATS holds
@@ -103,6 +109,8 @@ func (s *service) run(ctx context.Context) error {
 	}
 	beside.Go(func() { s.keepHouse(ctx) })
 	beside.Go(func() { s.hooks.run(ctx) })
+	beside.Go(func() { s.measure(ctx) })
+	beside.Go(func() { s.sweep(ctx) })
 	return s.worker.Run(ctx)
 }
 
@@ -239,7 +247,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	s.hangup = hangup
 	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log}
 	if cfg.Ops.Addr != "" {
-		ops, err := listenOps(ctx, cfg.Ops.Addr, s)
+		ops, err := listenOps(ctx, cfg.Ops, s, s.parts.measures.handler())
 		if err != nil {
 			return err
 		}

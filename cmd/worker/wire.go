@@ -116,6 +116,7 @@ type parts struct {
 	catalogue *mitre.Catalogue
 	clients   *clients
 	knowledge *health
+	measures  *measures
 	reading   *reading // of the start
 }
 
@@ -125,12 +126,16 @@ func newParts(c *config.Config, w *witness) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := newClients(c)
+	counts, err := newMeasures()
+	if err != nil {
+		return nil, err
+	}
+	all, err := newClients(c, counts.called)
 	if err != nil {
 		return nil, &usageError{err}
 	}
 	known := enrich.NewKnowledge(all.own, catalogue)
-	p := &parts{catalogue: catalogue, clients: all, knowledge: &health{client: all.own, known: known}}
+	p := &parts{catalogue: catalogue, clients: all, measures: counts, knowledge: &health{client: all.own, known: known}}
 	p.reading, err = p.read(c, w)
 	return p, err
 }
@@ -162,17 +167,23 @@ func hiveOptions(c *config.Config) hive.Options {
 	}
 }
 
+// newLedger is the memory that the replicas share.
+func newLedger(c *config.Config, link *pipeline.Link) *pipeline.Ledger {
+	return pipeline.NewLedger(link, pipeline.LedgerOptions{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
+}
+
 // newEnricher makes what carries plans to TheHive.
 func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logger) (*enrich.Enricher, error) {
-	ledger := pipeline.NewLedger(link, pipeline.LedgerOptions{
-		Bucket: c.Ledger.Bucket,
-		Young:  c.Ledger.Lease + c.Hive.Settle,
-	})
-	return enrich.New(enrich.Options{
+	return enrich.New(enricherOptions(c, p, link, log))
+}
+
+// enricherOptions says what an enricher works with.
+func enricherOptions(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logger) enrich.Options {
+	return enrich.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
 		Opener:    pipeline.NewObjects(link),
-		Ledger:    ledger,
+		Ledger:    newLedger(c, link),
 		Knowledge: p.knowledge.known,
 		Login: func(ctx context.Context) (string, error) {
 			u, err := p.clients.own.CurrentUser(ctx)
@@ -183,8 +194,8 @@ func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logge
 		Settle: c.Hive.Settle,
 		Slots:  2 * c.Hive.Concurrency,
 		Batch:  c.Hive.Batch,
-		Events: eventLog{log},
-	})
+		Events: happenings{eventLog{log}, p.measures.metrics},
+	}
 }
 
 // filePolicy says what becomes of files.
