@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,7 @@ func TestApplyOpensOneCaseWithAllEffects(t *testing.T) {
 	})
 }
 
-func TestApplyTwiceIsOnce(t *testing.T) {
+func TestP3ApplyTwiceIsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
@@ -40,6 +41,34 @@ func TestApplyTwiceIsOnce(t *testing.T) {
 		stats := s.hive.Stats(24 * time.Hour)
 		if stats.Cases != 1 || stats.Observables != 2 || stats.Procedures != 2 || stats.Comments != 0 {
 			t.Errorf("stats %+v", stats)
+		}
+	})
+}
+
+func TestP8DatesComeFromTheEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		old := seen("web01", "a", day(9))
+		apply(t, s.worker(t), plan(t, 1, old))
+		lastWeek := seen("web01", "b", day(9).AddDate(0, 0, -7))
+		apply(t, s.worker(t), plan(t, 2, lastWeek))
+		replaced := seen("web01", "c", day(10))
+		replaced.TimeReplaced = true
+		apply(t, s.worker(t), plan(t, 3, replaced))
+		got := s.hive.Snapshot().Cases
+		if len(got) != 2 || got[0].StartDate != old.Time.UnixMilli() || got[1].StartDate != lastWeek.Time.UnixMilli() {
+			t.Fatalf("cases %+v", got)
+		}
+		for i, at := range []time.Time{old.Time, lastWeek.Time} {
+			for _, p := range got[i].Procedures {
+				if p.OccurDate != at.UnixMilli() {
+					t.Errorf("case %d: procedure %s occurred at %d, the event at %d", i+1, p.PatternID, p.OccurDate, at.UnixMilli())
+				}
+			}
+		}
+		if !slices.Contains(got[0].Tags, "forager:time-replaced") {
+			t.Errorf("tags %v", got[0].Tags)
 		}
 	})
 }

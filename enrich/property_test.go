@@ -217,7 +217,7 @@ func endings(snapshot hivetest.Snapshot) map[string]ending {
 	return all
 }
 
-func TestAnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
+func TestP2P3AnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(*stormRuns) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
