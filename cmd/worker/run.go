@@ -31,6 +31,7 @@ type cli struct {
 	Attack   attackCmd   `cmd:"" help:"What is known of MITRE ATT&CK: resolve techniques, list releases, draw a layer."`
 	Case     caseCmd     `cmd:"" help:"What the ledger knows of a case; let a removed technique come back."`
 	Dlq      dlqCmd      `cmd:"" help:"Look at dead letters, requeue or remove them."`
+	Replay   replayCmd   `cmd:"" help:"Carry a part of the stream again, beside live traffic: what is there already stays as it is."`
 	Check    checkCmd    `cmd:"" help:"Validate the configuration."`
 	HelpCmd  helpCmd     `cmd:"" name:"help" help:"Show help for a command; \"config\" lists every key of the configuration."`
 	Version  versionCmd  `cmd:"" help:"Show the version."`

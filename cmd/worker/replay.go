@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"forager/config"
+	"forager/enrich"
+	"forager/pipeline"
+)
+
+// replayCmd is "worker replay".
+type replayCmd struct {
+	configFlag
+
+	Since   moment  `required:"" placeholder:"T" help:"Messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d."`
+	Until   moment  `placeholder:"T" help:"Messages stored before then; default: all there are when the replay is first begun."`
+	Subject string  `placeholder:"S" help:"Only messages of this subject (NATS wildcards); default: what the live consumer takes."`
+	Rate    float64 `placeholder:"N" help:"Messages a second, for this process; default: as fast as live traffic and TheHive allow."`
+	DryRun  bool    `help:"Only look at TheHive: write one JSON line for each detection, saying what it would change."`
+	Again   bool    `help:"Begin anew, although the same replay ran within the last hour, or still does."`
+}
+
+// replayShare is the part of the calls in flight at TheHive that a replay takes: live traffic has
+// the rest.
+const replayShare = 4
+
+// Run replays.
+func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
+	files := newWitness()
+	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive)
+	if err != nil {
+		return err
+	}
+	cfg.Hive.Concurrency = max(cfg.Hive.Concurrency/replayShare, 1)
+	log, err := newLogger(cfg, sh.err)
+	if err != nil {
+		return err
+	}
+	site, err := newReplaySite(ctx, cfg, files, log)
+	if err != nil {
+		return err
+	}
+	defer site.Close()
+	if err := site.start(ctx); err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.rehearse(ctx, sh, site)
+	}
+	return c.carry(ctx, sh, site)
+}
+
+// what says which part of the stream is replayed. Times are cut to whole seconds, so that what is
+// said of them can be given again.
+func (c *replayCmd) what(told func(pipeline.ReplayState)) pipeline.ReplayOptions {
+	return pipeline.ReplayOptions{
+		Since: c.Since.UTC().Truncate(time.Second), Until: c.Until.UTC().Truncate(time.Second),
+		Subject: c.Subject, Rate: c.Rate, Again: c.Again, Told: told,
+	}
+}
+
+// open finds out what is to be done, and says it.
+func (c *replayCmd) open(ctx context.Context, sh *shell, site *replaySite, what pipeline.ReplayOptions, applier pipeline.Applier) (*pipeline.Replay, error) {
+	r, err := pipeline.OpenReplay(ctx, site.link, site.options, what, site.rules, site.rules, applier)
+	if errors.Is(err, pipeline.ErrReplay) {
+		return nil, &usageError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	span := r.Span()
+	if span.Cut {
+		sh.say("stream %s begins at %s: what was there before is gone and not replayed", site.options.Stream, span.Begins.UTC().Format(time.RFC3339))
+	}
+	switch {
+	case span.Length() == 0:
+		sh.say("nothing was stored in that time")
+	case span.Resumed:
+		sh.say("%s was begun before: it goes on, up to sequence %d (--again begins anew)", span.Consumer, span.Last)
+	default:
+		sh.say("%s: sequences %d to %d", span.Consumer, span.First, span.Last)
+	}
+	return r, nil
+}
+
+// same are the flags that name this replay, wherever it is given.
+func (c *replayCmd) same() string {
+	what := c.what(nil)
+	flags := "--since " + what.Since.Format(time.RFC3339)
+	if !what.Until.IsZero() {
+		flags += " --until " + what.Until.Format(time.RFC3339)
+	}
+	if c.Subject != "" {
+		flags += " --subject '" + c.Subject + "'"
+	}
+	return flags
+}
+
+// carry replays in earnest.
+func (c *replayCmd) carry(ctx context.Context, sh *shell, site *replaySite) error {
+	show := newProgress(sh.err)
+	r, err := c.open(ctx, sh, site, c.what(show.tell), site.enricher)
+	if err != nil {
+		return err
+	}
+	state, err := r.Run(ctx)
+	show.end()
+	sh.say("replayed here: %d carried, %d dropped, %d dead letters", state.Acked, state.Dropped, state.Dead)
+	if errors.Is(err, pipeline.ErrReplayUnfinished) {
+		return fmt.Errorf("%w: within the hour it goes on with %s", err, c.same())
+	}
+	if err == nil && state.Resumed && state.Length() > 0 && state.Acked+state.Dropped+state.Dead == 0 {
+		sh.say("all of it was settled before; --again replays it once more")
+	}
+	return err
+}
+
+// replaySite is what a replay needs.
+type replaySite struct {
+	link     *pipeline.Link
+	parts    *parts
+	rules    *live
+	config   *config.Config
+	options  pipeline.Options
+	enricher *enrich.Enricher
+}
+
+// newReplaySite wires it as a worker is wired.
+func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.Logger) (*replaySite, error) {
+	parts, err := newParts(c, w)
+	if err != nil {
+		return nil, err
+	}
+	link, err := pipeline.Connect(ctx, connection(c), log)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	s := &replaySite{link: link, parts: parts, config: c, options: pipelineOptions(c, log)}
+	s.options.Check = parts.knowledge.check
+	s.rules = newLive(parts.reading, log, nil)
+	if s.enricher, err = newEnricher(c, parts, link, log); err != nil {
+		link.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start waits until TheHive has said what it holds, and makes what is missing where that is wanted.
+func (s *replaySite) start(ctx context.Context) error {
+	begin := newStart(s.options.Log)
+	begin.need("TheHive", s.parts.knowledge.check)
+	if s.options.Manage {
+		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, s.link, s.options) })
+	}
+	if err := begin.wait(ctx); err != nil {
+		return fmt.Errorf("replay: interrupted before it began: %w", err)
+	}
+	return nil
+}
+
+// Close drops the connections.
+func (s *replaySite) Close() {
+	s.link.Close()
+	s.parts.clients.own.CloseIdle()
+}
