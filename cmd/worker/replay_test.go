@@ -73,6 +73,12 @@ func (b *backyard) publish(id, host string, at time.Time, address, technique str
 	body := fmt.Sprintf(`{"schema":"forager.detection/v1","id":%q,"time":%q,"title":"T","severity":2,"host":%q,
 		"rule":{"id":"R-1","name":"R"},"observables":[{"dataType":"ip","data":%q}],"techniques":[%q]}`,
 		id, at.Format(time.RFC3339), host, address, technique)
+	b.send(body)
+}
+
+// send publishes a body.
+func (b *backyard) send(body string) {
+	b.t.Helper()
 	confirm, err := b.stream.send("detections.test", []byte(body))
 	if err == nil {
 		_, err = confirm(b.t.Context())
