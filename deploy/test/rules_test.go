@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,20 +74,47 @@ func TestDashboardQueriesParse(t *testing.T) {
 	}
 }
 
-// checkMetrics parses a query and looks for metrics that the worker does not have.
-func checkMetrics(t *testing.T, where, query string, known []string) {
+// checkMetrics parses a query and looks for metrics, labels and words that the worker does not have.
+func checkMetrics(t *testing.T, where, query string, known map[string][]string) {
 	t.Helper()
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {
 		t.Errorf("%s: %v", where, err)
 		return
 	}
-	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
-		if s, ok := n.(*parser.VectorSelector); ok && strings.HasPrefix(s.Name, "forager_") && known != nil && !slices.Contains(known, base(s.Name)) {
+	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
+		s, ok := n.(*parser.VectorSelector)
+		if !ok || !strings.HasPrefix(s.Name, "forager_") {
+			return nil
+		}
+		labels, ok := known[base(s.Name)]
+		if !ok {
 			t.Errorf("%s: the worker has no metric %s", where, s.Name)
+			return nil
+		}
+		if base(s.Name) != s.Name {
+			labels = append(slices.Clone(labels), "le")
+		}
+		for _, m := range s.LabelMatchers {
+			checkLabel(t, where, s.Name, m.Name, labels)
+		}
+		for _, above := range path {
+			if a, ok := above.(*parser.AggregateExpr); ok && !a.Without {
+				for _, label := range a.Grouping {
+					checkLabel(t, where, s.Name, label, labels)
+				}
+			}
 		}
 		return nil
 	})
+}
+
+// checkLabel looks for a label among those that the worker, or the scrape, gives a metric.
+func checkLabel(t *testing.T, where, metric, label string, labels []string) {
+	t.Helper()
+	if scraped := []string{"__name__", "namespace", "job", "pod"}; !slices.Contains(scraped, label) && !slices.Contains(labels, label) {
+		t.Errorf("%s: %s has no label %s, but %v", where, metric, label, labels)
+	}
 }
 
 // base leaves the parts of a histogram out.
@@ -99,26 +125,20 @@ func base(name string) string {
 	return name
 }
 
-// metrics are the names that the worker's source gives; nil until it has any.
-func metrics(t *testing.T) []string {
+// metrics are the names and labels of deploy/metrics.md, which a test of cmd/worker compares with
+// the worker's registry.
+func metrics(t *testing.T) map[string][]string {
 	t.Helper()
-	files, err := filepath.Glob("../../pipeline/metrics*.go")
+	text, err := os.ReadFile("../metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
-		t.Log("pipeline/metrics.go is not here: queries are parsed, their names are not compared")
-		return nil
+	known := map[string][]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(forager_[a-z_]+)` \\| [a-z]+ \\| ([a-z, ]*) \\|").FindAllStringSubmatch(string(text), -1) {
+		known[m[1]] = strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' })
 	}
-	var names []string
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile(`\bforager_[a-z_]+`).FindAllString(string(text), -1) {
-			names = append(names, base(m))
-		}
+	if len(known) == 0 {
+		t.Fatal("deploy/metrics.md names no metric")
 	}
-	return names
+	return known
 }
