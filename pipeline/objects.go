@@ -90,6 +90,13 @@ func (o *Objects) read(ctx context.Context, info *jetstream.ObjectInfo) (*object
 		cancel()
 		return nil, err
 	}
+	content.drop = func() {
+		if info := consumer.CachedInfo(); info != nil { // else the server forgets it, in minutes
+			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+			defer cancel()
+			_ = o.link.js.DeleteConsumer(short, info.Stream, info.Name)
+		}
+	}
 	content.next = func() (jetstream.Msg, error) { return content.chunks.Next(jetstream.NextContext(bounded)) }
 	return content, nil
 }
@@ -134,6 +141,7 @@ type object struct {
 	chunks jetstream.MessagesContext
 	next   func() (jetstream.Msg, error)
 	cancel context.CancelFunc
+	drop   func() // the consumer
 	chunk  []byte // not read yet
 	left   uint64 // bytes, with those of chunk
 	sum    hash.Hash
@@ -169,5 +177,6 @@ func (o *object) Read(p []byte) (int, error) {
 func (o *object) Close() error {
 	o.chunks.Stop()
 	o.cancel()
+	o.drop()
 	return nil
 }

@@ -238,7 +238,7 @@ func takeOne(ctx context.Context, js jetstream.JetStream, stream, name string) e
 	return errors.Join(batch.Error(), errors.New("no message"))
 }
 
-// files reads a file that is larger than the server sends without flow control.
+// files reads a file of many chunks.
 func files(ctx context.Context, s *site) error {
 	admin, err := s.jetStream("admin")
 	if err != nil {
@@ -252,21 +252,12 @@ func files(ctx context.Context, s *site) error {
 	if _, err := bucket.PutString(ctx, "host/dump.bin", content); err != nil {
 		return err
 	}
-	js, err := s.jetStream("forager")
-	if err != nil {
-		return err
-	}
-	store, err := js.ObjectStore(ctx, "FORAGER_FILES")
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	file, err := store.Get(ctx, "host/dump.bin")
+	file, _, err := pipeline.NewObjects(s.worker).Open(ctx, "FORAGER_FILES/host/dump.bin")
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = file.Close() })() // a read waits for the deadline, whatever else ends
 	defer file.Close()
 	got, err := io.ReadAll(file)
 	if err == nil && string(got) != content {
