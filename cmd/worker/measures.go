@@ -102,32 +102,36 @@ func (s *service) watched() error {
 	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.transport.limit.current, ready)
 }
 
-// measure asks NATS for the lag until ctx ends: first at once, before anything is pulled.
+// measure asks NATS for the lag until ctx ends.
 func (s *service) measure(ctx context.Context) {
 	tick := time.NewTicker(measureEvery)
 	defer tick.Stop()
-	for said := false; ; {
-		lag, err := s.meter.Measure(ctx)
-		switch {
-		case err == nil:
-			s.parts.measures.metrics.Measured(lag)
-			said = false
-		case !said && ctx.Err() == nil:
-			said = true
-			s.log.Warn("the lag cannot be measured", zap.Error(err))
-		}
+	for failing := false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			failing = s.measureOnce(ctx, failing)
 		}
 	}
+}
+
+// measureOnce shows the lag, or says once why it cannot; it tells whether it failed. What the
+// stream dropped while nobody ran is seen by the first look alone, before anything is pulled.
+func (s *service) measureOnce(ctx context.Context, failing bool) bool {
+	lag, err := s.meter.Measure(ctx)
+	if err == nil {
+		s.parts.measures.metrics.Measured(lag)
+	} else if !failing && ctx.Err() == nil {
+		s.log.Warn("the lag cannot be measured", zap.Error(err))
+	}
+	return err != nil
 }
 
 // sweep purges ledger entries of cases that are over, now and then.
 func (s *service) sweep(ctx context.Context) {
 	for {
-		wait := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery)) //nolint:gosec // replicas that start together sweep apart, no secret
+		wait := time.NewTimer(sweepEvery/2 + rand.N(sweepEvery)) // replicas that start together sweep apart
 		select {
 		case <-ctx.Done():
 			wait.Stop()

@@ -137,7 +137,7 @@ func TestAnotherObserverHearsTheSame(t *testing.T) {
 	}
 }
 
-func TestSweepingPausesBetweenKeysAndEndsWithItsContext(t *testing.T) {
+func TestSweepingPausesBetweenKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := func(yield func(string, error) bool) {
 			for range 1000 {
@@ -147,7 +147,10 @@ func TestSweepingPausesBetweenKeysAndEndsWithItsContext(t *testing.T) {
 			}
 		}
 		began, n := time.Now(), 0
-		for range slowly(t.Context(), keys) {
+		for _, err := range slowly(t.Context(), keys) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if n++; n == 50 {
 				break
 			}

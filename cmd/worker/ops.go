@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // what it registers by itself is never served
+	"net/http/pprof" // what it registers by itself is never served
 	"slices"
 	"strings"
 	"time"

@@ -109,6 +109,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	beside.Go(func() { s.keepHouse(ctx) })
 	beside.Go(func() { s.hooks.run(ctx) })
+	s.measureOnce(ctx, false)
 	beside.Go(func() { s.measure(ctx) })
 	beside.Go(func() { s.sweep(ctx) })
 	return s.worker.Run(ctx)
