@@ -158,7 +158,7 @@ func TestReplayPlansWithoutEffect(t *testing.T) {
 		t.Errorf("something was touched: %+v", live)
 	}
 	none := r.replay(func(o *ReplayOptions) { o.Subject = "alerts.none" })
-	for p := range none.Plans(t.Context()) {
-		t.Errorf("of a subject that nothing has: %+v", p)
+	for p, err := range none.Plans(t.Context()) {
+		t.Errorf("of a subject that nothing has: %+v, error %v", p, err)
 	}
 }

@@ -154,7 +154,7 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 	same := func(o *ReplayOptions) { o.Since = since }
 	ctx, cancel := context.WithCancel(t.Context())
 	var applied atomic.Int64
-	r.applier.set(func(ctx context.Context, _ string, plans []enrich.Plan) []error {
+	r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
 		if applied.Add(int64(len(plans))) >= 10 {
 			cancel()
 		}

@@ -26,7 +26,7 @@ const progressEvery = 10 * time.Second
 
 func newProgress(w io.Writer) *progress {
 	f, ok := w.(*os.File)
-	return &progress{out: w, fancy: ok && term.IsTerminal(int(f.Fd()))} //nolint:gosec // a descriptor is a small number
+	return &progress{out: w, fancy: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 // tell shows a state. It is called from one goroutine.
@@ -46,7 +46,7 @@ func (p *progress) tell(s pipeline.ReplayState) {
 
 func (p *progress) draw(s pipeline.ReplayState) {
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(int64(s.Length()), //nolint:gosec // a sequence fits
+		p.bar = progressbar.NewOptions64(int64(s.Length()),
 			progressbar.OptionSetWriter(p.out), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
 			progressbar.OptionSetItsString("msg"), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(),
 			progressbar.OptionThrottle(0), progressbar.OptionSetDescription("replay"))
@@ -56,7 +56,7 @@ func (p *progress) draw(s pipeline.ReplayState) {
 		description = "waits: " + s.Waits
 	}
 	p.bar.Describe(description)
-	_ = p.bar.Set64(int64(s.Passed)) //nolint:gosec // as above; a terminal that is gone costs the bar
+	_ = p.bar.Set64(int64(s.Passed))
 }
 
 // end leaves the bar as it is, and the line after it free.

@@ -105,7 +105,7 @@ func (s *service) run(ctx context.Context) error {
 		beside.Go(func() { s.reloader.run(ctx, s.hangup) })
 	}
 	if err := s.start.wait(ctx); err != nil {
-		return nil //nolint:nilerr // told to stop before it began: nothing was taken, nothing is handed back
+		return nil // told to stop before it began: nothing was taken, nothing is handed back
 	}
 	beside.Go(func() { s.keepHouse(ctx) })
 	beside.Go(func() { s.hooks.run(ctx) })
