@@ -84,7 +84,7 @@ func (w *work) patchAgain(held context.Context, sent hive.CaseUpdate, tries int,
 	if tries == maxResends {
 		return errors.Join(ErrUnsettled, cause)
 	}
-	if err := w.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+	if err := w.seat.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
 		return err
 	}
 	calls, done := w.claim.calling(held)

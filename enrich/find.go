@@ -97,11 +97,7 @@ func (r *round) lost(held context.Context, ref caseRef) error {
 	}
 	if wait > 0 {
 		// Only what stays away for as long as a lost call may take is gone.
-		r.seat.leave()
-		if err := pause(held, wait); err != nil {
-			return err
-		}
-		if err := r.seat.take(held); err != nil {
+		if err := r.seat.rest(held, wait); err != nil {
 			return err
 		}
 		if err := r.search(held); err != nil || len(r.heirs) > before {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"forager/hive"
 )
@@ -153,7 +152,7 @@ func (w *work) lookForObservables(held context.Context, batch []wantedObservable
 	if tries == maxResends {
 		return errors.Join(ErrUnsettled, cause)
 	}
-	if err := w.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+	if err := w.seat.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
 		return err
 	}
 	if err := w.listObservables(held); err != nil {
@@ -170,15 +169,6 @@ func (w *work) lookForObservables(held context.Context, batch []wantedObservable
 
 // maxResends bounds how often a write is sent again after a look.
 const maxResends = 4
-
-// rest waits outside the slots.
-func (w *work) rest(held context.Context, d time.Duration) error {
-	w.seat.leave()
-	if err := pause(held, d); err != nil {
-		return err
-	}
-	return w.seat.take(held)
-}
 
 // listObservables makes the entry hold what is in the case; what it held and is gone was removed.
 func (w *work) listObservables(held context.Context) error {

@@ -98,25 +98,34 @@ func uncertain(err error) bool {
 func (r *round) await(held context.Context, cause error) (hive.Case, error) {
 	calls, done := r.key.calling(held)
 	defer done()
-	deadline := time.Now().Add(r.e.options.Settle)
-	for look := 0; ; look++ {
+	var found hive.Case
+	err := r.lookUntilSettled(held, cause, func() (bool, error) {
 		for c, err := range r.hive.FindCases(calls, r.byTag()) {
 			if err != nil {
-				return hive.Case{}, err
+				return false, err
 			}
 			if !r.knows(c.ID) {
-				return c, nil
+				found = c
+				return true, nil
 			}
 		}
-		if rolledBack(cause) || !time.Now().Before(deadline) {
-			return hive.Case{}, nil
+		return false, nil
+	})
+	return found, err
+}
+
+// lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
+// given up. The pauses grow, and take no slot.
+func (r *round) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
+	deadline := time.Now().Add(r.e.options.Settle)
+	for n := 0; ; n++ {
+		ok, err := found()
+		if err != nil || ok || rolledBack(cause) || !time.Now().Before(deadline) {
+			return err
 		}
-		r.seat.leave()
-		if err := pause(held, min(lookPause(look, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))); err != nil {
-			return hive.Case{}, err
-		}
-		if err := r.seat.take(held); err != nil {
-			return hive.Case{}, err
+		wait := min(lookPause(n, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))
+		if err := r.seat.rest(held, wait); err != nil {
+			return err
 		}
 	}
 }

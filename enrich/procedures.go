@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"forager/hive"
 )
@@ -198,25 +197,14 @@ func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, 
 	return w.postProcedures(held, missing, tries+1)
 }
 
-// look repeats a look until it finds, or settle has passed since the lost call was given up.
-// While it lasts the entry counts as dirty.
+// look looks until the lost call has settled. While it lasts the entry counts as dirty.
 func (w *work) look(held context.Context, cause error, found func() (bool, error)) error {
 	w.unclear = true
-	deadline := time.Now().Add(w.e.options.Settle)
-	for n := 0; ; n++ {
-		ok, err := found()
-		if err != nil {
-			return err
-		}
-		if ok || rolledBack(cause) || !time.Now().Before(deadline) {
-			w.unclear = false
-			return nil
-		}
-		wait := min(lookPause(n, w.e.options.Settle), max(time.Until(deadline), time.Millisecond))
-		if err := w.rest(held, wait); err != nil {
-			return err
-		}
+	err := w.lookUntilSettled(held, cause, found)
+	if err == nil {
+		w.unclear = false
 	}
+	return err
 }
 
 // listProcedures makes the entry hold what is in the case; what it held and is gone was removed.

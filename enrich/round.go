@@ -51,6 +51,15 @@ func (s *seat) leave() {
 	}
 }
 
+// rest waits without the slot, and takes one again.
+func (s *seat) rest(ctx context.Context, d time.Duration) error {
+	s.leave()
+	if err := pause(ctx, d); err != nil {
+		return err
+	}
+	return s.take(ctx)
+}
+
 // run does one round and tells which plans it did.
 func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 	if err := r.e.rivals.yield(ctx, queue); err != nil {
@@ -166,17 +175,11 @@ const maxLooks = 24
 
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *round) settleKey(held context.Context) error {
-	if r.key.waits > 0 {
-		r.seat.leave()
-		if err := pause(held, r.key.waits); err != nil {
-			return err
-		}
-	}
-	if err := r.seat.take(held); err != nil {
-		return err
-	}
 	if r.key.waits == 0 {
-		return nil
+		return r.seat.take(held)
+	}
+	if err := r.seat.rest(held, r.key.waits); err != nil {
+		return err
 	}
 	if err := r.search(held); err != nil {
 		return err

@@ -113,11 +113,7 @@ func (w *work) prepareCase(held context.Context) error {
 		w.remember()
 		return nil
 	case w.claim.waits > 0:
-		w.seat.leave()
-		if err := pause(held, w.claim.waits); err != nil {
-			return err
-		}
-		if err := w.seat.take(held); err != nil {
+		if err := w.seat.rest(held, w.claim.waits); err != nil {
 			return err
 		}
 	case !w.fresh:

@@ -66,6 +66,20 @@ func (c caseChoice) open(ctx context.Context, sh *shell) (*remembered, error) {
 	return &remembered{enricher: enricher, client: client, close: func() { link.Close(); client.CloseIdle() }}, nil
 }
 
+// openCase connects, and finds the case that was named.
+func (c caseChoice) openCase(ctx context.Context, sh *shell) (*remembered, hive.Case, error) {
+	r, err := c.open(ctx, sh)
+	if err != nil {
+		return nil, hive.Case{}, err
+	}
+	found, err := r.find(ctx, c.Number)
+	if err != nil {
+		r.close()
+		return nil, hive.Case{}, err
+	}
+	return r, found, nil
+}
+
 // find gives TheHive's id of the case, and the case; a deleted one has but its id.
 func (r *remembered) find(ctx context.Context, number string) (hive.Case, error) {
 	c, err := r.client.Case(ctx, number)
@@ -84,15 +98,11 @@ type caseShowCmd struct {
 
 // Run shows.
 func (c *caseShowCmd) Run(ctx context.Context, sh *shell) error {
-	r, err := c.open(ctx, sh)
+	r, found, err := c.openCase(ctx, sh)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	found, err := r.find(ctx, c.Number)
-	if err != nil {
-		return err
-	}
 	m, err := r.enricher.Recall(ctx, found.ID)
 	if err != nil {
 		return err
@@ -116,15 +126,11 @@ type caseAllowCmd struct {
 
 // Run lifts removals.
 func (c *caseAllowCmd) Run(ctx context.Context, sh *shell) error {
-	r, err := c.open(ctx, sh)
+	r, found, err := c.openCase(ctx, sh)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	found, err := r.find(ctx, c.Number)
-	if err != nil {
-		return err
-	}
 	for _, technique := range c.Techniques {
 		lifted, err := r.enricher.Allow(ctx, found.ID, technique)
 		if err != nil {
