@@ -2,12 +2,10 @@ package enrich
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 // marks are what analysts did to a case, as far as it is known: what they removed stays away.
@@ -120,18 +118,7 @@ func readCase(ctx context.Context, l Ledger, id string) (*entry, caseBody, error
 func caseKey(id string) string { return "case." + id }
 
 func loadMarks(ctx context.Context, l Ledger, caseID string) (marksBody, uint64, error) {
-	var body marksBody
-	value, revision, err := l.Get(ctx, marksKey(caseID))
-	if errors.Is(err, ErrNoEntry) {
-		return body, 0, nil
-	}
-	if err != nil {
-		return body, 0, fmt.Errorf("%w: read marks: %w", ErrLedger, err)
-	}
-	if err := json.Unmarshal(value, &body); err != nil {
-		return body, 0, fmt.Errorf("read marks of %s: %w", caseID, err)
-	}
-	return body, revision, nil
+	return loadRecord[marksBody](ctx, l, marksKey(caseID))
 }
 
 // changeMarks merges a change into the marks of the work's case.
@@ -139,38 +126,11 @@ func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) er
 	return changeMarks(ctx, w.e.options.Ledger, w.id, change)
 }
 
-// changeMarks merges a change into the marks of a case by compare-and-set; anybody may, without a
-// claim. The change tells whether there is one, and is asked again after a conflict. An answer
-// that was lost needs no care: marks are sets, and the change is made again.
+// changeMarks merges a change into the marks of a case; anybody may, without a claim. To make it
+// twice changes nothing: marks are sets.
 func changeMarks(ctx context.Context, l Ledger, caseID string, change func(*marksBody) bool) error {
-	for try := range maxMerges {
-		body, revision, err := loadMarks(ctx, l, caseID)
-		if err != nil {
-			return err
-		}
-		if !change(&body) {
-			return nil
-		}
-		value, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		_, err = l.Put(ctx, marksKey(caseID), value, revision)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("%w: write marks: %w", ErrLedger, err)
-		}
-		if err := pause(ctx, between(0, time.Duration(try)*time.Millisecond)); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("write marks of %s: %w", caseID, ErrConflict)
+	return changeRecord(ctx, l, marksKey(caseID), func(m *marksBody) (bool, error) { return change(m), nil })
 }
-
-// maxMerges bounds how often a merge into the marks meets a faster one.
-const maxMerges = 32
 
 // add unites removals; it tells whether anything changed. What is removed anew is lifted no more.
 func (m *marksBody) add(items ...[2]string) bool {

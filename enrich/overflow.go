@@ -2,9 +2,6 @@ package enrich
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -25,46 +22,20 @@ type rateBody struct {
 	N    int    `json:"n"`
 }
 
-// mayOpen counts a case against its route's limit before it is created.
+// mayOpen counts a case against its route's limit before it is created. A count whose answer was
+// lost is made again: the limit may be met one case early.
 func (r *round) mayOpen(ctx context.Context, p Plan) error {
 	if p.NewCap == 0 {
 		return nil
 	}
-	name := "rate." + shortHash(p.Organisation, p.Route, hour(p.At))
-	for range 32 {
-		body, revision, err := loadRate(ctx, r.e.options.Ledger, name)
-		if err != nil {
-			return err
+	key := "rate." + shortHash(p.Organisation, p.Route, hour(p.At))
+	return changeRecord(ctx, r.e.options.Ledger, key, func(b *rateBody) (bool, error) {
+		if b.N >= p.NewCap {
+			return false, &overflowError{p}
 		}
-		if body.N >= p.NewCap {
-			return &overflowError{p}
-		}
-		body.Hour, body.N = hour(p.At), body.N+1
-		value, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		_, err = r.e.options.Ledger.Put(ctx, name, value, revision)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("%w: count new cases: %w", ErrLedger, err)
-		}
-	}
-	return fmt.Errorf("count new cases of route %s: %w", p.Route, ErrConflict)
-}
-
-func loadRate(ctx context.Context, l Ledger, name string) (rateBody, uint64, error) {
-	var body rateBody
-	value, revision, err := l.Get(ctx, name)
-	if errors.Is(err, ErrNoEntry) {
-		return body, 0, nil
-	}
-	if err != nil {
-		return body, 0, fmt.Errorf("%w: count new cases: %w", ErrLedger, err)
-	}
-	return body, revision, json.Unmarshal(value, &body)
+		b.Hour, b.N = hour(p.At), b.N+1
+		return true, nil
+	})
 }
 
 // overflow puts the plans that may not open a case into the route's overflow case.
