@@ -50,6 +50,35 @@ func procedures(t *testing.T, d desk, id string) (all []hive.Procedure) {
 	return all
 }
 
+func (d desk) removeProcedure(id, technique string) (procedure string) {
+	d.t.Helper()
+	for _, p := range procedures(d.t, d, id) {
+		if p.PatternID == technique {
+			d.must(d.analyst.DeleteProcedure(d.t.Context(), p.ID))
+			return p.ID
+		}
+	}
+	d.t.Fatalf("no procedure %s", technique)
+	return ""
+}
+
+func (d desk) removeObservables(id, dataType string) {
+	d.t.Helper()
+	for o, err := range d.analyst.CaseObservables(d.t.Context(), id) {
+		d.must(err)
+		if o.DataType == dataType {
+			d.must(d.analyst.DeleteObservable(d.t.Context(), o.ID))
+		}
+	}
+}
+
+func techniques(c hivetest.Case) (ids []string) {
+	for _, p := range c.Procedures {
+		ids = append(ids, p.PatternID)
+	}
+	return ids
+}
+
 func TestP5WhatAnAnalystRemovedStaysAway(t *testing.T) {
 	t.Parallel()
 	for name, replace := range map[string]bool{"by the same worker": false, "by a worker that knows only the ledger": true} {
@@ -59,30 +88,16 @@ func TestP5WhatAnAnalystRemovedStaysAway(t *testing.T) {
 				e := d.worker(t)
 				apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
 				c := d.theCase("1")
-				for _, p := range procedures(t, d, c.ID) {
-					if p.PatternID == "T1110" {
-						d.must(d.analyst.DeleteProcedure(t.Context(), p.ID))
-					}
-				}
-				for o, err := range d.analyst.CaseObservables(t.Context(), c.ID) {
-					d.must(err)
-					if o.DataType == "ip" {
-						d.must(d.analyst.DeleteObservable(t.Context(), o.ID))
-					}
-				}
+				d.removeProcedure(c.ID, "T1110")
+				d.removeObservables(c.ID, "ip")
 				d.must(d.analyst.UpdateCase(t.Context(), c.ID, hive.CaseUpdate{RemoveTags: []string{"native"}}))
 				if replace {
 					e = d.worker(t)
 				}
-				next := seen("web01", "b", day(10))
-				next.Techniques = append(next.Techniques, detection.Reference{Text: "T1486"})
+				next := carrying(seen("web01", "b", day(10)), "T1059.001", "T1110", "T1486")
 				apply(t, e, plan(t, 2, next, seen("web01", "c", day(11))))
 				got := d.hive.Snapshot().Cases[0]
-				var ids []string
-				for _, p := range got.Procedures {
-					ids = append(ids, p.PatternID)
-				}
-				if !slices.Equal(ids, []string{"T1059.001", "T1486"}) {
+				if ids := techniques(got); !slices.Equal(ids, []string{"T1059.001", "T1486"}) {
 					t.Errorf("procedures %v, want the removed T1110 away and the new T1486 there", ids)
 				}
 				if len(got.Observables) != 1 || slices.Contains(got.Tags, "native") {
@@ -138,9 +153,7 @@ func TestP5AHandMadeProcedureIsNotAddedAgain(t *testing.T) {
 			PatternID: "T1486", Tactic: "impact", OccurDate: hive.MillisOf(day(9)),
 		})
 		d.must(err)
-		next := seen("web01", "b", day(10))
-		next.Techniques = []detection.Reference{{Text: "T1486"}}
-		apply(t, e, plan(t, 2, next))
+		apply(t, e, plan(t, 2, carrying(seen("web01", "b", day(10)), "T1486")))
 		if n := len(procedures(t, d, c.ID)); n != 3 {
 			t.Errorf("%d procedures, want 3", n)
 		}
@@ -174,20 +187,10 @@ func TestAMergedCaseIsFollowedWithItsRemovals(t *testing.T) {
 		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
 		apply(t, e, plan(t, 2, seen("db01", "b", day(9))))
 		one, two := d.theCase("1"), d.theCase("2")
-		for _, p := range procedures(t, d, one.ID) {
-			if p.PatternID == "T1110" {
-				d.must(d.analyst.DeleteProcedure(t.Context(), p.ID))
-			}
-		}
+		d.removeProcedure(one.ID, "T1110")
 		// The next detection notices the removal; then the cases are merged.
-		fresh := seen("web01", "c", day(10))
-		fresh.Techniques = []detection.Reference{{Text: "T1486"}}
-		apply(t, e, plan(t, 3, fresh))
-		for _, p := range procedures(t, d, two.ID) {
-			if p.PatternID == "T1110" {
-				d.must(d.analyst.DeleteProcedure(t.Context(), p.ID))
-			}
-		}
+		apply(t, e, plan(t, 3, carrying(seen("web01", "c", day(10)), "T1486")))
+		d.removeProcedure(two.ID, "T1110")
 		_, err := d.analyst.MergeCases(t.Context(), one.ID, two.ID)
 		d.must(err)
 		apply(t, e, plan(t, 4, seen("web01", "d", day(11))))
@@ -196,10 +199,8 @@ func TestAMergedCaseIsFollowedWithItsRemovals(t *testing.T) {
 		if len(got) != 1 {
 			t.Fatalf("%d cases after the merge", len(got))
 		}
-		for _, p := range got[0].Procedures {
-			if p.PatternID == "T1110" {
-				t.Errorf("the removed technique is back: %+v", got[0].Procedures)
-			}
+		if ids := techniques(got[0]); slices.Contains(ids, "T1110") {
+			t.Errorf("the removed technique is back: %v", ids)
 		}
 	})
 }
@@ -212,8 +213,7 @@ func TestAClosedCaseTakesWhatHappenedBeforeItsEnd(t *testing.T) {
 		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
 		status, end := "TruePositive", hive.MillisOf(day(12))
 		d.must(d.analyst.UpdateCase(t.Context(), d.theCase("1").ID, hive.CaseUpdate{Status: &status, EndDate: &end}))
-		late := seen("web01", "b", day(11))
-		late.Techniques = []detection.Reference{{Text: "T1486"}}
+		late := carrying(seen("web01", "b", day(11)), "T1486")
 		apply(t, e, plan(t, 2, late, seen("web01", "c", day(13))))
 		got := d.hive.Snapshot().Cases
 		if len(got) != 2 || len(got[0].Procedures) != 3 || got[0].Stage != "Closed" || got[1].StartDate != day(13).UnixMilli() {

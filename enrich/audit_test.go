@@ -31,6 +31,15 @@ func newAuditDesk(t *testing.T) desk {
 	return desk{site: s, analyst: s.clientAs(t, analystKey), t: t}
 }
 
+// openedDesk is a desk with a worker that has opened the first case, of web01.
+func openedDesk(t *testing.T) (desk, *enrich.Enricher, hive.Case) {
+	t.Helper()
+	d := newAuditDesk(t)
+	e := d.learner()
+	apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+	return d, e, d.theCase("1")
+}
+
 // learner is a worker that knows its own account.
 func (d desk) learner(change ...func(*enrich.Options)) *enrich.Enricher {
 	c := d.client(d.t)
@@ -52,30 +61,11 @@ func (d desk) tell(e *enrich.Enricher, version int) {
 	}
 }
 
-func (d desk) removeProcedure(id, technique string) (procedure string) {
-	d.t.Helper()
-	for _, p := range procedures(d.t, d, id) {
-		if p.PatternID == technique {
-			d.must(d.analyst.DeleteProcedure(d.t.Context(), p.ID))
-			return p.ID
-		}
-	}
-	d.t.Fatalf("no procedure %s", technique)
-	return ""
-}
-
 func (d desk) recall(e *enrich.Enricher, id string) enrich.Memory {
 	d.t.Helper()
 	m, err := e.Recall(d.t.Context(), id)
 	d.must(err)
 	return m
-}
-
-func techniques(c hivetest.Case) (ids []string) {
-	for _, p := range c.Procedures {
-		ids = append(ids, p.PatternID)
-	}
-	return ids
 }
 
 func carrying(d detection.Detection, ids ...string) detection.Detection {
@@ -140,20 +130,12 @@ func TestP5DocumentsKeepWhatAnalystsRemovedAwayEvenFromAnotherMemory(t *testing.
 	for version := range 2 {
 		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newAuditDesk(t)
-				e := d.learner()
-				apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+				d, e, c := openedDesk(t)
 				other := seen("web01", "b", day(10))
 				other.Rule.ID = "r2"
 				apply(t, e, plan(t, 2, other))
-				c := d.theCase("1")
 				d.removeProcedure(c.ID, "T1110")
-				for o, err := range d.analyst.CaseObservables(t.Context(), c.ID) {
-					d.must(err)
-					if o.DataType == "ip" {
-						d.must(d.analyst.DeleteObservable(t.Context(), o.ID))
-					}
-				}
+				d.removeObservables(c.ID, "ip")
 				for m, err := range d.analyst.CaseComments(t.Context(), c.ID) {
 					d.must(err)
 					d.must(d.analyst.DeleteComment(t.Context(), m.ID))
@@ -177,10 +159,7 @@ func TestP5DocumentsKeepWhatAnalystsRemovedAwayEvenFromAnotherMemory(t *testing.
 func TestP5LoweredSeverityAndRemovedTagsStayWithDocumentsToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newAuditDesk(t)
-		e := d.learner()
-		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
-		c := d.theCase("1")
+		d, e, c := openedDesk(t)
 		severity, tlp := 1, 1
 		d.must(d.analyst.UpdateCase(t.Context(), c.ID, hive.CaseUpdate{Severity: &severity, TLP: &tlp, RemoveTags: []string{"native"}}))
 		d.tell(e, 1)
@@ -196,10 +175,7 @@ func TestP5LoweredSeverityAndRemovedTagsStayWithDocumentsToo(t *testing.T) {
 func TestALateAdditionTakesNoRemovalBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newAuditDesk(t)
-		e := d.learner()
-		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
-		c := d.theCase("1")
+		d, e, c := openedDesk(t)
 		d.removeProcedure(c.ID, "T1110")
 		_, err := d.analyst.AddProcedure(t.Context(), c.ID, hive.NewProcedure{
 			PatternID: "T1110", Tactic: "credential-access", OccurDate: hive.MillisOf(day(9)),
@@ -218,10 +194,7 @@ func TestALateAdditionTakesNoRemovalBack(t *testing.T) {
 func TestWhatTheWorkerItselfRemovesIsNoRemovalOfAnAnalyst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newAuditDesk(t)
-		e := d.learner()
-		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
-		c := d.theCase("1")
+		d, e, c := openedDesk(t)
 		d.analyst = d.client(t) // the worker's own account
 		d.removeProcedure(c.ID, "T1110")
 		d.tell(e, 1)

@@ -95,10 +95,7 @@ func TestAllowLetsARemovedTechniqueComeBack(t *testing.T) {
 	for name, told := range map[string]bool{"removal told": true, "removal not noticed yet": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newAuditDesk(t)
-				e := d.learner()
-				apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
-				c := d.theCase("1")
+				d, e, c := openedDesk(t)
 				d.removeProcedure(c.ID, "T1110")
 				if told {
 					d.tell(e, 1)
@@ -135,10 +132,7 @@ func TestAllowLetsARemovedTechniqueComeBack(t *testing.T) {
 func TestAllowingWhatIsThereDoublesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newAuditDesk(t)
-		e := d.learner()
-		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
-		c := d.theCase("1")
+		d, e, c := openedDesk(t)
 		if _, err := e.Allow(t.Context(), c.ID, "T1110"); err != nil {
 			t.Fatal(err)
 		}
