@@ -20,12 +20,14 @@ type Connection struct {
 	Name string   // shown in the server's connection list, "forager"
 
 	User, Password string // user and password
+	PasswordFile   string // instead of Password: a file that holds it in one line, read again at each reconnect
 	Token          string // or a token
+	TokenFile      string // or a file with a token, as PasswordFile
 	Credentials    string // or a file with JWT and seed, read again at each reconnect
-	NKeySeed       string // or a file with an nkey seed
+	NKeySeed       string // or a file with an nkey seed, read again at each reconnect
 
 	RootCAs           []string // files of the certificate authorities, read again at each reconnect
-	ClientCertificate string   // file, with ClientKey, for servers that ask for one
+	ClientCertificate string   // file, with ClientKey, for servers that ask for one; read again, too
 	ClientKey         string   // file
 	HandshakeFirst    bool     // TLS before the server's greeting; both sides must agree
 
@@ -48,8 +50,11 @@ type Link struct {
 	js  jetstream.JetStream
 	log *zap.Logger
 
+	seed *seed // nil: other credentials
+
 	mu         sync.Mutex
 	violations []string // what the server refused, each once
+	failed     error    // of the last attempt to connect; nil once it succeeded
 	closed     chan struct{}
 }
 
@@ -80,6 +85,7 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, err)
 	}
 	l.nc = nc
+	l.seed.of(nc)
 	l.js, err = jetStream(nc, c.Domain)
 	if err != nil {
 		nc.Close()
@@ -109,49 +115,14 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 		// the pings need: without this, nobody notices for many minutes that the server is gone.
 		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
 		nats.ErrorHandler(l.onError), nats.DisconnectErrHandler(l.onDisconnect),
-		nats.ReconnectHandler(l.onReconnect),
+		nats.ReconnectHandler(l.onReconnect), nats.ConnectHandler(l.onConnect), nats.ReconnectErrHandler(l.onFailure),
 		nats.ClosedHandler(func(*nats.Conn) { close(l.closed) }),
 	}
 	if c.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(c.InboxPrefix))
 	}
-	secured, err := c.security()
+	secured, err := c.security(l)
 	return append(options, secured...), err
-}
-
-// security adds credentials and TLS. At most one kind of credentials makes sense.
-func (c Connection) security() ([]nats.Option, error) {
-	var options []nats.Option
-	kinds := 0
-	add := func(set bool, o nats.Option) {
-		if set {
-			kinds++
-			options = append(options, o)
-		}
-	}
-	add(c.User != "", nats.UserInfo(c.User, c.Password))
-	add(c.Token != "", nats.Token(c.Token))
-	add(c.Credentials != "", nats.UserCredentials(c.Credentials))
-	if c.NKeySeed != "" {
-		seed, err := nats.NkeyOptionFromSeed(c.NKeySeed)
-		if err != nil {
-			return nil, fmt.Errorf("%w: nkey seed file: %w", ErrConnection, err)
-		}
-		add(true, seed)
-	}
-	if kinds > 1 {
-		return nil, fmt.Errorf("%w: user, token, credentials and nkey exclude each other", ErrConnection)
-	}
-	if len(c.RootCAs) > 0 {
-		options = append(options, nats.RootCAs(c.RootCAs...))
-	}
-	if c.ClientCertificate != "" {
-		options = append(options, nats.ClientCert(c.ClientCertificate, c.ClientKey))
-	}
-	if c.HandshakeFirst {
-		options = append(options, nats.TLSHandshakeFirst())
-	}
-	return options, nil
 }
 
 // Connected tells whether the server answers at this moment.
@@ -186,10 +157,23 @@ func (l *Link) why(err error) error {
 	if refused := l.Violations(); len(refused) > 0 && isTimeout(err) {
 		return fmt.Errorf("%w (the server refused: %s)", err, strings.Join(refused, "; "))
 	}
-	if last := l.nc.LastError(); !l.nc.IsConnected() && last != nil {
+	if last := l.failure(); last != nil {
 		return fmt.Errorf("%w (not connected: %w%s)", err, last, hint(last))
 	}
 	return err
+}
+
+// failure is why there is no connection; nil while there is one, or before the first attempt failed.
+func (l *Link) failure() error {
+	if l.nc.IsConnected() {
+		return nil
+	}
+	if last := l.nc.LastError(); last != nil {
+		return last
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed // what failed before a server answered, which the client forgets
 }
 
 // hint explains two failures whose texts mislead.
@@ -236,10 +220,24 @@ func (l *Link) onDisconnect(_ *nats.Conn, err error) {
 	}
 }
 
+func (l *Link) onFailure(_ *nats.Conn, err error) {
+	l.mu.Lock()
+	l.failed = err
+	l.mu.Unlock()
+	l.log.Debug("nats: no connection yet", zap.Error(err))
+}
+
+// onConnect is called once, instead of onReconnect.
+func (l *Link) onConnect(*nats.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = nil
+}
+
 // onReconnect forgets what was refused: permissions may have been mended meanwhile.
 func (l *Link) onReconnect(nc *nats.Conn) {
 	l.mu.Lock()
-	l.violations = nil
+	l.violations, l.failed = nil, nil
 	l.mu.Unlock()
 	l.log.Info("nats connected", zap.String("server", nc.ConnectedUrlRedacted()))
 }

@@ -207,9 +207,15 @@ func filePolicy(c *config.Config) enrich.FilePolicy {
 func connection(c *config.Config) pipeline.Connection {
 	n := c.NATS
 	o := pipeline.Connection{
-		Name: "forager", User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(),
+		Name: "forager", User: n.User, PasswordFile: n.PasswordFile, TokenFile: n.TokenFile, // read again when they are rotated
 		Credentials: n.CredsFile, NKeySeed: n.NKeyFile,
 		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix,
+	}
+	if n.PasswordFile == "" {
+		o.Password = n.Password.Reveal()
+	}
+	if n.TokenFile == "" {
+		o.Token = n.Token.Reveal()
 	}
 	for url := range strings.SplitSeq(n.URL, ",") {
 		o.URLs = append(o.URLs, strings.TrimSpace(url))

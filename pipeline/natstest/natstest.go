@@ -2,7 +2,7 @@
 //
 // Promise: a real nats-server with file storage below a folder of the caller, on loopback, on a
 // port of its own, ready when [Start] returns. [Server.Restart] keeps the port and everything
-// stored, so that clients reconnect; [Server.Close] stops it and leaves the files to the caller.
+// stored, so that clients reconnect; [Server.Reload] exchanges users or certificates; [Server.Close] stops it and leaves the files to the caller.
 //
 // Limits: one node, no authentication unless [With] configures one, no signals handled, and no
 // log. It imports no testing package, since the worker's demonstration links it.
@@ -119,10 +119,26 @@ func (s *Server) Close() {
 	s.running = nil
 }
 
-// Restart stops the server, if it runs, and starts it again on the same port and storage.
-func (s *Server) Restart() error {
+// Restart stops the server, if it runs, and starts it again on the same port and storage; options
+// change what it was started with.
+func (s *Server) Restart(options ...Option) error {
 	s.Close()
+	for _, option := range options {
+		option(&s.options)
+	}
 	return s.start()
+}
+
+// Reload changes the options of the running server as a changed file and a signal do: clients whose
+// credentials are gone lose their connection. The change holds for later restarts, too.
+func (s *Server) Reload(change func(*server.Options)) error {
+	options := s.options
+	change(&options)
+	s.options = options
+	if err := s.running.ReloadOptions(&options); err != nil {
+		return fmt.Errorf("nats server: reload: %w", err)
+	}
+	return nil
 }
 
 func stop(running *server.Server) {

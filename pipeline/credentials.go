@@ -1,0 +1,218 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"go.uber.org/zap"
+)
+
+// security adds credentials and TLS. At most one kind of credentials makes sense. Whatever lies in
+// a file is read again at each connect, so that nothing needs a restart when it is rotated.
+func (c Connection) security(l *Link) ([]nats.Option, error) {
+	var options []nats.Option
+	for _, kind := range []func(*Link) (nats.Option, error){c.userOption, c.tokenOption, c.credentialsOption, c.nkeyOption} {
+		option, err := kind(l)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConnection, err)
+		}
+		if option != nil {
+			options = append(options, option)
+		}
+	}
+	if len(options) > 1 {
+		return nil, fmt.Errorf("%w: user, token, credentials and nkey exclude each other", ErrConnection)
+	}
+	if len(c.RootCAs) > 0 {
+		options = append(options, nats.RootCAs(c.RootCAs...))
+	}
+	if c.ClientCertificate != "" {
+		options = append(options, nats.ClientCert(c.ClientCertificate, c.ClientKey))
+	}
+	if c.HandshakeFirst {
+		options = append(options, nats.TLSHandshakeFirst())
+	}
+	return options, nil
+}
+
+func (c Connection) userOption(l *Link) (nats.Option, error) {
+	if c.User == "" {
+		return nil, nil
+	}
+	password, err := newRotating(c.Password, c.PasswordFile, l.log)
+	if err != nil {
+		return nil, fmt.Errorf("password file: %w", err)
+	}
+	return nats.UserInfoHandler(func() (user, pass string) { return c.User, password.text() }), nil
+}
+
+func (c Connection) tokenOption(l *Link) (nats.Option, error) {
+	if c.Token == "" && c.TokenFile == "" {
+		return nil, nil
+	}
+	token, err := newRotating(c.Token, c.TokenFile, l.log)
+	if err != nil {
+		return nil, fmt.Errorf("token file: %w", err)
+	}
+	return nats.TokenHandler(token.text), nil
+}
+
+func (c Connection) credentialsOption(*Link) (nats.Option, error) {
+	if c.Credentials == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.Credentials) // the client would say so only when it connects, and try for ever
+	if err != nil {
+		return nil, fmt.Errorf("credentials file: %w", err)
+	}
+	if _, err := nkeys.ParseDecoratedJWT(text); err != nil {
+		return nil, fmt.Errorf("credentials file: %w", err)
+	}
+	if _, err := nkeys.ParseDecoratedNKey(text); err != nil {
+		return nil, fmt.Errorf("credentials file: %w", err)
+	}
+	return nats.UserCredentials(c.Credentials), nil
+}
+
+func (c Connection) nkeyOption(l *Link) (nats.Option, error) {
+	if c.NKeySeed == "" {
+		return nil, nil
+	}
+	l.seed = &seed{file: c.NKeySeed, log: l.log}
+	if err := l.seed.read(); err != nil {
+		return nil, fmt.Errorf("nkey seed file: %w", err)
+	}
+	before := nats.ReconnectToServer(func([]nats.Server, nats.ServerInfo) (*nats.Server, time.Duration) {
+		l.seed.renew()
+		return nil, 0 // whichever server the client would have taken
+	})
+	return func(o *nats.Options) error {
+		return errors.Join(before(o), nats.Nkey(l.seed.public, l.seed.sign)(o))
+	}, nil
+}
+
+// rotating is a secret that somebody may exchange while the worker runs.
+type rotating struct {
+	file string // empty: it never changes
+	log  *zap.Logger
+
+	mu   sync.Mutex
+	last string
+}
+
+func newRotating(text, file string, log *zap.Logger) (*rotating, error) {
+	r := &rotating{file: file, log: log, last: text}
+	if file == "" {
+		return r, nil
+	}
+	last, err := readSecret(file)
+	r.last = last
+	return r, err
+}
+
+// text is what the file holds now. While the file cannot be read, as in the middle of its
+// exchange, it is what it held last.
+func (r *rotating) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == "" {
+		return r.last
+	}
+	text, err := readSecret(r.file)
+	if err != nil {
+		r.log.Warn("nats: the secret cannot be read again: the last one is used", zap.Error(err))
+		return r.last
+	}
+	r.last = text
+	return text
+}
+
+var errNoSecret = errors.New("expected one line, the secret")
+
+func readSecret(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
+		return "", fmt.Errorf("%s: %w", file, errNoSecret)
+	}
+	return secret, nil
+}
+
+// seed is an nkey. The client reads a seed again when it signs, but names the public key that it
+// was first given: with another seed no signature would fit.
+type seed struct {
+	file string
+	log  *zap.Logger
+
+	mu     sync.Mutex
+	nc     *nats.Conn // nil: not connected for the first time yet
+	pair   nkeys.KeyPair
+	public string
+}
+
+func (s *seed) read() error {
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		return err
+	}
+	pair, err := nkeys.ParseDecoratedNKey(bytes.TrimSpace(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.file, err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.file, err)
+	}
+	if !nkeys.IsValidPublicUserKey(public) {
+		return fmt.Errorf("%s: %w", s.file, errNoUserSeed)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pair, s.public = pair, public
+	return nil
+}
+
+var errNoUserSeed = errors.New("not the seed of a user: it begins with SU")
+
+// renew reads the seed again before an attempt to connect. The client calls it with its own lock
+// held, under which it reads the public key as well: that is why it may be changed here.
+func (s *seed) renew() {
+	s.mu.Lock()
+	nc := s.nc
+	s.mu.Unlock()
+	if nc == nil {
+		return // the attempts of nats.Connect itself: the next one is not
+	}
+	if err := s.read(); err != nil {
+		s.log.Warn("nats: the nkey seed cannot be read again: the last one is used", zap.Error(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nc.Opts.Nkey = s.public
+}
+
+func (s *seed) sign(nonce []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pair.Sign(nonce)
+}
+
+// of tells whose public key is to be changed.
+func (s *seed) of(nc *nats.Conn) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nc = nc
+}
