@@ -62,7 +62,9 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round 
 		plans[i] = p.plan
 	}
 	began := w.now()
-	results := w.apply(ctx, q.name, plans)
+	traced, span := w.tracing.apply(ctx, q.name, batch)
+	results := w.apply(traced, q.name, plans)
+	endApply(span, results)
 	took := w.now().Sub(began)
 	w.group.went(q, len(batch), took)
 	w.judge(ctx, q.name, batch, results, round)

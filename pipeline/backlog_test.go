@@ -85,7 +85,7 @@ func BenchmarkBacklog(b *testing.B) {
 		}
 		backlog(b, link, 4000, messages)
 		ends := &countdown{left: int64(messages), done: make(chan struct{})}
-		work(b, link, forgetful{}, ends)
+		work(b, link, nil, forgetful{}, ends)
 		b.ReportMetric(mostResident(), "MiB-resident")
 		link.Close()
 	}

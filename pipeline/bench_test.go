@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc/pool"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"forager/enrich"
 	"forager/pipeline/natstest"
@@ -103,14 +106,14 @@ func consumeBare(b *testing.B, link *Link, messages int) {
 
 func consumeWorker(b *testing.B, link *Link, messages int) {
 	b.Helper()
-	work(b, link, &scripted{}, &countdown{left: int64(messages), done: make(chan struct{})})
+	work(b, link, nil, &scripted{}, &countdown{left: int64(messages), done: make(chan struct{})})
 }
 
 // work runs a worker until all has ended.
-func work(b *testing.B, link *Link, applier Applier, ends *countdown) {
+func work(b *testing.B, link *Link, provider trace.TracerProvider, applier Applier, ends *countdown) {
 	b.Helper()
 	options := benchOptions()
-	options.Observer = ends
+	options.Observer, options.Tracer = ends, provider
 	w, err := New(link, options, decoding{}, planning{}, applier)
 	if err != nil {
 		b.Fatal(err)
@@ -154,7 +157,7 @@ func BenchmarkHotKeys(b *testing.B) {
 					return make([]error, len(plans))
 				})
 				ends := &countdown{left: messages, done: make(chan struct{})}
-				rate := rateOf(b, keys, messages, func(b *testing.B, link *Link, _ int) { work(b, link, slow, ends) })
+				rate := rateOf(b, keys, messages, func(b *testing.B, link *Link, _ int) { work(b, link, nil, slow, ends) })
 				b.ReportMetric(rate, "messages/s")
 				b.ReportMetric(float64(messages)/float64(len(slow.batches)), "plans/apply")
 				b.ReportMetric(float64(ends.naks.Load())/messages, "naks/message")
@@ -168,4 +171,22 @@ type forgetful struct{}
 
 func (forgetful) Apply(_ context.Context, _ string, plans []enrich.Plan) []error {
 	return make([]error, len(plans))
+}
+
+// BenchmarkTracing compares, in one run, the worker without traces to one whose sampler keeps none,
+// and to one that keeps all and gives them to an exporter that throws them away. It reports messages a second of the first and the
+// ratios of the others to it.
+func BenchmarkTracing(b *testing.B) {
+	const messages = 40_000
+	rate := func(provider trace.TracerProvider) float64 {
+		return rateOf(b, 50, messages, func(b *testing.B, link *Link, messages int) {
+			work(b, link, provider, &scripted{}, &countdown{left: int64(messages), done: make(chan struct{})})
+		})
+	}
+	for b.Loop() {
+		off := rate(nil)
+		b.ReportMetric(off, "off/s")
+		b.ReportMetric(rate(sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample())))/off, "none/off")
+		b.ReportMetric(rate(sdk.NewTracerProvider(sdk.WithSampler(sdk.AlwaysSample()), sdk.WithBatcher(tracetest.NewNoopExporter())))/off, "all/off")
+	}
 }

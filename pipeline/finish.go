@@ -45,6 +45,7 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 	if r := caught.Recovered(); r != nil {
 		w.options.Log.Error("settle", zap.Error(r.AsError()))
 	}
+	m.endSpan()
 	w.hold.release(m)
 	if m.probe != nil {
 		close(m.probe)
@@ -116,6 +117,7 @@ func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
 		w.memory.forget(m.sequence)
 		w.gate.settled(deadReason(s))
 	}
+	m.describe(s)
 	w.options.Observer.Settled(*s)
 	w.write(s)
 }

@@ -13,13 +13,37 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 	m.mu.Lock()
 	applied := m.applied
 	m.mu.Unlock()
-	return Settlement{
+	s := Settlement{
 		Stream: m.stream, Sequence: m.sequence, Subject: m.msg.Subject(), Format: m.format,
 		Queue: m.queue, Deliveries: m.deliveries, Tries: tries, Bytes: m.bytes,
 		Action: v.Action, Delay: v.Delay, Class: enrich.ClassOf(err), Reason: enrich.ReasonOf(err), Err: err,
 		Plans: m.plans, Dropped: m.dropped,
 		Age: now.Sub(m.stored), Held: now.Sub(m.arrived), Applied: applied,
 	}
+	s.Trace, s.Span = m.traceIDs()
+	return s
+}
+
+// traceIDs are the ids by which the message is found in a store of traces: the trace that the sender
+// began, whether or not it is traced here, and the span that is recorded here.
+func (m *message) traceIDs() (traceID, spanID string) {
+	if m.span == nil {
+		return "", ""
+	}
+	at := m.span.SpanContext()
+	traceID = at.TraceID().String()
+	if m.span.IsRecording() {
+		spanID = at.SpanID().String()
+	}
+	return traceID, spanID
+}
+
+// optional is a field that is left out when it is empty.
+func optional(key, value string) zap.Field {
+	if value == "" {
+		return zap.Skip()
+	}
+	return zap.String(key, value)
 }
 
 // write logs the one wide line of a verdict. Nothing of the event's content is in it but its
@@ -36,7 +60,7 @@ func (w *Worker) write(s *Settlement) {
 		zap.Int("deliveries", s.Deliveries), zap.Int("tries", s.Tries), zap.Int("bytes", s.Bytes),
 		zap.Int("plans", s.Plans), zap.Strings("dropped", s.Dropped), zap.Duration("delay", s.Delay),
 		zap.Duration("age", s.Age), zap.Duration("held", s.Held), zap.Duration("applied", s.Applied),
-		zap.Error(s.Err),
+		zap.Error(s.Err), optional("trace", s.Trace), optional("span", s.Span),
 	)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"forager/enrich"
 )
@@ -25,6 +26,7 @@ type message struct {
 	bytes      int           // of the body
 	tried      bool          // an apply of it failed here before
 	alone      bool          // failed so often that it is applied by itself
+	span       trace.Span    // of the message; the sender's, where nothing is traced; nil is none
 	probe      chan struct{} // closed at the verdict; set on the one message taken through a closed gate
 
 	mu      sync.Mutex

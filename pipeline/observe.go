@@ -58,6 +58,9 @@ type Settlement struct {
 	Age     time.Duration // since the stream stored the message
 	Held    time.Duration // since it arrived here
 	Applied time.Duration // in the last apply that held a part of it
+
+	Trace string // W3C trace id, 32 hexadecimal digits, of the sender's headers or of the message's own span; empty without
+	Span  string // id of the message's own span, 16 hexadecimal digits; empty where nobody will see it
 }
 
 // nobody is the observer of who observes nothing.

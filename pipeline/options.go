@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"forager/enrich"
@@ -71,6 +72,10 @@ type Options struct {
 	Worker   string      // name in dead letters, for people: the host's or pod's name
 	Log      *zap.Logger // nil is silence
 	Observer Observer    // counts; nil is nobody
+
+	// Tracer makes a span for each message, from its arrival to its settlement, and one for each apply,
+	// which the context of the [Applier] carries. nil is none, and costs nothing.
+	Tracer trace.TracerProvider
 }
 
 // ErrOptions says that options cannot work.

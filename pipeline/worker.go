@@ -33,6 +33,7 @@ type Worker struct {
 	memory   *memory
 	failing  *failing
 	letters  *box
+	tracing  *tracing
 	finished chan *message
 	runners  conc.WaitGroup // one for each queue with something in it
 	beat     atomic.Int64   // nanoseconds between heartbeats
@@ -55,6 +56,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
+		tracing:  newTracing(o.Tracer, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
@@ -142,6 +144,7 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe chan struct{
 		}
 		return
 	}
+	w.tracing.begin(ctx, m)
 	w.decode(m)
 	if len(m.parts) == 0 || w.refuse(m) {
 		w.finished <- m
