@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,21 +14,32 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"forager/mitre"
 )
 
-// attackCmd is "worker attack": what the worker knows of ATT&CK.
-type attackCmd struct {
-	Resolve  attackResolveCmd  `cmd:"" help:"Show which techniques texts mean; without a network."`
-	Releases attackReleasesCmd `cmd:"" help:"List the ATT&CK releases that are known."`
-	Layer    attackLayerCmd    `cmd:"" help:"Write an ATT&CK Navigator layer of the procedures in TheHive."`
+// attackCommands are "worker attack": what the worker knows of ATT&CK.
+func attackCommands(sh *shell) *cobra.Command {
+	return branch("attack", "What is known of MITRE ATT&CK: resolve techniques, list releases, draw a layer.",
+		(&attackResolveCmd{}).command(sh),
+		(&attackReleasesCmd{}).command(sh),
+		(&attackLayerCmd{}).command(sh),
+	)
 }
 
 // attackReleasesCmd is "worker attack releases".
 type attackReleasesCmd struct {
 	configFlag
 
-	JSON bool `name:"json" help:"Write one JSON line for each release."`
+	JSON bool
+}
+
+func (c *attackReleasesCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "releases", "List the ATT&CK releases that are known.", c.Run)
+	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each release.")
+	return cmd
 }
 
 // listedRelease is one line of "attack releases --json". The names of its keys are a contract
@@ -42,7 +54,7 @@ type listedRelease struct {
 }
 
 // Run lists what the catalogue holds, the operator's bundles included.
-func (c *attackReleasesCmd) Run(sh *shell) error {
+func (c *attackReleasesCmd) Run(_ context.Context, sh *shell) error {
 	catalogue, err := c.catalogue(sh)
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"forager/config"
 	"forager/hive"
 	"forager/mitre"
@@ -20,10 +22,24 @@ import (
 type attackLayerCmd struct {
 	configFlag
 
-	Since   moment `placeholder:"T" help:"Only procedures that occurred since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d."`
-	Tag     string `placeholder:"T" help:"Only procedures of cases with this tag."`
-	Domain  string `enum:"enterprise-attack,mobile-attack,ics-attack" default:"enterprise-attack" help:"Matrix of the layer: ${enum}."`
-	Release string `placeholder:"R" help:"ATT&CK release of the layer (\"19.0\"); default: the newest of the domain."`
+	Since   moment
+	Tag     string
+	Domain  string
+	Release string
+}
+
+func (c *attackLayerCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "layer", "Write an ATT&CK Navigator layer of the procedures in TheHive.", c.Run)
+	flags := cmd.Flags()
+	c.addTo(flags)
+	flags.Var(&c.Since, "since", "Only procedures that occurred since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d.")
+	flags.StringVar(&c.Tag, "tag", "", "Only procedures of cases with this `TAG`.")
+	domains := []string{"enterprise-attack", "mobile-attack", "ics-attack"}
+	c.Domain = domains[0]
+	flags.Var(choice{&c.Domain, domains}, "domain", "Matrix of the layer: "+strings.Join(domains, ", ")+".")
+	flags.StringVar(&c.Release, "release", "", "ATT&CK `RELEASE` of the layer (19.0); default: the newest of the domain.")
+	_ = cmd.RegisterFlagCompletionFunc("domain", cobra.FixedCompletions(domains, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	return cmd
 }
 
 // Run writes the layer. Ids and tactics of other releases count as what the layer's release
@@ -165,9 +181,19 @@ func (s *sightings) report(sh *shell) {
 // moment is a point in time on the command line.
 type moment struct{ time.Time }
 
-// UnmarshalText reads a day, a time, or how long ago it was. Kong calls it.
-func (m *moment) UnmarshalText(text []byte) error {
-	s := string(text)
+// String is empty for no time: a flag that was not given.
+func (m *moment) String() string {
+	if m.IsZero() {
+		return ""
+	}
+	return m.Format(time.RFC3339)
+}
+
+// Type is what help shows for it.
+func (m *moment) Type() string { return "TIME" }
+
+// Set reads a day, a time, or how long ago it was.
+func (m *moment) Set(s string) error {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			m.Time = t

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"forager/mitre"
 )
 
@@ -17,10 +20,22 @@ import (
 type attackResolveCmd struct {
 	configFlag
 
-	Release string   `placeholder:"R" help:"Show the techniques as this ATT&CK release knows them (\"19.0\"); default: the newest of each domain."`
-	Tactic  string   `placeholder:"T" help:"Tactic that decides between techniques of one name."`
-	JSON    bool     `name:"json" help:"Write one JSON line for each reference."`
-	Refs    []string `arg:"" optional:"" name:"ref" help:"References in any spelling (T1059, attack.t1059.001, a name, an address …); \"-\" or none: one a line from standard input."`
+	Release string
+	Tactic  string
+	JSON    bool
+	Refs    []string
+}
+
+func (c *attackResolveCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "resolve", "Show which techniques texts mean; without a network.", c.Run,
+		argument{"[REF…]", `References in any spelling (T1059, attack.t1059.001, a name, an address …); "-" or none: one a line from standard input.`})
+	flags := cmd.Flags()
+	c.addTo(flags)
+	flags.StringVar(&c.Release, "release", "", "Show the techniques as this ATT&CK `RELEASE` knows them (19.0); default: the newest of each domain.")
+	flags.StringVar(&c.Tactic, "tactic", "", "`TACTIC` that decides between techniques of one name.")
+	flags.BoolVar(&c.JSON, "json", false, "Write one JSON line for each reference.")
+	cmd.Args = listed(&c.Refs)
+	return cmd
 }
 
 // resolved is one line of "attack resolve --json". The names of its keys are a contract with
@@ -40,7 +55,7 @@ type resolvedTechnique struct {
 }
 
 // Run resolves every reference. One that means nothing is an answer with its reason, not a failure.
-func (c *attackResolveCmd) Run(sh *shell) error {
+func (c *attackResolveCmd) Run(_ context.Context, sh *shell) error {
 	catalogue, err := c.catalogue(sh)
 	if err != nil {
 		return err

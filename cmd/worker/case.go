@@ -1,17 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -21,17 +18,33 @@ import (
 	"forager/pipeline"
 )
 
-// caseCmd is "worker case": what Forager remembers of a case, for people.
-type caseCmd struct {
-	Show  caseShowCmd  `cmd:"" help:"Show what the ledger knows of a case: what Forager added, and what analysts removed."`
-	Allow caseAllowCmd `cmd:"" help:"Let techniques that an analyst removed from a case come back with the next detection."`
+// caseCommands are "worker case": what Forager remembers of a case, for people.
+func caseCommands(sh *shell) *cobra.Command {
+	return branch("case", "What the ledger knows of a case; let a removed technique come back.",
+		(&caseShowCmd{}).command(sh),
+		(&caseAllowCmd{}).command(sh),
+	)
 }
 
 // caseChoice names a case.
 type caseChoice struct {
 	configFlag
 
-	Number string `arg:"" name:"number" help:"Number of the case in TheHive, or its id (~…) when it is deleted."`
+	Number string
+}
+
+// numbered is how help shows the argument that names a case.
+func numbered() argument {
+	return argument{"NUMBER", "Number of the case in TheHive, or its id (~…) when it is deleted."}
+}
+
+// read takes the first argument; the others belong to the command.
+func (c *caseChoice) read(args []string) ([]string, error) {
+	if len(args) == 0 {
+		return nil, errors.New("expected the NUMBER of a case")
+	}
+	c.Number = args[0]
+	return args[1:], nil
 }
 
 // remembered is the ledger's side of a case, and TheHive's.
@@ -93,7 +106,18 @@ func (r *remembered) find(ctx context.Context, number string) (hive.Case, error)
 type caseShowCmd struct {
 	caseChoice
 
-	JSON bool `name:"json" help:"Write one JSON object."`
+	JSON bool
+}
+
+func (c *caseShowCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "show", "Show what the ledger knows of a case: what Forager added, and what analysts removed.", c.Run, numbered())
+	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON object.")
+	cmd.Args = reads(func(args []string) error {
+		rest, err := c.read(args)
+		return cmp.Or(err, atMost(0, rest))
+	})
+	return cmd
 }
 
 // Run shows.
@@ -120,8 +144,22 @@ func (c *caseShowCmd) Run(ctx context.Context, sh *shell) error {
 type caseAllowCmd struct {
 	caseChoice
 
-	Techniques []string `arg:"" name:"technique" help:"Techniques, T1059 or T1059.001, for all their tactics."`
-	JSON       bool     `name:"json" help:"Write one JSON line for each removal that was lifted."`
+	Techniques []string
+	JSON       bool
+}
+
+func (c *caseAllowCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "allow", "Let techniques that an analyst removed from a case come back with the next detection.", c.Run,
+		numbered(), argument{"TECHNIQUE…", "Techniques, T1059 or T1059.001, for all their tactics."})
+	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each removal that was lifted.")
+	cmd.Args = reads(func(args []string) (err error) {
+		if c.Techniques, err = c.read(args); err == nil && len(c.Techniques) == 0 {
+			err = errors.New("expected a TECHNIQUE, or several, after the number")
+		}
+		return err
+	})
+	return cmd
 }
 
 // Run lifts removals.
@@ -147,134 +185,4 @@ func (c *caseAllowCmd) Run(ctx context.Context, sh *shell) error {
 		}
 	}
 	return nil
-}
-
-// shownCase is a case as JSON. The names of its keys are a contract with scripts.
-type shownCase struct {
-	Number      int              `json:"number,omitempty"` // none: TheHive has it no more
-	ID          string           `json:"id"`
-	Title       string           `json:"title,omitempty"`
-	Known       bool             `json:"known"`
-	Held        bool             `json:"held"`
-	Unsettled   bool             `json:"unsettled"`
-	Procedures  []shownProcedure `json:"procedures"`
-	Observables int              `json:"observables"`
-	Files       int              `json:"files"`
-	Tags        []string         `json:"tags"`
-	Comments    []shownComment   `json:"comments"`
-	High        shownHigh        `json:"high"`
-	LeftOut     map[string]int   `json:"leftOut,omitempty"`
-	Removed     []shownItem      `json:"removed"`
-	Lifted      []shownItem      `json:"lifted"`
-	MovedTo     string           `json:"movedTo,omitempty"`
-	Deleted     *time.Time       `json:"deleted,omitempty"`
-}
-
-type shownProcedure struct {
-	ID        string `json:"id"`
-	Technique string `json:"technique"`
-	Tactic    string `json:"tactic"`
-}
-
-type shownComment struct {
-	ID         string    `json:"id"`
-	Day        string    `json:"day"`
-	First      time.Time `json:"first"`
-	Last       time.Time `json:"last"`
-	Detections int       `json:"detections"`
-}
-
-// shownHigh is the most that Forager wrote; -1 is nothing.
-type shownHigh struct {
-	Severity int `json:"severity"`
-	TLP      int `json:"tlp"`
-	PAP      int `json:"pap"`
-}
-
-type shownItem struct {
-	Kind string `json:"kind"`
-	Item string `json:"item"`
-}
-
-func shownCaseOf(c hive.Case, m enrich.Memory) shownCase {
-	s := shownCase{
-		Number: c.Number, ID: m.Case, Title: c.Title, Known: m.Known, Held: m.Held, Unsettled: m.Unsettled,
-		Procedures: []shownProcedure{}, Comments: []shownComment{}, Tags: append([]string{}, m.Tags...),
-		Observables: m.Observables, Files: m.Files, High: shownHigh{m.Severity, m.TLP, m.PAP}, LeftOut: m.LeftOut,
-		Removed: shownItems(m.Removed), Lifted: shownItems(m.Lifted), MovedTo: m.MovedTo,
-	}
-	for _, p := range m.Procedures {
-		s.Procedures = append(s.Procedures, shownProcedure(p))
-	}
-	for _, n := range m.Comments {
-		s.Comments = append(s.Comments, shownComment{ID: n.ID, Day: n.Day, First: n.First, Last: n.Last, Detections: n.Detections})
-	}
-	if !m.Gone.IsZero() {
-		s.Deleted = &m.Gone
-	}
-	return s
-}
-
-func shownItems(all []enrich.Removal) []shownItem {
-	items := []shownItem{}
-	for _, r := range all {
-		items = append(items, shownItem(r))
-	}
-	return items
-}
-
-// print writes the case for people.
-func (s shownCase) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(t, name+"\t"+format+"\n", args...)
-	}
-	line("case", "%d  %s  %s", s.Number, s.ID, detection.Clean(s.Title, 100))
-	line("ledger", "%s", s.state())
-	line("highest written", "severity %s, TLP %s, PAP %s", orNone(s.High.Severity), orNone(s.High.TLP), orNone(s.High.PAP))
-	line("observables", "%d, files %d", s.Observables, s.Files)
-	line("tags", "%s", detection.Clean(strings.Join(s.Tags, ", "), 2000))
-	for _, p := range s.Procedures {
-		line("procedure", "%s  %s  %s", detection.Clean(p.Technique, 40), detection.Clean(p.Tactic, 40), detection.Clean(p.ID, 40))
-	}
-	for _, c := range s.Comments {
-		line("comment", "%s  %d detections until %s  %s", c.Day, c.Detections, c.Last.Format(time.RFC3339), detection.Clean(c.ID, 40))
-	}
-	for _, kind := range slices.Sorted(maps.Keys(s.LeftOut)) {
-		line("left out", "%d %s over the limit", s.LeftOut[kind], kind)
-	}
-	for _, r := range s.Removed {
-		line("removed by analysts", "%s  %s", r.Kind, detection.Clean(r.Item, 120))
-	}
-	for _, r := range s.Lifted {
-		line("may come back", "%s  %s", r.Kind, detection.Clean(r.Item, 120))
-	}
-	return t.Flush()
-}
-
-// state says in words how the ledger stands to the case.
-func (s shownCase) state() string {
-	words := []string{"has an entry"}
-	if !s.Known {
-		words = []string{"has no entry: Forager never added to this case, or forgot it long after its end"}
-	}
-	for _, one := range []struct {
-		is   bool
-		word string
-	}{
-		{s.Held, "a worker is at it now"}, {s.Unsettled, "the next worker looks at TheHive first"},
-		{s.MovedTo != "", "merged into " + s.MovedTo}, {s.Deleted != nil, "deleted by an analyst"},
-	} {
-		if one.is {
-			words = append(words, one.word)
-		}
-	}
-	return strings.Join(words, "; ")
-}
-
-func orNone(n int) string {
-	if n < 0 {
-		return "none"
-	}
-	return strconv.Itoa(n)
 }

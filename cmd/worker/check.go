@@ -1,16 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"forager/config"
 )
 
 // configFlag is the flag of every command that reads a configuration.
 type configFlag struct {
-	Config string `short:"c" placeholder:"FILE" help:"Configuration file (YAML); FORAGER_CONFIG names it too. Keys may also come from the environment."`
+	Config string
+}
+
+func (f *configFlag) addTo(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.Config, "config", "c", "", "Configuration `FILE` (YAML); FORAGER_CONFIG names it too. Keys may also come from the environment.")
 }
 
 // load reads the configuration. Of servers that it is not told of, addresses and credentials may
@@ -50,7 +58,14 @@ type checkCmd struct {
 	configFlag
 }
 
-func (c *checkCmd) Run(sh *shell) error {
+func (c *checkCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "check", "Validate the configuration.", c.Run)
+	c.addTo(cmd.Flags())
+	return cmd
+}
+
+// Run validates.
+func (c *checkCmd) Run(_ context.Context, sh *shell) error {
 	cfg, err := c.load(sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return err

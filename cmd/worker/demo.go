@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"forager/enrich/detection"
 )
 
@@ -24,12 +26,25 @@ var samples embed.FS
 
 // demoCmd is "worker demo".
 type demoCmd struct {
-	Once    bool     `help:"End when everything is settled; exit 0 only if nothing was lost and nothing doubled."`
-	JSON    bool     `name:"json" help:"Print one JSON object with the figures instead of the table."`
-	Calm    bool     `help:"Let the simulated TheHive behave; without it, it refuses some calls and loses some answers."`
-	Verbose bool     `short:"v" help:"Show the worker's own log."`
-	Addr    string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the page with the cases, while it stays up (default ${default})."`
-	Files   []string `arg:"" optional:"" name:"file" help:"Files or directories of events to publish instead of the built-in samples."`
+	Once    bool
+	JSON    bool
+	Calm    bool
+	Verbose bool
+	Addr    string
+	Files   []string
+}
+
+func (c *demoCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "demo", "Show the whole way of alerts with nothing but this binary.", c.Run,
+		argument{"[FILE…]", "Files or directories of events to publish instead of the built-in samples."})
+	flags := cmd.Flags()
+	flags.BoolVar(&c.Once, "once", false, "End when everything is settled; exit 0 only if nothing was lost and nothing doubled.")
+	flags.BoolVar(&c.JSON, "json", false, "Print one JSON object with the figures instead of the table.")
+	flags.BoolVar(&c.Calm, "calm", false, "Let the simulated TheHive behave; without it, it refuses some calls and loses some answers.")
+	flags.BoolVarP(&c.Verbose, "verbose", "v", false, "Show the worker's own log.")
+	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "Address of the page with the cases, while it stays up: `HOST:PORT`.")
+	cmd.Args, cmd.ValidArgsFunction = listed(&c.Files), nil // the shell completes files
+	return cmd
 }
 
 // stalled is how long nothing may move before the demonstration gives up: longer than any

@@ -2,7 +2,9 @@
 
 package main
 
+import "github.com/spf13/cobra"
+
 // demonstration is what the image leaves out: with it goes the embedded NATS server.
-type demonstration struct {
-	Demo demoCmd `cmd:"" help:"Show the whole way of alerts with nothing but this binary."`
+func demonstration(sh *shell) []*cobra.Command {
+	return []*cobra.Command{(&demoCmd{}).command(sh)}
 }

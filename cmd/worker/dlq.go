@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -17,23 +20,34 @@ import (
 	"forager/pipeline"
 )
 
-// dlqCmd is "worker dlq": dead letters, for people.
-type dlqCmd struct {
-	Ls      dlqListCmd    `cmd:"" help:"List dead letters, oldest first."`
-	Show    dlqShowCmd    `cmd:"" help:"Show one dead letter with its reason and its original bytes."`
-	Requeue dlqRequeueCmd `cmd:"" help:"Publish the original messages again and remove the letters."`
-	Purge   dlqPurgeCmd   `cmd:"" help:"Remove dead letters for good."`
+// dlqCommands are "worker dlq": dead letters, for people.
+func dlqCommands(sh *shell) *cobra.Command {
+	return branch("dlq", "Look at dead letters, requeue or remove them.",
+		(&dlqListCmd{}).command(sh),
+		(&dlqShowCmd{}).command(sh),
+		(&dlqRequeueCmd{}).command(sh),
+		(&dlqPurgeCmd{}).command(sh),
+	)
 }
 
 // letterChoice are the flags that choose dead letters.
 type letterChoice struct {
 	configFlag
 
-	Reason string `placeholder:"TEXT" help:"Only letters of this reason, exactly."`
-	Format string `placeholder:"NAME" help:"Only letters that this format read."`
-	Stream string `placeholder:"NAME" help:"Only letters from this stream."`
-	Since  moment `placeholder:"T" help:"Only letters that died since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d."`
-	Until  moment `placeholder:"T" help:"Only letters that died before then."`
+	Reason string
+	Format string
+	Stream string
+	Since  moment
+	Until  moment
+}
+
+func (c *letterChoice) addTo(flags *pflag.FlagSet) {
+	c.configFlag.addTo(flags)
+	flags.StringVar(&c.Reason, "reason", "", "Only letters whose reason is exactly `TEXT`.")
+	flags.StringVar(&c.Format, "format", "", "Only letters that the format `NAME` read.")
+	flags.StringVar(&c.Stream, "stream", "", "Only letters from the stream `NAME`.")
+	flags.Var(&c.Since, "since", "Only letters that died since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d.")
+	flags.Var(&c.Until, "until", "Only letters that died before then.")
 }
 
 func (c letterChoice) filter() pipeline.LetterFilter {
@@ -57,7 +71,14 @@ func (f configFlag) openLetters(ctx context.Context, sh *shell) (*pipeline.Lette
 type dlqListCmd struct {
 	letterChoice
 
-	JSON bool `name:"json" help:"Write one JSON line for each letter."`
+	JSON bool
+}
+
+func (c *dlqListCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "ls", "List dead letters, oldest first.", c.Run)
+	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each letter.")
+	return cmd
 }
 
 // Run lists.
@@ -129,8 +150,39 @@ func letterLine(l pipeline.DeadLetter) shownLetter {
 type dlqShowCmd struct {
 	configFlag
 
-	Letter uint64 `arg:"" help:"Number of the letter, from ls."`
-	Body   bool   `help:"Write the original bytes and nothing else."`
+	Letter uint64
+	Body   bool
+}
+
+func (c *dlqShowCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "show", "Show one dead letter with its reason and its original bytes.", c.Run,
+		argument{"LETTER", "Number of the letter, from ls."})
+	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.Body, "body", false, "Write the original bytes and nothing else.")
+	cmd.Args = reads(func(args []string) error {
+		numbers, err := letterNumbers(args)
+		switch {
+		case err != nil:
+			return err
+		case len(numbers) == 0:
+			return errors.New("expected the number of a LETTER, from ls")
+		}
+		c.Letter = numbers[0]
+		return atMost(1, args)
+	})
+	return cmd
+}
+
+// letterNumbers reads what ls calls the letters.
+func letterNumbers(args []string) (numbers []uint64, err error) {
+	for _, arg := range args {
+		n, err := strconv.ParseUint(arg, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s is no LETTER: expected its number, from ls", shown(arg))
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
 }
 
 // Run shows.
@@ -154,80 +206,4 @@ func (c *dlqShowCmd) Run(ctx context.Context, sh *shell) error {
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
 	return out.Encode(line)
-}
-
-// letterAction is what requeue and purge have in common: letters by number, or by what they are.
-type letterAction struct {
-	letterChoice
-
-	All     bool     `help:"All letters that the flags choose; without any, all there are."`
-	DryRun  bool     `help:"Say which, and do nothing."`
-	Letters []uint64 `arg:"" optional:"" name:"letter" help:"Numbers of letters, from ls."`
-}
-
-// Validate is called by kong: everything at once must be asked for.
-func (c *letterAction) Validate() error {
-	chosen := c.filter() != pipeline.LetterFilter{}
-	switch {
-	case len(c.Letters) > 0 && (c.All || chosen):
-		return errors.New("name letters, or choose them by flags, not both")
-	case len(c.Letters) == 0 && !c.All && !chosen:
-		return errors.New("name letters, choose them by flags, or say --all")
-	}
-	return nil
-}
-
-// each does something to every chosen letter, and says how many there were.
-func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func(*pipeline.Letters, pipeline.DeadLetter) error) error {
-	letters, done, err := c.openLetters(ctx, sh)
-	if err != nil {
-		return err
-	}
-	defer done()
-	count, word := 0, verb
-	if c.DryRun {
-		word = "would be " + verb
-	}
-	for l, err := range c.chosen(ctx, letters) {
-		if err == nil && !c.DryRun {
-			err = do(letters, l)
-		}
-		if err != nil {
-			sh.say("%d %s before this", count, word)
-			return err
-		}
-		count++
-		fmt.Fprintf(sh.out, "%d %s: %s\n", l.Number, word, detection.Clean(l.Reason, 60))
-	}
-	sh.say("%d %s", count, word)
-	return nil
-}
-
-func (c *letterAction) chosen(ctx context.Context, letters *pipeline.Letters) iter.Seq2[pipeline.DeadLetter, error] {
-	if len(c.Letters) == 0 {
-		return letters.List(ctx, c.filter())
-	}
-	return func(yield func(pipeline.DeadLetter, error) bool) {
-		for _, number := range c.Letters {
-			if !yield(letters.Get(ctx, number)) {
-				return
-			}
-		}
-	}
-}
-
-// dlqRequeueCmd is "worker dlq requeue".
-type dlqRequeueCmd struct{ letterAction }
-
-// Run requeues.
-func (c *dlqRequeueCmd) Run(ctx context.Context, sh *shell) error {
-	return c.each(ctx, sh, "requeued", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Requeue(ctx, l) })
-}
-
-// dlqPurgeCmd is "worker dlq purge".
-type dlqPurgeCmd struct{ letterAction }
-
-// Run purges.
-func (c *dlqPurgeCmd) Run(ctx context.Context, sh *shell) error {
-	return c.each(ctx, sh, "purged", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Purge(ctx, l) })
 }

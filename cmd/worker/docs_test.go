@@ -1,12 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"forager/config"
 )
@@ -39,28 +44,59 @@ func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesEveryCommand, and no other.
-func TestReadmeNamesEveryCommand(t *testing.T) {
+// inTable is a command that README's table describes.
+var inTable = regexp.MustCompile("`worker ([a-z]+)`")
+
+// TestReadmeTellsOfTheCommandsInTheOrderOfHelp, and of no other.
+func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	parser, err := newParser(&shell{out: t.Output(), err: t.Output()})
+	_, table, _ := strings.Cut(string(text), "| Command | Does |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var told []string
+	for _, row := range inTable.FindAllStringSubmatch(table, -1) {
+		told = append(told, row[1])
+	}
+	if d := cmp.Diff(names(newCommandLine(&shell{})), told); d != "" {
+		t.Errorf("commands, help -, README +:\n%s", d)
+	}
+}
+
+// TestHelpIsWhatPeopleHaveRead: -update writes it anew; read it before you commit it.
+func TestHelpIsWhatPeopleHaveRead(t *testing.T) {
+	var all strings.Builder
+	describe(t, newCommandLine(&shell{}), &all)
+	name := filepath.Join("testdata", "help.txt")
+	if *update {
+		if err := os.WriteFile(name, []byte(all.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{}
-	for _, c := range parser.Model.Children {
-		known[c.Name] = true
-		if !strings.Contains(string(text), "`worker "+c.Name) {
-			t.Errorf("README.md does not say what worker %s does", c.Name)
+	if d := cmp.Diff(string(want), all.String()); d != "" {
+		t.Errorf("%s, want -, got +:\n%s", name, d)
+	}
+	for i, line := range strings.Split(all.String(), "\n") {
+		if n := utf8.RuneCountInString(line); n > columns {
+			t.Errorf("%s:%d: %d columns, at most %d", name, i+1, n, columns)
 		}
 	}
-	for _, after := range strings.Split(string(text), "worker ")[1:] {
-		word, _, _ := strings.Cut(after, " ")
-		word, _, _ = strings.Cut(word, "`")
-		if strings.HasPrefix(after, word+"` |") && !known[word] {
-			t.Errorf("README.md describes worker %s, which is no command", word)
-		}
+}
+
+// describe writes the help of a command and of those below it.
+func describe(t *testing.T, c *cobra.Command, w io.Writer) {
+	t.Helper()
+	fmt.Fprintf(w, "$ %s --help\n", c.CommandPath())
+	if err := writeHelp(w, c); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(w)
+	for _, sub := range children(c) {
+		describe(t, sub, w)
 	}
 }

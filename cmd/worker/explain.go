@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -13,10 +16,23 @@ import (
 // explainCmd is "worker explain".
 type explainCmd struct {
 	configFlag
-	Format  string   `placeholder:"NAME" help:"Read every event as this format instead of recognising it."`
-	Subject string   `placeholder:"SUBJECT" default:"explain" help:"Subject that the events would come on, for formats that the configuration pins to subjects."`
-	Why     bool     `help:"Say where in the event each value was found."`
-	Files   []string `arg:"" optional:"" name:"file" help:"Files or directories of events, JSON or one a line; \"-\" or none is standard input."`
+
+	Format  string
+	Subject string
+	Why     bool
+	Files   []string
+}
+
+func (c *explainCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "explain", "Show what events would become, and why; without a network.", c.Run,
+		argument{"[FILE…]", `Files or directories of events, JSON or one a line; "-" or none is standard input.`})
+	flags := cmd.Flags()
+	c.addTo(flags)
+	flags.StringVar(&c.Format, "format", "", "Read every event as the format `NAME` instead of recognising it.")
+	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
+	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
+	cmd.Args, cmd.ValidArgsFunction = listed(&c.Files), nil // the shell completes files
+	return cmd
 }
 
 // explained is one line of the output: what one detection would become. The names of its keys
@@ -67,7 +83,7 @@ type explainedOrigin struct {
 var errUnread = errors.New("some files could not be read")
 
 // Run explains every event.
-func (c *explainCmd) Run(sh *shell) error {
+func (c *explainCmd) Run(_ context.Context, sh *shell) error {
 	cfg, err := c.load(sh)
 	if err != nil {
 		return err

@@ -3,9 +3,10 @@
 package main
 
 import (
+	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // an image from scratch has no certificates; those of a system go first where there are any
 	_ "time/tzdata"                            // nor has it time zones
 )
 
 // demonstration is empty: the image needs no NATS server of its own.
-type demonstration struct{}
+func demonstration(*shell) []*cobra.Command { return nil }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -17,12 +18,34 @@ import (
 type replayCmd struct {
 	configFlag
 
-	Since   moment  `required:"" placeholder:"T" help:"Messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d."`
-	Until   moment  `placeholder:"T" help:"Messages stored before then; default: all there are when the replay is first begun."`
-	Subject string  `placeholder:"S" help:"Only messages of this subject (NATS wildcards); default: what the live consumer takes."`
-	Rate    float64 `placeholder:"N" help:"Messages a second, for this process; default: as fast as live traffic and TheHive allow."`
-	DryRun  bool    `help:"Only look at TheHive: write one JSON line for each detection, saying what it would change."`
-	Again   bool    `help:"Begin anew, although the same replay ran within the last hour, or still does."`
+	Since   moment
+	Until   moment
+	Subject string
+	Rate    float64
+	DryRun  bool
+	Again   bool
+}
+
+func (c *replayCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "replay", "Carry a part of the stream again, beside live traffic: what is there already stays as it is.", c.Run)
+	flags := cmd.Flags()
+	c.addTo(flags)
+	flags.Var(&c.Since, "since", "Messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d. Needed.")
+	flags.Var(&c.Until, "until", "Messages stored before then; default: all there are when the replay is first begun.")
+	flags.StringVar(&c.Subject, "subject", "", "Only messages of this `SUBJECT` (NATS wildcards); default: what the live consumer takes.")
+	flags.Float64Var(&c.Rate, "rate", 0, "Carry `N` messages a second, in this process; default: as fast as live traffic and TheHive allow.")
+	flags.BoolVar(&c.DryRun, "dry-run", false, "Only look at TheHive: write one JSON line for each detection, saying what it would change.")
+	flags.BoolVar(&c.Again, "again", false, "Begin anew, although the same replay ran within the last hour, or still does.")
+	cmd.Args = reads(c.read)
+	return cmd
+}
+
+// read refuses a replay of everything there is: nobody asks for that by leaving something out.
+func (c *replayCmd) read(args []string) error {
+	if c.Since.IsZero() {
+		return errors.New("--since: missing: expected TIME after it")
+	}
+	return atMost(0, args)
 }
 
 // replayShare is the part of the calls in flight at TheHive that a replay takes: live traffic has

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc"
+	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -221,6 +222,12 @@ var _ enrich.Events = eventLog{}
 // runCmd is "worker run".
 type runCmd struct {
 	configFlag
+}
+
+func (c *runCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "run", "Carry detections to TheHive: the service.", c.Run)
+	c.addTo(cmd.Flags())
+	return cmd
 }
 
 // Run works until it is told to stop.

@@ -5,22 +5,37 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"forager/hive/hivetest"
 	"forager/mitre"
 )
 
 // simulateCmd is "worker simulate".
 type simulateCmd struct {
-	Addr      string        `default:"127.0.0.1:9000" placeholder:"HOST:PORT" help:"Address to listen on (default ${default})."`
-	Latency   time.Duration `placeholder:"DURATION" help:"Time that every call takes."`
-	Fail      float64       `placeholder:"P" help:"Probability of a 503 before any effect."`
-	Ambiguous float64       `placeholder:"P" help:"Probability that the answer to a write is lost after its effect."`
-	Throttle  float64       `placeholder:"N" help:"Calls a second, beyond which a call gets 429; 0 is no limit."`
-	Lag       time.Duration `placeholder:"DURATION" help:"Time until a search shows what was written."`
+	Addr      string
+	Latency   time.Duration
+	Fail      float64
+	Ambiguous float64
+	Throttle  float64
+	Lag       time.Duration
 }
 
-// Validate is called by kong.
-func (c *simulateCmd) Validate() error {
+func (c *simulateCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "simulate", "Be a TheHive 5 in memory, for any client; it can be told to misbehave.", c.Run)
+	flags := cmd.Flags()
+	flags.StringVar(&c.Addr, "addr", "127.0.0.1:9000", "Address to listen on, `HOST:PORT`.")
+	flags.DurationVar(&c.Latency, "latency", 0, "`DURATION` of every call.")
+	flags.Float64Var(&c.Fail, "fail", 0, "Probability `P` of a 503 before any effect.")
+	flags.Float64Var(&c.Ambiguous, "ambiguous", 0, "Probability `P` that the answer to a write is lost after its effect.")
+	flags.Float64Var(&c.Throttle, "throttle", 0, "More than `N` calls a second get 429; 0 is no limit.")
+	flags.DurationVar(&c.Lag, "lag", 0, "`DURATION` until a search shows what was written.")
+	cmd.Args = reads(c.read)
+	return cmd
+}
+
+// read refuses what no server can be.
+func (c *simulateCmd) read(args []string) error {
 	for name, p := range map[string]float64{"fail": c.Fail, "ambiguous": c.Ambiguous} {
 		if !(p >= 0 && p <= 1) {
 			return fmt.Errorf("--%s: %v is no probability: expected 0 to 1", name, p)
@@ -29,7 +44,7 @@ func (c *simulateCmd) Validate() error {
 	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
 		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
 	}
-	return nil
+	return atMost(0, args)
 }
 
 // Run serves until it is told to stop.

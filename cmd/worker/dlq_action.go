@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/spf13/cobra"
+
+	"forager/enrich/detection"
+	"forager/pipeline"
+)
+
+// letterAction is what requeue and purge have in common: letters by number, or by what they are.
+type letterAction struct {
+	letterChoice
+
+	All     bool
+	DryRun  bool
+	Letters []uint64
+}
+
+// action makes a command that does something to letters.
+func (c *letterAction) action(sh *shell, name, help string, do func(context.Context, *shell) error) *cobra.Command {
+	cmd := leaf(sh, name, help, do, argument{"[LETTER…]", "Numbers of letters, from ls."})
+	flags := cmd.Flags()
+	c.addTo(flags)
+	flags.BoolVar(&c.All, "all", false, "All letters that the flags choose; without any, all there are.")
+	flags.BoolVar(&c.DryRun, "dry-run", false, "Say which, and do nothing.")
+	cmd.Args = reads(c.read)
+	return cmd
+}
+
+// read takes numbers of letters. Everything at once must be asked for.
+func (c *letterAction) read(args []string) (err error) {
+	if c.Letters, err = letterNumbers(args); err != nil {
+		return err
+	}
+	chosen := c.filter() != pipeline.LetterFilter{}
+	switch {
+	case len(c.Letters) > 0 && (c.All || chosen):
+		return errors.New("name letters, or choose them by flags, not both")
+	case len(c.Letters) == 0 && !c.All && !chosen:
+		return errors.New("name letters, choose them by flags, or say --all")
+	}
+	return nil
+}
+
+// each does something to every chosen letter, and says how many there were.
+func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func(*pipeline.Letters, pipeline.DeadLetter) error) error {
+	letters, done, err := c.openLetters(ctx, sh)
+	if err != nil {
+		return err
+	}
+	defer done()
+	count, word := 0, verb
+	if c.DryRun {
+		word = "would be " + verb
+	}
+	for l, err := range c.chosen(ctx, letters) {
+		if err == nil && !c.DryRun {
+			err = do(letters, l)
+		}
+		if err != nil {
+			sh.say("%d %s before this", count, word)
+			return err
+		}
+		count++
+		fmt.Fprintf(sh.out, "%d %s: %s\n", l.Number, word, detection.Clean(l.Reason, 60))
+	}
+	sh.say("%d %s", count, word)
+	return nil
+}
+
+func (c *letterAction) chosen(ctx context.Context, letters *pipeline.Letters) iter.Seq2[pipeline.DeadLetter, error] {
+	if len(c.Letters) == 0 {
+		return letters.List(ctx, c.filter())
+	}
+	return func(yield func(pipeline.DeadLetter, error) bool) {
+		for _, number := range c.Letters {
+			if !yield(letters.Get(ctx, number)) {
+				return
+			}
+		}
+	}
+}
+
+// dlqRequeueCmd is "worker dlq requeue".
+type dlqRequeueCmd struct{ letterAction }
+
+func (c *dlqRequeueCmd) command(sh *shell) *cobra.Command {
+	return c.action(sh, "requeue", "Publish the original messages again and remove the letters.", c.Run)
+}
+
+// Run requeues.
+func (c *dlqRequeueCmd) Run(ctx context.Context, sh *shell) error {
+	return c.each(ctx, sh, "requeued", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Requeue(ctx, l) })
+}
+
+// dlqPurgeCmd is "worker dlq purge".
+type dlqPurgeCmd struct{ letterAction }
+
+func (c *dlqPurgeCmd) command(sh *shell) *cobra.Command {
+	return c.action(sh, "purge", "Remove dead letters for good.", c.Run)
+}
+
+// Run purges.
+func (c *dlqPurgeCmd) Run(ctx context.Context, sh *shell) error {
+	return c.each(ctx, sh, "purged", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Purge(ctx, l) })
+}
