@@ -128,8 +128,8 @@ func (b caseBody) removedBy(a hive.Audit) [][2]string {
 			return [][2]string{procedureItem(ref[0], ref[1])}
 		}
 	case hive.AuditObservable:
-		if h := fileHash(d.File, d.FileName); d.File != "" && slices.Contains(b.Files, h) {
-			return [][2]string{{kindFile, h}}
+		if items := b.removedFile(fileHash(d.File, d.FileName)); d.File != "" && items != nil {
+			return items
 		}
 		if h := observableHash(d.DataType, d.Data); d.Data != "" && slices.Contains(b.Observables, h) {
 			return [][2]string{{kindObservable, h}}

@@ -91,6 +91,9 @@ func New(o Options) (*Enricher, error) {
 	if o.Lease*2 < o.Call*3 {
 		return nil, errors.New("enrich: the lease must be at least one and a half times the call time-out")
 	}
+	if err := o.Files.checkZip(); err != nil {
+		return nil, err
+	}
 	return &Enricher{
 		options: o,
 		claims:  &claims{ledger: o.Ledger, lease: o.Lease, settle: o.Settle, seen: newRecent(maxRecent)},
@@ -113,6 +116,7 @@ func (o Options) withDefaults() Options {
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
+	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, DefaultZipPassword)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
 	if o.Events == nil {
 		o.Events = deaf{}

@@ -43,7 +43,7 @@ type entry struct {
 var (
 	headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
 	bodyFields = []string{
-		"cases", "procedures", "observables", "tags", "comments", "files", "tasks", "pages", "high", "leftOut",
+		"cases", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut",
 	}
 )
 
@@ -151,8 +151,9 @@ type caseBody struct {
 	Procedures  map[string]procedureRef `json:"procedures"` // by TheHive's id
 	Observables []string                `json:"observables"`
 	Tags        []string                `json:"tags"`
-	Comments    map[string]commentRef   `json:"comments"` // by rule and day
-	Files       []string                `json:"files,omitempty"`
+	Comments    map[string]commentRef   `json:"comments"`         // by rule and day
+	Files       []string                `json:"files,omitempty"`  // as TheHive lists them
+	Stored      map[string]string       `json:"stored,omitempty"` // of files in another form: as listed → the file that it stands for
 	Tasks       []string                `json:"tasks,omitempty"`
 	Pages       []string                `json:"pages,omitempty"`
 	High        high                    `json:"high"`

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,9 @@ func (b *caseBody) absorb(old caseBody) {
 	}
 	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
 	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
-	b.Files = append(b.Files, subtract(old.Files, b.Files)...)
+	for _, f := range subtract(old.Files, b.Files) {
+		b.noteFile(f, cmp.Or(old.Stored[f], f))
+	}
 }
 
 // readCase reads the entry of a case without claiming it; nil when there is none. What a holder

@@ -53,6 +53,7 @@ type Plan struct {
 	Observables []detection.Observable
 	Techniques  []Technique
 	Files       []detection.File
+	Zip         ZipPolicy      // which of the files go into an archive; empty is ZipNever
 	LeftOut     map[string]int // what limits left out, by kind
 
 	Route  string   // name of the route that decided; empty is the default

@@ -15,6 +15,7 @@ type PlannerOptions struct {
 	Window       time.Duration        // how long after its last event a case takes more; negative is no limit (default 24 h)
 	Closed       ClosedPolicy         // default ClosedNew
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
+	Zip          ZipPolicy            // which files go into an archive (default ZipNever)
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
 	Router       *Router              // routes and silences (default: none)
@@ -105,6 +106,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Tags:         tagsOf(d),
 		Observables:  d.Observables,
 		Files:        d.Files,
+		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
 		Description:  describe(d, key),
 	}
@@ -247,6 +249,9 @@ func (p Plan) Steps() []string {
 		if t.ID != "" {
 			steps = append(steps, strings.TrimSpace("procedure "+t.ID+" "+t.Tactic))
 		}
+	}
+	for _, f := range p.Files {
+		steps = append(steps, p.fileStep(f))
 	}
 	steps = append(steps, "tags: "+strings.Join(p.Tags, ", "))
 	return append(steps, "comment of rule "+p.RuleHash+" on "+p.Day+" (or named in the description)")

@@ -33,6 +33,7 @@ type storm struct {
 	*site
 	mu      sync.Mutex
 	rng     *rand.Rand
+	files   enrich.FilePolicy
 	pending []enrich.Plan
 	left    int
 }
@@ -108,7 +109,7 @@ func (s *storm) live(t *testing.T) {
 		return
 	}
 	e, err := enrich.New(enrich.Options{
-		Hive: func(string) enrich.Hive { return c }, Ledger: shaky{s.ledger, s, dead},
+		Hive: func(string) enrich.Hive { return c }, Ledger: shaky{s.ledger, s, dead}, Files: s.files,
 	})
 	if err != nil {
 		t.Error(err)
@@ -160,6 +161,10 @@ func events(rng *rand.Rand, n int) []detection.Detection {
 			{DataType: "ip", Data: fmt.Sprintf("198.51.100.%d", rng.IntN(20))},
 		}
 		d.Techniques = []detection.Reference{{Text: []string{"T1059.001", "T1110", "T1105", "T1486"}[rng.IntN(4)]}}
+		if rng.IntN(4) == 0 {
+			name := fmt.Sprintf("file%d", rng.IntN(2))
+			d.Files = []detection.File{{Name: name, Data: []byte(name)}}
+		}
 		all = append(all, d)
 	}
 	return all
@@ -199,7 +204,10 @@ func endings(snapshot hivetest.Snapshot) map[string]ending {
 		e.Cases++
 		e.Severity = max(e.Severity, c.Severity)
 		for _, o := range c.Observables {
-			e.Observables = append(e.Observables, o.DataType+" "+o.Data)
+			e.Observables = append(e.Observables, o.DataType+" "+o.Data+o.File.Name+o.File.SHA256)
+		}
+		for _, f := range c.Files {
+			e.Observables = append(e.Observables, "attachment "+f.Name+f.SHA256)
 		}
 		for _, p := range c.Procedures {
 			e.Procedures = append(e.Procedures, p.PatternID+" "+p.Tactic)
@@ -224,10 +232,12 @@ func TestP2P3AnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 2))
 				all := events(rng, 60)
-				want := clean(t, all)
-				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng}
+				policy := []enrich.ZipPolicy{enrich.ZipNever, enrich.ZipAlways}[seed%2]
+				files := enrich.FilePolicy{Attach: seed%4 > 1, Spool: t.TempDir()}
+				want := clean(t, files, zipped(t, policy, 1, all...))
+				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng, files: files}
 				s.hive.Set(faults(rng))
-				s.pending = plan(t, 1, all...)
+				s.pending = zipped(t, policy, 1, all...)
 				s.left = len(all)
 				s.rage(t)
 				if diff := cmp.Diff(want, endings(s.hive.Snapshot())); diff != "" {
@@ -252,11 +262,11 @@ func (s *storm) rage(t *testing.T) {
 }
 
 // clean is the end of a run in which nothing fails.
-func clean(t *testing.T, all []detection.Detection) map[string]ending {
+func clean(t *testing.T, files enrich.FilePolicy, plans []enrich.Plan) map[string]ending {
 	s := newSite(t, hivetest.Options{})
-	e := s.worker(t)
+	e := s.worker(t, func(o *enrich.Options) { o.Files = files })
 	queues := map[string][]enrich.Plan{}
-	for _, p := range plan(t, 1, all...) {
+	for _, p := range plans {
 		queues[p.Queue()] = append(queues[p.Queue()], p)
 	}
 	for _, queue := range slices.Sorted(maps.Keys(queues)) {

@@ -25,6 +25,7 @@ type work struct {
 	fresh   bool // the ledger had no entry of the case
 	listed  map[string]bool
 	texts   map[string]string // of comments with a marker, by id, as last listed
+	files   []listedFile      // as last listed
 	want    *want
 	charged []int     // indices of the plans among all of the apply
 	began   time.Time // when the case was ours: waits for others are not our apply

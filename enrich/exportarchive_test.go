@@ -1,0 +1,30 @@
+package enrich
+
+import (
+	"bytes"
+	"io"
+)
+
+// Archive is the archive of a content, read twice, and what it says of itself.
+func Archive(dir string, content []byte, name, password string) (first, second []byte, sha string, size int64, err error) {
+	s, err := copyOut(dir, bytes.NewReader(content))
+	if err != nil {
+		return nil, nil, "", 0, err
+	}
+	defer s.remove()
+	a, err := newArchive(s, name, password)
+	if err != nil {
+		return nil, nil, "", 0, err
+	}
+	if first, err = io.ReadAll(a); err != nil {
+		return nil, nil, "", 0, err
+	}
+	if _, err = a.Seek(0, io.SeekStart); err != nil {
+		return nil, nil, "", 0, err
+	}
+	second, err = io.ReadAll(a)
+	return first, second, a.sha, a.size, err
+}
+
+// ArchiveName is what the archive of a file is called.
+func ArchiveName(name string) string { return archiveName(name) }
