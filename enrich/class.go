@@ -22,7 +22,7 @@ const (
 	Rejected                 // TheHive refused an item for good; the rest was applied
 	Transient                // unknown or passing: try again later
 	Throttled                // TheHive asked for fewer calls
-	Blocked                  // nothing can be done for any message until somebody acts
+	Blocked                  // nothing can be done for any message, or any of an organisation, until somebody acts
 	Interrupted              // shutdown or lost claim: not the detection's fault, not counted
 )
 
@@ -146,6 +146,9 @@ func classOfTyped(err error) (Class, bool) {
 	}
 	if _, ok := errors.AsType[*RejectedError](err); ok {
 		return Rejected, true
+	}
+	if _, ok := errors.AsType[*OrganisationError](err); ok {
+		return Blocked, true
 	}
 	if e, ok := errors.AsType[*hive.Error](err); ok {
 		return classOfStatus(e.Status), true

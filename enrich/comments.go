@@ -197,7 +197,7 @@ func (w *work) refreshComments(held context.Context) error {
 		return nil
 	}
 	if !w.e.pace.due(w.id) {
-		w.e.pace.owe(w.id, w.organisation())
+		w.e.pace.owe(w.id, w.organisation)
 		return nil
 	}
 	w.e.pace.note(w.id)

@@ -168,6 +168,8 @@ func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []erro
 
 // round does the plans of one case, and tells which.
 func (e *Enricher) round(ctx context.Context, queue string, plans []Plan, rest []int, out *outcomes) ([]int, error) {
-	r := &round{e: e, all: plans, rest: rest, out: out, hive: e.options.Hive(plans[rest[0]].Organisation)}
-	return r.run(ctx, queue)
+	organisation := plans[rest[0]].Organisation
+	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation)}
+	done, err := r.run(ctx, queue)
+	return done, inOrganisation(organisation, err)
 }

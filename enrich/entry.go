@@ -43,7 +43,7 @@ type entry struct {
 var (
 	headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
 	bodyFields = []string{
-		"cases", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut",
+		"cases", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "organisation",
 	}
 )
 
@@ -118,6 +118,20 @@ func (e entry) read(body any) error {
 // keyBody is what the entry key.<hash> remembers.
 type keyBody struct {
 	Cases []caseRef `json:"cases"` // the newest 16
+	home
+}
+
+// home says which organisation an entry is of, as the configuration named it: "" is the account's
+// own. Entries of the first versions do not say.
+type home struct {
+	Organisation *string `json:"organisation,omitempty"`
+}
+
+// belong says where an entry belongs that does not say it yet.
+func (h *home) belong(organisation string) {
+	if h.Organisation == nil {
+		h.Organisation = &organisation
+	}
 }
 
 // maxRefs is how many cases the entry of a key lists.
@@ -158,6 +172,7 @@ type caseBody struct {
 	Pages       []string                `json:"pages,omitempty"`
 	High        high                    `json:"high"`
 	LeftOut     map[string]int          `json:"leftOut,omitempty"` // by kind, what a limit left out
+	home
 }
 
 // high is the most that Forager itself wrote to a case; -1 is nothing.

@@ -50,9 +50,14 @@ func Rewrite(value []byte, tags ...string) ([]byte, error) {
 // EntryFields are the fields of entries' bodies as this version knows them, and as the types say.
 func EntryFields() (known, typed []string) {
 	for _, body := range []any{keyBody{}, caseBody{}} {
-		for field := range reflect.TypeOf(body).Fields() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(body)) {
+			if field.Anonymous {
+				continue
+			}
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			typed = append(typed, name)
+			if !slices.Contains(typed, name) { // both bodies have it
+				typed = append(typed, name)
+			}
 		}
 	}
 	return slices.Clone(bodyFields), typed

@@ -13,11 +13,13 @@ import (
 // oldest plans, claims that case, releases the key, and adds what is missing.
 type round struct {
 	e    *Enricher
-	hive Hive
+	hive Hive // in the organisation
 	all  []Plan
 	rest []int // indices of the plans still to do, oldest first
 	out  *outcomes
 	seat seat
+
+	organisation string // of all plans: their queue names it
 
 	key      *claim
 	body     keyBody
@@ -157,6 +159,7 @@ func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
 	if err := r.key.entry.read(&r.body); err != nil {
 		return target{}, nil, err
 	}
+	r.body.belong(r.organisation)
 	if err := r.settleKey(held); err != nil {
 		return target{}, nil, err
 	}

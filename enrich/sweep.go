@@ -4,34 +4,60 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 )
 
+// Sweeping says what a sweep looks at.
+type Sweeping struct {
+	// Organisations are those that are served; the first is the worker's own.
+	Organisations []string
+	// Keep is how old the newest event of a case that is over must be; at least the window and
+	// the stream's retention.
+	Keep time.Duration
+}
+
+// Swept is what a sweep did.
+type Swept struct {
+	// Purged is how many entries are gone.
+	Purged int
+	// Kept is how many entries stay because nobody can tell whether their case is over: their
+	// organisation is not served, or refuses the worker, or they do not say which it is and the
+	// worker's own does not have their case.
+	Kept int
+}
+
 // Sweep purges, each at the revision seen, clean entries that nobody will ask for again: of
-// cases that are closed or gone and whose newest event is older than keep, which must be at
-// least the window and the stream's retention. It tells how many it purged. A key whose case is
-// open stays, however old.
-func (e *Enricher) Sweep(ctx context.Context, keys iter.Seq2[string, error], organisation string, keep time.Duration) (int, error) {
-	s := sweeper{e: e, hive: e.options.Hive(organisation), before: time.Now().Add(-keep)}
+// cases that are closed or gone and whose newest event is older than asked. TheHive is asked in
+// the entry's organisation. A key whose case is open stays, however old.
+func (e *Enricher) Sweep(ctx context.Context, keys iter.Seq2[string, error], o Sweeping) (Swept, error) {
+	if len(o.Organisations) == 0 {
+		return Swept{}, errors.New("sweep: no organisation is served")
+	}
+	s := sweeper{e: e, served: o.Organisations, before: time.Now().Add(-o.Keep)}
 	for key, err := range keys {
-		if err != nil {
-			return s.purged, err
+		if err == nil {
+			err = s.sweep(ctx, key)
 		}
-		if err := s.sweep(ctx, key); err != nil {
-			return s.purged, err
+		if err != nil {
+			return s.done, fmt.Errorf("sweep: %w", err)
 		}
 	}
-	return s.purged, nil
+	return s.done, nil
 }
 
 type sweeper struct {
 	e      *Enricher
-	hive   Hive
+	served []string
 	before time.Time
-	purged int
+	done   Swept
 }
+
+// errElsewhere: whether a case is over cannot be told from here.
+var errElsewhere = errors.New("case of another organisation")
 
 func (s *sweeper) sweep(ctx context.Context, key string) error {
 	kind, name, _ := strings.Cut(key, ".")
@@ -52,6 +78,10 @@ func (s *sweeper) sweep(ctx context.Context, key string) error {
 		var body rateBody
 		old = json.Unmarshal(value, &body) == nil && body.Hour < hour(s.before)
 	}
+	if errors.Is(err, errElsewhere) {
+		s.done.Kept++
+		return nil
+	}
 	if err != nil || !old {
 		return err
 	}
@@ -67,7 +97,7 @@ func (s *sweeper) purge(ctx context.Context, key string, revision uint64) error 
 		return nil // somebody needs it after all
 	}
 	if err == nil {
-		s.purged++
+		s.done.Purged++
 	}
 	return err
 }
@@ -94,10 +124,15 @@ func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
 		if ref.Last > s.before.UnixMilli() {
 			return false, nil
 		}
+	}
+	if !s.serves(body.home) {
+		return false, errElsewhere
+	}
+	for _, ref := range body.Cases {
 		if ref.Gone || ref.End != 0 && ref.End < s.before.UnixMilli() {
 			continue
 		}
-		over, err := s.over(ctx, ref.ID)
+		over, err := s.over(ctx, body.home, ref.ID)
 		if err != nil || !over {
 			return false, err
 		}
@@ -120,13 +155,34 @@ func (s *sweeper) oldCase(ctx context.Context, id string, value []byte) (bool, e
 			return false, nil
 		}
 	}
-	return s.over(ctx, id)
+	return s.over(ctx, body.home, id)
 }
 
-// over tells whether TheHive says that a case is gone, or closed for long.
-func (s *sweeper) over(ctx context.Context, id string) (bool, error) {
-	c, err := s.hive.Case(ctx, id)
+// serves tells whether an entry's organisation can be asked; one that is not named is the own.
+func (s *sweeper) serves(h home) bool {
+	return h.Organisation == nil || slices.Contains(s.served, *h.Organisation)
+}
+
+// over tells whether TheHive says that a case is gone, or closed for long. To the eye of one
+// organisation the cases of another are gone: what does not name its organisation is gone only
+// where there is no other.
+func (s *sweeper) over(ctx context.Context, h home, id string) (bool, error) {
+	if !s.serves(h) {
+		return false, errElsewhere
+	}
+	organisation := s.served[0]
+	if h.Organisation != nil {
+		organisation = *h.Organisation
+	}
+	c, err := s.e.options.Hive(organisation).Case(ctx, id)
+	err = inOrganisation(organisation, err)
+	if _, refused := errors.AsType[*OrganisationError](err); refused {
+		return false, errElsewhere
+	}
 	if isGone(err) {
+		if h.Organisation == nil && len(s.served) > 1 {
+			return false, errElsewhere
+		}
 		return true, nil
 	}
 	if err != nil {

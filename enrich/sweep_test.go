@@ -28,11 +28,13 @@ func TestTheSweeperPurgesOnlyWhatIsOverForLong(t *testing.T) {
 		<-time.After(100 * 24 * time.Hour)
 		apply(t, e, plan(t, 9, seen("recent", "again", time.Now())))
 		before := len(d.ledger.Keys())
-		n, err := e.Sweep(t.Context(), keysOf(d.ledger.Keys()), hivetest.DefaultOrganisation, 90*24*time.Hour)
+		swept, err := e.Sweep(t.Context(), keysOf(d.ledger.Keys()), enrich.Sweeping{
+			Organisations: []string{hivetest.DefaultOrganisation}, Keep: 90 * 24 * time.Hour,
+		})
 		d.must(err)
 		keys := d.ledger.Keys()
-		if n != 4 || len(keys) != before-4 {
-			t.Errorf("purged %d of %d entries, %d left: %v", n, before, len(keys), keys)
+		if swept != (enrich.Swept{Purged: 4}) || len(keys) != before-4 {
+			t.Errorf("%+v of %d entries, %d left: %v", swept, before, len(keys), keys)
 		}
 		// A key that was purged is found again by its tag.
 		apply(t, e, plan(t, 10, seen("open", "later", now.Add(time.Hour))))

@@ -74,7 +74,7 @@ func (e *Enricher) Tidy(ctx context.Context) error {
 }
 
 func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error {
-	r := &round{e: e, hive: e.options.Hive(organisation), out: newOutcomes(0)}
+	r := &round{e: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0)}
 	r.seat.slots = e.slots
 	defer r.seat.leave()
 	if err := e.turns.take(ctx, id, r.seat.leave); err != nil {

@@ -44,6 +44,7 @@ func (r *round) hold(ctx context.Context, id string) (*work, error) {
 	if err := cl.entry.read(&w.body); err != nil {
 		return nil, errors.Join(err, cl.end(ctx, nil, false))
 	}
+	w.body.belong(r.organisation)
 	w.fresh = w.body.Procedures == nil
 	w.body.prepare(w.fresh)
 	return w, nil
@@ -152,13 +153,6 @@ const (
 	kindComment    = "comment"
 	kindTag        = "tag"
 )
-
-func (w *work) organisation() string {
-	if len(w.plans) == 0 {
-		return ""
-	}
-	return w.plans[0].Organisation
-}
 
 // refuseItem charges an item to the plans that brought it.
 func (w *work) refuseItem(owners []int, r Refusal) {

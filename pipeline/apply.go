@@ -30,11 +30,18 @@ func (w *Worker) run(ctx context.Context, q *queue) {
 			continue
 		}
 		open, _, round, _ := w.gate.state()
-		if !open && !isProbe(batch) {
+		probe := isProbe(batch)
+		if !open && !probe {
 			w.giveBack(batch, errGateClosed)
 			continue
 		}
-		w.applyBatch(ctx, q, batch, round)
+		organisation := batch[0].plan.Organisation // of all: the queue's name is made of it
+		pass, ok := w.organisations.enter(organisation, probe)
+		if !ok {
+			w.giveBack(batch, closedTo(organisation))
+			continue
+		}
+		w.applyBatch(ctx, q, batch, round, pass)
 	}
 }
 
@@ -55,11 +62,11 @@ func (w *Worker) giveBack(batch []*part, err error) {
 	}
 }
 
-// applyBatch is one apply, and what its results mean for messages, key and gate.
-func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round uint64) {
+// applyBatch is one apply, and what its results mean for messages, key and gates.
+func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round uint64, p pass) {
 	plans := make([]enrich.Plan, len(batch))
-	for i, p := range batch {
-		plans[i] = p.plan
+	for i, part := range batch {
+		plans[i] = part.plan
 	}
 	began := w.now()
 	traced, span := w.tracing.apply(ctx, q.name, batch)
@@ -67,9 +74,9 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round 
 	endApply(span, results)
 	took := w.now().Sub(began)
 	w.group.went(q, len(batch), took)
-	w.judge(ctx, q.name, batch, results, round)
-	for i, p := range batch {
-		w.finishPart(p, results[i], took)
+	w.judge(ctx, q.name, batch, results, round, p)
+	for i, part := range batch {
+		w.finishPart(part, results[i], took)
 	}
 }
 
@@ -97,9 +104,15 @@ func repeat(err error, n int) []error {
 	return errs
 }
 
-// judge tells key and gate how an apply went.
-func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results []error, round uint64) {
+// judge tells key and gates how an apply went.
+func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results []error, round uint64, p pass) {
 	best, good := best(results)
+	refusal := w.refusal(ctx, best, round, p)
+	w.organisations.leave(p, results, refusal)
+	if refusal != nil {
+		w.gate.applied(round, queue, nil) // TheHive answers, and knows us: that is all the worker's gate asks
+		return
+	}
 	if good {
 		w.failing.succeeded(queue)
 	} else if enrich.ClassOf(best) == enrich.Transient {
@@ -133,6 +146,36 @@ func best(results []error) (err error, good bool) { //nolint:revive // the error
 		return nil, true
 	}
 	return worst, false
+}
+
+// refusal is what the door of an organisation is closed for: TheHive refuses the worker there, and
+// not everywhere. Refused credentials are asked about, one for all, since TheHive may mean either.
+func (w *Worker) refusal(ctx context.Context, err error, round uint64, p pass) error {
+	e, ok := errors.AsType[*enrich.OrganisationError](err)
+	if !ok || p.door == nil {
+		return nil
+	}
+	if !e.Credentials {
+		return err
+	}
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	if !w.gate.current(round) {
+		return nil // somebody asked meanwhile, or it was closed before
+	}
+	if !p.door.gate.current(p.round) {
+		return err
+	}
+	if w.options.Check == nil {
+		return nil
+	}
+	if everywhere := w.check(ctx); everywhere != nil {
+		if ctx.Err() == nil {
+			w.gate.close(reasonBlocked, everywhere)
+		}
+		return nil
+	}
+	return err
 }
 
 // suspect asks TheHive, after failures in a row, whether it answers at all. One asks for all.

@@ -100,6 +100,7 @@ func (w *Worker) fit(info *jetstream.ConsumerInfo) error {
 			zap.Int("maxAckPending", c.MaxAckPending), zap.Int("wanted", 4*w.options.MaxInFlight))
 	}
 	w.hold.pending.Store(info.NumPending)
+	w.ackPending.Store(int64(c.MaxAckPending))
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 func (w *Worker) settle(ctx context.Context, m *message) {
 	err := m.conclude()
 	class := enrich.ClassOf(err)
-	known := w.learn(m, class)
+	known := w.learn(m, err, class)
 	verdict := w.options.Policy.Settle(Attempt{
 		Class: class, Deliveries: m.deliveries, Tries: known.tries, Age: w.gate.clock() - known.since,
 		RetryAfter: retryAfter(err), Rand: rand.Float64(),
@@ -68,8 +68,9 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	}
 }
 
-// learn remembers what an unfinished message has reached, and counts a failed apply.
-func (w *Worker) learn(m *message, class enrich.Class) record {
+// learn remembers what an unfinished message has reached, and counts a failed apply. What its
+// organisation refuses is tried anew when it does not any more.
+func (w *Worker) learn(m *message, err error, class enrich.Class) record {
 	if class == enrich.None || class == enrich.Dropped || class != enrich.Transient && !m.reached() {
 		return w.memory.recall(m.sequence, m.stored)
 	}
@@ -79,6 +80,9 @@ func (w *Worker) learn(m *message, class enrich.Class) record {
 			if p := &m.parts[i]; isFinal(p.err) {
 				r.results[p.index] = p.err
 			}
+		}
+		if _, refused := errors.AsType[*enrich.OrganisationError](err); refused {
+			r.tries = 0
 		}
 		if class != enrich.Transient {
 			return
@@ -109,7 +113,7 @@ func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
 		w.acknowledge(ctx, m, s)
 	}
 	if s.Action == ActionNak {
-		w.putBack(m, s.Delay)
+		w.putBack(m, s)
 	}
 	if s.Reason == reasonUnconfirmed {
 		w.options.Observer.Noticed(NoticeUnconfirmed)
@@ -160,14 +164,17 @@ func (w *Worker) unconfirmed(s *Settlement, err error) {
 }
 
 // putBack naks. It is not confirmed: a lost one costs AckWait.
-func (w *Worker) putBack(m *message, delay time.Duration) {
+func (w *Worker) putBack(m *message, s *Settlement) {
 	msg := m.settle()
-	if delay <= 0 {
+	if s.Delay <= 0 {
 		_ = msg.Nak()
 		return
 	}
-	w.hold.returning.add(w.now(), delay)
-	_ = msg.NakWithDelay(delay)
+	w.hold.returning.add(w.now(), s.Delay)
+	if name, crowded := w.organisations.putBack(s.Err, s.Delay, w.mostPending()); crowded {
+		w.tellCrowded(name)
+	}
+	_ = msg.NakWithDelay(s.Delay)
 }
 
 // bury stores the dead letter, then terminates the message. While the gate is closed nothing is

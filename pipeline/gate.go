@@ -9,17 +9,34 @@ import (
 
 // gate is open while messages can succeed. Closed, nothing is pulled but one message at a time
 // to see whether it can open again, after pauses that grow, and nothing becomes a dead letter.
+// The worker has one; where several organisations are served, each has one besides, behind its
+// door (organisations.go), which holds up what belongs to it and nothing else:
 //
-// It closes on the first Blocked error; when nothing succeeds and TheHive, asked, does not
-// answer; when the dead-letter stream cannot be reached; and when a fifth of the last hundred
-// settlements were dead letters of one reason, since that is a broken configuration and not
-// a hundred broken detections.
+//	what happens                                   one organisation   several
+//	TheHive refuses the credentials (401)          the worker's       the worker's, unless TheHive, asked, lets
+//	                                                                  it in elsewhere: then that organisation's
+//	TheHive refuses the worker in an organisation  the worker's       that organisation's
+//	(403: no member, or no right)
+//	a proxy refuses (401 or 403 in other words)    the worker's       the worker's
+//	TheHive, asked, does not answer                the worker's       the worker's
+//	breaker open                                   the worker's       the worker's
+//	ledger unreachable, no ATT&CK patterns         the worker's       the worker's
+//	dead-letter stream unreachable or full         the worker's       the worker's
+//	a fifth of the last hundred settlements were   the worker's       the worker's
+//	dead letters of one reason
+//	all organisations refuse the worker            –                  all of theirs: not ready, but each goes on
+//	                                                                  to be probed by its own messages
+//
+// Dead letters of one reason are a broken configuration and not a hundred broken detections. A
+// message of several organisations is settled by its worst part; the others are done meanwhile
+// and remembered.
 type gate struct {
 	now     func() time.Time
 	tell    func(open bool, reason string, err error) // outside the lock, at each change
 	deadOf  int                                       // dead letters of one reason among the last hundred that close it; below 1 is never
 	pauses  Backoff                                   // between probes
 	asks    bool                                      // TheHive can be asked whether it is well
+	relapse time.Duration                             // closed again so soon, the pauses go on growing; 0: they begin anew
 	mu      sync.Mutex
 	closed  bool
 	reason  string
@@ -80,7 +97,8 @@ func (g *gate) close(reason string, err error) {
 	if g.closed {
 		g.pause = min(2*g.pause, g.longest(reason))
 	} else {
-		g.closed, g.pause = true, g.pauses.First
+		g.pause = g.firstPause(reason)
+		g.closed = true
 		g.total += g.now().Sub(g.began)
 		g.turn()
 	}
@@ -89,6 +107,15 @@ func (g *gate) close(reason string, err error) {
 	if news {
 		g.tell(false, reason, err)
 	}
+}
+
+// firstPause is the pause before the first probe. What closes as soon as it opened is the same
+// trouble still: of a right that is missing, not every success can know. The lock is held.
+func (g *gate) firstPause(reason string) time.Duration {
+	if g.pause > 0 && g.now().Sub(g.began) < g.relapse {
+		return min(2*g.pause, g.longest(reason))
+	}
+	return g.pauses.First
 }
 
 // longest is the longest pause: a short one where good messages may stand behind bad ones, and

@@ -14,6 +14,7 @@ import (
 type Lag struct {
 	Pending    uint64 // messages that were never delivered
 	AckPending uint64 // messages that were delivered and not answered
+	AckLimit   uint64 // how many these may be: at so many nothing is delivered; 0 is no limit
 	// Gone counts messages that left the stream before they were delivered, since [Meter] was made:
 	// by its limits, by a purge, or deleted by hand. It is at least so many: a redelivery in the same moment
 	// hides one. Where the consumer takes a part of the stream's subjects it is 0, since nobody can tell.
@@ -64,7 +65,7 @@ func (m *Meter) Measure(ctx context.Context) (Lag, error) {
 	m.gone.measure(stream.CachedInfo(), c)
 	return Lag{
 		Retention: stream.CachedInfo().Config.MaxAge,
-		Pending:   c.NumPending, AckPending: uint64(max(c.NumAckPending, 0)), Gone: m.gone.total,
+		Pending:   c.NumPending, AckPending: uint64(max(c.NumAckPending, 0)), AckLimit: uint64(max(c.Config.MaxAckPending, 0)), Gone: m.gone.total,
 		Letters: l.State.Msgs, LettersBytes: l.State.Bytes, LettersLimit: uint64(max(l.Config.MaxBytes, 0)),
 	}, nil
 }

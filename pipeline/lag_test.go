@@ -64,7 +64,10 @@ func TestMeterSeesWhatARealStreamDrops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got.LettersBytes = 0
+		if got.AckLimit != uint64(16*64*4) { // of the rig's four calls in flight
+			t.Errorf("ack limit %d", got.AckLimit)
+		}
+		got.LettersBytes, got.AckLimit = 0, 0
 		if got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}

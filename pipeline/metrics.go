@@ -22,13 +22,13 @@ type Metrics struct {
 
 	reasons, formats, operations *words
 
-	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed *prometheus.CounterVec
-	redeliveries, gone                                                       prometheus.Counter
-	events                                                                   map[enrich.EventKind]prometheus.Counter
-	settle, store, apply, group                                              prometheus.Observer
-	calls                                                                    *prometheus.HistogramVec
-	gateOpen, pending, ackPending, letters, lettersBytes, lettersLimit       prometheus.Gauge
-	goneBefore                                                               uint64 // of the last measurement
+	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed     *prometheus.CounterVec
+	redeliveries, gone                                                           prometheus.Counter
+	events                                                                       map[enrich.EventKind]prometheus.Counter
+	settle, store, apply, group                                                  prometheus.Observer
+	calls                                                                        *prometheus.HistogramVec
+	gateOpen, pending, ackPending, ackLimit, letters, lettersBytes, lettersLimit prometheus.Gauge
+	goneBefore                                                                   uint64 // of the last measurement
 }
 
 // Classic buckets, for Prometheus servers that do not read native histograms: seconds of a call
@@ -61,6 +61,7 @@ var (
 	noticeWords = []string{
 		NoticeUnconfirmed, NoticeRebound, NoticeStalled, NoticePermission, NoticePanic, NoticeOverflow, NoticeKeyHot, NoticeLetterLost,
 		NoticeDisagreement, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
+		NoticeRefused, NoticeCrowded,
 	}
 	gateWords    = []string{reasonBlocked, reasonSilent, reasonLetters, reasonShare}
 	mappingWords = []string{"none", "same", "lineage", "parent"}
@@ -106,6 +107,7 @@ func (m *Metrics) makeState() {
 	m.gateOpen.Set(1)
 	m.pending = m.gauge("forager_lag_pending", "messages that were never delivered; every replica says the same").WithLabelValues()
 	m.ackPending = m.gauge("forager_lag_ack_pending", "messages delivered and not answered; every replica says the same").WithLabelValues()
+	m.ackLimit = m.gauge("forager_lag_ack_pending_limit", "messages that may be delivered and not answered; at so many nothing is delivered; 0 is no limit").WithLabelValues()
 	m.gone = m.counter("forager_messages_gone_total", "messages that left the stream before they were delivered, at least; every replica counts them").WithLabelValues()
 	m.letters = m.gauge("forager_dead_letters_stored", "messages in the dead-letter stream").WithLabelValues()
 	m.lettersBytes = m.gauge("forager_dead_letters_stored_bytes", "bytes in the dead-letter stream").WithLabelValues()
@@ -113,17 +115,14 @@ func (m *Metrics) makeState() {
 }
 
 // Watch adds gauges that are read at each scrape: what is held, the calls in flight that TheHive
-// is trusted with, and whether work gets done. It is called once.
-func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool) error {
+// is trusted with, whether work gets done, and how it stands with each of several organisations.
+// It is called once.
+func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool, organisations func() []Organisation) error {
 	m.watch("forager_held_messages", "messages in hand", func() float64 { n, _ := held(); return float64(n) })
 	m.watch("forager_held_bytes", "bytes of the bodies of messages in hand", func() float64 { _, n := held(); return float64(n) })
 	m.watch("forager_concurrency_limit", "calls in flight that TheHive is trusted with at the moment", func() float64 { return float64(concurrency()) })
-	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 {
-		if ready() {
-			return 1
-		}
-		return 0
-	})
+	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 { return flag(ready()) })
+	m.watchOrganisations(organisations)
 	return m.failed
 }
 
@@ -188,6 +187,7 @@ func (m *Metrics) Called(operation string, status int, took time.Duration) {
 func (m *Metrics) Measured(l Lag) {
 	m.pending.Set(float64(l.Pending))
 	m.ackPending.Set(float64(l.AckPending))
+	m.ackLimit.Set(float64(l.AckLimit))
 	if l.Gone > m.goneBefore {
 		m.gone.Add(float64(l.Gone - m.goneBefore))
 		m.goneBefore = l.Gone

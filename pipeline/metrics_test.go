@@ -106,15 +106,15 @@ func TestGateAndCallsAndMeasurementsAreShown(t *testing.T) {
 	m.Called("create case", 201, time.Second)
 	m.Called("create case", 0, time.Second)
 	m.Called("create case", 70000, time.Second)
-	m.Measured(Lag{Pending: 5, AckPending: 6, Gone: 7, Letters: 8, LettersBytes: 9, LettersLimit: 0})
-	m.Measured(Lag{Pending: 4, AckPending: 6, Gone: 9, Letters: 8, LettersBytes: 9, LettersLimit: 100})
+	m.Measured(Lag{Pending: 5, AckPending: 6, AckLimit: 10, Gone: 7, Letters: 8, LettersBytes: 9, LettersLimit: 0})
+	m.Measured(Lag{Pending: 4, AckPending: 6, AckLimit: 20, Gone: 9, Letters: 8, LettersBytes: 9, LettersLimit: 100})
 	if got := gathered(t, r)["gate_open{}"]; got != 0 {
 		t.Errorf("gate_open %v while it is closed", got)
 	}
 	want := map[string]float64{
 		"gate_closed_total{reason=blocked}": 1, "gate_closed_total{reason=" + reasonSilent + "}": 1,
 		"call_seconds{operation=create case,status=0}": 1, "call_seconds{operation=create case,status=201}": 1, "call_seconds{operation=create case,status=599}": 1,
-		"lag_pending{}": 4, "lag_ack_pending{}": 6, "messages_gone_total{}": 9,
+		"lag_pending{}": 4, "lag_ack_pending{}": 6, "lag_ack_pending_limit{}": 20, "messages_gone_total{}": 9,
 		"dead_letters_stored{}": 8, "dead_letters_stored_bytes{}": 9, "dead_letters_limit_bytes{}": 100,
 	}
 	if d := cmp.Diff(want, counted(t, r)); d != "" {
@@ -253,7 +253,10 @@ func constants(t *testing.T, file, prefix string) []string {
 func TestEverySampleIsInTheReference(t *testing.T) {
 	m, r := newTestMetrics(t)
 	one := func() int { return 1 }
-	if err := m.Watch(func() (int, int) { return 1, 2 }, one, func() bool { return true }); err != nil {
+	two := func() []Organisation {
+		return []Organisation{{Name: "acme", Open: true}, {Name: "initech", Waiting: 3}}
+	}
+	if err := m.Watch(func() (int, int) { return 1, 2 }, one, func() bool { return true }, two); err != nil {
 		t.Fatal(err)
 	}
 	m.Settled(Settlement{Action: ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})

@@ -21,19 +21,21 @@ type Observer interface {
 
 // What [Observer.Noticed] is told.
 const (
-	NoticeUnconfirmed  = "unconfirmed"     // an ack or term that the server did not confirm; the message comes again
-	NoticeRebound      = "rebound"         // the subscription was made anew
-	NoticeStalled      = "stalled"         // the watchdog found messages pending and none delivered
-	NoticePermission   = "permission"      // the server refused a subject
-	NoticePanic        = "panic"           // a panic became the error of one message
-	NoticeOverflow     = "overflow"        // a message went back because its key holds its share
-	NoticeKeyHot       = "key hot"         // half of what may be unacknowledged waits for one key
-	NoticeLetterLost   = "letter unstored" // a dead letter fits nowhere; its message stays in the stream
-	NoticeDisagreement = "disagreement"    // subject says one format, recognition another
-	NoticeAbandoned    = "abandoned"       // applies did not end within the drain time
-	NoticeReloaded     = "reloaded"        // routes, silences, formats or lists were replaced; told by the command
-	NoticeReloadFailed = "reload failed"   // they could not be read, the old ones stay; told by the command
-	NoticeRuleFault    = "rule fault"      // a condition or template of a route failed on a detection; told by the command
+	NoticeUnconfirmed  = "unconfirmed"          // an ack or term that the server did not confirm; the message comes again
+	NoticeRebound      = "rebound"              // the subscription was made anew
+	NoticeStalled      = "stalled"              // the watchdog found messages pending and none delivered
+	NoticePermission   = "permission"           // the server refused a subject
+	NoticePanic        = "panic"                // a panic became the error of one message
+	NoticeOverflow     = "overflow"             // a message went back because its key holds its share
+	NoticeKeyHot       = "key hot"              // half of what may be unacknowledged waits for one key
+	NoticeLetterLost   = "letter unstored"      // a dead letter fits nowhere; its message stays in the stream
+	NoticeDisagreement = "disagreement"         // subject says one format, recognition another
+	NoticeAbandoned    = "abandoned"            // applies did not end within the drain time
+	NoticeReloaded     = "reloaded"             // routes, silences, formats or lists were replaced; told by the command
+	NoticeReloadFailed = "reload failed"        // they could not be read, the old ones stay; told by the command
+	NoticeRuleFault    = "rule fault"           // a condition or template of a route failed on a detection; told by the command
+	NoticeRefused      = "organisation closed"  // TheHive refuses the worker in one of several organisations; its messages wait
+	NoticeCrowded      = "organisation crowded" // half of what may be unacknowledged waits for such an organisation
 )
 
 // Settlement is one verdict on one message, carried out.

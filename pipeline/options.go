@@ -69,6 +69,11 @@ type Options struct {
 	Policy Policy                          // when to retry and when to give up
 	Check  func(ctx context.Context) error // asks TheHive whether it is well; nil error is yes; may be nil
 
+	// Organisations names those that plans may belong to, at this moment. Where these are several,
+	// one that refuses the worker ([enrich.OrganisationError]) holds up its own messages alone. nil:
+	// there is one.
+	Organisations func() []string
+
 	Worker   string      // name in dead letters, for people: the host's or pod's name
 	Log      *zap.Logger // nil is silence
 	Observer Observer    // counts; nil is nobody

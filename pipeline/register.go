@@ -40,6 +40,52 @@ func (m *Metrics) watch(name, help string, read func() float64) {
 	m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read), row{name, "gauge", "", help})
 }
 
+// each is a gauge for each of a few names, read at each scrape: a name that is gone leaves no
+// value behind.
+type each struct {
+	desc *prometheus.Desc
+	read func(show func(name string, value float64))
+}
+
+// Describe is for the registry.
+func (e each) Describe(to chan<- *prometheus.Desc) { to <- e.desc }
+
+// Collect reads the values.
+func (e each) Collect(to chan<- prometheus.Metric) {
+	e.read(func(name string, value float64) {
+		to <- prometheus.MustNewConstMetric(e.desc, prometheus.GaugeValue, value, name)
+	})
+}
+
+// watchEach registers a gauge with one label that is read at each scrape.
+func (m *Metrics) watchEach(name, help, label string, read func(show func(name string, value float64))) {
+	m.register(each{prometheus.NewDesc(name, help, []string{label}, nil), read}, row{name, "gauge", label, help})
+}
+
+// watchOrganisations shows how the worker stands with each of several organisations.
+func (m *Metrics) watchOrganisations(read func() []Organisation) {
+	m.watchEach("forager_organisation_open", "where several organisations are served: 1 while the worker is let in, 0 while TheHive refuses it there", "organisation",
+		func(show func(string, float64)) {
+			for _, o := range read() {
+				show(o.Name, flag(o.Open))
+			}
+		})
+	m.watchEach("forager_organisation_waiting", "messages, about, that went back from this replica for an organisation that refuses it and have not returned", "organisation",
+		func(show func(string, float64)) {
+			for _, o := range read() {
+				show(o.Name, float64(o.Waiting))
+			}
+		})
+}
+
+// flag is 1 for true.
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
 // histogram is native, within a tenth of every value, and has classic buckets besides.
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{

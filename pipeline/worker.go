@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +39,9 @@ type Worker struct {
 	asking   sync.Mutex     // held while TheHive is asked because applies fail
 	hot      atomic.Int64   // when a hot key was told last, Unix nanoseconds
 
+	organisations *organisations
+	ackPending    atomic.Int64 // what the consumer leaves unacknowledged; 0 before it is bound, negative without limit
+
 	mu      sync.Mutex
 	bound   bool   // a consumer is bound and messages may come
 	trouble string // why not
@@ -60,6 +62,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
+	w.organisations = newOrganisations(o, w.now, w.doorChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
 }
@@ -184,7 +187,7 @@ func (w *Worker) refuse(m *message) bool {
 func (w *Worker) tellHot(queue string) {
 	now := w.now()
 	last := w.hot.Load()
-	if w.group.waitingBack(queue, now) < w.options.MaxAckPending/2 || now.UnixNano()-last < int64(time.Minute) ||
+	if w.group.waitingBack(queue, now) < w.mostPending()/2 || now.UnixNano()-last < int64(time.Minute) ||
 		!w.hot.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
@@ -195,28 +198,6 @@ func (w *Worker) tellHot(queue string) {
 // jitter spreads a delay by a fifth to both sides.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
-}
-
-// Ready tells whether messages are consumed and can succeed, and if not, why.
-func (w *Worker) Ready() (bool, []string) {
-	var reasons []string
-	w.mu.Lock()
-	if w.stopped {
-		reasons = append(reasons, "stopping")
-	} else if !w.bound {
-		reasons = append(reasons, w.trouble)
-	}
-	w.mu.Unlock()
-	if !w.link.Connected() {
-		reasons = append(reasons, "nats is not connected")
-	}
-	if open, reason, _, _ := w.gate.state(); !open {
-		reasons = append(reasons, "gate is closed: "+reason)
-	}
-	for _, refused := range w.link.Violations() {
-		reasons = append(reasons, "nats refused to "+refused)
-	}
-	return len(reasons) == 0, slices.Compact(reasons)
 }
 
 // Held is how many messages, and bytes of their bodies, are in hand.
@@ -246,16 +227,6 @@ func (w *Worker) isBound(err error) {
 		return
 	}
 	w.options.Log.Info("consuming", zap.String("stream", w.options.Stream), zap.String("consumer", w.options.Consumer))
-}
-
-// gateChanged says once why the gate closed, and that it opened.
-func (w *Worker) gateChanged(open bool, reason string, err error) {
-	w.options.Observer.Gate(open, reason)
-	if open {
-		w.options.Log.Info("gate opened")
-		return
-	}
-	w.options.Log.Error("gate closed: nothing is consumed until this is mended", zap.String("reason", reason), zap.Error(err))
 }
 
 // errClosed ends Run: the connection is gone for good.

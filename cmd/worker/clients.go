@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"sync"
 
 	"forager/config"
@@ -19,6 +23,7 @@ type clients struct {
 
 	mu     sync.Mutex
 	others map[string]*hive.Client
+	named  []string // organisations of the rules in force, but for the worker's own
 }
 
 // newClients makes the client of the worker's own organisation. observe is told of every attempt of a call; it may be nil.
@@ -43,8 +48,13 @@ func (c *clients) make(organisation string) (*hive.Client, error) {
 func (c *clients) serve(rules *config.Config) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var named []string
 	for i, r := range rules.Routes {
-		if r.Organisation == "" || c.others[r.Organisation] != nil {
+		if r.Organisation == "" || r.Organisation == c.config.Hive.Organisation || slices.Contains(named, r.Organisation) {
+			continue
+		}
+		named = append(named, r.Organisation)
+		if c.others[r.Organisation] != nil {
 			continue
 		}
 		client, err := c.make(r.Organisation)
@@ -53,14 +63,15 @@ func (c *clients) serve(rules *config.Config) error {
 		}
 		c.others[r.Organisation] = client
 	}
+	c.named = named
 	return nil
 }
 
-// single tells whether all cases are of one organisation.
-func (c *clients) single() bool {
+// served are the organisations that cases may belong to now; the first is the worker's own.
+func (c *clients) served() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.others) == 0
+	return append([]string{c.config.Hive.Organisation}, c.named...)
 }
 
 // of gives the client of an organisation that rules name, or have named: clients are kept, since
@@ -72,6 +83,48 @@ func (c *clients) of(organisation string) enrich.Hive {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.others[organisation]
+}
+
+// CurrentUser asks whose account the worker has, in an organisation that lets it in.
+func (c *clients) CurrentUser(ctx context.Context) (hive.User, error) {
+	return askAny(c, func(one *hive.Client) (hive.User, error) { return one.CurrentUser(ctx) })
+}
+
+// Patterns lists the ATT&CK patterns, which belong to no organisation, in one that lets the worker in.
+func (c *clients) Patterns(ctx context.Context) ([]hive.Pattern, error) {
+	return askAny(c, func(one *hive.Client) ([]hive.Pattern, error) { return one.Patterns(ctx) })
+}
+
+// askAny asks in the worker's own organisation and, where that refuses it, in the others, one
+// after the other. When all refuse, the own one's answer counts.
+func askAny[T any](c *clients, ask func(*hive.Client) (T, error)) (T, error) {
+	own, refusal := ask(c.own)
+	if !refuses(refusal) {
+		return own, refusal
+	}
+	for _, client := range c.elsewhere() {
+		if out, err := ask(client); !refuses(err) {
+			return out, err
+		}
+	}
+	return own, refusal
+}
+
+// elsewhere gives the clients of the organisations that are served beside the worker's own.
+func (c *clients) elsewhere() []*hive.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*hive.Client, 0, len(c.named))
+	for _, name := range c.named {
+		all = append(all, c.others[name])
+	}
+	return all
+}
+
+// refuses tells whether TheHive refuses the worker itself.
+func refuses(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && (e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized)
 }
 
 // newClient makes the client of the worker's own organisation alone.

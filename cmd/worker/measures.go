@@ -99,7 +99,7 @@ func (h happenings) Happened(e enrich.Event) {
 // watched adds to the metrics what is read at each scrape.
 func (s *service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
-	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.transport.limit.current, ready)
+	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.transport.limit.current, ready, s.worker.Organisations)
 }
 
 // measure asks NATS for the lag until ctx ends.
@@ -139,12 +139,14 @@ func (s *service) sweep(ctx context.Context) {
 		case <-wait.C:
 		}
 		lag, err := s.meter.Measure(ctx)
-		if err != nil || !s.parts.clients.single() {
-			continue // to the eye of one organisation, cases of another are gone
+		if err != nil {
+			continue
 		}
-		n, err := s.enricher.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), s.parts.clients.config.Hive.Organisation, max(s.keep, lag.Retention))
+		swept, err := s.enricher.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), enrich.Sweeping{
+			Organisations: s.parts.clients.served(), Keep: max(s.keep, lag.Retention),
+		})
 		if ctx.Err() == nil {
-			s.log.Info("ledger swept", zap.Int("purged", n), zap.Error(err))
+			s.log.Info("ledger swept", zap.Int("purged", swept.Purged), zap.Int("keptForOrganisation", swept.Kept), zap.Error(err))
 		}
 	}
 }

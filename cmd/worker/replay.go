@@ -164,7 +164,7 @@ func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.L
 		return nil, &usageError{err}
 	}
 	s := &replaySite{link: link, parts: parts, config: c, options: pipelineOptions(c, log)}
-	s.options.Check = parts.knowledge.check
+	s.options.Check, s.options.Organisations = parts.knowledge.check, parts.clients.served
 	s.rules = newLive(parts.reading, log, nil)
 	if s.enricher, err = newEnricher(c, parts, link, log); err != nil {
 		link.Close()

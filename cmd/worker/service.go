@@ -65,7 +65,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		link.Close()
 		return nil, err
 	}
-	options.Check = parts.knowledge.check
+	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
 	options.Observer = parts.measures.observer(options.Observer)
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
@@ -149,10 +149,11 @@ func (s *service) Ready() (bool, []string) {
 
 // Notes says what is not as it should be, and keeps nobody from work.
 func (s *service) Notes() []string {
-	if s.reloader == nil {
-		return nil
+	notes := s.worker.Notes()
+	if s.reloader != nil {
+		notes = append(notes, s.reloader.notes()...)
 	}
-	return s.reloader.notes()
+	return notes
 }
 
 // Close drops the connections.
@@ -164,13 +165,14 @@ func (s *service) Close() {
 
 // health asks TheHive whether it is well, for the gate.
 type health struct {
-	client *hive.Client
-	known  *enrich.Knowledge
+	clients *clients
+	known   *enrich.Knowledge
 }
 
-// check fails while TheHive does not answer, refuses the credentials, or holds no ATT&CK patterns.
+// check fails while TheHive does not answer, refuses the worker in every organisation that is
+// served, or holds no ATT&CK patterns.
 func (h *health) check(ctx context.Context) error {
-	if _, err := h.client.CurrentUser(ctx); err != nil {
+	if _, err := h.clients.CurrentUser(ctx); err != nil {
 		return err
 	}
 	_, err := h.known.Refresh(ctx)

@@ -134,8 +134,8 @@ func newParts(c *config.Config, w *witness) (*parts, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	known := enrich.NewKnowledge(all.own, catalogue)
-	p := &parts{catalogue: catalogue, clients: all, measures: counts, knowledge: &health{client: all.own, known: known}}
+	known := enrich.NewKnowledge(all, catalogue)
+	p := &parts{catalogue: catalogue, clients: all, measures: counts, knowledge: &health{clients: all, known: known}}
 	p.reading, err = p.read(c, w)
 	return p, err
 }
@@ -186,7 +186,7 @@ func enricherOptions(c *config.Config, p *parts, link *pipeline.Link, log *zap.L
 		Ledger:    newLedger(c, link),
 		Knowledge: p.knowledge.known,
 		Login: func(ctx context.Context) (string, error) {
-			u, err := p.clients.own.CurrentUser(ctx)
+			u, err := p.clients.CurrentUser(ctx)
 			return u.Login, err
 		},
 		Call:   c.Hive.Timeout,

@@ -1,0 +1,49 @@
+package enrich
+
+import (
+	"errors"
+	"net/http"
+
+	"forager/hive"
+)
+
+// OrganisationError says that TheHive refuses the worker in one organisation: the account is no
+// member there any more, or may not do there what a plan asks for. It is Blocked; what belongs to
+// other organisations can be done all the same.
+type OrganisationError struct {
+	// Organisation is the name in the plan; empty is the account's own.
+	Organisation string
+	// Credentials says that the answer was 401, which may concern every organisation: only who
+	// asks in another one knows.
+	Credentials bool
+	// Err is TheHive's answer.
+	Err error
+}
+
+// Error names the organisation and what TheHive answered.
+func (e *OrganisationError) Error() string {
+	return "refused in organisation " + OrganisationName(e.Organisation) + ": " + e.Err.Error()
+}
+
+// Unwrap is TheHive's answer.
+func (e *OrganisationError) Unwrap() error { return e.Err }
+
+// OrganisationName is an organisation as people and metrics read it: "(own)" is the account's own
+// where the configuration names none.
+func OrganisationName(name string) string {
+	if name == "" {
+		return "(own)"
+	}
+	return name
+}
+
+// inOrganisation is the one place where a refusal of the worker itself learns which organisation
+// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive, a
+// proxy, concerns all; it has no type.
+func inOrganisation(name string, err error) error {
+	e, ok := errors.AsType[*hive.Error](err)
+	if !ok || e.Type == "" || ClassOf(err) != Blocked {
+		return err
+	}
+	return &OrganisationError{Organisation: name, Credentials: e.Status == http.StatusUnauthorized, Err: err}
+}

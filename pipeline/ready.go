@@ -1,0 +1,101 @@
+package pipeline
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"forager/enrich"
+)
+
+// Ready tells whether messages are consumed and can succeed, and if not, why.
+func (w *Worker) Ready() (bool, []string) {
+	var reasons []string
+	w.mu.Lock()
+	if w.stopped {
+		reasons = append(reasons, "stopping")
+	} else if !w.bound {
+		reasons = append(reasons, w.trouble)
+	}
+	w.mu.Unlock()
+	if !w.link.Connected() {
+		reasons = append(reasons, "nats is not connected")
+	}
+	if open, reason, _, _ := w.gate.state(); !open {
+		reasons = append(reasons, "gate is closed: "+reason)
+	}
+	if closed, all := w.closed(); all {
+		reasons = append(reasons, closed...)
+	}
+	for _, refused := range w.link.Violations() {
+		reasons = append(reasons, "nats refused to "+refused)
+	}
+	return len(reasons) == 0, slices.Compact(reasons)
+}
+
+// Notes are what somebody should see to although work gets done: the organisations, of several,
+// in which TheHive refuses the worker.
+func (w *Worker) Notes() []string {
+	if closed, all := w.closed(); !all {
+		return closed
+	}
+	return nil // these are reasons not to be ready
+}
+
+// closed names the organisations whose gate is closed; all tells that no other is served.
+func (w *Worker) closed() (closed []string, all bool) {
+	organisations := w.organisations.all()
+	for _, o := range organisations {
+		if !o.Open {
+			closed = append(closed, fmt.Sprintf("gate of organisation %s is closed, about %d messages wait: %s", o.Name, o.Waiting, o.Why))
+		}
+	}
+	return closed, len(closed) > 0 && len(closed) == len(organisations)
+}
+
+// gateChanged says once why the gate closed, and that it opened.
+func (w *Worker) gateChanged(open bool, reason string, err error) {
+	w.options.Observer.Gate(open, reason)
+	if open {
+		w.options.Log.Info("gate opened")
+		return
+	}
+	w.options.Log.Error("gate closed: nothing is consumed until this is mended", zap.String("reason", reason), zap.Error(err))
+}
+
+// doorChanged says once why the gate of an organisation closed, and that it opened.
+func (w *Worker) doorChanged(d *door, open bool, err error) {
+	name := zap.String("organisation", enrich.OrganisationName(d.name))
+	if open {
+		w.options.Log.Info("gate of an organisation opened", name)
+		return
+	}
+	d.mu.Lock()
+	d.why = err.Error()
+	d.mu.Unlock()
+	w.options.Observer.Noticed(NoticeRefused)
+	w.options.Log.Error("gate of an organisation closed: its detections wait until this is mended, others go on", name, zap.Error(err))
+}
+
+// tellCrowded says that half of what may be unacknowledged waits for one organisation: at all of
+// it the server delivers nothing any more, of no organisation.
+func (w *Worker) tellCrowded(name string) {
+	w.options.Observer.Noticed(NoticeCrowded)
+	w.options.Log.Warn("half of what may be unacknowledged waits for one organisation: at all of it nothing is delivered for the others either",
+		zap.String("organisation", enrich.OrganisationName(name)), zap.Int("maxAckPending", w.mostPending()))
+}
+
+// mostPending is how many messages may be unacknowledged, as the consumer says, else as it would
+// be made.
+func (w *Worker) mostPending() int {
+	switch n := w.ackPending.Load(); {
+	case n > 0:
+		return int(n)
+	case n < 0:
+		return math.MaxInt
+	default:
+		return w.options.MaxAckPending
+	}
+}
