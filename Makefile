@@ -39,13 +39,14 @@ chart: ## lint, render and validate the Helm chart, its rules and its dashboard;
 	cd deploy/test && go vet ./... && go test -count=1 -timeout 15m ./...
 
 image: ## the container image forager:latest, compiled here
-	CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=true -ldflags '-s -w' -o dist/image/worker ./cmd/worker
-	docker build -f deploy/Dockerfile --target prebuilt -t forager:latest \
+	deploy/image/compile dist/image/worker
+	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" docker build -f deploy/Dockerfile --target prebuilt -t forager:latest \
 	  --build-arg VERSION="$$(git describe --tags --always)" --build-arg REVISION="$$(git rev-parse HEAD)" dist/image
 
-sbom: ## dist/sbom.json: every module in the image's binary with version and checksum, as Go recorded it
-	CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=true -ldflags '-s -w' -o dist/image/worker ./cmd/worker
-	go version -m -json dist/image/worker > dist/sbom.json
+sbom: ## dist/sbom.cdx.json, every part of the image's binary (CycloneDX 1.6), and dist/SHA256SUMS
+	deploy/image/compile dist/image/worker
+	cd deploy/sbom && go vet ./... && go test ./... && go run . -licences ../licences/licences.txt ../../dist/image/worker > ../../dist/sbom.cdx.json
+	cd dist && sha256sum image/worker sbom.cdx.json | sed 's| image/| |' > SHA256SUMS
 
 vulnerabilities: ## known vulnerabilities in what is called; skipped where their database cannot be reached
 	.ci/vulnerabilities
