@@ -33,6 +33,8 @@ type Connection struct {
 
 	InboxPrefix string // "_INBOX" is the default; with an own one, replies of others cannot be read
 	Domain      string // JetStream domain, empty for the server's own
+
+	Timeout time.Duration // of one attempt at one server, 5 s; the first attempts are made within Connect
 }
 
 // Timings of a connection, from measurement: the client's defaults notice a dead peer only
@@ -50,7 +52,8 @@ type Link struct {
 	js  jetstream.JetStream
 	log *zap.Logger
 
-	seed *seed // nil: other credentials
+	domain string // of JetStream; empty is the server's own
+	seed   *seed  // nil: other credentials
 
 	mu         sync.Mutex
 	violations []string // what the server refused, each once
@@ -65,8 +68,8 @@ const maxViolations = 20
 // server does not answer is no error of [Connect].
 var ErrConnection = errors.New("impossible connection")
 
-// Connect begins to connect and returns at once: a server that is down, or refuses the
-// credentials for now, is tried again for ever ([Link.Connected] tells). It fails with
+// Connect begins to connect and returns after one attempt at each server. A server that is down, or
+// refuses the credentials for now, is tried again for ever ([Link.Connected] tells). It fails with
 // [ErrConnection] on what no waiting cures. ctx bounds nothing but this call.
 func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) {
 	if err := ctx.Err(); err != nil {
@@ -75,7 +78,7 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 	if log == nil {
 		log = zap.NewNop()
 	}
-	l := &Link{log: log, closed: make(chan struct{})}
+	l := &Link{log: log, domain: c.Domain, closed: make(chan struct{})}
 	options, err := c.options(l)
 	if err != nil {
 		return nil, err
@@ -110,7 +113,7 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 		nats.Name(orElse(c.Name, "forager")),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/2, reconnectWait),
-		nats.PingInterval(pingInterval), nats.Timeout(apiTimeout),
+		nats.PingInterval(pingInterval), nats.Timeout(orElse(c.Timeout, apiTimeout)),
 		// A write that is stuck, into a partition with the kernel's buffer full, holds the lock that
 		// the pings need: without this, nobody notices for many minutes that the server is gone.
 		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),

@@ -17,8 +17,8 @@
 //	finish.go    carries the verdict out: ack, nak, dead letter and term
 //	gate.go      stops all that while nothing can succeed
 //
-// Beside it stand the ledger on a KV bucket (ledger.go), and the dead letters for people
-// (letters.go). Only this package knows NATS.
+// Beside it stand the ledger on a KV bucket (ledger.go), the dead letters for people (letters.go),
+// and a look at everything before a worker is let loose (inspect.go). Only this package knows NATS.
 //
 // Limits: several workers may share one durable consumer; order is kept within a pull, not
 // across redeliveries. A message redelivered to another process is applied there again from the

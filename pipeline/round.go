@@ -71,9 +71,11 @@ func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulli
 
 // pullBytes is the byte limit of a pull request: a part of what may be held, but never less than
 // the largest message there can be, which would never come otherwise.
-func (w *Worker) pullBytes() int {
+func (w *Worker) pullBytes() int { return pullBytesOf(w.options, w.link.nc.MaxPayload()) }
+
+func pullBytesOf(o Options, largest int64) int {
 	const headersToo = 64 << 10
-	return max(min(pullMostBytes, w.options.MaxBytesHeld/4), int(w.link.nc.MaxPayload())+headersToo)
+	return max(min(pullMostBytes, o.MaxBytesHeld/4), int(largest)+headersToo)
 }
 
 // wait waits for the end of the round.

@@ -1,0 +1,214 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Inspection says what [Inspect] compares NATS with.
+type Inspection struct {
+	Options Options       // of the worker
+	Window  time.Duration // how long after its newest event a case takes more; 0 is no limit
+	Audit   *AuditOptions // of the webhook's intake; nil is off
+}
+
+// inspection gathers findings.
+type inspection struct {
+	link    *Link
+	options Options
+	window  time.Duration
+	audit   *AuditOptions
+	denied  map[string]bool // lines of permissions that are missing
+	found   []Finding
+}
+
+// Inspect looks at everything of NATS that a worker with these options would use, and says what
+// is broken, what hurts, and what to do. It changes nothing: it reads what may be read, and tries
+// permissions with requests that cannot take effect (they are malformed, or ask for what cannot
+// be). The server notes these in its log and its advisories as refused; who subscribes to the
+// subject of dead letters sees an empty message.
+//
+// It waits a few seconds for the connection, asks one thing after the other, each for no longer
+// than Options.Confirm, and ends when ctx ends with what it has found until then. An error, of
+// kind [ErrOptions], means that nothing could be inspected at all.
+func Inspect(ctx context.Context, link *Link, what Inspection) ([]Finding, error) {
+	o := what.Options.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	i := &inspection{link: link, options: o, window: what.Window, denied: map[string]bool{}}
+	if what.Audit != nil {
+		audit := what.Audit.withDefaults()
+		i.audit = &audit
+	}
+	if !i.connection(ctx) || !i.server(ctx) || !i.permissions(ctx) {
+		return i.found, nil
+	}
+	if !i.account(ctx) {
+		return i.found, nil
+	}
+	stream := i.stream(ctx)
+	consumer := i.consumer(ctx, stream)
+	i.gone(stream, consumer)
+	i.ledger(ctx, consumer)
+	i.letters(ctx)
+	i.audits(ctx)
+	i.unseen()
+	if ctx.Err() != nil {
+		i.add(LevelBroken, "NATS", "the time for the inspection was over before everything was seen",
+			"the server answers too slowly to work with", "look at its load and at the network between")
+	}
+	return i.found, nil
+}
+
+func (i *inspection) add(level Level, about, what, why, remedy string) {
+	i.found = append(i.found, Finding{level, about, what, why, remedy})
+}
+
+// judge adds what applies; summary is said when nothing of it is worse than a note.
+func (i *inspection) judge(about, summary string, rules ...rule) {
+	worst := LevelOK
+	for _, r := range rules {
+		if r.so && r.Level.Exceeds(worst) {
+			worst = r.Level
+		}
+	}
+	if !worst.Exceeds(LevelNote) {
+		i.add(LevelOK, about, summary, "", "")
+	}
+	for _, r := range rules {
+		if r.so {
+			i.add(r.Level, about, r.What, r.Why, r.Remedy)
+		}
+	}
+}
+
+// bounded is for one question.
+func (i *inspection) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, i.options.Confirm)
+}
+
+// lookStream asks for a stream; nil when it cannot be asked for, is not there or does not answer:
+// that is a finding then. made says whether a worker would make it.
+func (i *inspection) lookStream(ctx context.Context, about, name string, made bool) *jetstream.StreamInfo {
+	if i.denied[i.api("STREAM.INFO."+name)] {
+		return nil
+	}
+	bounded, cancel := i.bounded(ctx)
+	defer cancel()
+	stream, err := i.link.js.Stream(bounded, name)
+	if err != nil {
+		i.absent(about, made, err)
+		return nil
+	}
+	return stream.CachedInfo()
+}
+
+// absent says why something cannot be seen.
+func (i *inspection) absent(about string, made bool, err error) {
+	switch {
+	case isOff(err):
+		i.add(LevelBroken, about, "no JetStream answers", "it is off, for the server or for this account", "enable it: jetstream {} in the server's configuration, and for the account")
+	case isMissing(err) && made:
+		i.add(LevelNote, about, "it is not there", "nats.manage is on: the first worker that starts makes it", "nothing, or make it yourself with limits of your own")
+	case isMissing(err):
+		i.add(LevelBroken, about, "it is not there", "a worker waits for it and carries nothing", "make it, or set nats.manage: true")
+	default:
+		i.add(LevelBroken, about, "no answer: "+oneLine(err.Error()), "a worker would get none either", "look at the server's log: a stream or consumer without a leader does not answer")
+	}
+}
+
+// gone compares what the stream still has with what the consumer has worked.
+func (i *inspection) gone(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
+	if s == nil || c == nil || s.Config.Retention != jetstream.LimitsPolicy || !takesAll(s.Config.Subjects, c.Config) || s.State.FirstSeq == 0 {
+		return
+	}
+	if floor := c.AckFloor.Stream; s.State.FirstSeq > floor+1 && c.Delivered.Stream < s.State.LastSeq {
+		i.add(LevelHurts, "stream "+i.options.Stream,
+			fmt.Sprintf("up to %d messages were gone before they were worked: it begins at %d, the consumer has finished up to %d", s.State.FirstSeq-1-floor, s.State.FirstSeq, floor),
+			"its limits are too small for the backlog, or somebody purged it: these detections are lost",
+			"raise max_age, max_bytes or max_msgs; the forwarders may still have the detections")
+	}
+}
+
+// unseen names what no client can ask.
+func (i *inspection) unseen() {
+	i.add(LevelNote, "server", "sync_interval cannot be seen from here",
+		"by default a server writes to its disk every two minutes: what it confirmed before a power failure may be gone, on all nodes at once",
+		"jetstream { sync_interval: always } in the server's configuration, where detections must not be lost; the monitoring port shows it under /jsz?config=true")
+}
+
+// account looks at limits that all streams share, where that is allowed. It is false when there is no
+// JetStream.
+func (i *inspection) account(ctx context.Context) bool {
+	bounded, cancel := i.bounded(ctx)
+	defer cancel()
+	const about = "account"
+	if i.publishes(bounded, i.api("INFO"), "", nil) != nil {
+		if !i.options.Manage { // else it was said already
+			i.add(LevelNote, about, "its limits are unknown", "the user may not ask for them: "+i.api("INFO"), "allow it if check is to compare them; the worker itself does not need it")
+		}
+		return true
+	}
+	info, err := i.link.js.AccountInfo(bounded)
+	if err != nil {
+		i.absent(about, false, err)
+		return !isOff(err)
+	}
+	tiers := map[string]jetstream.Tier{"": info.Tier}
+	if len(info.Tiers) > 0 {
+		tiers = info.Tiers
+	}
+	var rules []rule
+	for name, t := range tiers {
+		rules = append(rules, tierRules(name, t)...)
+	}
+	i.judge(about, "JetStream is on, "+strconv.Itoa(info.Streams)+" streams", rules...)
+	return true
+}
+
+func tierRules(name string, t jetstream.Tier) []rule {
+	if name != "" {
+		name = " (" + name + ")"
+	}
+	full := func(used uint64, limit int64) bool { return limit > 0 && used*10 >= uint64(limit)*9 }
+	return []rule{
+		when(full(t.Store, t.Limits.MaxStore), LevelHurts, "storage is nearly full"+name+": "+bytesOf(t.Store)+" of "+bytesOf(uint64(t.Limits.MaxStore)),
+			"a full account takes neither detections, nor dead letters, nor claims", "raise max_storage, or bound the streams"),
+		when(t.Limits.MaxStore == 0, LevelHurts, "it may not store to files"+name, "what is in memory is gone with a restart", "give it max_storage"),
+		when(t.Limits.MaxAckPending > 0 && t.Limits.MaxAckPending < 4*inFlightPerCall, LevelHurts, "max_ack_pending of the account is "+strconv.Itoa(t.Limits.MaxAckPending),
+			"no consumer may have more", "raise it"),
+	}
+}
+
+// api is the subject of a request to JetStream, in the link's domain.
+func (i *inspection) api(request string) string {
+	if domain := i.link.domain; domain != "" {
+		return "$JS." + domain + ".API." + request
+	}
+	return "$JS.API." + request
+}
+
+// bytesOf shows a size as an operator writes it.
+func bytesOf(n uint64) string {
+	for _, unit := range []struct {
+		size uint64
+		name string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= 10*unit.size || n >= unit.size && n%unit.size == 0 { // 1028 KiB is not 1 MiB
+			return strings.TrimSuffix(strconv.FormatFloat(float64(n)/float64(unit.size), 'f', 1, 64), ".0") + " " + unit.name
+		}
+	}
+	return strconv.FormatUint(n, 10) + " B"
+}
+
+// isOff tells that JetStream is not there for this account.
+func isOff(err error) bool {
+	return errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}

@@ -1,0 +1,180 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// spoilt are settings that hurt, each on its own.
+var spoilt = map[string]func(*testing.T, *rig){
+	"stream without its subject":      onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"other.>"} }),
+	"stream of some subjects":         onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"alerts.a", "alerts.b"} }),
+	"stream is a work queue":          anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }),
+	"stream by interest":              anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }),
+	"stream in memory":                anewStream("DET", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
+	"stream of hours":                 onStream("DET", func(c *jetstream.StreamConfig) { c.MaxAge = 3 * time.Hour }),
+	"stream refuses when full":        onStream("DET", func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<30, jetstream.DiscardNew }),
+	"stream drops when full":          onStream("DET", func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 30 }),
+	"stream of small messages":        onStream("DET", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 4 << 10 }),
+	"stream of large messages":        onStream("DET", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 20 }),
+	"stream with a limit per subject": onStream("DET", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }),
+	"stream is sealed":                onStream("DET", func(c *jetstream.StreamConfig) { c.Sealed = true }),
+	"stream without confirmation":     onStream("DET", func(c *jetstream.StreamConfig) { c.NoAck = true }),
+	"stream lost messages":            loseMessages,
+
+	"consumer is missing":                     dropConsumer,
+	"consumer pushes":                         anewConsumer(func(c *jetstream.ConsumerConfig) { c.DeliverSubject, c.MaxWaiting = "somewhere", 0 }),
+	"consumer without acknowledgements":       anewConsumer(func(c *jetstream.ConsumerConfig) { c.AckPolicy, c.MaxAckPending = jetstream.AckNonePolicy, 0 }),
+	"consumer acknowledges all":               anewConsumer(func(c *jetstream.ConsumerConfig) { c.AckPolicy = jetstream.AckAllPolicy }),
+	"consumer with nack's ack wait":           onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 1 }),
+	"consumer waits less than a lease":        onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 15 * time.Second }),
+	"consumer waits for hours":                onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = time.Hour }),
+	"consumer backs off":                      onConsumer(func(c *jetstream.ConsumerConfig) { c.BackOff = []time.Duration{time.Second, time.Minute} }),
+	"consumer gives up":                       onConsumer(func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 }),
+	"consumer with few pending":               onConsumer(func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 1000 }),
+	"consumer of another subject":             onConsumer(func(c *jetstream.ConsumerConfig) { c.FilterSubject = "alerts.wazuh" }),
+	"consumer is deleted when it is not used": onConsumer(func(c *jetstream.ConsumerConfig) { c.InactiveThreshold = time.Hour }),
+	"consumer is paused": anewConsumer(func(c *jetstream.ConsumerConfig) {
+		c.PauseUntil = new(time.Now().Add(24*time.Hour + 400*time.Millisecond))
+	}),
+	"consumer replays as it was": anewConsumer(func(c *jetstream.ConsumerConfig) { c.ReplayPolicy = jetstream.ReplayOriginalPolicy }),
+	"consumer of headers":        onConsumer(func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true }),
+	"consumer in memory":         anewConsumer(func(c *jetstream.ConsumerConfig) { c.MemoryStorage = true }),
+	"consumer begins late":       anewConsumer(func(c *jetstream.ConsumerConfig) { c.DeliverPolicy = jetstream.DeliverNewPolicy }),
+	"consumer with limits of a pull": onConsumer(func(c *jetstream.ConsumerConfig) {
+		c.MaxRequestBatch, c.MaxRequestExpires, c.MaxRequestMaxBytes = 10, time.Second, 1<<20
+	}),
+	"consumer with few pulls": anewConsumer(func(c *jetstream.ConsumerConfig) { c.MaxWaiting = 2 }),
+	"consumer with groups": anewConsumer(func(c *jetstream.ConsumerConfig) {
+		c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"workers"}
+	}),
+
+	"ledger is missing":            func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "KV_FORAGER_LEDGER")) },
+	"ledger with history":          onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }),
+	"ledger forgets":               onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }),
+	"ledger in memory":             anewStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
+	"ledger with a limit":          onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }),
+	"ledger is full":               fillLedger,
+	"ledger of small entries":      onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 << 10 }),
+	"ledger without direct reads":  onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.AllowDirect = false }),
+	"ledger without purges":        onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.AllowRollup = false }),
+	"ledger is sealed":             onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.Sealed = true }),
+	"letters are missing":          func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "FORAGER_DLQ")) },
+	"letters of another subject":   onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.Subjects = []string{"forager.dlq.OTHER.>"} }),
+	"letters are dropped":          onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<20, jetstream.DiscardOld }),
+	"letters expire":               onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxAge = 72 * time.Hour }),
+	"letters are nearly full":      fillLetters,
+	"letters of small messages":    onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 << 20 }),
+	"letters without direct reads": onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.AllowDirect = false }),
+	"letters for ever":             onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.DenyDelete = true }),
+	"webhook without its stream":   func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "FORAGER_AUDIT")) },
+	"webhook without its consumer": func(t *testing.T, r *rig) { must(t, r.js.DeleteConsumer(t.Context(), "FORAGER_AUDIT", "forager")) },
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onStream changes a stream as an operator may.
+func onStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *rig) {
+	return func(t *testing.T, r *rig) {
+		t.Helper()
+		stream, err := r.js.Stream(t.Context(), name)
+		must(t, err)
+		config := stream.CachedInfo().Config
+		change(&config)
+		_, err = r.js.UpdateStream(t.Context(), config)
+		must(t, err)
+	}
+}
+
+// anewStream makes a stream again, with its consumer, where a change is not possible.
+func anewStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *rig) {
+	return func(t *testing.T, r *rig) {
+		t.Helper()
+		stream, err := r.js.Stream(t.Context(), name)
+		must(t, err)
+		var consumers []jetstream.ConsumerConfig
+		for c := range stream.ListConsumers(t.Context()).Info() {
+			consumers = append(consumers, c.Config)
+		}
+		config := stream.CachedInfo().Config
+		change(&config)
+		must(t, r.js.DeleteStream(t.Context(), name))
+		_, err = r.js.CreateStream(t.Context(), config)
+		must(t, err)
+		for _, c := range consumers {
+			_, err := r.js.CreateConsumer(t.Context(), name, c)
+			must(t, err)
+		}
+	}
+}
+
+func consumerConfig(t *testing.T, r *rig) jetstream.ConsumerConfig {
+	t.Helper()
+	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	must(t, err)
+	return consumer.CachedInfo().Config
+}
+
+func onConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *rig) {
+	return func(t *testing.T, r *rig) {
+		t.Helper()
+		config := consumerConfig(t, r)
+		change(&config)
+		_, err := r.js.UpdateConsumer(t.Context(), r.options.Stream, config)
+		must(t, err)
+	}
+}
+
+func dropConsumer(t *testing.T, r *rig) {
+	must(t, r.js.DeleteConsumer(t.Context(), r.options.Stream, r.options.Consumer))
+}
+
+func anewConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *rig) {
+	return func(t *testing.T, r *rig) {
+		t.Helper()
+		config := consumerConfig(t, r)
+		change(&config)
+		dropConsumer(t, r)
+		var err error
+		if config.DeliverSubject != "" {
+			_, err = r.js.CreatePushConsumer(t.Context(), r.options.Stream, config)
+		} else {
+			_, err = r.js.CreateConsumer(t.Context(), r.options.Stream, config)
+		}
+		must(t, err)
+	}
+}
+
+// loseMessages lets the stream drop what nobody has worked.
+func loseMessages(t *testing.T, r *rig) {
+	for n := range 5 {
+		_, err := r.js.Publish(t.Context(), "alerts.x", fmt.Append(nil, n))
+		must(t, err)
+	}
+	onStream(r.options.Stream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })(t, r)
+}
+
+func fillLedger(t *testing.T, r *rig) {
+	onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxBytes = 64 << 10 })(t, r)
+	kv, err := r.js.KeyValue(t.Context(), "FORAGER_LEDGER")
+	must(t, err)
+	_, err = kv.Put(t.Context(), "key.large", make([]byte, 60<<10))
+	must(t, err)
+}
+
+func fillLetters(t *testing.T, r *rig) {
+	onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 })(t, r)
+	for n := range 4 {
+		_, err := r.js.Publish(t.Context(), letterSubject("DET", uint64(n)), nil)
+		must(t, errors.Join(err))
+	}
+}
