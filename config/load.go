@@ -189,6 +189,9 @@ func (l *loader) secrets() {
 
 func (l *loader) readSecret(f, holder leaf) {
 	section, _, _ := strings.Cut(holder.key, ".")
+	if section == "files" {
+		section = ToHive // that is where they go
+	}
 	if !slices.Contains(l.source.Connects, section) || l.source.ReadFile == nil {
 		return
 	}

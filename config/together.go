@@ -23,6 +23,7 @@ func (l *loader) fill() {
 func (l *loader) together() {
 	l.times()
 	l.sizes()
+	l.archives()
 	l.addresses()
 	l.credentials()
 	l.subjects()
@@ -54,6 +55,25 @@ func (l *loader) sizes() {
 	}
 	if c.Pipeline.MaxInFlight < c.Hive.Concurrency {
 		l.refuse("pipeline.maxInFlight", ErrValue, "must not be below hive.concurrency: calls would stand idle")
+	}
+}
+
+// maxZipped is the largest file that a ZIP holds which every program opens.
+const maxZipped = 4<<30 - 1<<20
+
+// archives: a password must be one that people can type, and programs agree on its bytes.
+func (l *loader) archives() {
+	f := l.config.Files
+	if f.Zip != "never" && f.MaxBytes > maxZipped {
+		l.refuse("files.maxBytes", ErrValue, f.MaxBytes.String()+" must be at most 4095MiB with files.zip "+f.Zip+": a ZIP holds no more")
+	}
+	word := f.ZipPassword.Reveal()
+	if len(word) > 64 || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r > '~' || r == '`' }) {
+		key := "files.zipPassword"
+		if f.ZipPasswordFile != "" {
+			key = "files.zipPasswordFile"
+		}
+		l.refuse(key, ErrValue, "expected a password of 1 to 64 visible ASCII characters, no backtick")
 	}
 }
 

@@ -72,8 +72,12 @@ func (c *checkCmd) Run(_ context.Context, sh *shell) error {
 	}
 	_, rules := newRouter(cfg)
 	_, formats := newDecoder(cfg, newWitness(), nil, false)
-	if err := errors.Join(rules, formats); err != nil {
+	finding, spool := checkSpool(cfg)
+	if err := errors.Join(rules, formats, spool); err != nil {
 		return err
+	}
+	if finding != "" {
+		sh.say("%s", finding)
 	}
 	_, err = fmt.Fprintln(sh.out, "configuration: ok")
 	return err

@@ -28,7 +28,8 @@ const (
 )
 
 // TestALargeFilePassesInLittleMemory carries a detection with a file of 100 MiB from an object
-// store to TheHive, by a worker that is a process of its own, so that its memory can be told.
+// store to TheHive, as it is and in an archive, by a worker that is a process of its own, so that
+// its memory can be told.
 func TestALargeFilePassesInLittleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves 100 MiB twice")
@@ -36,7 +37,14 @@ func TestALargeFilePassesInLittleMemory(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("resident memory is read from /proc, which is not there")
 	}
+	for _, zip := range []string{"never", "always"} {
+		t.Run("zip "+zip, func(t *testing.T) { passLarge(t, zip) })
+	}
+}
+
+func passLarge(t *testing.T, zip string) {
 	b := newBackyard(t)
+	b.env = append(b.env, "FORAGER_FILES_ZIP="+zip)
 	digest := b.object("evidence", "memory.dmp", largeFile)
 	pid := b.process()
 	b.publish("warm", "web00", weekAgo(), "203.0.113.9", "T1059")
@@ -52,8 +60,12 @@ func TestALargeFilePassesInLittleMemory(t *testing.T) {
 	})
 	took, peak := time.Since(began), resident(t, pid, "VmHWM")
 	t.Logf("%d MiB in %s: resident memory %d MiB before, %d MiB at its peak", largeFile>>20, took.Round(time.Millisecond), before>>20, peak>>20)
-	if file := b.cases()[1].Observables[0].File; file.SHA256 != digest || file.Size != largeFile {
+	file := b.cases()[1].Observables[0].File
+	if zip == "never" && (file.SHA256 != digest || file.Size != largeFile) {
 		t.Errorf("file %+v, want %s", file, digest)
+	}
+	if zip == "always" && (file.Name != "memory.dmp.zip" || file.Size <= largeFile || file.Size > largeFile+1024) {
+		t.Errorf("file %+v, want an archive of %d bytes", file, largeFile)
 	}
 	if peak-before >= largeGrowth {
 		t.Errorf("resident memory grew by %d MiB, at most %d are allowed", (peak-before)>>20, largeGrowth>>20)

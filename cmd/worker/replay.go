@@ -155,6 +155,9 @@ type replaySite struct {
 
 // newReplaySite wires it as a worker is wired.
 func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.Logger) (*replaySite, error) {
+	if err := beforeFiles(c, log); err != nil {
+		return nil, err
+	}
 	parts, err := newParts(c, w)
 	if err != nil {
 		return nil, err

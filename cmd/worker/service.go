@@ -52,6 +52,9 @@ type service struct {
 // waiting cures.
 // Files of rules are read by w.
 func newService(ctx context.Context, c *config.Config, w *witness, options pipeline.Options) (*service, error) {
+	if err := beforeFiles(c, options.Log); err != nil {
+		return nil, err
+	}
 	parts, err := newParts(c, w)
 	if err != nil {
 		return nil, err

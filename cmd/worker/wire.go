@@ -59,6 +59,7 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		Closed:       enrich.ClosedPolicy(c.Case.Closed),
 		TLP:          -1,
 		PAP:          -1,
+		Zip:          enrich.ZipPolicy(c.Files.Zip),
 		Catalogue:    catalogue,
 		Target:       target,
 	})
@@ -200,7 +201,9 @@ func enricherOptions(c *config.Config, p *parts, link *pipeline.Link, log *zap.L
 
 // filePolicy says what becomes of files.
 func filePolicy(c *config.Config) enrich.FilePolicy {
-	return enrich.FilePolicy{Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), Spool: c.Files.Spool}
+	return enrich.FilePolicy{
+		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), Spool: c.Files.Spool, ZipPassword: c.Files.ZipPassword.Reveal(),
+	}
 }
 
 // connection says how to reach NATS.
