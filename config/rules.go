@@ -15,14 +15,14 @@ type Rules struct {
 }
 
 // Route says what becomes of some detections. The first route whose condition holds decides;
-// what it leaves empty is the default. Conditions are CEL over detection, texts are templates
-// of text/template over the same values.
+// what it leaves empty is the default. Conditions are CEL over detection. What is marked (template)
+// is a text with placeholders, {{ expression }}, which are CEL over the same.
 type Route struct {
 	Name         string         `key:"name" need:"always" doc:"name, for metrics, logs and explain; no two routes share one"`
 	When         string         `key:"when" doc:"condition (CEL) that a detection meets; empty is every detection"`
 	Drop         bool           `key:"drop" doc:"acknowledge without any effect, counted as dropped by route"`
 	Organisation string         `key:"organisation" doc:"organisation in TheHive, instead of hive.organisation; the account must be its member"`
-	Key          string         `key:"key" doc:"what the detections of one case share (CEL, a text), instead of key, host, user or address"`
+	Key          string         `key:"key" doc:"what the detections of one case share (CEL, gives a text), instead of key, host, user or address"`
 	Window       *time.Duration `key:"window" max:"8760h" doc:"instead of case.window; 0 is no limit"`
 	Minimum      Level          `key:"minimum" doc:"severity below which nothing is done, counted as below route's level"`
 	Filter       []Term         `key:"filter" doc:"list of {field, op, value}: finds the case by its fields instead of Forager's tag; all must hold"`
@@ -40,8 +40,8 @@ type Term struct {
 
 // RouteCase is the case that a route opens.
 type RouteCase struct {
-	Title       string   `key:"title" doc:"title (template)"`
-	Description string   `key:"description" doc:"description (template, Markdown); what the detection says has no effect in it"`
+	Title       string   `key:"title" doc:"title (template): a text with placeholders, such as {{ detection.host }}, which are CEL"`
+	Description string   `key:"description" doc:"description (template, Markdown); what a placeholder gives has no effect in it"`
 	Severity    string   `key:"severity" doc:"1 to 4, or low to critical (template); also raises cases that exist"`
 	TLP         string   `key:"tlp" doc:"0 to 4, or clear, green, amber, amber+strict, red (template)"`
 	PAP         string   `key:"pap" doc:"0 to 3, or clear, green, amber, red (template)"`
@@ -78,7 +78,7 @@ type Page struct {
 // Link is a pivot into another tool.
 type Link struct {
 	Name string `key:"name" need:"always" doc:"text of the link (template)"`
-	URL  string `key:"url" need:"always" doc:"address (template) that begins with its scheme and host; what the detection says is encoded"`
+	URL  string `key:"url" need:"always" doc:"address (template) that begins with its scheme and host; what a placeholder gives is encoded"`
 }
 
 // Silence keeps detections from doing anything for a while.

@@ -33,10 +33,10 @@ routes:
     window: 7d
     minimum: high
     closed: reopen
-    filter: [{field: tags, op: like, value: "x {{.Host}}"}]
+    filter: [{field: tags, op: like, value: "x {{ detection.host }}"}]
     case:
       tags: [a, "b,c"]
-      fields: [{name: sla, type: date, value: "{{.Time}}"}]
+      fields: [{name: sla, type: date, value: "{{ detection.time }}"}]
       tasks: [{title: Call}]
 allowLists:
   - {name: ours, file: lists/ours.json, action: ignoreSimilarity}
@@ -55,8 +55,8 @@ allowLists:
 	routes := []Route{
 		{
 			Name: "first", When: "detection.severity > 2", Window: &week, Minimum: 3, Closed: "reopen",
-			Filter: []Term{{"tags", "like", "x {{.Host}}"}},
-			Case:   RouteCase{Tags: []string{"a", "b,c"}, Fields: []Field{{"sla", "date", "{{.Time}}"}}, Tasks: []Task{{Title: "Call"}}},
+			Filter: []Term{{"tags", "like", "x {{ detection.host }}"}},
+			Case:   RouteCase{Tags: []string{"a", "b,c"}, Fields: []Field{{"sla", "date", "{{ detection.time }}"}}, Tasks: []Task{{Title: "Call"}}},
 		},
 		{Name: "second"}, {Name: "third"}, {Name: "last", Window: &none},
 	}
@@ -146,7 +146,7 @@ func TestMistakesInValuesAreFoundInTheFile(t *testing.T) {
       detection.host == "a" &&
       nope
   - name: flow
-    case: {tags: [x, "{{.Nope}}"], title: '{{.Nope}}'}
+    case: {tags: [x, "{{ nope }}"], title: '{{ nope }}'}
 `
 	c, err := folder(fstest.MapFS{"forager.yaml": file(text)})
 	if err != nil {
@@ -166,7 +166,7 @@ func TestMistakesInValuesAreFoundInTheFile(t *testing.T) {
 		{"routes[5].when", 2, 1, "17:7"},
 		{"routes[6].when", 1, 26, "19:11"},
 		{"routes[7].case.tags[1]", 1, 3, "23:25"},
-		{"routes[7].case.title", 1, 0, "23:44"},
+		{"routes[7].case.title", 1, 0, "23:45"},
 		{"routes[7].case.pages[0].title", 1, 1, "22:5"}, // not there: the nearest that holds it
 		{"routes[0].when", 7, 1, "3:11"},
 	} {

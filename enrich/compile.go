@@ -32,14 +32,27 @@ func (c *compiler) condition(field, text string, want *cel.Type) cel.Program {
 	if text == "" {
 		return nil
 	}
-	p, err := c.env.compile(text, want)
+	p, err := c.env.compile(text, exactly(want))
 	c.report(field, err)
 	return p
 }
 
 func (c *compiler) text(field, source string, kind textKind) *text {
-	t, err := newText(source, kind)
-	c.report(field, err)
+	t, wrong := newText(c.env, source, kind)
+	for _, e := range wrong {
+		c.report(field, e)
+	}
+	return t
+}
+
+// level is a text that must give a level; one that is always the same is checked at once.
+func (c *compiler) level(field, source string, words map[string]int, low, high int) *text {
+	t := c.text(field, source, plainText)
+	if t != nil && t.parts == nil {
+		if _, err := level(t.fixed, words, low, high); err != nil {
+			c.complain(field, "%w", err)
+		}
+	}
 	return t
 }
 
@@ -71,9 +84,9 @@ func (c *compiler) fields(raw CaseFields) fields {
 	f := fields{
 		title:       c.text("case.title", raw.Title, plainText),
 		description: c.text("case.description", raw.Description, markdownText),
-		severity:    c.text("case.severity", raw.Severity, plainText),
-		tlp:         c.text("case.tlp", raw.TLP, plainText),
-		pap:         c.text("case.pap", raw.PAP, plainText),
+		severity:    c.level("case.severity", raw.Severity, severityWords, 1, 4),
+		tlp:         c.level("case.tlp", raw.TLP, tlpWords, 0, 4),
+		pap:         c.level("case.pap", raw.PAP, papWords, 0, 3),
 		assignee:    c.text("case.assignee", raw.Assignee, plainText),
 		template:    c.text("case.template", raw.Template, plainText),
 	}
@@ -86,10 +99,7 @@ func (c *compiler) fields(raw CaseFields) fields {
 	}
 	for i, x := range raw.Fields {
 		at := "case.fields[" + strconv.Itoa(i) + "]"
-		if _, err := typed(x.Type, "0"); err != nil && x.Type != "date" && x.Type != "boolean" {
-			c.complain(at+".type", "%w", err)
-		}
-		f.field = append(f.field, customField{x.Name, x.Type, c.text(at+".value", x.Value, plainText)})
+		f.field = append(f.field, c.field(at, x))
 	}
 	for i, x := range raw.Tasks {
 		at := "case.tasks[" + strconv.Itoa(i) + "]"
@@ -104,6 +114,19 @@ func (c *compiler) fields(raw CaseFields) fields {
 			c.text(at+".title", x.Title, plainText), c.text(at+".category", x.Category, plainText),
 			c.text(at+".content", x.Content, markdownText),
 		})
+	}
+	return f
+}
+
+// field is a custom field; a value that is always the same is checked at once.
+func (c *compiler) field(at string, x Field) customField {
+	f := customField{x.Name, x.Type, c.text(at+".value", x.Value, plainText)}
+	if _, err := typed(x.Type, "0"); err != nil {
+		c.complain(at+".type", "%w", err)
+	} else if f.value != nil && f.value.parts == nil {
+		if _, err := typed(x.Type, f.value.fixed); err != nil {
+			c.complain(at+".value", "%q is no value of the type %s", f.value.fixed, x.Type)
+		}
 	}
 	return f
 }

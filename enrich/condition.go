@@ -4,16 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
+	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 )
 
-// maxCost bounds the evaluation of one condition, in CEL's own units of work: a detection with the
-// most observables can be searched some hundred times over.
+// maxCost bounds the evaluation of one expression, in CEL's own units of work: a detection with
+// the most observables can be searched some hundred times over.
 const maxCost = 1_000_000
 
-// conditions compiles CEL over the variable `detection`.
+// conditions compiles CEL over the variable `detection`: conditions, keys, and what stands in the
+// placeholders of texts.
 type conditions struct{ env *cel.Env }
 
 func newConditions() (conditions, error) {
@@ -21,6 +25,7 @@ func newConditions() (conditions, error) {
 		ext.NativeTypes(reflect.TypeFor[Seen](), reflect.TypeFor[SeenRule](), reflect.TypeFor[SeenObservable](), ext.ParseStructTags(true)),
 		cel.Variable("detection", cel.ObjectType("enrich.Seen")),
 		ext.Strings(),
+		ext.Lists(),
 		cel.DefaultUTCTimeZone(true),
 	)
 	if err != nil {
@@ -29,15 +34,27 @@ func newConditions() (conditions, error) {
 	return conditions{env}, nil
 }
 
+// exactly accepts one type.
+func exactly(want *cel.Type) func(*cel.Type) error {
+	return func(t *cel.Type) error {
+		if !t.IsExactType(want) {
+			return fmt.Errorf("gives %s, must give %s", typeName(t), want)
+		}
+		return nil
+	}
+}
+
 // compile checks an expression and its type; an error tells where in the text it is.
-func (c conditions) compile(text string, want *cel.Type) (cel.Program, *RuleError) {
+func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Program, *RuleError) {
 	ast, issues := c.env.Compile(text)
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
-		return nil, &RuleError{Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(first.Message)}
+		return nil, &RuleError{
+			Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(plainly(first.Message)),
+		}
 	}
-	if !ast.OutputType().IsExactType(want) {
-		return nil, &RuleError{Line: 1, Column: 1, Err: fmt.Errorf("gives %s, must give %s", ast.OutputType(), want)}
+	if err := fits(ast.OutputType()); err != nil {
+		return nil, &RuleError{Line: 1, Column: 1, Err: err}
 	}
 	program, err := c.env.Program(ast, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
@@ -46,10 +63,34 @@ func (c conditions) compile(text string, want *cel.Type) (cel.Program, *RuleErro
 	return program, nil
 }
 
+// seenNames says the names of types as somebody knows them who has never seen this package.
+var seenNames = strings.NewReplacer("enrich.SeenObservable", "observable", "enrich.SeenRule", "rule", "enrich.Seen", "detection")
+
+// undeclared finds the name that CEL does not know in its message.
+var undeclared = regexp.MustCompile(`^undeclared reference to '([a-z]+)'`)
+
+// plainly adds to a message of CEL what is meant most often.
+func plainly(message string) string {
+	message = seenNames.Replace(message)
+	if name := undeclared.FindStringSubmatch(message); name != nil {
+		for field := range reflect.TypeFor[Seen]().Fields() {
+			if field.Tag.Get("cel") == name[1] {
+				return message + ": write detection." + name[1]
+			}
+		}
+	}
+	if strings.Contains(message, "'_?_:_'") {
+		return message + ": both results must be of one type, as with string(detection.severity)"
+	}
+	return message
+}
+
+func typeName(t fmt.Stringer) string { return seenNames.Replace(t.String()) }
+
 // evaluate runs a program over a detection.
 func evaluate[T any](p cel.Program, s Seen) (T, error) {
 	var none T
-	out, _, err := p.Eval(map[string]any{"detection": s})
+	out, err := run(p, s)
 	if err != nil {
 		return none, err
 	}
@@ -58,4 +99,9 @@ func evaluate[T any](p cel.Program, s Seen) (T, error) {
 		return none, fmt.Errorf("condition gave %T", out.Value())
 	}
 	return v, nil
+}
+
+func run(p cel.Program, s Seen) (ref.Val, error) {
+	out, _, err := p.Eval(map[string]any{"detection": s})
+	return out, err
 }

@@ -4,7 +4,10 @@ import "time"
 
 // Route says what a SOC wants of some detections. Routes are tried in order, the first whose
 // condition holds decides; what a route leaves empty is the default. Conditions and keys are CEL
-// over the variable `detection` (see Seen); texts are templates of text/template over the same.
+// over the variable `detection` (see Seen). Texts are templates: what they say is literal, but for
+// placeholders, {{ expression }}, which are CEL over the same; "{{" itself is {{ "{{" }}. A
+// placeholder gives a text, a number, true or false, a time (RFC 3339, UTC), a duration in seconds,
+// or a list of texts, parted by ", ". What it gives is escaped for where it goes.
 type Route struct {
 	Name         string
 	When         string         // CEL, bool; empty holds always
@@ -29,7 +32,7 @@ type Term struct {
 // CaseFields are the fields of the case that a route opens, as templates; empty is the default.
 type CaseFields struct {
 	Title       string
-	Description string // Markdown; what the detection says is escaped
+	Description string // Markdown; what a placeholder gives is escaped
 	Severity    string // "1"–"4" or "low" … "critical"; also for cases that exist, as P5 allows
 	TLP, PAP    string // "0"–"4", "0"–"3", or "clear", "green", "amber", "amber+strict", "red"
 	Tags        []string
@@ -55,7 +58,7 @@ type Task struct{ Title, Group, Description string }
 type Page struct{ Title, Category, Content string }
 
 // Link is a pivot into another tool, put below the description. Scheme and host are fixed; what
-// the detection says is percent-encoded, whole.
+// a placeholder gives is percent-encoded, whole.
 type Link struct{ Name, URL string }
 
 // Silence keeps detections from doing anything for a while.

@@ -8,7 +8,7 @@ import (
 	"cel.dev/cel-go/cel"
 )
 
-// Router is a set of rules that was checked: conditions compiled, templates tried. It is
+// Router is a set of rules that was checked: conditions and texts compiled. It is
 // immutable and safe for concurrent use; a reload makes another.
 type Router struct {
 	routes   []route

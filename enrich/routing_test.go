@@ -44,7 +44,7 @@ func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 	p := planner(t, enrich.Rules{Routes: []enrich.Route{
 		{Name: "noise", When: `detection.rule.id == "scan"`, Drop: true},
 		{Name: "vip", When: `detection.user.startsWith("ceo") || "vip" in detection.tags`, Organisation: "board", Window: &week,
-			Case: enrich.CaseFields{Severity: "critical", TLP: "red", Title: "VIP: {{.Title}}", Tags: []string{"user:{{.User}}"}}},
+			Case: enrich.CaseFields{Severity: "critical", TLP: "red", Title: "VIP: {{ detection.title }}", Tags: []string{"user:{{ detection.user }}"}}},
 		{Name: "users", When: `detection.observables.exists(o, o.type == "ip" && o.data == "198.51.100.7") && "T1110" in detection.techniques`,
 			Key: `"logon " + detection.user`, Minimum: 2, Closed: enrich.ClosedReopen},
 		{Name: "rest"},
@@ -111,9 +111,9 @@ func TestRulesThatCannotWorkAreRefusedAllAtOnceWithTheirPlace(t *testing.T) {
 			{Name: "b", When: "detection.severity +\n  'x'"},
 			{Name: "c", When: "detection.host"},
 			{Name: "d", Key: "1 + 1"},
-			{Name: "e", Case: enrich.CaseFields{Title: "x {{.Hots}}"}},
-			{Name: "f", Case: enrich.CaseFields{Description: "x\n{{if}}"}},
-			{Name: "g", Case: enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: "https://{{.Host}}/x"}, {Name: "y", URL: "javascript:alert(1)"}}}},
+			{Name: "e", Case: enrich.CaseFields{Title: "x {{ detection.hots }}"}},
+			{Name: "f", Case: enrich.CaseFields{Description: "x\n{{ 1 + }}"}},
+			{Name: "g", Case: enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: "https://{{ detection.host }}/x"}, {Name: "y", URL: "javascript:alert(1)"}}}},
 			{Name: "h", Filter: []enrich.Term{{Field: "tags", Op: "regex", Value: "x"}}, Closed: "maybe", Minimum: 9},
 			{Name: "i", Case: enrich.CaseFields{Fields: []enrich.Field{{Name: "n", Type: "colour", Value: "x"}}}},
 			{},
@@ -130,8 +130,8 @@ func TestRulesThatCannotWorkAreRefusedAllAtOnceWithTheirPlace(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"routes[0].when 1:10", "routes[1].when 1:20", "routes[2].when 1:1", "routes[3].key 1:1", "routes[4].case.title 1:5",
-		"routes[5].case.description 2:1", "routes[6].case.links[0].url 1:1", "routes[6].case.links[1].url 1:1",
+		"routes[0].when 1:10", "routes[1].when 1:20", "routes[2].when 1:1", "routes[3].key 1:1", "routes[4].case.title 1:15",
+		"routes[5].case.description 2:7", "routes[6].case.links[0].url 1:1", "routes[6].case.links[1].url 1:1",
 		"routes[7].closed 0:0", "routes[7].filter[0] 0:0", "routes[7].minimum 0:0", "routes[8].case.fields[0].type 0:0",
 		"routes[9].name 0:0", "silences[0].expires 0:0", "silences[0].owner 0:0", "silences[0].reason 0:0", "silences[0].when 0:0",
 	}
@@ -145,16 +145,16 @@ func TestP7AnEventCannotExtendATemplateOrALink(t *testing.T) {
 	p := planner(t, enrich.Rules{Routes: []enrich.Route{{
 		Name: "all", Key: `"k"`,
 		Case: enrich.CaseFields{
-			Title: "on {{.Host}}", Description: "Host {{.Host}}",
-			Links: []enrich.Link{{Name: "look at {{.Host}}", URL: "https://siem.example/search/{{.Host}}?q={{.User}}"}},
+			Title: "on {{ detection.host }}", Description: "Host {{ detection.host }}",
+			Links: []enrich.Link{{Name: "look at {{ detection.host }}", URL: "https://siem.example/search/{{ detection.host }}?q={{ detection.user }}"}},
 		},
-		Filter: []enrich.Term{{Field: "customFields.host", Value: "{{.Host}}"}},
+		Filter: []enrich.Term{{Field: "customFields.host", Value: "{{ detection.host }}"}},
 	}}})
 	d := seen("a/../../b?x=1#y", "a", day(9))
-	d.User = `x&admin=1) [click](javascript:alert(1)) {{.ID}} "}],"_any":{`
-	d.Host += ` {{.User}}`
+	d.User = `x&admin=1) [click](javascript:alert(1)) {{detection.id}} "}],"_any":{`
+	d.Host += ` {{detection.user}}`
 	got := planned(t, p, 1, d)
-	want := "(https://siem.example/search/a%2F..%2F..%2Fb%3Fx%3D1%23y%20%7B%7B.User%7D%7D?q=x%26admin%3D1%29%20%5Bclick%5D%28javascript%3Aalert%281%29%29%20%7B%7B.ID%7D%7D%20%22%7D%5D%2C%22_any%22%3A%7B)"
+	want := "(https://siem.example/search/a%2F..%2F..%2Fb%3Fx%3D1%23y%20%7B%7Bdetection.user%7D%7D?q=x%26admin%3D1%29%20%5Bclick%5D%28javascript%3Aalert%281%29%29%20%7B%7Bdetection.id%7D%7D%20%22%7D%5D%2C%22_any%22%3A%7B)"
 	if !strings.Contains(got.Description, want) {
 		t.Errorf("description %s\nlacks %s", got.Description, want)
 	}
@@ -167,9 +167,9 @@ func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
 	t.Parallel()
 	p := planner(t, enrich.Rules{Routes: []enrich.Route{
 		{Name: "broken", When: `detection.tags[5] == "x"`},
-		{Name: "rest", Key: `detection.tags[7]`, Case: enrich.CaseFields{Title: `{{index .Tags 9}}`, Severity: "{{.Host}}"}},
+		{Name: "rest", Key: `detection.tags[7]`, Case: enrich.CaseFields{Title: `{{ detection.tags[9] }}`, Severity: "{{ detection.host }}"}},
 	}})
-	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "x", Case: enrich.CaseFields{Title: `{{index .Tags 0}}`}}}})
+	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "x", Case: enrich.CaseFields{Title: `{{ detection.tags[0] }}`}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestAnOwnFilterFindsACaseThatForagerDidNotOpen(t *testing.T) {
 			Title: "Campaign", Description: "by hand", Severity: &two, StartDate: hive.MillisOf(day(8)), Tags: []string{"campaign:web01"},
 		})
 		d.must(err)
-		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "tags", Value: "campaign:{{.Host}}"}}}}})
+		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "tags", Value: "campaign:{{ detection.host }}"}}}}})
 		e := d.worker(t)
 		apply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9))), planned(t, p, 2, seen("web01", "b", day(10)))})
 		apply(t, e, []enrich.Plan{planned(t, p, 3, seen("db01", "c", day(9)))})

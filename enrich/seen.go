@@ -7,7 +7,7 @@ import (
 	"forager/enrich/detection"
 )
 
-// Seen is a detection as conditions (CEL, names in lower case) and templates (names as here) see it.
+// Seen is a detection as conditions, keys and texts see it: CEL's variable `detection`.
 type Seen struct {
 	Format      string           `cel:"format"`
 	Subject     string           `cel:"subject"` // NATS subject that it came on
@@ -45,7 +45,7 @@ type SeenObservable struct {
 // see shows a detection and its mapped techniques.
 func see(d detection.Detection, techniques []Technique, o Origin) Seen {
 	s := Seen{
-		Format: d.Format, Subject: o.Subject, ID: d.ID, Time: d.Time, Severity: severityOf(d), Title: d.Title, Description: d.Description,
+		Format: d.Format, Subject: o.Subject, ID: d.ID, Time: d.Time.UTC(), Severity: severityOf(d), Title: d.Title, Description: d.Description,
 		Source: d.Source, Rule: SeenRule{d.Rule.ID, d.Rule.Name}, Host: d.Host, User: d.User, IP: d.IP, Key: d.Key,
 		Direction: d.Direction, Tags: d.Tags,
 	}
@@ -60,39 +60,19 @@ func see(d detection.Detection, techniques []Technique, o Origin) Seen {
 	return s
 }
 
-// each gives the same view with every text passed through a function: escaped for where it goes.
-func (s Seen) each(f func(string) string) Seen {
-	list := func(in []string) []string {
-		out := make([]string, len(in))
-		for i, v := range in {
-			out[i] = f(v)
-		}
-		return out
-	}
-	for _, p := range []*string{
-		&s.Format, &s.Subject, &s.ID, &s.Title, &s.Description, &s.Source, &s.Rule.ID, &s.Rule.Name, &s.Host, &s.User, &s.IP, &s.Key, &s.Direction,
-	} {
-		*p = f(*p)
-	}
-	s.Tags, s.Techniques = list(s.Tags), list(s.Techniques)
-	observables := make([]SeenObservable, len(s.Observables))
-	for i, o := range s.Observables {
-		observables[i] = SeenObservable{f(o.Type), f(o.Data), list(o.Tags), o.IOC}
-	}
-	s.Observables = observables
-	return s
-}
-
-// encodeWhole percent-encodes everything but letters, digits, "-", "_" and "~", and "." where it
-// is not all: the result can be no more than one segment or one value of a URL.
+// encodeWhole percent-encodes everything but letters, digits, "-", "_", "~" and ".": the result can
+// be no more than one segment or one value of a URL. Of a text that is all dots nothing is left,
+// since browsers take even an encoded ".." for a step up.
 func encodeWhole(s string) string {
 	const hex = "0123456789ABCDEF"
-	dots := strings.Trim(s, ".") == ""
+	if strings.Trim(s, ".") == "" {
+		return ""
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '~', c == '.' && !dots:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '~', c == '.':
 			b.WriteByte(c)
 		default:
 			b.WriteByte('%')

@@ -16,10 +16,13 @@ func TestTheRulesOfTheReadmeWork(t *testing.T) {
 	}
 	_, rest, ok := strings.Cut(string(text), "## Routes and silences")
 	_, rest, fenced := strings.Cut(rest, "```yaml\n")
-	shown, _, closed := strings.Cut(rest, "```")
-	if !ok || !fenced || !closed {
-		t.Fatal("README.md shows no routes")
+	shown, rest, closed := strings.Cut(rest, "```\n")
+	_, rest, again := strings.Cut(rest, "```yaml\n")
+	texts, _, end := strings.Cut(rest, "```\n")
+	if !ok || !fenced || !closed || !again || !end {
+		t.Fatal("README.md shows no routes, or no texts")
 	}
+	shown = strings.Replace(shown, "silences:\n", "  - name: texts\n    case:\n      "+strings.ReplaceAll(texts, "\n", "\n      ")+"\nsilences:\n", 1)
 	dir := t.TempDir()
 	name := filepath.Join(dir, "forager.yaml")
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "rules.d"), 0o755), os.WriteFile(name, []byte(shown), 0o600)); err != nil {
@@ -29,7 +32,7 @@ func TestTheRulesOfTheReadmeWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newRouter(cfg); err != nil || len(cfg.Routes) != 2 || len(cfg.Silences) != 1 {
+	if _, err := newRouter(cfg); err != nil || len(cfg.Routes) != 3 || len(cfg.Silences) != 1 {
 		t.Errorf("%v; %d routes, %d silences", err, len(cfg.Routes), len(cfg.Silences))
 	}
 }
@@ -49,8 +52,14 @@ routes:
       detection.host == "a" &&
         detection.severity == "high"
     case:
-      title: "é {{.Nope}}"
-      links: [{name: x, url: "https://{{.Host}}/"}]
+      title: "é {{ detection.nope }}"
+      links: [{name: x, url: "https://{{ detection.host }}/"}]
+      severity: '{{ detection.severity'
+      tlp: red hot
+      description: |
+        Seen by {{ detection.source }}
+        on {{ detection.hots }} as {{ detection.rule }}.
+      tasks: [{title: "{{.Host}}"}]
 silences:
   - {name: s, when: "detection.host", owner: o, reason: r, expires: 2026-01-01}
 `
@@ -63,7 +72,9 @@ silences:
 	}
 	for _, want := range []string{
 		"line 4, column 49: allowLists[0].values", "line 5, column 35: allowLists[1].file", "line 10, column 28: routes[0].when",
-		"line 12, column 19: routes[0].case.title", "line 13, column 31: routes[0].case.links[0].url", "line 15, column 22: silences[0].when",
+		"line 12, column 29: routes[0].case.title", "line 13, column 31: routes[0].case.links[0].url", "line 14, column 18: routes[0].case.severity", "line 15, column 12: routes[0].case.tlp",
+		"line 18, column 24: routes[0].case.description", "line 18, column 39: routes[0].case.description",
+		"line 19, column 24: routes[0].case.tasks[0].title", "line 21, column 22: silences[0].when",
 	} {
 		if !strings.Contains(complaints.String(), "forager.yaml: "+want) {
 			t.Errorf("%s\nlacks %s", complaints.String(), want)

@@ -1,0 +1,211 @@
+package enrich_test
+
+import (
+	"bytes"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/yuin/goldmark"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// written is what a route's texts become for a detection.
+func written(t *testing.T, c enrich.CaseFields, d detection.Detection) enrich.Plan {
+	t.Helper()
+	return planned(t, planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}}), 1, d)
+}
+
+func TestATextSaysWhatItsPlaceholdersGive(t *testing.T) {
+	t.Parallel()
+	d := seen("web_01", "a", day(9).In(time.FixedZone("", 3600)))
+	d.Tags = []string{"b", "a", "b"}
+	for text, want := range map[string]string{
+		"no placeholder":                                 "no placeholder",
+		"{{ detection.host }}":                           "web_01",
+		"[{{detection.title}}] {{ true }}":               "[Suspicious logon] true",
+		"{{ detection.severity }}/{{ 2u }}":              "3/2",
+		"{{ 1.0 / 4.0 }}":                                "0.25",
+		"{{ detection.time }}":                           "2026-03-14T09:00:00Z",
+		"{{ string(detection.time) }}":                   "2026-03-14T09:00:00Z",
+		`{{ duration("90m") }}`:                          "5400s",
+		"{{ detection.tags }}":                           "b, a, b",
+		"{{ detection.tags.distinct().sort() }}":         "a, b",
+		`{{ detection.tags.join("/") }}`:                 "b/a/b",
+		"{{ detection.observables.map(o, o.type) }}":     "ip, hostname",
+		"x{{ [] }}y{{ detection.user }}z":                "xyz",
+		"{{ dyn(detection.severity) }}":                  "3",
+		`{{ ["a", dyn("b")] }}`:                          "a, b",
+		`{{ detection.host == "web_01" ? "it" : "no" }}`: "it",
+		`{{ "%s on %s".format([detection.rule.name, detection.host.replace("_", "-")]) }}`: "Logon on web-01",
+		`{{ detection.techniques.hasAny(["T1110", "T1111"]) }}`:                            "true",
+		`{{ "{{" }} {{ {"a": {"b": "}}"}}["a"]["b"] }}`:                                    "{{ }}",
+		"{{ detection.tags // what it says\n}}.":                                           "b, a, b.",
+	} {
+		if got := written(t, enrich.CaseFields{Title: text}, d); got.Title != want || len(got.Faults) > 0 {
+			t.Errorf("%s gives %q, want %q; faults %v", text, got.Title, want, got.Faults)
+		}
+	}
+}
+
+// What a placeholder gives is escaped, not what its expression looks at.
+func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
+	t.Parallel()
+	d := seen("web_01", "a", day(9))
+	d.User, d.Tags = "*bold*", []string{"a/b", "[c](d)"}
+	for text, want := range map[string]string{
+		`**{{ detection.host }}**`:                              `**web\_01**`,
+		`{{ detection.host == "web_01" ? "a_b" : "wrong" }}`:    `a\_b`,
+		`{{ detection.host + "*" }}`:                            `web\_01\*`,
+		`{{ detection.tags }}`:                                  `a\/b, \[c\]\(d\)`,
+		`{{ detection.time }}`:                                  `2026\-03\-14T09\:00\:00Z`,
+		`C:\{{ detection.user }}`:                               `C:\\\*bold\*`,
+		`C:\\{{ detection.user }}`:                              `C:\\\*bold\*`,
+		`C:\{{ detection.tags }}`:                               `C:\\a\/b, \[c\]\(d\)`,
+		`[it](https://x.example/{{ detection.tags }}) *x*`:      `[it](https://x.example/a%2Fb%2C%20%5Bc%5D%28d%29) *x*`,
+		`[it](<https://x.example/{{ 1 }}/{{ detection.user}}>)`: `[it](<https://x.example/1/%2Abold%2A>)`,
+		`[it](https://x.example/) ({{ detection.user }}`:        `[it](https://x.example/) (\*bold\*`,
+	} {
+		got := written(t, enrich.CaseFields{Description: text}, d)
+		if got.Description != want || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", text, got.Description, want, got.Faults)
+		}
+	}
+	for to, want := range map[string]string{
+		"https://x.example/{{ detection.user }}":                                  "https://x.example/%2Abold%2A",
+		"https://x.example/{{ detection.tags }}":                                  "https://x.example/a%2Fb%2C%20%5Bc%5D%28d%29",
+		"https://x.example?at={{ detection.time }}":                               "https://x.example?at=2026-03-14T09%3A00%3A00Z",
+		`https://x.example/{{ "." }}{{ "." }}/{{ ".." }}/{{ "..." }}x{{ ".a." }}`: "https://x.example///x.a.",
+	} {
+		got := written(t, enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: to}}}, d)
+		if !strings.HasSuffix(got.Description, "- [x]("+want+")\n") || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", to, got.Description, want, got.Faults)
+		}
+	}
+}
+
+func TestTheHostOfALinkIsNeverAnEvents(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]enrich.CaseFields{
+		"all of it":          {Links: []enrich.Link{{Name: "x", URL: "{{ detection.title }}"}}},
+		"the host":           {Links: []enrich.Link{{Name: "x", URL: "https://{{ detection.host }}/"}}},
+		"the end of it":      {Links: []enrich.Link{{Name: "x", URL: "https://x.{{ detection.host }}/"}}},
+		"a port":             {Links: []enrich.Link{{Name: "x", URL: "https://x:{{ detection.severity }}/"}}},
+		"a user":             {Links: []enrich.Link{{Name: "x", URL: "https://x@y.example/{{ detection.host }}"}}},
+		"another scheme":     {Links: []enrich.Link{{Name: "x", URL: "javascript:alert(1)"}}},
+		"a link in Markdown": {Description: "[x]({{ detection.title }})"},
+		"its host":           {Tasks: []enrich.Task{{Title: "t", Description: "a ![x]( <https://{{ detection.host }}/>)"}}},
+	} {
+		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}})
+		if got := placesOf(err); !strings.Contains(got, "must begin with https:// and a whole host") {
+			t.Errorf("%s: error %s", name, got)
+		}
+	}
+}
+
+func TestTextsThatFailOnADetectionGiveWayAndAreTold(t *testing.T) {
+	t.Parallel()
+	d := seen("web01", "a", day(9))
+	d.Description = strings.Repeat("*", 40<<10)
+	for text, fails := range map[string]bool{
+		"{{ detection.tags[0] }}":                        true,
+		`{{ dyn({"a": 1}) }}`:                            true,
+		"{{ [dyn(1)] }}":                                 true,
+		"{{ detection.description }}":                    true, // 80 KiB, escaped
+		"{{ detection.description.substring(0, 1000) }}": false,
+		"{{ detection.tags.size() > 0 ? detection.tags[0] : detection.host }}":   false,
+		`{{ lists.range(1000).map(i, lists.range(1000).map(j, i * j)).size() }}`: true, // beyond what it may cost
+	} {
+		got := written(t, enrich.CaseFields{Description: text}, d)
+		var want []string
+		if fails {
+			want = []string{"route r description"}
+		}
+		if preset := strings.Contains(got.Description, "**Host**: web01"); preset != fails || !slices.Equal(got.Faults, want) {
+			t.Errorf("%s: faults %v, description %.80s", text, got.Faults, got.Description)
+		}
+	}
+}
+
+func TestALevelThatIsAlwaysTheSameIsCheckedAtTheStart(t *testing.T) {
+	t.Parallel()
+	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{
+		{Name: "r", Case: enrich.CaseFields{Severity: "hihg", TLP: "5", PAP: "amber+strict"}},
+		{Name: "s", Case: enrich.CaseFields{Severity: " High", TLP: "amber+strict", PAP: "3"}},
+		{Name: "t", Case: enrich.CaseFields{Severity: "{{ detection.host }}", TLP: "{{ 7 }}"}},
+	}})
+	want := `0:0 "hihg" is neither 1 to 4 nor low, medium, high, critical` +
+		` 0:0 "5" is neither 0 to 4 nor clear, white, green, amber, amber+strict, red` +
+		` 0:0 "amber+strict" is neither 0 to 3 nor clear, white, green, amber, red`
+	if d := cmp.Diff(want, placesOf(err)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestAValueOfACustomFieldIsOfItsType(t *testing.T) {
+	t.Parallel()
+	d := seen("NaN", "a", day(9))
+	for _, x := range []struct {
+		kind, fixed, rendered string
+		want                  any // nil is refused
+	}{
+		{"", "x", "{{ detection.host }}", "NaN"},
+		{"integer", "4 ", "{{ detection.severity }}", int64(3)},
+		{"integer", "four", "{{ detection.host }}", nil},
+		{"float", "0.5", "{{ 1.0 / 4.0 }}", 0.25},
+		{"float", "NaN", "{{ detection.host }}", nil}, // JSON cannot write it
+		{"float", "-Inf", `{{ "inf" }}`, nil},
+		{"boolean", "true", "{{ detection.severity > 2 }}", true},
+		{"boolean", "yes", "{{ detection.host }}", nil},
+		{"date", "2026-03-14T09:00:00Z", "{{ detection.time }}", day(9).UnixMilli()},
+		{"date", "soon", "{{ detection.host }}", nil},
+	} {
+		of := func(value string) enrich.CaseFields {
+			return enrich.CaseFields{Fields: []enrich.Field{{Name: "n", Type: x.kind, Value: value}}}
+		}
+		got := written(t, of(x.rendered), d)
+		if failed := len(got.Faults) > 0; failed != (x.want == nil) {
+			t.Errorf("%s %s: faults %v", x.kind, x.rendered, got.Faults)
+		}
+		if values := enrich.FieldsOf(got); x.want != nil && !cmp.Equal(values, []any{x.want}) {
+			t.Errorf("%s %s: values %v", x.kind, x.rendered, values)
+		}
+		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: of(x.fixed)}}})
+		if (err != nil) != (x.want == nil) || err != nil && !strings.HasSuffix(placesOf(err), "is no value of the type "+x.kind) {
+			t.Errorf("%s %s: error %v", x.kind, x.fixed, err)
+		}
+	}
+}
+
+// FuzzP7NoEventActsInAText: rendered, what a placeholder gave in Markdown is the text and nothing
+// but text, and a link is one link to the host that the route names.
+func FuzzP7NoEventActsInAText(f *testing.F) {
+	for _, s := range []string{"web01", "*a*", "../..", "..", "`", "a) [b](c", "<b>", "\\", "a\n\n# b", "http://evil.example", "&amp;", "{{ 1 }}", "\xff", `" onclick="`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		d := seen("h", "a", day(9))
+		d.Host, d.Key, d.Tags = host, "k", []string{host}
+		got := written(t, enrich.CaseFields{
+			Description: `A {{ detection.host }}, C:\{{ detection.tags }} [in](https://y.example/{{ detection.host }}).`,
+			Links:       []enrich.Link{{Name: "x", URL: "https://x.example/a/{{ detection.host }}?q={{ detection.host }}"}},
+		}, d)
+		var html bytes.Buffer
+		if err := goldmark.Convert([]byte(got.Description), &html); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(html.String(), "<a href="); n != 2 || strings.Contains(html.String(), "<em>") || strings.Contains(html.String(), "<code>") {
+			t.Errorf("%q became %s", host, html.String())
+		}
+		_, to, _ := strings.Cut(got.Description, "- [x](")
+		u, err := url.Parse(strings.TrimSuffix(to, ")\n"))
+		if err != nil || u.Host != "x.example" || !strings.HasPrefix(u.JoinPath().EscapedPath(), "/a/") || strings.Count(u.EscapedPath(), "/") != 2 {
+			t.Errorf("%q became %s, %v", host, to, err)
+		}
+	})
+}
