@@ -95,6 +95,7 @@ func TestRefusals(t *testing.T) {
 		"list for a value":        {"hive: {organisation: [a, b]}", nil, `forager.yaml: line 1, column 22: hive.organisation: impossible value: expected one value`},
 		"alias":                   {"log: {level: &a info, format: *a}", nil, "forager.yaml: line 1, column 14: log.level: impossible value: expected one value\nforager.yaml: line 1, column 31: log.format: impossible value: expected one value"},
 		"duplicate key":           {"log: {}\nlog: {}", nil, `forager.yaml: line 2, column 1: not readable YAML: mapping key "log" already defined at [1:1]`},
+		"text without quotes":     {"routes: [{name: r, case: {title: {{ detection.title }}}}]", nil, `forager.yaml: line 1, column 35: not readable YAML: could not find flow map content; a text with {{ in it must be quoted`},
 		"two documents":           {"log: {}\n---\nlog: {}", nil, `forager.yaml: line 3, column 1: not readable YAML: expected one document`},
 		"unknown variable":        {"", []string{"FORAGER_HIVE_URI=x"}, `FORAGER_HIVE_URI: unknown: no such variable, did you mean FORAGER_HIVE_URL?`},
 		"variable's value":        {"", []string{"FORAGER_NATS_MANAGE=perhaps"}, `FORAGER_NATS_MANAGE: "perhaps": impossible value: expected true or false`},

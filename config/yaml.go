@@ -34,7 +34,7 @@ func parse(text []byte) (ast.Node, *Problem) {
 	}
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return nil, textProblem(err)
+		return nil, textProblem(string(text), err)
 	}
 	docs := slices.DeleteFunc(slices.Clone(f.Docs), func(d *ast.DocumentNode) bool { return d.Body == nil })
 	switch len(docs) {
@@ -51,13 +51,16 @@ func parse(text []byte) (ast.Node, *Problem) {
 }
 
 // textProblem tells where a text stops being YAML.
-func textProblem(err error) *Problem {
+func textProblem(text string, err error) *Problem {
 	p := &Problem{Err: ErrText, Detail: err.Error()}
 	if y, ok := errors.AsType[yaml.Error](err); ok {
 		p.Detail = y.GetMessage()
 		if t := y.GetToken(); t != nil && t.Position != nil {
 			p.Line, p.Column = t.Position.Line, t.Position.Column
 		}
+	}
+	if strings.Contains(lineOf(text, p.Line), "{{") {
+		p.Detail += "; a text with {{ in it must be quoted"
 	}
 	return p
 }
