@@ -121,7 +121,7 @@ func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() in
 	m.watch("forager_held_messages", "messages in hand", func() float64 { n, _ := held(); return float64(n) })
 	m.watch("forager_held_bytes", "bytes of the bodies of messages in hand", func() float64 { _, n := held(); return float64(n) })
 	m.watch("forager_concurrency_limit", "calls in flight that TheHive is trusted with at the moment", func() float64 { return float64(concurrency()) })
-	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 { return flag(ready()) })
+	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 { return oneIf(ready()) })
 	m.watchOrganisations(organisations)
 	return m.failed
 }

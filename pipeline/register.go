@@ -67,7 +67,7 @@ func (m *Metrics) watchOrganisations(read func() []Organisation) {
 	m.watchEach("forager_organisation_open", "where several organisations are served: 1 while the worker is let in, 0 while TheHive refuses it there", "organisation",
 		func(show func(string, float64)) {
 			for _, o := range read() {
-				show(o.Name, flag(o.Open))
+				show(o.Name, oneIf(o.Open))
 			}
 		})
 	m.watchEach("forager_organisation_waiting", "messages, about, that went back from this replica for an organisation that refuses it and have not returned", "organisation",
@@ -78,8 +78,8 @@ func (m *Metrics) watchOrganisations(read func() []Organisation) {
 		})
 }
 
-// flag is 1 for true.
-func flag(on bool) float64 {
+// oneIf is 1 for true.
+func oneIf(on bool) float64 {
 	if on {
 		return 1
 	}
