@@ -102,7 +102,13 @@ func joinOrTomb(r caseRef) fate {
 func afterEnd(p Plan, refs []caseRef, at int64) placed {
 	best := placed{fate: fateOpen, spot: -1}
 	for i, r := range refs {
-		if r.End == 0 || r.Gone || at <= r.End || at > until(r, p.Window) {
+		if r.End == 0 || r.Gone || at <= r.End {
+			continue
+		}
+		if at > until(r, p.Window) {
+			if r.guess {
+				return placed{fate: fateUnknown, spot: i}
+			}
 			continue
 		}
 		if best.spot < 0 || better(r, refs[best.spot], at) {

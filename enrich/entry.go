@@ -138,7 +138,7 @@ func (h *home) belong(organisation string) {
 const maxRefs = 16
 
 // caseRef is a case as the entry of a key lists it: [id, number, start, last, end, gone], times
-// in ms since 1970 UTC.
+// in ms since 1970 UTC; last is 0 while nobody has looked it up.
 type caseRef struct {
 	ID     string
 	Number int
@@ -151,13 +151,23 @@ type caseRef struct {
 
 // MarshalJSON writes the reference as an array.
 func (r caseRef) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]any{r.ID, r.Number, r.Start, r.Last, r.End, r.Gone})
+	last := r.Last
+	if r.guess {
+		last = 0
+	}
+	return json.Marshal([]any{r.ID, r.Number, r.Start, last, r.End, r.Gone})
 }
 
 // UnmarshalJSON reads the array; more elements than known are ignored.
 func (r *caseRef) UnmarshalJSON(raw []byte) error {
 	fields := []any{&r.ID, &r.Number, &r.Start, &r.Last, &r.End, &r.Gone}
-	return json.Unmarshal(raw, &fields)
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return err
+	}
+	if r.Last == 0 {
+		r.Last, r.guess = r.Start, true
+	}
+	return nil
 }
 
 // caseBody is what the entry case.<id> remembers of Forager's own effects.

@@ -84,6 +84,14 @@ func (r *round) touch(id string, plans []Plan) {
 // which carries its tag, or deleted. Where audit documents said which, they spare the search, or
 // the wait.
 func (r *round) lost(held context.Context, ref caseRef) error {
+	if err := r.seek(held, ref); err != nil {
+		return err
+	}
+	return r.dateHeirs(held)
+}
+
+// seek looks for what became of the listed cases that are not there.
+func (r *round) seek(held context.Context, ref caseRef) error {
 	if err := r.gather(held, ref); err != nil {
 		return err
 	}
@@ -110,7 +118,7 @@ func (r *round) lost(held context.Context, ref caseRef) error {
 // recall asks the marks of the vanished cases what audit documents said of them, follows those
 // that were merged, and tells how long the others must stay away to count as gone.
 func (r *round) recall(held context.Context) (wait time.Duration, err error) {
-	r.told = map[string]bool{}
+	r.told, r.became = map[string]bool{}, map[string]string{}
 	for _, v := range r.vanished {
 		m, _, err := loadMarks(held, r.e.options.Ledger, v.ID)
 		if err != nil {
@@ -145,6 +153,7 @@ func (r *round) followMoved(held context.Context, v caseRef, id string) error {
 	for range maxMoves {
 		c, err := r.hive.Case(calls, id)
 		if err == nil {
+			r.became[v.ID] = c.ID
 			r.refer(c, true)
 			return nil
 		}
@@ -207,36 +216,6 @@ func (r *round) bury(held context.Context) error {
 		}
 	}
 	r.vanished = nil
-	return nil
-}
-
-// newest looks up the newest event of a case that the ledger does not know: the newest "last
-// seen" of Forager's own comments, else its newest procedure, else its start.
-func (r *round) newest(held context.Context, ref caseRef) error {
-	calls, done := r.key.calling(held)
-	defer done()
-	last := int64(0)
-	for c, err := range r.hive.CaseComments(calls, ref.ID) {
-		if err != nil {
-			return r.unlessGone(err, ref)
-		}
-		if len(markersIn(c.Message)) > 0 {
-			last = max(last, lastSeenIn(c.Message))
-		}
-	}
-	if last == 0 {
-		for p, err := range r.hive.CaseProcedures(calls, ref.ID) {
-			if err != nil {
-				return r.unlessGone(err, ref)
-			}
-			last = max(last, int64(p.OccurDate))
-		}
-	}
-	for i := range r.body.Cases {
-		if c := &r.body.Cases[i]; c.ID == ref.ID {
-			c.Last, c.guess = max(c.Start, c.Last, last), false
-		}
-	}
 	return nil
 }
 

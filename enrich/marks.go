@@ -65,7 +65,7 @@ func (w *work) inheritFrom(ctx context.Context, id string) error {
 	w.body.High.Severity = max(w.body.High.Severity, old.High.Severity)
 	w.body.High.TLP = max(w.body.High.TLP, old.High.TLP)
 	w.body.High.PAP = max(w.body.High.PAP, old.High.PAP)
-	if body.Moved == w.id || w.cameOf(old) {
+	if body.Moved == w.id || cameOf(w.c.Description, old) {
 		w.body.absorb(old)
 	}
 	if len(body.Removed) == 0 {
@@ -74,10 +74,10 @@ func (w *work) inheritFrom(ctx context.Context, id string) error {
 	return w.changeMarks(ctx, func(m *marksBody) bool { return m.add(body.Removed...) })
 }
 
-// cameOf tells whether the work's case came of another by merging, which joins descriptions: this
-// one holds the other's marker.
-func (w *work) cameOf(old caseBody) bool {
-	return slices.ContainsFunc(markersIn(w.c.Description), func(m marker) bool {
+// cameOf tells whether a case came of another by merging, which joins descriptions: its own holds
+// the other's marker.
+func cameOf(description string, old caseBody) bool {
+	return slices.ContainsFunc(markersIn(description), func(m marker) bool {
 		ref, ok := old.Comments[m.name()]
 		return ok && ref.ID == inDescription &&
 			slices.ContainsFunc(m.ids, func(id string) bool { return slices.Contains(ref.IDs, id) })

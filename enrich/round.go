@@ -25,6 +25,7 @@ type round struct {
 	body     keyBody
 	searched bool                 // all cases with the tag are among the references
 	vanished []caseRef            // listed, but TheHive answers 404
+	became   map[string]string    // of the vanished: the case that it was merged into, as audit documents said
 	told     map[string]bool      // of the vanished: an audit document said that it was deleted
 	opened   string               // id of the case that a creation of ours with a lost answer brought about
 	unclear  bool                 // an effect under the key's claim is unknown: leave it dirty
@@ -209,6 +210,9 @@ func (r *round) follow(ctx, held context.Context, t target) (w *work, again bool
 		r.out.fail(r.pick(t), &DroppedError{Reason: "case deleted"})
 		return nil, false, nil
 	default:
+		if t.ref.guess { // what is joined moves on: then nobody would look any more
+			return nil, true, r.newest(held, t.ref)
+		}
 		return r.join(ctx, held, t)
 	}
 }
