@@ -35,7 +35,7 @@ integration: ## several hosts in containers while everything breaks, in about fi
 	go test -tags integration -count=1 -timeout 15m -v ./deploy/integration
 	go test -tags integration -count=1 -timeout 5m -v ./deploy/image
 
-chart: ## lint, render and validate the Helm chart, its rules and its dashboard; builds Helm the first time
+chart: ## lint, render and validate the Helm chart, its rules and its dashboard, and the workflows; builds Helm the first time
 	cd deploy/test && go vet ./... && go test -count=1 -timeout 15m ./...
 
 image: ## the container image forager:latest, compiled here
