@@ -151,6 +151,18 @@ func (l *Link) Close() {
 	<-l.closed
 }
 
+// drop deletes an ordered consumer that is read no more: the client leaves it to the server, which
+// forgets it after minutes.
+func (l *Link) drop(ctx context.Context, consumer jetstream.Consumer) {
+	info := consumer.CachedInfo()
+	if info == nil {
+		return
+	}
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer cancel()
+	_ = l.js.DeleteConsumer(short, info.Stream, info.Name) // else the server does, later
+}
+
 // why adds to an error what the server refused: a denied request has no other answer than a
 // time-out.
 func (l *Link) why(err error) error {

@@ -29,6 +29,7 @@ type Finding struct {
 	What   string `json:"what"`             // what was seen
 	Why    string `json:"why,omitempty"`    // what follows from it; empty with [LevelOK]
 	Remedy string `json:"remedy,omitempty"` // what to do; empty with [LevelOK]
+	Line   string `json:"line,omitempty"`   // the permission that is missing, as in deploy/nats/permissions.conf
 }
 
 // rule is a finding that is made when something is so.

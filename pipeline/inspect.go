@@ -68,7 +68,7 @@ func Inspect(ctx context.Context, link *Link, what Inspection) ([]Finding, error
 }
 
 func (i *inspection) add(level Level, about, what, why, remedy string) {
-	i.found = append(i.found, Finding{level, about, what, why, remedy})
+	i.found = append(i.found, Finding{Level: level, About: about, What: what, Why: why, Remedy: remedy})
 }
 
 // judge adds what applies; summary is said when nothing of it is worse than a note.

@@ -115,8 +115,10 @@ func (i *inspection) server(ctx context.Context) bool {
 	defer cancel()
 	if err := i.subscribes(bounded); err != nil {
 		line := i.inbox() + ".>"
-		i.add(LevelBroken, "permissions", "not allowed to subscribe to "+line, "no answer of the server arrives: "+oneLine(err.Error()),
-			"allow the user to subscribe to "+line+" (deploy/nats/permissions.conf), or set nats.inboxPrefix to what it may subscribe to")
+		i.found = append(i.found, Finding{
+			Level: LevelBroken, About: "permissions", What: "not allowed to subscribe to " + line, Why: "no answer of the server arrives: " + oneLine(err.Error()), Line: line,
+			Remedy: "allow the user to subscribe to " + line + " (deploy/nats/permissions.conf), or set nats.inboxPrefix to what it may subscribe to",
+		})
 		return false
 	}
 	return !old

@@ -44,8 +44,14 @@ func (i *inspection) permissions(ctx context.Context) bool {
 			return false
 		}
 		missing++
+		if i.denied[p.line] {
+			continue
+		}
 		i.denied[p.line] = true
-		i.add(p.level, "permissions", "not allowed to publish to "+p.line, p.why, "allow it to the user: a line of "+p.block+" in deploy/nats/permissions.conf")
+		i.found = append(i.found, Finding{
+			Level: p.level, About: "permissions", What: "not allowed to publish to " + p.line, Why: p.why, Line: p.line,
+			Remedy: "allow it to the user: a line of " + p.block + " in deploy/nats/permissions.conf",
+		})
 	}
 	if missing == 0 {
 		i.add(LevelOK, "permissions", "all "+strconv.Itoa(len(all))+" that a worker with this configuration needs", "", "")

@@ -90,13 +90,7 @@ func (o *Objects) read(ctx context.Context, info *jetstream.ObjectInfo) (*object
 		cancel()
 		return nil, err
 	}
-	content.drop = func() {
-		if info := consumer.CachedInfo(); info != nil { // else the server forgets it, in minutes
-			short, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
-			defer cancel()
-			_ = o.link.js.DeleteConsumer(short, info.Stream, info.Name)
-		}
-	}
+	content.drop = func() { o.link.drop(ctx, consumer) }
 	content.next = func() (jetstream.Msg, error) { return content.chunks.Next(jetstream.NextContext(bounded)) }
 	return content, nil
 }

@@ -29,12 +29,12 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 		if r.span.Length() == 0 {
 			return
 		}
-		messages, left, err := r.readAll(ctx)
+		messages, left, drop, err := r.readAll(ctx)
 		if err != nil {
 			yield(Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.why(err)))
 			return
 		}
-		defer messages.Stop()
+		defer drop()
 		for left > 0 {
 			msg, err := messages.Next(jetstream.NextContext(ctx))
 			var m *message
@@ -56,17 +56,22 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 	}
 }
 
-// readAll reads the stream from the first sequence on, and tells how many messages there are.
-func (r *Replay) readAll(ctx context.Context) (jetstream.MessagesContext, uint64, error) {
+// readAll reads the stream from the first sequence on, and tells how many messages there are. drop
+// ends the reading.
+func (r *Replay) readAll(ctx context.Context) (messages jetstream.MessagesContext, left uint64, drop func(), err error) {
 	consumer, err := r.link.js.OrderedConsumer(ctx, r.options.Stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: r.filter, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.span.First,
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
-	left := consumer.CachedInfo().NumPending
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(r.quantum, r.worker.pullBytes()))
-	return messages, left, err
+	left = consumer.CachedInfo().NumPending
+	messages, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(r.quantum, r.worker.pullBytes()))
+	drop = func() {
+		messages.Stop()
+		r.link.drop(ctx, consumer)
+	}
+	return messages, left, drop, err
 }
 
 // planned decodes a message as a worker would.

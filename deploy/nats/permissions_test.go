@@ -21,18 +21,19 @@ import (
 
 // A part is a block of permissions.conf, and what it promises to be enough for.
 type part struct {
-	name  string
-	alone bool // it does not go on top of FORAGER_BIND
-	task  func(ctx context.Context, s *site) error
+	name string
+	on   []string // the parts that it goes on top of
+	task func(ctx context.Context, s *site) error
 }
 
 var parts = []part{
-	{name: "FORAGER_BIND", alone: true, task: consume},
-	{name: "FORAGER_MANAGE", task: manage},
-	{name: "FORAGER_REPLAY", task: replay},
-	{name: "FORAGER_FILES", task: files},
-	{name: "FORAGER_AUDIT", task: audit},
-	{name: "FORAGER_LETTERS", alone: true, task: letters},
+	{name: "FORAGER_BIND", task: consume},
+	{name: "FORAGER_MANAGE", on: []string{"FORAGER_BIND"}, task: manage},
+	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replay},
+	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
+	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: audit},
+	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
+	{name: "FORAGER_LETTERS", task: letters},
 }
 
 // allowed is what a user may do.
@@ -48,10 +49,7 @@ func TestPermissionsSufficeAndNoneIsTooMuch(t *testing.T) {
 	}
 	for _, p := range parts {
 		own := all[p.name]
-		base := allowed{}
-		if !p.alone {
-			base = all["FORAGER_BIND"]
-		}
+		base := p.base(all)
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			for _, v2 := range []bool{false, true} {
@@ -74,6 +72,15 @@ func TestPermissionsSufficeAndNoneIsTooMuch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// base is what a part goes on top of.
+func (p part) base(all map[string]allowed) allowed {
+	var base allowed
+	for _, name := range p.on {
+		base = base.with(all[name])
+	}
+	return base
 }
 
 func (a allowed) with(b allowed) allowed {

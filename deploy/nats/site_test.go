@@ -40,9 +40,31 @@ func (s *site) clear(ctx context.Context) error {
 	return nil
 }
 
-// unread waits until nobody consumes a stream any more: the client deletes ordered consumers in
-// the background, so that a refusal of it comes after the call that needed them.
-func (s *site) unread(ctx context.Context, stream string) error {
+// unread waits until a stream has no more than so many consumers: the client deletes ordered
+// consumers in the background, so that a refusal of it comes after the call that needed them.
+func (s *site) unread(ctx context.Context, stream string, left int) error {
+	return s.until(ctx, func(js jetstream.JetStream) (bool, error) {
+		info, err := js.Stream(ctx, stream)
+		if err != nil {
+			return false, err
+		}
+		return info.CachedInfo().State.Consumers <= left, nil
+	})
+}
+
+// acknowledged waits until a consumer waits for no acknowledgement.
+func (s *site) acknowledged(ctx context.Context, stream, consumer string) error {
+	return s.until(ctx, func(js jetstream.JetStream) (bool, error) {
+		info, err := js.Consumer(ctx, stream, consumer)
+		if err != nil {
+			return false, err
+		}
+		return info.CachedInfo().NumAckPending == 0, nil
+	})
+}
+
+// until asks, as somebody who may do everything, until something is so.
+func (s *site) until(ctx context.Context, so func(jetstream.JetStream) (bool, error)) error {
 	js, err := s.jetStream("admin")
 	if err != nil {
 		return err
@@ -50,12 +72,8 @@ func (s *site) unread(ctx context.Context, stream string) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		info, err := js.Stream(ctx, stream)
-		if err != nil {
+		if is, err := so(js); is || err != nil {
 			return err
-		}
-		if info.CachedInfo().State.Consumers == 0 {
-			return nil
 		}
 		select {
 		case <-ctx.Done():

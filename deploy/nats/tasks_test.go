@@ -58,7 +58,7 @@ func keep(ctx context.Context, s *site) error {
 		return err
 	}
 	for _, err := range ledger.Keys(ctx) {
-		return errors.Join(err, s.unread(ctx, "KV_FORAGER_LEDGER"))
+		return errors.Join(err, s.unread(ctx, "KV_FORAGER_LEDGER", 0))
 	}
 	return errors.New("no key of the ledger was listed")
 }
@@ -181,63 +181,6 @@ func letters(ctx context.Context, s *site) error {
 	return nil
 }
 
-// replay reads the stream again by a durable consumer of its own, with one subject and several.
-func replay(ctx context.Context, s *site) error {
-	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
-		return err
-	}
-	js, err := s.jetStream("forager")
-	if err != nil {
-		return err
-	}
-	admin, err := s.jetStream("admin")
-	if err != nil {
-		return err
-	}
-	if _, err := admin.Publish(ctx, "detections.native", []byte(event)); err != nil {
-		return err
-	}
-	if _, err := js.Stream(ctx, "DETECTIONS"); err != nil { // the upper bound
-		return err
-	}
-	for name, subjects := range map[string][]string{"backfill-1": {"detections.>"}, "backfill-2": {"detections.native", "detections.b"}} {
-		if err := readAgain(ctx, js, name, subjects); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readAgain(ctx context.Context, js jetstream.JetStream, name string, subjects []string) error {
-	config := jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy, FilterSubjects: subjects}
-	if len(subjects) == 1 {
-		config.FilterSubject, config.FilterSubjects = subjects[0], nil
-	}
-	if _, err := js.CreateConsumer(ctx, "DETECTIONS", config); err != nil {
-		return err
-	}
-	if err := takeOne(ctx, js, "DETECTIONS", name); err != nil {
-		return err
-	}
-	return js.DeleteConsumer(ctx, "DETECTIONS", name)
-}
-
-// takeOne binds a consumer, pulls a message and sees its acknowledgement confirmed.
-func takeOne(ctx context.Context, js jetstream.JetStream, stream, name string) error {
-	consumer, err := js.Consumer(ctx, stream, name)
-	if err != nil {
-		return err
-	}
-	batch, err := consumer.Fetch(1, jetstream.FetchContext(ctx))
-	if err != nil {
-		return err
-	}
-	for m := range batch.Messages() {
-		return m.DoubleAck(ctx)
-	}
-	return errors.Join(batch.Error(), errors.New("no message"))
-}
-
 // files reads a file of many chunks.
 func files(ctx context.Context, s *site) error {
 	admin, err := s.jetStream("admin")
@@ -263,27 +206,5 @@ func files(ctx context.Context, s *site) error {
 	if err == nil && string(got) != content {
 		err = errors.New("another file")
 	}
-	return errors.Join(err, file.Close(), s.unread(ctx, "OBJ_FORAGER_FILES"))
-}
-
-// audit stores what TheHive's webhook brings and consumes it.
-func audit(ctx context.Context, s *site) error {
-	admin, err := s.jetStream("admin")
-	if err != nil {
-		return err
-	}
-	if _, err := admin.CreateStream(ctx, jetstream.StreamConfig{Name: "FORAGER_AUDIT", Subjects: []string{"forager.audit.>"}}); err != nil {
-		return err
-	}
-	if _, err := admin.CreateConsumer(ctx, "FORAGER_AUDIT", jetstream.ConsumerConfig{Durable: "forager", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
-		return err
-	}
-	js, err := s.jetStream("forager")
-	if err != nil {
-		return err
-	}
-	if _, err := js.Publish(ctx, "forager.audit.case", []byte("{}")); err != nil {
-		return err
-	}
-	return takeOne(ctx, js, "FORAGER_AUDIT", "forager")
+	return errors.Join(err, file.Close(), s.unread(ctx, "OBJ_FORAGER_FILES", 0))
 }

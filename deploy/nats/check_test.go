@@ -1,0 +1,73 @@
+package nats
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"forager/pipeline"
+)
+
+// TestCheckNamesTheLineThatIsMissing: the inspection of "worker check --connect" works with what a
+// worker may do and no more, misses nothing then, and without a line it names that line.
+func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
+	t.Parallel()
+	all := readPermissions(t)
+	for name, c := range map[string]struct {
+		on     []string
+		change func(*pipeline.Inspection)
+	}{
+		"FORAGER_BIND":   {nil, func(*pipeline.Inspection) {}},
+		"FORAGER_MANAGE": {[]string{"FORAGER_BIND"}, func(i *pipeline.Inspection) { i.Options.Manage = true }},
+		"FORAGER_AUDIT":  {[]string{"FORAGER_BIND"}, func(i *pipeline.Inspection) { i.Audit = &pipeline.AuditOptions{} }},
+		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *pipeline.Inspection) {
+			i.Audit = &pipeline.AuditOptions{Manage: true}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			whole := part{on: c.on}.base(all).with(all[name])
+			if missed := missedBy(t, whole, c.change); len(missed) > 0 {
+				t.Errorf("with all lines it misses %q", missed)
+			}
+			own := all[name]
+			for _, line := range slices.Concat(own.publish, own.subscribe) {
+				t.Run(line, func(t *testing.T) {
+					t.Parallel()
+					if missed := missedBy(t, whole.without(line), c.change); !slices.Equal(missed, []string{line}) {
+						t.Errorf("without it, it misses %q", missed)
+					}
+				})
+			}
+		})
+	}
+}
+
+// missedBy are the lines that the inspection misses, with one subject to consume or several.
+func missedBy(t *testing.T, a allowed, change func(*pipeline.Inspection)) []string {
+	t.Helper()
+	s := &site{t: t, server: startServer(t, &server.User{Username: "forager", Password: password, Permissions: &server.Permissions{
+		Publish: only(a.publish), Subscribe: only(a.subscribe),
+	}}, false)}
+	s.admin, s.worker = s.connect("admin"), s.connect("forager")
+	if err := pipeline.Ensure(t.Context(), s.admin, options()); err != nil {
+		t.Fatal(err)
+	}
+	var missed []string
+	for _, subjects := range [][]string{{"detections.>"}, {"detections.a", "detections.b"}} {
+		what := pipeline.Inspection{Options: options()}
+		what.Options.Subjects = subjects
+		change(&what)
+		found, err := pipeline.Inspect(t.Context(), s.worker, what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if f.About == "permissions" && f.Level.Exceeds(pipeline.LevelNote) && !slices.Contains(missed, f.Line) {
+				missed = append(missed, f.Line)
+			}
+		}
+	}
+	return missed
+}
