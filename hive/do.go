@@ -44,7 +44,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 		}
 	}
 	return c.retry(ctx, k, func(n int) error {
-		return c.attempt(ctx, k, payload, n)
+		return c.attempt(naming(ctx, k, n), k, payload, n)
 	})
 }
 

@@ -40,7 +40,7 @@ func (c *Client) download(ctx context.Context, k call) (io.ReadCloser, error) {
 	var stream *streamBody
 	err := c.retry(ctx, k, func(n int) error {
 		start := time.Now()
-		opened, status, err := c.open(ctx, k)
+		opened, status, err := c.open(naming(ctx, k, n), k)
 		if c.options.Observe != nil {
 			c.options.Observe(Call{Op: k.op, Method: k.method, Status: status, Duration: time.Since(start), Attempt: n, Err: err})
 		}
