@@ -9,6 +9,18 @@ import (
 	"forager/hive"
 )
 
+// Lesson is what the ledger learnt from a document; the list is closed, so that it can label a metric.
+type Lesson string
+
+// The lessons of [Enricher.Learn].
+const (
+	LearntNothing  Lesson = "nothing"      // that the ledger wants to know, or that it did not know
+	LearntOwn      Lesson = "own change"   // of the worker's own account
+	LearntRemoval  Lesson = "removal"      // of what the worker added
+	LearntDeletion Lesson = "case deleted" // and with it all that was in it
+	LearntMerge    Lesson = "case merged"
+)
+
 // Learn merges what an audit document of TheHive says into the marks of its case, so that what an
 // analyst removed stays away, a deleted case leaves its tombstone at once, and a merged one is
 // followed at once. Nil means that the document is dealt with, which for most is to do nothing:
@@ -22,25 +34,27 @@ import (
 //
 // Errors: those of the ledger, and of the question whose account the worker has; try again later.
 // Safe for concurrent use, with applies and other replicas.
-func (e *Enricher) Learn(ctx context.Context, a hive.Audit) error {
+func (e *Enricher) Learn(ctx context.Context, a hive.Audit) (Lesson, error) {
 	if !telling(a) {
-		return nil
+		return LearntNothing, nil
 	}
 	own, err := e.isOwn(ctx, a.By)
-	if err != nil || own {
-		return err
-	}
-	if a.Action == hive.AuditMerge {
+	switch {
+	case err != nil:
+		return LearntNothing, err
+	case own:
+		return LearntOwn, nil
+	case a.Action == hive.AuditMerge:
 		return e.learnMerge(ctx, a)
 	}
 	id := a.CaseID()
 	known, body, err := readCase(ctx, e.options.Ledger, id)
 	if err != nil || known == nil {
-		return err
+		return LearntNothing, err
 	}
 	if a.ObjectType == hive.AuditCase {
 		now := time.Now().UnixMilli()
-		return changeMarks(ctx, e.options.Ledger, id, func(m *marksBody) bool {
+		return e.note(ctx, id, LearntDeletion, func(m *marksBody) bool {
 			if m.Gone != 0 {
 				return false
 			}
@@ -50,12 +64,25 @@ func (e *Enricher) Learn(ctx context.Context, a hive.Audit) error {
 	}
 	items := body.removedBy(a)
 	if len(items) == 0 {
-		return nil
+		return LearntNothing, nil
 	}
-	return changeMarks(ctx, e.options.Ledger, id, func(m *marksBody) bool {
+	return e.note(ctx, id, LearntRemoval, func(m *marksBody) bool {
 		anew := slices.DeleteFunc(slices.Clone(items), func(it [2]string) bool { return slices.Contains(m.Lifted, it) })
 		return m.add(anew...)
 	})
+}
+
+// note changes a case's marks; where they stay as they were, nothing was learnt.
+func (e *Enricher) note(ctx context.Context, id string, lesson Lesson, change func(*marksBody) bool) (Lesson, error) {
+	changed := false
+	err := changeMarks(ctx, e.options.Ledger, id, func(m *marksBody) bool {
+		changed = change(m)
+		return changed
+	})
+	if err != nil || !changed {
+		return LearntNothing, err
+	}
+	return lesson, nil
 }
 
 // telling tells whether a document can mean anything to the ledger.
@@ -94,28 +121,32 @@ func (e *Enricher) isOwn(ctx context.Context, by string) (bool, error) {
 
 // learnMerge notes on each source that it became part of another case. A document of its removal
 // that TheHive may send besides means nothing then.
-func (e *Enricher) learnMerge(ctx context.Context, a hive.Audit) error {
+func (e *Enricher) learnMerge(ctx context.Context, a hive.Audit) (Lesson, error) {
+	learnt := LearntNothing
 	for _, from := range a.Details.MergedFrom {
 		if from == a.ObjectID {
 			continue
 		}
 		known, _, err := readCase(ctx, e.options.Ledger, from)
 		if err != nil {
-			return err
+			return learnt, err
 		}
 		if known == nil {
 			continue
 		}
-		err = changeMarks(ctx, e.options.Ledger, from, func(m *marksBody) bool {
+		lesson, err := e.note(ctx, from, LearntMerge, func(m *marksBody) bool {
 			changed := m.Moved != a.ObjectID
 			m.Moved = a.ObjectID
 			return changed
 		})
 		if err != nil {
-			return err
+			return learnt, err
+		}
+		if lesson != LearntNothing {
+			learnt = lesson
 		}
 	}
-	return nil
+	return learnt, nil
 }
 
 // removedBy gives, as they stand in marks, the items that a deletion took, of those that the

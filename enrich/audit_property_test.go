@@ -83,7 +83,7 @@ func (p *post) deliver(d desk, e *enrich.Enricher, all bool) {
 		}
 	}
 	for _, a := range p.waiting[:due] {
-		d.must(e.Learn(d.t.Context(), a))
+		d.learn(e, a)
 	}
 	p.waiting = slices.Clone(p.waiting[due:])
 }

@@ -51,14 +51,24 @@ func (d desk) learner(change ...func(*enrich.Options)) *enrich.Enricher {
 	}}, change...)...)
 }
 
-// tell delivers all documents that the simulator has, in a version.
-func (d desk) tell(e *enrich.Enricher, version int) {
+// learn teaches a worker one document, and tells what it learnt.
+func (d desk) learn(e *enrich.Enricher, a hive.Audit) enrich.Lesson {
 	d.t.Helper()
+	lesson, err := e.Learn(d.t.Context(), a)
+	d.must(err)
+	return lesson
+}
+
+// tell delivers all documents that the simulator has, in a version, and counts what was learnt.
+func (d desk) tell(e *enrich.Enricher, version int) map[enrich.Lesson]int {
+	d.t.Helper()
+	learnt := map[enrich.Lesson]int{}
 	for _, document := range d.hive.Documents(version) {
 		a, err := hive.ParseAudit(document)
 		d.must(err)
-		d.must(e.Learn(d.t.Context(), a))
+		learnt[d.learn(e, a)]++
 	}
+	return learnt
 }
 
 func (d desk) recall(e *enrich.Enricher, id string) enrich.Memory {
@@ -104,15 +114,15 @@ func TestP5TheCapturedRemovalOfATechniqueKeepsItAway(t *testing.T) {
 				c := d.theCase("1")
 				before := d.ledger.Keys()
 				added, removed := version+"-procedure-ttp-added-to-a-case.json", version+"-procedure-ttp-removed-from-a-case.json"
-				d.must(e.Learn(t.Context(), realDocument(t, added)))
-				d.must(e.Learn(t.Context(), realDocument(t, removed)))
+				d.learn(e, realDocument(t, added))
+				d.learn(e, realDocument(t, removed))
 				if after := d.ledger.Keys(); len(after) != len(before) {
 					t.Fatalf("documents of an unknown case changed the ledger: %v", after)
 				}
 				id := d.removeProcedure(c.ID, "T1589.003")
 				ids := []string{"~40976512", c.ID, "~37016", id}
-				d.must(e.Learn(t.Context(), realDocument(t, added, ids...)))
-				d.must(e.Learn(t.Context(), realDocument(t, removed, ids...)))
+				d.learn(e, realDocument(t, added, ids...))
+				d.learn(e, realDocument(t, removed, ids...))
 				if got := d.recall(e, c.ID).Removed; !slices.Equal(got, []enrich.Removal{{Kind: "procedure", Item: "T1589.003/reconnaissance"}}) {
 					t.Fatalf("removed: %v", got)
 				}
@@ -212,7 +222,7 @@ func TestLearnFailsWhileItCannotKnowWhoItIs(t *testing.T) {
 		o.Login = func(context.Context) (string, error) { return "", down }
 	})
 	a := hive.Audit{Action: hive.AuditDelete, ObjectType: hive.AuditProcedure, ObjectID: "~1", RootID: "~2", By: "x"}
-	if err := e.Learn(t.Context(), a); !errors.Is(err, down) {
+	if _, err := e.Learn(t.Context(), a); !errors.Is(err, down) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package enrich_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -155,6 +156,33 @@ func TestRecallTellsWhatTheLedgerKnows(t *testing.T) {
 		m := d.recall(e, d.theCase("1").ID)
 		if !m.Known || m.Held || m.Unsettled || m.Observables != 2 || len(m.Procedures) != 2 || m.Severity != 3 || len(m.Comments) != 1 {
 			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestLearnSaysWhatWasLearntAndOfWhatIsSentAgainNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, e, c := openedDesk(t)
+		apply(t, e, plan(t, 2, seen("db01", "b", day(9))))
+		apply(t, e, plan(t, 3, seen("mail01", "c", day(9))))
+		d.removeProcedure(c.ID, "T1110")
+		_, err := d.analyst.MergeCases(t.Context(), c.ID, d.theCase("2").ID)
+		d.must(err)
+		d.must(d.analyst.DeleteCase(t.Context(), d.theCase("3").ID))
+		got := d.tell(e, 1) // the sources of a merge are deleted, too
+		want := map[enrich.Lesson]int{enrich.LearntRemoval: 1, enrich.LearntMerge: 1, enrich.LearntDeletion: 3, enrich.LearntNothing: got[enrich.LearntNothing]}
+		if !maps.Equal(got, want) {
+			t.Errorf("learnt %v", got)
+		}
+		again := d.tell(e, 1)
+		if again[enrich.LearntNothing] != got[enrich.LearntNothing]+5 || len(again) != 1 {
+			t.Errorf("learnt %v from what is known", again)
+		}
+		d.analyst = d.client(t) // the worker's own account
+		d.removeProcedure(d.theCase("4").ID, "T1059.001")
+		if own := d.tell(e, 1); own[enrich.LearntOwn] != 1 {
+			t.Errorf("learnt %v from the worker itself", own)
 		}
 	})
 }

@@ -110,3 +110,15 @@ func (a *Audits) learn(ctx context.Context, document []byte, learner Learner) (e
 	}()
 	return learner.Learn(ctx, document)
 }
+
+// Pending is how many documents are stored and not yet learnt, by any replica.
+func (a *Audits) Pending(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditPull)
+	defer cancel()
+	consumer, err := a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	if err != nil {
+		return 0, a.link.why(fmt.Errorf("count audit documents: %w", err))
+	}
+	info := consumer.CachedInfo()
+	return info.NumPending + uint64(max(info.NumAckPending, 0)), nil
+}

@@ -29,6 +29,8 @@ type Metrics struct {
 	calls                                                                        *prometheus.HistogramVec
 	gateOpen, pending, ackPending, ackLimit, letters, lettersBytes, lettersLimit prometheus.Gauge
 	goneBefore                                                                   uint64 // of the last measurement
+	spansLost, documents, learnt                                                 *prometheus.CounterVec
+	documentsPending                                                             prometheus.Gauge
 }
 
 // Classic buckets, for Prometheus servers that do not read native histograms: seconds of a call
@@ -74,6 +76,7 @@ func NewMetrics(r prometheus.Registerer, version string) (*Metrics, error) {
 	m.makeSettlements()
 	m.makeCalls()
 	m.makeState()
+	m.makeBeside()
 	for kind, of := range eventMetrics {
 		m.events[kind] = m.counter(of[0], of[1]).WithLabelValues()
 	}
@@ -112,6 +115,16 @@ func (m *Metrics) makeState() {
 	m.letters = m.gauge("forager_dead_letters_stored", "messages in the dead-letter stream").WithLabelValues()
 	m.lettersBytes = m.gauge("forager_dead_letters_stored_bytes", "bytes in the dead-letter stream").WithLabelValues()
 	m.lettersLimit = m.gauge("forager_dead_letters_limit_bytes", "bytes that the dead-letter stream takes; 0 is no limit").WithLabelValues()
+}
+
+func (m *Metrics) makeBeside() {
+	m.documents = m.counter("forager_webhook_documents_total", "requests of TheHive's webhook, by what became of them: stored, or why not", "result")
+	m.learnt = m.counter("forager_webhook_learnt_total", "readings of stored documents, by what the ledger learnt; failed ones are read again", "lesson")
+	m.documentsPending = m.gauge("forager_webhook_pending", "documents that are stored and not yet learnt; every replica says the same").WithLabelValues()
+	m.spansLost = m.counter("forager_spans_lost_total", "spans that did not reach the collector of traces, by what stood in the way", "reason")
+	zero(m.documents, documentWords)
+	zero(m.learnt, learntWords)
+	zero(m.spansLost, []string{LostQueue, LostCollector})
 }
 
 // Watch adds gauges that are read at each scrape: what is held, the calls in flight that TheHive

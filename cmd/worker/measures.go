@@ -112,6 +112,7 @@ func (s *service) measure(ctx context.Context) {
 			return
 		case <-tick.C:
 			failing = s.measureOnce(ctx, failing)
+			s.hooks.measure(ctx)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		link.Close()
 		return nil, &usageError{err}
 	}
-	hooks, err := openHooks(ctx, c, link, enricher, options.Log)
+	hooks, err := openHooks(ctx, c, link, enricher, parts.measures.metrics, options.Log)
 	if err != nil {
 		link.Close()
 		return nil, err

@@ -30,12 +30,13 @@ type hooks struct {
 	audits   *pipeline.Audits
 	enricher *enrich.Enricher
 	server   *operations
+	metrics  *pipeline.Metrics
 	log      *zap.Logger
 }
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *pipeline.Link, enricher *enrich.Enricher, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *pipeline.Link, enricher *enrich.Enricher, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	keys := newDoor(w.Token.Reveal(), w.User, w.Password.Reveal())
 	if w.Addr == "" || len(keys) == 0 {
@@ -46,8 +47,8 @@ func openHooks(ctx context.Context, c *config.Config, link *pipeline.Link, enric
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	h := &hooks{audits: audits, enricher: enricher, log: log}
-	h.server, err = serveHooks(ctx, w.Addr, newIntake(keys, audits, log))
+	h := &hooks{audits: audits, enricher: enricher, metrics: metrics, log: log}
+	h.server, err = serveHooks(ctx, w.Addr, newIntake(keys, audits, metrics.Received, log))
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +73,30 @@ func (h *hooks) Close() {
 	}
 }
 
-// Learn reads one document and merges it.
+// Learn reads one document, merges it, and counts what was learnt.
 func (h *hooks) Learn(ctx context.Context, document []byte) error {
 	a, err := hive.ParseAudit(document)
 	if err != nil {
+		h.metrics.Learnt(pipeline.LearntMalformed)
 		return &enrich.MalformedError{Reason: "no audit document", Detail: err.Error()}
 	}
-	return h.enricher.Learn(ctx, a)
+	lesson, err := h.enricher.Learn(ctx, a)
+	if err != nil {
+		h.metrics.Learnt(pipeline.LearntNot)
+		return err
+	}
+	h.metrics.Learnt(string(lesson))
+	return nil
+}
+
+// measure shows how many documents wait; what cannot be asked now is asked the next time.
+func (h *hooks) measure(ctx context.Context) {
+	if h == nil {
+		return
+	}
+	if n, err := h.audits.Pending(ctx); err == nil {
+		h.metrics.DocumentsPending(n)
+	}
 }
 
 func serveHooks(ctx context.Context, addr string, handler http.Handler) (*operations, error) {
@@ -111,12 +129,13 @@ type documents interface {
 type intake struct {
 	door  door
 	store documents
+	told  func(result string) // of every request, by pipeline's Document words
 	log   *zap.Logger
 }
 
-func newIntake(keys door, store documents, log *zap.Logger) http.Handler {
+func newIntake(keys door, store documents, told func(string), log *zap.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(hookPath, &intake{door: keys, store: store, log: log})
+	mux.Handle(hookPath, &intake{door: keys, store: store, told: told, log: log})
 	return mux
 }
 
@@ -124,32 +143,39 @@ func newIntake(keys door, store documents, log *zap.Logger) http.Handler {
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !i.door.opens(r.Header.Get("Authorization")) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
-		tell(w, http.StatusUnauthorized, "credentials are missing or wrong")
+		i.refuse(w, http.StatusUnauthorized, pipeline.DocumentStranger, "credentials are missing or wrong")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, pipeline.AuditMaxBytes))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		tell(w, http.StatusRequestEntityTooLarge, "too large")
+		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
 		return
 	}
 	if err != nil {
-		tell(w, http.StatusBadRequest, "the request breaks off")
+		i.refuse(w, http.StatusBadRequest, pipeline.DocumentBroken, "the request breaks off")
 		return
 	}
 	a, err := hive.ParseAudit(body)
 	if err != nil {
-		tell(w, http.StatusBadRequest, hive.ErrAudit.Error())
+		i.refuse(w, http.StatusBadRequest, pipeline.DocumentUnreadable, hive.ErrAudit.Error())
 		return
 	}
 	switch err := i.store.Store(r.Context(), a.Key(), body); {
 	case err == nil:
+		i.told(pipeline.DocumentStored)
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, pipeline.ErrAuditTooLarge):
-		tell(w, http.StatusRequestEntityTooLarge, "too large")
+		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
 	default:
 		i.log.Warn("audit document not stored: what it says is noticed at the next look", zap.Error(err))
-		tell(w, http.StatusServiceUnavailable, "not stored")
+		i.refuse(w, http.StatusServiceUnavailable, pipeline.DocumentUnstored, "not stored")
 	}
+}
+
+// refuse counts why a request is refused, and answers.
+func (i *intake) refuse(w http.ResponseWriter, status int, why, text string) {
+	i.told(why)
+	tell(w, status, text)
 }
 
 // door holds digests of the credentials that open it, so that a comparison tells nothing of them,

@@ -8,9 +8,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"go.uber.org/zap"
 
@@ -37,6 +39,9 @@ func (d *drawer) Store(_ context.Context, key string, document []byte) error {
 	d.kept[key] = string(document)
 	return nil
 }
+
+// heedless counts nothing.
+func heedless(string) {}
 
 // post sends a document to an intake and gives the status.
 func post(t testing.TB, h http.Handler, authorization string, body io.Reader) int {
@@ -74,7 +79,7 @@ func TestTheIntakeOpensToItsCredentialsAlone(t *testing.T) {
 		"no key, and nothing is sent": {"", "", "", "", 401},
 	} {
 		var d drawer
-		h := newIntake(newDoor(c.token, c.user, c.password), &d, zap.NewNop())
+		h := newIntake(newDoor(c.token, c.user, c.password), &d, heedless, zap.NewNop())
 		if got := post(t, h, c.shown, strings.NewReader(document)); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
@@ -90,22 +95,29 @@ func TestTheIntakeSaysWhyItDoesNotStore(t *testing.T) {
 		body io.Reader
 		err  error
 		want int
+		told string
 	}{
-		"stored":                     {strings.NewReader(document), nil, 204},
-		"no document":                {strings.NewReader(`{"hello":"world"}`), nil, 400},
-		"no json":                    {strings.NewReader(`<xml/>`), nil, 400},
-		"nothing":                    {strings.NewReader(""), nil, 400},
-		"larger than may be":         {strings.NewReader(strings.Repeat(" ", pipeline.AuditMaxBytes) + document), nil, 413},
-		"larger than the server may": {strings.NewReader(document), pipeline.ErrAuditTooLarge, 413},
-		"the stream does not accept": {strings.NewReader(document), errors.New("no"), 503},
+		"stored":                     {strings.NewReader(document), nil, 204, "stored"},
+		"no document":                {strings.NewReader(`{"hello":"world"}`), nil, 400, "no document"},
+		"no json":                    {strings.NewReader(`<xml/>`), nil, 400, "no document"},
+		"nothing":                    {strings.NewReader(""), nil, 400, "no document"},
+		"broken off":                 {iotest.ErrReader(io.ErrUnexpectedEOF), nil, 400, "broken off"},
+		"larger than may be":         {strings.NewReader(strings.Repeat(" ", pipeline.AuditMaxBytes) + document), nil, 413, "too large"},
+		"larger than the server may": {strings.NewReader(document), pipeline.ErrAuditTooLarge, 413, "too large"},
+		"the stream does not accept": {strings.NewReader(document), errors.New("no"), 503, "not stored"},
 	} {
-		h := newIntake(newDoor("tok", "", ""), &drawer{err: c.err}, zap.NewNop())
+		var told []string
+		h := newIntake(newDoor("tok", "", ""), &drawer{err: c.err}, func(what string) { told = append(told, what) }, zap.NewNop())
 		if got := post(t, h, "Bearer tok", c.body); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
+		post(t, h, "Bearer toc", strings.NewReader(document))
+		if want := []string{c.told, "wrong credentials"}; !slices.Equal(told, want) {
+			t.Errorf("%s: counted %q", name, told)
+		}
 	}
 	w := httptest.NewRecorder()
-	newIntake(newDoor("tok", "", ""), &drawer{}, zap.NewNop()).
+	newIntake(newDoor("tok", "", ""), &drawer{}, heedless, zap.NewNop()).
 		ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/hooks/thehive", http.NoBody))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", w.Code)
@@ -122,7 +134,7 @@ func TestEveryRealDocumentIsTakenInAsItIs(t *testing.T) {
 		t.Skip("the webhook documents are not here (../shared/data/thehive/webhooks)")
 	}
 	var d drawer
-	h := newIntake(newDoor("tok", "", ""), &d, zap.NewNop())
+	h := newIntake(newDoor("tok", "", ""), &d, heedless, zap.NewNop())
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -145,7 +157,7 @@ func FuzzIntake(f *testing.F) {
 	f.Add("Bearer  tok ", `[{}]`)
 	f.Fuzz(func(t *testing.T, authorization, body string) {
 		var d drawer
-		h := newIntake(newDoor("tok", "u", "p"), &d, zap.NewNop())
+		h := newIntake(newDoor("tok", "u", "p"), &d, heedless, zap.NewNop())
 		switch got := post(t, h, authorization, strings.NewReader(body)); got {
 		case 204:
 			for key, text := range d.kept {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +182,28 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 	o.hive.Delivered()
 	if told, missed := o.hive.WebhookStats(); told[0] == 0 || told[0] != told[1] || missed[0]+missed[1] != 0 {
 		t.Errorf("webhooks: told %v, missed %v", told, missed)
+	}
+	o.counted()
+}
+
+// counted: what was learnt shows in the metrics, and nothing waits.
+func (o *office) counted() {
+	o.t.Helper()
+	told, _ := o.hive.WebhookStats()
+	var text string
+	o.until("all is learnt", func([]hivetest.Case) bool {
+		o.service.hooks.measure(o.t.Context())
+		_, _, text = scrape(o.t, o.service.parts.measures.handler(), "/metrics", "")
+		return strings.Contains(text, "\nforager_webhook_pending 0\n")
+	})
+	for _, want := range []string{
+		fmt.Sprintf(`forager_webhook_documents_total\{result="stored"\} %d`, told[0]+told[1]), `forager_webhook_documents_total\{result="not stored"\} 0`,
+		`forager_webhook_learnt_total\{lesson="removal"\} [1-9]`, `forager_webhook_learnt_total\{lesson="case merged"\} [1-9]`,
+		`forager_webhook_learnt_total\{lesson="case deleted"\} [1-9]`, `forager_webhook_learnt_total\{lesson="nothing"\} [1-9]`,
+	} {
+		if !regexp.MustCompile("(?m)^" + want).MatchString(text) {
+			o.t.Errorf("no %s", want)
+		}
 	}
 }
 
