@@ -61,7 +61,7 @@ func TestWorkflowsCallOnlyWhatTheRepositoryHas(t *testing.T) {
 		for line := range strings.Lines(string(content(t, name))) {
 			line, _, _ = strings.Cut(line, "#")
 			if m := made.FindStringSubmatch(line); m != nil {
-				for _, called := range strings.FieldsSeq(m[1]) {
+				for called := range strings.FieldsSeq(m[1]) {
 					calls++
 					if !slices.Contains(targets, called) {
 						t.Errorf("%s: make %s: no such target", name, called)
