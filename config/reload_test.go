@@ -27,3 +27,24 @@ func TestOnlyRulesChangeWithoutARestart(t *testing.T) {
 		t.Errorf("restart for %v, window %v", restart, merged.Case.Window)
 	}
 }
+
+func TestTheLevelOfTheLogChangesWithoutARestartItsFormatWithOne(t *testing.T) {
+	old, err := load(enough + "log: {level: info, format: text}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	louder, err := load(enough + "log: {level: debug, format: text}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merged, restart := old.WithRulesOf(louder); len(restart) != 0 || merged.Log.Level != "debug" || old.Log.Level != "info" {
+		t.Errorf("restart for %v, level %s", restart, merged.Log.Level)
+	}
+	other, err := load(enough + "log: {level: debug, format: json}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merged, restart := old.WithRulesOf(other); !slices.Equal(restart, []string{"log"}) || merged.Log != (Log{Level: "debug", Format: "text"}) {
+		t.Errorf("restart for %v, %+v", restart, merged.Log)
+	}
+}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"forager/config"
 	"forager/pipeline"
 )
 
-// reloader puts new routes, silences, formats and allow-lists in force without a restart: on
+// reloader puts new routes, silences, formats, allow-lists and a new log level in force without a restart: on
 // SIGHUP, and when a file changed. Files are polled: a watch would have to follow every symbolic
 // link that Kubernetes turns, and hears nothing from a network file system.
 type reloader struct {
@@ -23,6 +24,7 @@ type reloader struct {
 	load   func(*witness) (*config.Config, error)
 	build  func(*config.Config, *witness) (*reading, error)
 	log    *zap.Logger
+	level  zap.AtomicLevel // of the log
 
 	mu      sync.Mutex
 	trouble string // why the last reload failed; empty when it did not
@@ -72,10 +74,16 @@ func (r *reloader) reload(why string) {
 	r.files, r.config = read, next
 	r.set("")
 	r.live.notice(pipeline.NoticeReloaded)
-	r.log.Info("reloaded", zap.String("cause", why), zap.Int("routes", len(next.Routes)), zap.Int("silences", len(next.Silences)))
+	level, err := zapcore.ParseLevel(next.Log.Level)
+	if err != nil {
+		level = r.level.Level() // never: the configuration has checked the word
+	}
+	r.level.SetLevel(min(level, r.level.Level())) // of both the one by which more is told
+	r.log.Info("reloaded", zap.String("cause", why), zap.Int("routes", len(next.Routes)), zap.Int("silences", len(next.Silences)), zap.Stringer("level", level))
 	if len(restart) > 0 {
 		r.log.Warn("some changes need a restart", zap.Strings("sections", restart))
 	}
+	r.level.SetLevel(level)
 }
 
 // read puts a new reading in force, if there is one.

@@ -184,9 +184,15 @@ func (h *health) check(ctx context.Context) error {
 
 // newLogger writes to standard error as the configuration says.
 func newLogger(c *config.Config, w io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(c.Log.Level)
+	log, _, err := newLeveledLogger(c, w)
+	return log, err
+}
+
+// newLeveledLogger writes to standard error as the configuration says; what is logged follows level.
+func newLeveledLogger(c *config.Config, w io.Writer) (log *zap.Logger, level zap.AtomicLevel, err error) {
+	level, err = zap.ParseAtomicLevel(c.Log.Level)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, level, &usageError{err}
 	}
 	ec := zap.NewProductionEncoderConfig()
 	ec.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -194,7 +200,7 @@ func newLogger(c *config.Config, w io.Writer) (*zap.Logger, error) {
 	if c.Log.Format == "text" {
 		encoder = zapcore.NewConsoleEncoder(ec)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
 }
 
 // hostname names this worker in dead letters.
@@ -248,7 +254,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(cfg, sh.err)
+	log, level, err := newLeveledLogger(cfg, sh.err)
 	if err != nil {
 		return err
 	}
@@ -258,7 +264,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	}
 	defer s.Close()
 	s.hangup = hangup
-	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log}
+	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log, level: level}
 	if cfg.Ops.Addr != "" {
 		ops, err := listenOps(ctx, cfg.Ops, s, s.parts.measures.handler())
 		if err != nil {
