@@ -28,10 +28,14 @@ var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgerte
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/": {"pipeline", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
-	"go.uber.org/zap":     {"pipeline", "cmd/worker"},
-	"net/http/httptest":   {}, // registers a flag in the binary
-	"github.com/spf13":    {"cmd/worker"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
+	"go.uber.org/zap":                    {"pipeline", "cmd/worker"},
+	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker"},
+	"go.opentelemetry.io/otel/sdk":       {"cmd/worker"}, // pipeline knows the interface alone
+	"go.opentelemetry.io/otel/exporters": {"cmd/worker"},
+	"go.opentelemetry.io/proto":          {"cmd/worker"},
+	"net/http/httptest":                  {}, // registers a flag in the binary
+	"github.com/spf13":                   {"cmd/worker"},
 }
 
 // banned packages must not be in the binary, however they got there.
@@ -43,6 +47,7 @@ var banned = map[string]string{
 	"pgregory.net/rapid":              "property tests are for tests",
 	"github.com/getkin/kin-openapi":   "contract tests are for tests",
 	"go.uber.org/goleak":              "leak checks are for tests",
+	"google.golang.org/grpc":          "traces go over HTTP: it is three megabytes",
 }
 
 // pkg is what go list says of a package.
@@ -78,10 +83,10 @@ func TestImportsFollowTheArrows(t *testing.T) {
 }
 
 // TestOnlyTheForwarderKnowsNATS: the demonstration publishes as somebody else's forwarder does,
-// outside the pipeline, and one test stores a large file as a sender would; nothing else of the
-// command speaks to NATS.
+// outside the pipeline, and tests store a large file or send a trace along as a sender would; nothing
+// else of the command speaks to NATS.
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
-	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go"}
+	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/traces_whole_test.go"}
 	for name, text := range files(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)

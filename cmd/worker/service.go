@@ -59,6 +59,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 	if err != nil {
 		return nil, err
 	}
+	parts.clients.traced(options.Tracer)
 	link, err := pipeline.Connect(ctx, connection(c), options.Log)
 	if err != nil {
 		return nil, &usageError{err}
@@ -258,11 +259,19 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newService(ctx, cfg, files, pipelineOptions(cfg, log))
+	spans, err := newTraces(ctx, sh.env, log)
+	if err != nil {
+		return err
+	}
+	defer spans.Close(ctx)
+	options := pipelineOptions(cfg, log)
+	options.Tracer = spans.tracer()
+	s, err := newService(ctx, cfg, files, options)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	spans.measured(s.parts.measures.metrics)
 	s.hangup = hangup
 	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log, level: level}
 	if cfg.Ops.Addr != "" {
