@@ -31,6 +31,7 @@ type backfill struct {
 	quantum int // messages in one pull
 
 	ahead  atomic.Uint64 // messages that wait for the live consumer
+	idle   idle          // whether anybody takes them
 	over   atomic.Bool   // something beyond the end came
 	owed   atomic.Int64  // messages without an end, as last seen
 	passed atomic.Uint64
@@ -67,8 +68,11 @@ func newBackfill(ctx context.Context, link *Link, o Options, r ReplayOptions) (*
 	if r.Since.IsZero() || !r.Until.IsZero() && !r.Until.After(r.Since) {
 		return nil, fmt.Errorf("%w: it must begin before it ends", ErrReplay)
 	}
-	if r.Rate < 0 || strings.ContainsAny(r.Subject, " \t\r\n") {
-		return nil, fmt.Errorf("%w: rate %v, subject %q", ErrReplay, r.Rate, r.Subject)
+	if r.Rate < 0 {
+		return nil, fmt.Errorf("%w: %v messages a second", ErrReplay, r.Rate)
+	}
+	if strings.ContainsAny(r.Subject, " \t\r\n") {
+		return nil, fmt.Errorf("%w: there is a space in the subject %q", ErrReplay, r.Subject)
 	}
 	b := &backfill{
 		link: link, live: o.Consumer, again: r.Again, told: r.Told,

@@ -29,7 +29,7 @@ type ReplayOptions struct {
 	Again   bool      // begin anew, even if the same replay ran or runs already
 
 	// Live is how many messages may wait for the live consumer before the replay takes no more
-	// until they are fewer; 0 is four for each call in flight.
+	// until they are fewer; 0 is four for each call in flight, [math.MaxUint64] lets it never wait.
 	Live uint64
 	// Look is how often live consumer and own progress are looked at, 1 s.
 	Look time.Duration
@@ -47,6 +47,7 @@ type ReplayState struct {
 	Dead      uint64
 	Waits     string // why nothing is taken at the moment; empty while work is done
 	LiveAhead uint64 // messages that wait for the live consumer
+	LiveIdle  bool   // the replay waits for them, and nobody has asked for any for a minute
 }
 
 // Length is how many sequences the span has; not all need be of its subjects, or still there.
@@ -183,6 +184,9 @@ func (r *Replay) state(info *jetstream.ConsumerInfo) ReplayState {
 	}
 	if r.yields() {
 		s.Waits = fmt.Sprintf("live traffic first: %d messages wait", s.LiveAhead)
+		if s.LiveIdle = r.idle.long.Load(); s.LiveIdle {
+			s.Waits += ", and nobody has taken one for a minute"
+		}
 	} else if open, reason, _, _ := r.worker.gate.state(); !open {
 		s.Waits = "gate is closed: " + reason
 	}

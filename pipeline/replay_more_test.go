@@ -3,8 +3,10 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,14 +49,70 @@ func TestReplayYieldsToLiveTraffic(t *testing.T) {
 	}
 }
 
+// TestReplayKeepsItsRate counts what may be pulled in ten seconds of virtual time.
 func TestReplayKeepsItsRate(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	r.fill(1, 30)
-	began := time.Now()
-	r.carry(r.replay(func(o *ReplayOptions) { o.Rate = 30 }))
-	if took := time.Since(began); took < 700*time.Millisecond {
-		t.Errorf("30 messages at 30 a second took %s", took)
+	replay := r.replay(func(o *ReplayOptions) { o.Rate = 30 })
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		pulled := 0
+		for ctx.Err() == nil {
+			n := replay.allow(ctx, 1000)
+			if n > replay.limiter.Burst() {
+				t.Fatalf("%d at once, at most %d", n, replay.limiter.Burst())
+			}
+			pulled += n
+		}
+		if burst := replay.limiter.Burst(); burst > 3 || pulled < 300 || pulled > 300+burst {
+			t.Errorf("%d messages in ten seconds at 30 a second, %d at once", pulled, burst)
+		}
+	})
+}
+
+func TestReplaySaysThatNobodyWorksForLiveTraffic(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	for name, c := range map[string]struct {
+		looks []jetstream.ConsumerInfo // one every 20 s
+		want  bool
+	}{
+		"nobody ever":         {looks(5, 0, 5, 5), true},
+		"not for a minute":    {looks(4, 0, 5, 5), false},
+		"somebody asks":       {looks(9, 1, 5, 5), false},
+		"somebody came":       {append(looks(9, 0, 5, 5), looks(1, 1, 5, 5)...), false},
+		"something was taken": {append(looks(9, 0, 5, 5), looks(1, 0, 6, 5)...), false},
+		"something was done":  {append(looks(9, 0, 5, 4), looks(1, 0, 5, 5)...), false},
+		"somebody left":       {append(looks(9, 1, 5, 5), looks(5, 0, 5, 5)...), true},
+	} {
+		var i idle
+		for n := range c.looks {
+			i.see(&c.looks[n], at.Add(time.Duration(n)*20*time.Second))
+		}
+		if i.long.Load() != c.want {
+			t.Errorf("%s: %v, want %v", name, i.long.Load(), c.want)
+		}
+	}
+}
+
+// looks are so many answers of the server on a consumer that does not move. The first shows nothing: there is none before it.
+func looks(n, waiting int, delivered, floor uint64) []jetstream.ConsumerInfo {
+	all := make([]jetstream.ConsumerInfo, n)
+	for i := range all {
+		all[i].NumWaiting = waiting
+		all[i].Delivered.Consumer, all[i].AckFloor.Consumer = delivered, floor
+	}
+	return all
+}
+
+func TestReplayNeedNotYield(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.fill(1, 50) // wait for a live worker that there is not
+	state := r.carry(r.replay(func(o *ReplayOptions) { o.Live = math.MaxUint64 }))
+	if state.Acked != 50 || state.Waits != "" || state.LiveAhead != 50 {
+		t.Errorf("%+v", state)
 	}
 }
 

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,7 +17,32 @@ func (b *backfill) lookAtLive(ctx context.Context) {
 		b.ahead.Store(0)
 	case err == nil:
 		b.ahead.Store(info.NumPending)
+		b.idle.see(info, time.Now())
 	}
+}
+
+// idleAfter is how long nobody may ask for messages of the live consumer before that is said. A
+// worker asks anew every few seconds; one that is full, or whose gate is closed, does not.
+const idleAfter = time.Minute
+
+// idle watches whether anybody works for the live consumer. One goroutine looks.
+type idle struct {
+	delivered, floor uint64    // of the last look
+	since            time.Time // of the first look in a row that saw nobody; zero: the last one saw somebody
+	long             atomic.Bool
+}
+
+// see takes in what the server says of the live consumer.
+func (i *idle) see(info *jetstream.ConsumerInfo, now time.Time) {
+	quiet := info.NumWaiting == 0 && info.Delivered.Consumer == i.delivered && info.AckFloor.Consumer == i.floor
+	i.delivered, i.floor = info.Delivered.Consumer, info.AckFloor.Consumer
+	switch {
+	case !quiet:
+		i.since = time.Time{}
+	case i.since.IsZero():
+		i.since = now
+	}
+	i.long.Store(!i.since.IsZero() && now.Sub(i.since) >= idleAfter)
 }
 
 // yields tells that live traffic waits, so that the replay takes nothing more.

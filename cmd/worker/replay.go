@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type replayCmd struct {
 	Rate    float64
 	DryRun  bool
 	Again   bool
+	Ignore  bool // live traffic
 }
 
 func (c *replayCmd) command(sh *shell) *cobra.Command {
@@ -36,6 +38,7 @@ func (c *replayCmd) command(sh *shell) *cobra.Command {
 	flags.Float64Var(&c.Rate, "rate", 0, "Carry `N` messages a second, in this process; default: as fast as live traffic and TheHive allow.")
 	flags.BoolVar(&c.DryRun, "dry-run", false, "Only look at TheHive: write one JSON line for each detection, saying what it would change.")
 	flags.BoolVar(&c.Again, "again", false, "Begin anew, although the same replay ran within the last hour, or still does.")
+	flags.BoolVar(&c.Ignore, "ignore-live", false, "Do not wait for live traffic, as when no live worker runs; default: it comes first.")
 	cmd.Args = reads(c.read)
 	return cmd
 }
@@ -60,7 +63,9 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	cfg.Hive.Concurrency = max(cfg.Hive.Concurrency/replayShare, 1)
-	log, err := newLogger(cfg, sh.err)
+	show := newProgress(sh.err)
+	cfg.Log.Level = show.level(cfg.Log.Level)
+	log, err := newLogger(cfg, show)
 	if err != nil {
 		return err
 	}
@@ -75,14 +80,18 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 	if c.DryRun {
 		return c.rehearse(ctx, sh, site)
 	}
-	return c.carry(ctx, sh, site)
+	return c.carry(ctx, sh, site, show)
 }
 
 // what says which part of the stream is replayed. Times are cut to whole seconds, so that what is
 // said of them can be given again.
 func (c *replayCmd) what(told func(pipeline.ReplayState)) pipeline.ReplayOptions {
+	var live uint64 // the default
+	if c.Ignore {
+		live = math.MaxUint64
+	}
 	return pipeline.ReplayOptions{
-		Since: c.Since.UTC().Truncate(time.Second), Until: c.Until.UTC().Truncate(time.Second),
+		Live: live, Since: c.Since.UTC().Truncate(time.Second), Until: c.Until.UTC().Truncate(time.Second),
 		Subject: c.Subject, Rate: c.Rate, Again: c.Again, Told: told,
 	}
 }
@@ -125,8 +134,7 @@ func (c *replayCmd) same() string {
 }
 
 // carry replays in earnest.
-func (c *replayCmd) carry(ctx context.Context, sh *shell, site *replaySite) error {
-	show := newProgress(sh.err)
+func (c *replayCmd) carry(ctx context.Context, sh *shell, site *replaySite, show *progress) error {
 	r, err := c.open(ctx, sh, site, c.what(show.tell), site.enricher)
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			"await":     await,
 			"publish":   publish,
 			"hive":      misbehave,
+			"forget":    forget,
 			"linger":    linger,
 			"terminate": terminate,
 			"hangup":    hangup,
@@ -163,6 +164,21 @@ func misbehave(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: hive outage|well")
 	}
 	p.hive.Set(hivetest.Misbehaviour{Outage: args[0] == "outage"})
+}
+
+// forget SEQUENCE: takes a message out of the stream of detections, as its limits do.
+func forget(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: forget SEQUENCE")
+	}
+	sequence, err := strconv.ParseUint(args[0], 10, 64)
+	ts.Check(err)
+	f, err := newForwarder(ts.Getenv("NATS"))
+	ts.Check(err)
+	defer f.Close()
+	stream, err := f.js.Stream(context.Background(), "DETECTIONS")
+	ts.Check(err)
+	ts.Check(stream.DeleteMsg(context.Background(), sequence))
 }
 
 // terminate NAME: sends SIGTERM, as Kubernetes does, to what runs in the background; wait NAME
