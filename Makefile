@@ -46,7 +46,8 @@ image: ## the container image forager:latest, compiled here
 sbom: ## dist/sbom.cdx.json, every part of the image's binary (CycloneDX 1.6), and dist/SHA256SUMS
 	deploy/image/compile dist/image/worker
 	cd deploy/sbom && go vet ./... && go test ./... && go run . -licences ../licences/licences.txt ../../dist/image/worker > ../../dist/sbom.cdx.json
-	cd dist && sha256sum image/worker sbom.cdx.json | sed 's| image/| |' > SHA256SUMS
+	cp -p dist/image/worker "dist/worker-linux-$$(go env GOARCH)"
+	cd dist && sha256sum worker-linux-* sbom.cdx.json > SHA256SUMS
 
 vulnerabilities: ## known vulnerabilities in what is called; skipped where their database cannot be reached
 	.ci/vulnerabilities
