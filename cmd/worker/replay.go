@@ -69,11 +69,18 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 	if err != nil {
 		return err
 	}
+	spans, err := newTraces(ctx, sh.env, log)
+	if err != nil {
+		return err
+	}
+	defer spans.Close(ctx)
 	site, err := newReplaySite(ctx, cfg, files, log)
 	if err != nil {
 		return err
 	}
 	defer site.Close()
+	site.options.Tracer = spans.tracer()
+	site.parts.clients.traced(spans.tracer())
 	if err := site.start(ctx); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func newTraces(ctx context.Context, env []string, log *zap.Logger) (*traces, err
 	out.SpanProcessor = sdktrace.NewBatchSpanProcessor(newDelivery(lifetime, to, out), func(o *sdktrace.BatchSpanProcessorOptions) {
 		o.MaxQueueSize, o.MaxExportBatchSize, o.BatchTimeout, o.ExportTimeout = s.queue, s.batch, s.delay, s.within
 	})
-	log.Info("traces go to a collector", zap.String("endpoint", s.endpoint), zap.String("sampler", s.sampler.Description()))
+	log.Info("traces go to a collector", zap.String("endpoint", s.endpoint), zap.String("sampler", s.sampling))
 	return &traces{
 		out: out, collector: to, abandon: abandon,
 		provider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(out), sdktrace.WithSampler(s.sampler), sdktrace.WithResource(s.resource)),

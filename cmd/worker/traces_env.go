@@ -27,6 +27,7 @@ type traceSettings struct {
 	tls           *tls.Config
 	timeout       time.Duration // of one delivery, tries included
 	sampler       sdktrace.Sampler
+	sampling      string // its name
 	resource      *resource.Resource
 	queue, batch  int           // spans
 	delay, within time.Duration // between batches, and for one
@@ -49,14 +50,15 @@ func readTraces(env []string) (*traceSettings, error) {
 	e.protocol()
 	s := &traceSettings{
 		endpoint: e.endpoint(), headers: e.headers(), compress: e.compression(), tls: e.certificates(),
-		timeout: e.milliseconds(10*time.Second, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
-		sampler: e.sampler(), resource: e.resource(),
-		queue:  e.number(sdktrace.DefaultMaxQueueSize, "OTEL_BSP_MAX_QUEUE_SIZE"),
-		batch:  e.number(sdktrace.DefaultMaxExportBatchSize, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
-		delay:  e.milliseconds(sdktrace.DefaultScheduleDelay*time.Millisecond, "OTEL_BSP_SCHEDULE_DELAY"),
-		within: e.milliseconds(sdktrace.DefaultExportTimeout*time.Millisecond, "OTEL_BSP_EXPORT_TIMEOUT"),
+		timeout:  e.milliseconds(10*time.Second, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+		resource: e.resource(),
+		queue:    e.number(sdktrace.DefaultMaxQueueSize, "OTEL_BSP_MAX_QUEUE_SIZE"),
+		batch:    e.number(sdktrace.DefaultMaxExportBatchSize, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+		delay:    e.milliseconds(sdktrace.DefaultScheduleDelay*time.Millisecond, "OTEL_BSP_SCHEDULE_DELAY"),
+		within:   e.milliseconds(sdktrace.DefaultExportTimeout*time.Millisecond, "OTEL_BSP_EXPORT_TIMEOUT"),
 	}
 	s.batch = min(s.batch, s.queue)
+	s.sampling, s.sampler = e.sampler()
 	return s, errors.Join(e.problems...)
 }
 
@@ -183,29 +185,30 @@ func (e *traceEnv) certificates() *tls.Config {
 }
 
 // sampler decides which traces are kept; unasked, all that the sender has not left out.
-func (e *traceEnv) sampler() sdktrace.Sampler {
+func (e *traceEnv) sampler() (name string, s sdktrace.Sampler) {
 	_, ratio := e.get("OTEL_TRACES_SAMPLER_ARG")
 	share, err := strconv.ParseFloat(cmp.Or(ratio, "1"), 64)
-	name, text := e.get("OTEL_TRACES_SAMPLER")
+	from, text := e.get("OTEL_TRACES_SAMPLER")
+	text = cmp.Or(text, "parentbased_always_on")
 	if strings.HasSuffix(text, "traceidratio") && (err != nil || !(share >= 0 && share <= 1)) {
 		e.refuse("OTEL_TRACES_SAMPLER_ARG", "%q: expected a share from 0 to 1", ratio)
 	}
-	switch text {
+	root, parent := strings.CutPrefix(text, "parentbased_")
+	switch root {
 	case "always_on":
-		return sdktrace.AlwaysSample()
+		s = sdktrace.AlwaysSample()
 	case "always_off":
-		return sdktrace.NeverSample()
+		s = sdktrace.NeverSample()
 	case "traceidratio":
-		return sdktrace.TraceIDRatioBased(share)
-	case "", "parentbased_always_on":
-		return sdktrace.ParentBased(sdktrace.AlwaysSample())
-	case "parentbased_always_off":
-		return sdktrace.ParentBased(sdktrace.NeverSample())
-	case "parentbased_traceidratio":
-		return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(share))
+		s = sdktrace.TraceIDRatioBased(share)
+	default:
+		e.refuse(from, "%q: expected always_on, always_off or traceidratio, or one of them after parentbased_", text)
+		return text, nil
 	}
-	e.refuse(name, "%q: expected always_on, always_off or traceidratio, or one of them after parentbased_", text)
-	return nil
+	if parent {
+		s = sdktrace.ParentBased(s)
+	}
+	return text, s
 }
 
 // resource says who sends the traces.

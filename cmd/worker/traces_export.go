@@ -61,8 +61,12 @@ func (c *collector) UploadTraces(ctx context.Context, spans []*tracepb.ResourceS
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.settings.timeout)
 	defer cancel()
-	_, err = backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, c.post(ctx, body) })
-	return err
+	var why error // of the last try: the end of all tries says less
+	try := func() (struct{}, error) { why = c.post(ctx, body); return struct{}{}, why }
+	if _, err := backoff.Retry(ctx, try, backoff.WithMaxElapsedTime(c.settings.timeout)); err != nil {
+		return why
+	}
+	return nil
 }
 
 func (c *collector) packed(body []byte) ([]byte, error) {
@@ -116,7 +120,7 @@ func refusal(endpoint string, resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		if seconds, bad := strconv.Atoi(resp.Header.Get("Retry-After")); bad == nil && seconds > 0 {
-			return backoff.RetryAfter(seconds)
+			return fmt.Errorf("%w: %w", err, backoff.RetryAfter(seconds))
 		}
 		return err
 	default:

@@ -138,6 +138,41 @@ func TestACollectorThatRefusesIsToldOfOnceAndCounted(t *testing.T) {
 	}
 }
 
+// TestACollectorThatAsksForPatienceGetsItWithinTheTimeOut: what it asks for beyond is a failure that says why.
+func TestACollectorThatAsksForPatienceGetsItWithinTheTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := readTraces([]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c", "OTEL_EXPORTER_OTLP_TIMEOUT=5000"})
+		must(t, err)
+		c := newCollector(s)
+		for wait, want := range map[string]time.Duration{"3": 3 * time.Second, "60": 0} {
+			asked := &patient{wait: wait}
+			c.client.Transport = asked
+			start := time.Now()
+			err := c.UploadTraces(t.Context(), nil)
+			if took := time.Since(start); took != want {
+				t.Errorf("asked to wait %s s, waited %v", wait, took)
+			}
+			if (err == nil) != (want > 0) || err != nil && !strings.Contains(err.Error(), "answers 429") {
+				t.Errorf("asked to wait %s s: %v", wait, err)
+			}
+		}
+	})
+}
+
+// patient asks once to come again later.
+type patient struct {
+	wait  string
+	calls int
+}
+
+func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.calls++
+	if p.calls == 1 {
+		return &http.Response{StatusCode: 429, Status: "429 Too Many Requests", Header: http.Header{"Retry-After": {p.wait}}, Body: http.NoBody, Request: r}, nil
+	}
+	return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+}
+
 // TestASilentCollectorHoldsNobodyUp: what does not fit is counted, and the stop takes two seconds.
 func TestASilentCollectorHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
