@@ -155,6 +155,31 @@ func TestWorkerReadsItsConfiguration(t *testing.T) {
 	}
 }
 
+// TestTracesGoWhereTheValuesSay, and the network policy lets them; without an address there are none.
+func TestTracesGoWhereTheValuesSay(t *testing.T) {
+	for set, want := range map[string]int{"1-minimal": 0, "2-secured": 1} {
+		all := render(t, "--values", valueSets(t)[set], "--set", "networkPolicy.enabled=true")
+		var d apps.Deployment
+		read(t, one(t, all, "Deployment"), &d)
+		var p networking.NetworkPolicy
+		read(t, one(t, all, "NetworkPolicy"), &p)
+		env, rules := 0, 0
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			if e.Name == "OTEL_EXPORTER_OTLP_ENDPOINT" && e.Value == "http://collector.observability.svc:4318" {
+				env++
+			}
+		}
+		for _, r := range p.Spec.Egress {
+			if r.Ports[0].Port.IntValue() == 4318 && len(r.To) == 1 {
+				rules++
+			}
+		}
+		if env != want || rules != want {
+			t.Errorf("%s: %d variables, %d rules", set, env, rules)
+		}
+	}
+}
+
 func TestBadValuesAreRefused(t *testing.T) {
 	for want, sets := range map[string][]string{
 		"thehive.url is needed":            {"thehive.url="},
@@ -169,6 +194,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"/thehive/url":                     {"thehive.url=thehive"},
 		"/image/digest":                    {"image.digest=latest"},
 		"/nats/stream":                     {"nats.stream=a.b"},
+		"/tracing/endpoint":                {"tracing.endpoint=collector:4317"},
 	} {
 		args := []string{"template", "soc", chart, "--set", "thehive.url=https://hive"}
 		for _, s := range sets {
