@@ -38,7 +38,6 @@ func commands(sh *shell) []*cobra.Command {
 		dlqCommands(sh),
 		caseCommands(sh),
 		attackCommands(sh),
-		(&simulateCmd{}).command(sh),
 		(&completionCmd{}).command(sh),
 		(&helpCmd{}).command(sh),
 		(&versionCmd{}).command(sh),

@@ -8,5 +8,5 @@ import (
 	_ "time/tzdata"                            // nor has it time zones
 )
 
-// demonstration is empty: the image needs no NATS server of its own.
+// demonstration is empty: the image needs no servers of its own.
 func demonstration(*shell) []*cobra.Command { return nil }
