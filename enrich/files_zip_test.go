@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
@@ -12,8 +13,11 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/hive"
 	"forager/hive/hivetest"
 )
 
@@ -174,6 +178,24 @@ func TestAnArchiveSaysWhatItIs(t *testing.T) {
 			if name, content, err := unpack(archive, "malware"); err != nil || name != "sample.exe" || string(content) != malware {
 				t.Errorf("%q %q %v", name, content, err)
 			}
+		}
+	})
+}
+
+// TestTheHiveUnpacksAnArchive: an analyst who uploads it as a ZIP with its password gets the file;
+// the simulator reads ZIPs by code of its own.
+func TestTheHiveUnpacksAnArchive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newFileDesk(t, false)
+		apply(t, d.carrier(""), plan(t, 1, seen("web01", "a", day(9))))
+		archive := pack(t, []byte(malware), "sample.exe", "infected")
+		_, err := d.analyst.AddFile(t.Context(), d.theCase("1").ID, hive.NewObservable{DataType: "file"}, hive.Upload{
+			Name: "sample.exe.zip", Body: bytes.NewReader(archive), Zip: true, ZipPassword: "infected",
+		})
+		d.must(err)
+		if diff := cmp.Diff(map[string]string{"sample.exe": shaOf([]byte(malware))}, d.files()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

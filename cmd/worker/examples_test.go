@@ -243,7 +243,7 @@ func exampleCases(s hivetest.Snapshot) (all []exampleCase) {
 			x.Pages = append(x.Pages, p.Category+"/"+p.Title)
 		}
 		for _, o := range c.Observables {
-			x.Observables = append(x.Observables, o.DataType+" "+o.Data)
+			x.Observables = append(x.Observables, o.DataType+" "+o.Data+o.File.Name)
 		}
 		for line := range strings.Lines(c.Description) {
 			if strings.HasPrefix(line, "- [") {
