@@ -154,7 +154,7 @@ type Ops struct {
 
 // Log says what is written to standard error.
 type Log struct {
-	Level  string `key:"level" oneof:"debug info warn error" doc:"least important level that is logged"`
+	Level  string `key:"level" oneof:"debug info warn error" doc:"least important level that is logged; a reload puts another in force"`
 	Format string `key:"format" oneof:"json text" doc:"json for machines, text for people"`
 }
 
