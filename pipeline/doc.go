@@ -16,6 +16,7 @@
 //	settle.go    the verdict, one pure function
 //	finish.go    carries the verdict out: ack, nak, dead letter and term
 //	gate.go      stops all that while nothing can succeed
+//	organisations.go  the same for one organisation of several
 //
 // Beside it stand the ledger on a KV bucket (ledger.go), the dead letters for people (letters.go),
 // and a look at everything before a worker is let loose (inspect.go). Only this package knows NATS.

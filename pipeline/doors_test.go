@@ -2,11 +2,16 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -22,12 +27,14 @@ func (in inOrganisation) Plan(d detection.Detection, from enrich.Origin) (enrich
 }
 
 // several is a rig that serves organisations a and b.
-func several(t *testing.T, check func(context.Context) error) *rig {
+func several(t *testing.T, check func(context.Context) error) (*rig, *observer.ObservedLogs) {
+	t.Helper()
+	core, lines := observer.New(zapcore.InfoLevel)
 	r := newRig(t, func(o *Options) {
-		o.Check, o.Organisations = check, func() []string { return []string{"a", "b"} }
+		o.Check, o.Organisations, o.Log = check, func() []string { return []string{"a", "b"} }, zap.New(core)
 	})
 	r.ensure()
-	return r
+	return r, lines
 }
 
 // startIn starts a worker whose detections belong to the organisation that their key begins with.
@@ -45,7 +52,7 @@ func (r *rig) startIn() *Worker {
 // done at their first delivery, and one of both has its other half done; nothing is buried, and
 // the rest lands when the worker is let in again.
 func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
-	r := several(t, nil)
+	r, lines := several(t, nil)
 	var refuses atomic.Bool
 	var inside, most atomic.Int32
 	refuses.Store(true)
@@ -80,6 +87,16 @@ func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
 	if got := r.seen.count(late); got != 0 {
 		t.Errorf("%d messages of the organisation that refuses nothing came more than once", got)
 	}
+	turned := r.seen.count(func(s Settlement) bool { return errors.Is(s.Err, errDoorClosed) })
+	if said := lines.FilterField(zap.String("organisation", "a")).Len(); said != 1 || turned < n {
+		t.Errorf("%d lines name the organisation, want the closing alone; %d messages were turned away", said, turned)
+	}
+	for _, line := range lines.FilterMessage("message settled").All() {
+		if line.Level == zapcore.WarnLevel && strings.Contains(fmt.Sprint(line.ContextMap()["error"]), errDoorClosed.Error()) {
+			t.Errorf("a message that was turned away is worth a warning: %v", line.ContextMap())
+			break
+		}
+	}
 	refuses.Store(false)
 	r.ended(2*n + 2)
 	if got := r.seen.gateLines(); len(got) != 0 || most.Load() > 1 || len(r.letters()) != 0 {
@@ -96,7 +113,7 @@ func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
 }
 
 func TestWhenAllOrganisationsRefuseTheWorkerIsNotReady(t *testing.T) {
-	r := several(t, nil)
+	r, _ := several(t, nil)
 	refuses := map[string]*atomic.Bool{"a": {}, "b": {}}
 	refuses["a"].Store(true)
 	refuses["b"].Store(true)
@@ -132,7 +149,7 @@ func TestRefusedCredentialsAreAskedAboutBeforeOneOrganisationIsBlamed(t *testing
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mended, pulling atomic.Bool
-			r := several(t, func(context.Context) error {
+			r, _ := several(t, func(context.Context) error {
 				if !pulling.Load() || mended.Load() {
 					return nil
 				}

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"errors"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -65,12 +67,12 @@ func (w *Worker) write(s *Settlement) {
 }
 
 // level: a dead letter is for people, a retry for whoever looks, the rest is routine, and what
-// went back through no fault of its own is noise.
+// went back through no fault of its own is noise: that an organisation is closed was said once.
 func level(s *Settlement) zapcore.Level {
 	switch {
 	case s.Action == ActionDeadLetter:
 		return zap.ErrorLevel
-	case s.Action == ActionNak && s.Class == enrich.Interrupted:
+	case s.Action == ActionNak && (s.Class == enrich.Interrupted || errors.Is(s.Err, errDoorClosed)):
 		return zap.DebugLevel
 	case s.Action == ActionNak:
 		return zap.WarnLevel
