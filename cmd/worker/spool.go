@@ -10,8 +10,10 @@ import (
 	"forager/enrich"
 )
 
-// checkSpool refuses a folder in which no file could wait: every detection with a file would be
-// tried for an hour, and die. Too little room may pass, and is only a finding.
+// checkSpool refuses a folder that somebody chose and in which no file can wait: every detection
+// with a file would be tried for an hour, and die. Too little room may pass, and the image has no
+// folder for temporary files unless one is mounted, which matters only where detections bring
+// files: both are findings.
 func checkSpool(c *config.Config) (finding string, err error) {
 	err = enrich.CheckSpool(c.Files.Spool, int64(c.Files.MaxBytes))
 	switch {
@@ -20,7 +22,7 @@ func checkSpool(c *config.Config) (finding string, err error) {
 	case errors.Is(err, enrich.ErrSpoolRoom):
 		return "files.spool: " + err.Error() + ": larger ones are tried again until there is room, and die in the end; make room, or lower files.maxBytes", nil
 	case c.Files.Spool == "":
-		return "", &usageError{fmt.Errorf("files.spool is not set, and the system's directory for temporary files, %w: mount a volume there, or set files.spool", err)}
+		return "no detection with a file can be carried: files.spool is not set, and the system's directory for temporary files, " + err.Error() + ": mount a volume there, or set files.spool", nil
 	default:
 		return "", &usageError{fmt.Errorf("files.spool: %w", err)}
 	}
