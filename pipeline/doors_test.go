@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -175,5 +176,34 @@ func TestRefusedCredentialsAreAskedAboutBeforeOneOrganisationIsBlamed(t *testing
 				t.Errorf("gate said %q, %d doors closed; want %q, %d", got, r.seen.heard(NoticeRefused), c.gate, c.doors)
 			}
 		})
+	}
+}
+
+// TestARefusedOrganisationThatCrowdsTheOthersIsToldOf: by the bound that the consumer itself has.
+func TestARefusedOrganisationThatCrowdsTheOthersIsToldOf(t *testing.T) {
+	r, lines := several(t, nil)
+	r.options.Policy.Blocked = Backoff{10 * time.Second, 10 * time.Second}
+	r.options.MaxAckPending = 1 << 20 // not what the consumer was made with
+	c, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := c.CachedInfo().Config
+	config.MaxAckPending = 40
+	if _, err := r.js.UpdateConsumer(t.Context(), r.options.Stream, config); err != nil {
+		t.Fatal(err)
+	}
+	r.options.Manage = false
+	r.applier.set(all(refusedIn("a")))
+	for i := range 40 {
+		r.publish(alert{ID: fmt.Sprint(i), Keys: []string{"a:k"}})
+	}
+	w := r.startIn()
+	r.seen.until(t, "all to go back", func() bool { return r.seen.count(func(Settlement) bool { return true }) == 40 })
+	if got := r.seen.heard(NoticeCrowded); got != 1 || w.Organisations()[0].Waiting != 40 {
+		t.Errorf("told %d times, %+v", got, w.Organisations())
+	}
+	if got := lines.FilterField(zap.Int("maxAckPending", 40)).Len(); got < 1 {
+		t.Errorf("no line says it: %v", lines.All())
 	}
 }
