@@ -151,6 +151,15 @@ func contractServer(t *testing.T, c contract) {
 			t.Errorf("no data type %s in %v", name, types)
 		}
 	}
+	logins, err := c.Logins(t.Context())
+	must(t, err)
+	if !slices.Contains(logins, user.Login) {
+		t.Errorf("%s is not among %v", user.Login, logins)
+	}
+	_, err = c.CustomFields(t.Context())
+	must(t, err)
+	_, err = c.CaseTemplates(t.Context())
+	must(t, err)
 	known, err := c.PatternIDs(t.Context())
 	must(t, err)
 	if !slices.Contains(known, "T1566.001") {

@@ -13,6 +13,7 @@ import (
 // the steps below a case, and the fields that each operation takes.
 var queryOperations = map[string][]string{
 	"listCase": {}, "listPattern": {}, "listProcedure": {}, "listObservableType": {}, "listObservable": {},
+	"listCustomField": {}, "listCaseTemplate": {}, "listUser": {},
 	"getCase":     {"idOrName"},
 	"observables": {}, "comments": {}, "procedures": {}, "tasks": {}, "pages": {}, "attachments": {},
 	"sort":  {"_fields"},

@@ -73,24 +73,3 @@ func (c *Client) CurrentUser(ctx context.Context) (User, error) {
 	})
 	return out, err
 }
-
-// observableType is a data type (OutputObservableType, in part).
-type observableType struct {
-	ID   string `json:"_id"`
-	Name string `json:"name"`
-}
-
-// DataTypes lists the names of the types that observables can have here
-// (listObservableType).
-func (c *Client) DataTypes(ctx context.Context) ([]string, error) {
-	var names []string
-	types := list(ctx, c, listOf("list data types", "listObservableType"), Query{PageSize: childPage},
-		func(t *observableType) string { return t.ID })
-	for t, err := range types {
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, t.Name)
-	}
-	return names, nil
-}

@@ -33,6 +33,7 @@ func (o *reply) bytes(v viewer) []byte {
 
 func (c *call) write(w http.ResponseWriter, out reply, body []byte, truncate bool, slow time.Duration) {
 	head := w.Header()
+	head.Set("Date", c.h.options.Clock().UTC().Format(http.TimeFormat)) // by the server's clock
 	maps.Copy(head, out.header)
 	if len(body) > 0 {
 		head.Set("Content-Type", out.mime)
