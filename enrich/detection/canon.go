@@ -18,6 +18,9 @@ var builtinTypes = []string{
 	"user-agent", "uri_path", "autonomous-system", "regexp", "other",
 }
 
+// DataTypes are TheHive's types of observables that detections may bring.
+func DataTypes() []string { return append(slices.Clone(builtinTypes), "file") }
+
 // ruleTypes are what a format file may name: the built-in types, "host" (a name of whatever kind,
 // or an address), "auto" (told by its shape), and kinds that TheHive has no type for.
 var ruleTypes = append(slices.Clone(builtinTypes), "host", "auto", "user-account", "mac-address", "cve", "process", "command-line", "subnet")
