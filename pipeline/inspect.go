@@ -139,7 +139,7 @@ func (i *inspection) gone(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 
 // unseen names what no client can ask.
 func (i *inspection) unseen() {
-	i.add(LevelNote, "server", "sync_interval cannot be seen from here",
+	i.add(LevelNote, "NATS", "sync_interval cannot be seen from here",
 		"by default a server writes to its disk every two minutes: what it confirmed before a power failure may be gone, on all nodes at once",
 		"jetstream { sync_interval: always } in the server's configuration, where detections must not be lost; the monitoring port shows it under /jsz?config=true")
 }

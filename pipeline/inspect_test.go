@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	goflag "flag"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-var update = goflag.Bool("update", false, "write golden files anew")
+var update = flag.Bool("update", false, "write golden files anew")
 
 // TestInspectFindsWhatHurts breaks one setting at a time of what Ensure makes, on a real server, and
 // compares what is found beyond what is found anyway.

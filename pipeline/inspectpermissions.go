@@ -31,8 +31,9 @@ func misdirected() nats.Header { return nats.Header{"Nats-Expected-Stream": {nob
 // permissions tries all that a worker publishes to. It is false when there is no point in going on.
 func (i *inspection) permissions(ctx context.Context) bool {
 	all := i.needed()
-	missing := 0
+	lines, missing := map[string]bool{}, 0
 	for _, p := range all {
+		lines[p.line] = true
 		bounded, cancel := i.bounded(ctx)
 		err := i.publishes(bounded, orElse(p.subject, p.line), p.body, p.header)
 		cancel()
@@ -54,7 +55,7 @@ func (i *inspection) permissions(ctx context.Context) bool {
 		})
 	}
 	if missing == 0 {
-		i.add(LevelOK, "permissions", "all "+strconv.Itoa(len(all))+" that a worker with this configuration needs", "", "")
+		i.add(LevelOK, "permissions", "all "+strconv.Itoa(len(lines))+" that a worker of this configuration needs are there", "", "")
 	}
 	return true
 }

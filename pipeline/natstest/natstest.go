@@ -25,6 +25,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// Version is the server's: what it tells its clients.
+const Version = server.VERSION
+
 // readyWithin is how long a server may take to start; a loaded machine needs seconds.
 const readyWithin = 20 * time.Second
 
