@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/config"
+	"forager/pipeline"
 )
 
 // configFlag is the flag of every command that reads a configuration.
@@ -56,16 +57,24 @@ func variable(env []string, name string) (value string) {
 // checkCmd is "worker check".
 type checkCmd struct {
 	configFlag
+
+	Connect bool
+	JSON    bool
 }
 
 func (c *checkCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "check", "Validate the configuration.", c.Run)
+	cmd := leaf(sh, "check", "Validate the configuration; look at NATS and TheHive, too.", c.Run)
 	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
 
-// Run validates.
-func (c *checkCmd) Run(_ context.Context, sh *shell) error {
+// Run validates, and looks around.
+func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
+	if c.JSON && !c.Connect {
+		return &usageError{errors.New("--json: goes with --connect")}
+	}
 	cfg, err := c.load(sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return err
@@ -79,6 +88,31 @@ func (c *checkCmd) Run(_ context.Context, sh *shell) error {
 	if finding != "" {
 		sh.say("%s", finding)
 	}
-	_, err = fmt.Fprintln(sh.out, "configuration: ok")
+	if !c.JSON {
+		if _, err := fmt.Fprintln(sh.out, "configuration: ok"); err != nil {
+			return err
+		}
+	}
+	if c.Connect {
+		return c.look(ctx, sh, cfg)
+	}
+	return nil
+}
+
+// look inspects the servers and fails when the worker would not work.
+func (c *checkCmd) look(ctx context.Context, sh *shell, cfg *config.Config) error {
+	found, err := inspect(ctx, cfg, inspectWithin)
+	if err != nil {
+		return err
+	}
+	works := worst(found) != pipeline.LevelBroken
+	if c.JSON {
+		err = checkReport{works, found}.write(sh.out)
+	} else {
+		err = printFindings(sh.out, found)
+	}
+	if err == nil && !works {
+		err = errNotWorking
+	}
 	return err
 }

@@ -64,7 +64,9 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(nats.Close)
-	hive := hivetest.New(hivetest.Options{})
+	hive := hivetest.New(hivetest.Options{Organisations: []string{hivetest.DefaultOrganisation, "tier-2"}, Users: []hivetest.User{
+		{Login: "reader@thehive.local", APIKey: "key-of-a-reader", Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: "read-only"}}},
+	}})
 	server, err := hivetest.Listen("127.0.0.1:0", hive)
 	if err != nil {
 		return err
@@ -72,6 +74,7 @@ func setUp(env *testscript.Env) error {
 	env.Defer(func() { _ = server.Close() })
 	env.Values[playgroundKey{}] = &playground{nats: nats, hive: hive, url: server.URL()}
 	env.Setenv("NATS", nats.URL())
+	env.Setenv("NATS_VERSION", natstest.Version)
 	env.Setenv("HIVE", server.URL())
 	for _, name := range []string{"OPS", "FREE"} {
 		addr, err := freeAddress()
