@@ -151,6 +151,7 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.detect("web01", 3, `"T1110","T1486"`)
+	o.until("the first case is web01's", func(cases []hivetest.Case) bool { return len(cases) == 1 })
 	o.detect("db01", 3, `"T1110"`)
 	o.until("both cases are there", func(cases []hivetest.Case) bool {
 		return len(cases) == 2 && len(cases[0].Procedures)+len(cases[1].Procedures) == 3
