@@ -18,15 +18,28 @@ import (
 // tracing makes the spans of messages and of applies, named as OpenTelemetry's conventions for
 // messaging name them. Nil, where nobody listens, makes none.
 type tracing struct {
-	tracer   trace.Tracer
-	consumer string
+	tracer trace.Tracer
+	name   string                  // of a message's span
+	common []trace.SpanStartOption // of all messages
 }
 
-func newTracing(provider trace.TracerProvider, consumer string) *tracing {
+func newTracing(provider trace.TracerProvider, stream, consumer string) *tracing {
 	if provider == nil {
 		return nil
 	}
-	return &tracing{tracer: provider.Tracer("forager/pipeline"), consumer: consumer}
+	return &tracing{
+		tracer: provider.Tracer("forager/pipeline"), name: "process " + stream,
+		common: []trace.SpanStartOption{
+			trace.WithSpanKind(trace.SpanKindConsumer),
+			trace.WithAttributes(
+				attribute.String("messaging.system", "nats"),
+				attribute.String("messaging.operation.name", "process"),
+				attribute.String("messaging.operation.type", "process"),
+				attribute.String("messaging.destination.name", stream),
+				attribute.String("messaging.consumer.group.name", consumer),
+			),
+		},
+	}
 }
 
 // begin starts the span of a message. The sender's span, where the headers name one, is its parent
@@ -42,24 +55,19 @@ func (t *tracing) begin(ctx context.Context, m *message) {
 		}
 		return
 	}
-	options := []trace.SpanStartOption{
-		trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(
-			attribute.String("messaging.system", "nats"),
-			attribute.String("messaging.operation.name", "process"),
-			attribute.String("messaging.operation.type", "process"),
-			attribute.String("messaging.destination.name", m.stream),
-			attribute.String("messaging.consumer.group.name", t.consumer),
+	options := t.common
+	if sender.IsValid() {
+		options = append(slices.Clip(options), trace.WithLinks(trace.Link{SpanContext: sender}))
+	}
+	_, m.span = t.tracer.Start(ctx, t.name, options...)
+	if m.span.IsRecording() {
+		m.span.SetAttributes(
 			attribute.String("messaging.message.id", strconv.FormatUint(m.sequence, 10)),
 			attribute.Int("messaging.message.body.size", m.bytes),
 			attribute.String("forager.subject", m.msg.Subject()),
 			attribute.Int("forager.deliveries", m.deliveries),
-		),
+		)
 	}
-	if sender.IsValid() {
-		options = append(options, trace.WithLinks(trace.Link{SpanContext: sender}))
-	}
-	_, m.span = t.tracer.Start(ctx, "process "+m.stream, options...)
 }
 
 // describe says in a message's span what became of it. What goes back through no fault of its own is no error.

@@ -53,7 +53,7 @@ func TestHostileHeadersAreNoTrace(t *testing.T) {
 
 func TestAnApplyLinksToNoMoreThanItsLimit(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
-	made := newTracing(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)), "worker")
+	made := newTracing(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)), "DET", "worker")
 	var batch []*part
 	for range 3 * mostLinks {
 		m := &message{}
@@ -78,7 +78,7 @@ var errUnlucky = errors.New("unlucky")
 
 func TestAnApplyThatHelpedSomebodyIsNoError(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
-	made := newTracing(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)), "worker")
+	made := newTracing(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)), "DET", "worker")
 	m := &message{}
 	_, m.span = made.tracer.Start(t.Context(), "message")
 	_, span := made.apply(t.Context(), "q", []*part{{of: m}, {of: m}})

@@ -58,7 +58,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
-		tracing:  newTracing(o.Tracer, o.Consumer),
+		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
