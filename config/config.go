@@ -62,13 +62,13 @@ type NATS struct {
 	AckWait      time.Duration `key:"ackWait" min:"3s" max:"1h" doc:"how long the server waits for a sign of life before it delivers a message again"`
 	User         string        `key:"user" doc:"user name, with nats.password"`
 	Password     Secret        `key:"password" doc:"password of nats.user"`
-	PasswordFile string        `key:"passwordFile" doc:"file that holds nats.password"`
+	PasswordFile string        `key:"passwordFile" doc:"file that holds nats.password; read again at each connect"`
 	Token        Secret        `key:"token" doc:"token, instead of a user"`
-	TokenFile    string        `key:"tokenFile" doc:"file that holds nats.token"`
-	CredsFile    string        `key:"credsFile" doc:"credentials file (JWT and key), instead of a user"`
-	NKeyFile     string        `key:"nkeyFile" doc:"file with an NKey seed, instead of a user"`
-	CAFile       string        `key:"caFile" doc:"certificates (PEM) that sign the server's, instead of the system's"`
-	CertFile     string        `key:"certFile" doc:"client certificate (PEM), with nats.keyFile"`
+	TokenFile    string        `key:"tokenFile" doc:"file that holds nats.token; read again at each connect"`
+	CredsFile    string        `key:"credsFile" doc:"credentials file (JWT and key), instead of a user; read again at each connect"`
+	NKeyFile     string        `key:"nkeyFile" doc:"file with an NKey seed, instead of a user; read again at each connect"`
+	CAFile       string        `key:"caFile" doc:"certificates (PEM) that sign the server's, instead of the system's; read again at each connect"`
+	CertFile     string        `key:"certFile" doc:"client certificate (PEM), with nats.keyFile; read again at each connect"`
 	KeyFile      string        `key:"keyFile" doc:"key (PEM) of nats.certFile"`
 	TLSFirst     bool          `key:"tlsFirst" doc:"begin with the TLS handshake, for servers with handshake_first"`
 	InboxPrefix  string        `key:"inboxPrefix" doc:"prefix of reply subjects, where permissions ask for one"`

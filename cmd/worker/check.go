@@ -63,7 +63,7 @@ type checkCmd struct {
 }
 
 func (c *checkCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "check", "Validate the configuration; look at NATS and TheHive, too.", c.Run)
+	cmd := leaf(sh, "check", "Validate the configuration, and with --connect look at NATS and TheHive.", c.Run)
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
