@@ -71,6 +71,7 @@ func (c *Client) unsent(k call, err error) *Error {
 func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, error) {
 	timed, cancel := context.WithTimeout(ctx, k.timeout(c.options.Timeout))
 	defer cancel()
+	defer k.upload.retire() // the caller may read the file again
 	resp, err := c.send(timed, ctx, k, payload)
 	if err != nil {
 		return 0, err
@@ -148,7 +149,7 @@ func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Req
 	if k.upload != nil {
 		length := k.upload.length()
 		upload := &uploadBody{source: k.upload.reader(), known: length >= 0, left: length}
-		req.Body, req.ContentLength = upload, length
+		req.Body, req.ContentLength, k.upload.current = upload, length, upload
 		req.Header["Content-Type"] = []string{k.upload.contentType()}
 		if length < 0 || length >= expectAbove {
 			req.Header["Expect"] = []string{"100-continue"}

@@ -3,12 +3,15 @@ package hive
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 )
@@ -24,7 +27,8 @@ type Upload struct {
 	// fails the call before TheHive can act on it.
 	Size int64
 	// Body is read once and not closed. When it is also an io.Seeker, a refused
-	// upload is sent again in place from where Body stood.
+	// upload is sent again in place from where Body stood, and Body is not read
+	// any more once the call has returned.
 	Body io.Reader
 	// Zip makes TheHive unpack the file, each entry becoming an observable;
 	// for [Client.AddFile] only.
@@ -68,6 +72,7 @@ type form struct {
 	starts   []int64 // where each file stood at first, -1: it cannot seek
 	tail     []byte
 	timeout  time.Duration
+	current  *uploadBody // of the attempt that runs, or ran last; nil before the first
 }
 
 // field is a plain part that precedes the files.
@@ -156,11 +161,26 @@ func (f *form) reader() io.Reader {
 	return io.MultiReader(append(parts, bytes.NewReader(f.tail))...)
 }
 
+// retire keeps an attempt that is over from reading on. A connection does so while a server that
+// has answered goes on taking what is sent.
+func (f *form) retire() {
+	if f == nil || f.current == nil {
+		return
+	}
+	f.current.retired.Store(true)
+	if slices.Contains(f.starts, -1) {
+		return // nobody reads it again, and it may be slow: it is not waited for
+	}
+	f.current.reading.Lock()
+	defer f.current.reading.Unlock()
+}
+
 // rewind puts every file back to where it stood; false when one cannot.
 func (f *form) rewind() bool {
 	if f == nil {
 		return true
 	}
+	f.retire()
 	for i, at := range f.starts {
 		s, ok := f.files[i].Body.(io.Seeker)
 		if at < 0 || !ok {
@@ -209,10 +229,15 @@ func (r *exactReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// errRetired ends the request of an attempt that is over.
+var errRetired = errors.New("the attempt is over")
+
 // uploadBody remembers whether its source failed, and whether it came to its
 // end: a request without an end is one that TheHive did not act on.
 type uploadBody struct {
-	source io.Reader
+	source  io.Reader
+	reading sync.Mutex // held while the source is read
+	retired atomic.Bool
 
 	mu    sync.Mutex
 	known bool  // how long the request is
@@ -225,6 +250,11 @@ type uploadBody struct {
 // the last of a known length the request is whole, whether the transport comes
 // back for the end or not.
 func (b *uploadBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.retired.Load() {
+		return 0, errRetired
+	}
 	n, err := b.source.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
