@@ -187,6 +187,7 @@ func TestArchivesAreOpenedByWhatPeopleHave(t *testing.T) {
 	}{
 		{"unzip", func(archive, dir string) []string { return []string{"-q", "-P", "infected", "-d", dir, archive} }},
 		{"7z", func(archive, dir string) []string { return []string{"x", "-pinfected", "-o" + dir, archive} }},
+		{"7zz", func(archive, dir string) []string { return []string{"x", "-pinfected", "-o" + dir, archive} }}, // as Debian 12 calls it
 		{"python3", func(archive, dir string) []string {
 			return []string{"-c", "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2], pwd=b'infected')", archive, dir}
 		}},
