@@ -27,17 +27,17 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 }
 
 // traceIDs are the ids by which the message is found in a store of traces: the trace that the sender
-// began, whether or not it is traced here, and the span that is recorded here.
+// began, whether or not it is recorded here, and the span that is. An id that nobody knows is left out.
 func (m *message) traceIDs() (traceID, spanID string) {
-	if m.span == nil {
+	recorded := m.span != nil && m.span.IsRecording()
+	if !recorded && !m.sent {
 		return "", ""
 	}
 	at := m.span.SpanContext()
-	traceID = at.TraceID().String()
-	if m.span.IsRecording() {
+	if recorded {
 		spanID = at.SpanID().String()
 	}
-	return traceID, spanID
+	return at.TraceID().String(), spanID
 }
 
 // optional is a field that is left out when it is empty.

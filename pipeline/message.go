@@ -27,6 +27,7 @@ type message struct {
 	tried      bool          // an apply of it failed here before
 	alone      bool          // failed so often that it is applied by itself
 	span       trace.Span    // of the message; the sender's, where nothing is traced; nil is none
+	sent       bool          // the sender's trace is named in the headers
 	probe      chan struct{} // closed at the verdict; set on the one message taken through a closed gate
 
 	mu      sync.Mutex

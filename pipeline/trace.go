@@ -49,14 +49,15 @@ func newTracing(provider trace.TracerProvider, stream, consumer string) *tracing
 func (t *tracing) begin(ctx context.Context, m *message) {
 	ctx = fromSender(ctx, m.msg.Headers())
 	sender := trace.SpanContextFromContext(ctx)
+	m.sent = sender.IsValid()
 	if t == nil {
-		if sender.IsValid() {
+		if m.sent {
 			m.span = trace.SpanFromContext(ctx)
 		}
 		return
 	}
 	options := t.common
-	if sender.IsValid() {
+	if m.sent {
 		options = append(slices.Clip(options), trace.WithLinks(trace.Link{SpanContext: sender}))
 	}
 	_, m.span = t.tracer.Start(ctx, t.name, options...)

@@ -51,6 +51,17 @@ func TestHostileHeadersAreNoTrace(t *testing.T) {
 	}
 }
 
+func FuzzSenderHeaders(f *testing.F) {
+	f.Add("traceparent", traceparent, "tracestate", "a=b")
+	f.Add("Traceparent", "cc"+traceparent[2:]+"-more", "TRACESTATE", "a@b=c,d=e")
+	f.Fuzz(func(t *testing.T, name, value, other, text string) {
+		got := trace.SpanContextFromContext(fromSender(t.Context(), nats.Header{name: {value}, other: {text}}))
+		if got.IsValid() && (!got.IsRemote() || !strings.Contains(value+text, got.TraceID().String())) || got.TraceState().Len() > 0 && len(got.TraceState().String()) > mostState {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 func TestAnApplyLinksToNoMoreThanItsLimit(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	made := newTracing(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)), "DET", "worker")
