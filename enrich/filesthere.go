@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path"
 	"regexp"
@@ -72,20 +73,23 @@ func (w *work) choose(held context.Context, f wantedFile, s *spooled) (*outgoing
 	if err != nil {
 		return nil, err
 	}
-	send := plain
-	if zip || maybe {
-		zipped, err := w.zippedFile(f, s)
-		if zip && err != nil {
-			return nil, err
-		}
-		if err == nil && w.isThere(zipped) {
-			return nil, w.seat.take(held)
-		}
-		if zip {
-			send = zipped
-		}
+	if !zip && !maybe {
+		return &plain, w.seat.take(held)
 	}
-	return &send, w.seat.take(held)
+	zipped, err := w.zippedFile(f, s)
+	_, impossible := errors.AsType[*badFileError](err)
+	switch {
+	case impossible && !zip:
+		return &plain, w.seat.take(held)
+	case err != nil:
+		return nil, err
+	case w.isThere(zipped):
+		return nil, w.seat.take(held)
+	case zip:
+		return &zipped, w.seat.take(held)
+	default:
+		return &plain, w.seat.take(held)
+	}
 }
 
 // zips tells whether one of those who brought a file wants it in an archive.
