@@ -35,6 +35,8 @@ type Connection struct {
 	Domain      string // JetStream domain, empty for the server's own
 
 	Timeout time.Duration // of one attempt at one server, 5 s; the first attempts are made within Connect
+
+	pause time.Duration // between attempts, and half of it by chance; 1 s
 }
 
 // Timings of a connection, from measurement: the client's defaults notice a dead peer only
@@ -109,10 +111,11 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 	if len(c.URLs) == 0 {
 		return nil, fmt.Errorf("%w: no url", ErrConnection)
 	}
+	pause := orElse(c.pause, reconnectWait)
 	options := []nats.Option{
 		nats.Name(orElse(c.Name, "forager")),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait/2, reconnectWait),
+		nats.ReconnectWait(pause), nats.ReconnectJitter(pause/2, pause),
 		nats.PingInterval(pingInterval), nats.Timeout(orElse(c.Timeout, apiTimeout)),
 		// A write that is stuck, into a partition with the kernel's buffer full, holds the lock that
 		// the pings need: without this, nobody notices for many minutes that the server is gone.

@@ -16,6 +16,8 @@ type Inspection struct {
 	Options Options       // of the worker
 	Window  time.Duration // how long after its newest event a case takes more; 0 is no limit
 	Audit   *AuditOptions // of the webhook's intake; nil is off
+
+	reach time.Duration // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
 
 // inspection gathers findings.
@@ -47,7 +49,7 @@ func Inspect(ctx context.Context, link *Link, what Inspection) ([]Finding, error
 		audit := what.Audit.withDefaults()
 		i.audit = &audit
 	}
-	if !i.connection(ctx) || !i.server(ctx) || !i.permissions(ctx) {
+	if !i.connection(ctx, orElse(what.reach, reachWithin)) || !i.server(ctx) || !i.permissions(ctx) {
 		return i.found, nil
 	}
 	if !i.account(ctx) {

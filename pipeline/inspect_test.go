@@ -76,6 +76,28 @@ func TestInspectBeforeAnythingIsMade(t *testing.T) {
 	}
 }
 
+// TestInspectSaysThatTheLedgerIsGone: nobody makes it anew once messages were delivered, manage or not.
+func TestInspectSaysThatTheLedgerIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Manage = true })
+	must(t, Ensure(t.Context(), r.link, r.options))
+	_, err := r.js.Publish(t.Context(), "alerts.x", []byte("{}"))
+	must(t, err)
+	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	must(t, err)
+	batch, err := consumer.Fetch(1)
+	must(t, err)
+	for range batch.Messages() { // delivered
+	}
+	must(t, r.js.DeleteKeyValue(t.Context(), "FORAGER_LEDGER"))
+	for _, f := range inspect(t, r.link, Inspection{Options: r.options}) {
+		if f.About == "ledger FORAGER_LEDGER" && f.Level == LevelBroken && f.What == "it is not there, although messages were delivered already" {
+			return
+		}
+	}
+	t.Error("it was not said")
+}
+
 // TestInspectChangesNothing: after an inspection of a site at work no stream has another state, and
 // no consumer has delivered anything.
 func TestInspectChangesNothing(t *testing.T) {

@@ -15,21 +15,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// How long a connection is waited for: shorter where an attempt failed already.
-const (
-	reachWithin  = 6 * time.Second
-	failedWithin = 3 * time.Second
-)
+const reachWithin = 6 * time.Second
 
 // connection waits for the link, and says why it does not come.
-func (i *inspection) connection(ctx context.Context) bool {
+func (i *inspection) connection(ctx context.Context, within time.Duration) bool {
 	const about = "NATS"
 	begun := time.Now()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !i.link.Connected() {
 		waited := time.Since(begun)
-		if ctx.Err() != nil || waited > reachWithin || waited > failedWithin && i.link.failure() != nil {
+		if ctx.Err() != nil || waited > within || waited > within/2 && i.link.failure() != nil {
 			what, remedy := unreachable(i.link.failure())
 			i.add(LevelBroken, about, what, "a worker waits for it and carries nothing", remedy)
 			return false

@@ -127,13 +127,9 @@ func TestExpiredCredentialsAreExchanged(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	folder := t.TempDir()
-	link, err := Connect(t.Context(), Connection{
-		URLs: []string{s.URL()}, Credentials: inFile(t, folder, "user.creds", op.credentials(user, time.Now().Add(3*time.Second))),
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(link.Close)
+	link := connectAs(t, s, Connection{
+		Credentials: inFile(t, folder, "user.creds", op.credentials(user, time.Now().Add(3*time.Second))), pause: 20 * time.Millisecond,
+	})
 	waitUntil(t, link.Connected)
 	waitUntil(t, tried(link, 3))
 	inFile(t, folder, "user.creds", op.credentials(user, time.Now().Add(time.Hour)))

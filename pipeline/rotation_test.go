@@ -30,22 +30,11 @@ func TestCredentialsRotateWithoutRestart(t *testing.T) {
 	for name, r := range rotations(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { r.server(t, o, 1) }))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.Close)
 			folder := t.TempDir()
-			connection := r.worker(t, folder, 1)
-			connection.URLs = []string{s.URL()}
-			link, err := Connect(t.Context(), connection, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(link.Close)
+			s, link := r.connected(t, folder, 1)
 			waitUntil(t, link.Connected)
-
 			change := func(o *server.Options) { r.server(t, o, 2) }
+			var err error
 			if r.restart {
 				err = s.Restart(natstest.With(change))
 			} else {
@@ -70,24 +59,26 @@ func TestConnectRefusesTheWrongGeneration(t *testing.T) {
 	for name, r := range rotations(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { r.server(t, o, 1) }))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.Close)
-			connection := r.worker(t, t.TempDir(), 2)
-			connection.URLs = []string{s.URL()}
-			link, err := Connect(t.Context(), connection, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(link.Close)
+			_, link := r.connected(t, t.TempDir(), 2)
 			waitUntil(t, func() bool { return link.failure() != nil })
 			if link.Connected() {
 				t.Error("connected")
 			}
 		})
 	}
+}
+
+// connected is a server that accepts the first generation, and a link with generation n.
+func (r rotation) connected(t *testing.T, folder string, n int) (*natstest.Server, *Link) {
+	t.Helper()
+	s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { r.server(t, o, 1) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c := r.worker(t, folder, n)
+	c.pause = 20 * time.Millisecond
+	return s, connectAs(t, s, c)
 }
 
 func rotations(t *testing.T) map[string]rotation {
