@@ -135,12 +135,19 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 	case minor > 7:
 		h.add(pipeline.LevelNote, about, "it is newer than 5.7", "Forager is written against the API of 5.5 to 5.7", "try it on a test system first")
 	}
+	if most := h.config.Files.MaxBytes; most > uploadLimit {
+		h.add(pipeline.LevelNote, about, "files.maxBytes "+most.String()+" is above its default limit of uploads, 1 GB", "it answers 413 to larger files unless its limit was raised, which cannot be seen from here: their messages become dead letters",
+			"raise play.http.parser.maxDiskBuffer in TheHive's configuration, or lower files.maxBytes")
+	}
 	h.licence(status.License, time.Now())
 	if ahead, known := h.clock.difference(); known && ahead.Abs() > time.Minute {
 		h.add(pipeline.LevelNote, about, "its clock differs from this machine's by "+ahead.Abs().String(), "dates of cases and those of the logs do not fit together", "synchronise both with the same time servers")
 	}
 	return true
 }
+
+// uploadLimit is TheHive's own, where its configuration names none (play.http.parser.maxDiskBuffer).
+const uploadLimit = 1_000_000_000
 
 // hiveRelease reads "5.5.13-1"; 0 is unknown.
 func hiveRelease(version string) (major, minor int) {

@@ -29,6 +29,7 @@ func TestCheckSaysWhatTheHiveLacks(t *testing.T) {
 		"no patterns":       {hivetest.Options{Patterns: []hivetest.Pattern{}}, nil, pipeline.LevelBroken, "TheHive holds no patterns"},
 		"few patterns":      {hivetest.Options{}, nil, pipeline.LevelHurts, "they are few: Enterprise 18.1 has 691"},
 		"clock ahead":       {hivetest.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }}, nil, pipeline.LevelNote, "its clock differs from this machine's by "},
+		"large files":       {hivetest.Options{}, nil, pipeline.LevelNote, "files.maxBytes 2GiB is above its default limit of uploads"},
 		"type is missing":   {hivetest.Options{}, withoutType("registry"), pipeline.LevelNote, "TheHive has none called registry"},
 		"no type for files": {hivetest.Options{}, withoutType("file"), pipeline.LevelHurts, "TheHive has none called file"},
 	} {
@@ -49,7 +50,10 @@ func TestCheckSaysWhatTheHiveLacks(t *testing.T) {
 
 func lookAtHive(t *testing.T, url string) []pipeline.Finding {
 	t.Helper()
-	c, err := config.Load(config.Source{Env: []string{"FORAGER_HIVE_URL=" + url, "FORAGER_HIVE_API_KEY=" + hivetest.DefaultAPIKey}, Connects: []string{config.ToHive}})
+	c, err := config.Load(config.Source{
+		Env:      []string{"FORAGER_HIVE_URL=" + url, "FORAGER_HIVE_API_KEY=" + hivetest.DefaultAPIKey, "FORAGER_FILES_MAX_BYTES=2GiB"},
+		Connects: []string{config.ToHive},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,14 +28,16 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			whole := part{on: c.on}.base(all).with(all[name])
-			if missed := missedBy(t, whole, c.change); len(missed) > 0 {
-				t.Errorf("with all lines it misses %q", missed)
+			for _, v2 := range []bool{false, true} {
+				if missed := missedBy(t, whole, v2, c.change); len(missed) > 0 {
+					t.Errorf("with all lines, js_ack_fc_v2 %v, it misses %q", v2, missed)
+				}
 			}
 			own := all[name]
 			for _, line := range slices.Concat(own.publish, own.subscribe) {
 				t.Run(line, func(t *testing.T) {
 					t.Parallel()
-					if missed := missedBy(t, whole.without(line), c.change); !slices.Equal(missed, []string{line}) {
+					if missed := missedBy(t, whole.without(line), false, c.change); !slices.Equal(missed, []string{line}) {
 						t.Errorf("without it, it misses %q", missed)
 					}
 				})
@@ -45,11 +47,11 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 }
 
 // missedBy are the lines that the inspection misses, with one subject to consume or several.
-func missedBy(t *testing.T, a allowed, change func(*pipeline.Inspection)) []string {
+func missedBy(t *testing.T, a allowed, v2 bool, change func(*pipeline.Inspection)) []string {
 	t.Helper()
 	s := &site{t: t, server: startServer(t, &server.User{Username: "forager", Password: password, Permissions: &server.Permissions{
 		Publish: only(a.publish), Subscribe: only(a.subscribe),
-	}}, false)}
+	}}, v2)}
 	s.admin, s.worker = s.connect("admin"), s.connect("forager")
 	if err := pipeline.Ensure(t.Context(), s.admin, options()); err != nil {
 		t.Fatal(err)
