@@ -82,7 +82,8 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 	_, rules := newRouter(cfg)
 	_, formats := newDecoder(cfg, newWitness(), nil, false)
 	finding, spool := checkSpool(cfg)
-	if err := errors.Join(rules, formats, spool); err != nil {
+	_, traces := readTraces(sh.env)
+	if err := errors.Join(rules, formats, spool, traces); err != nil {
 		return err
 	}
 	if finding != "" {

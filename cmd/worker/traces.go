@@ -28,7 +28,7 @@ const flushWithin = 2 * time.Second
 func newTraces(ctx context.Context, env []string, log *zap.Logger) (*traces, error) {
 	s, err := readTraces(env)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, err
 	}
 	if s == nil {
 		return nil, nil //nolint:nilnil // off is no error

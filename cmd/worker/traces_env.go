@@ -45,7 +45,7 @@ func readTraces(env []string) (*traceSettings, error) {
 	e := &traceEnv{env: env}
 	on := e.wanted()
 	if !on || len(e.problems) > 0 {
-		return nil, errors.Join(e.problems...)
+		return nil, e.wrong()
 	}
 	e.protocol()
 	s := &traceSettings{
@@ -59,7 +59,15 @@ func readTraces(env []string) (*traceSettings, error) {
 	}
 	s.batch = min(s.batch, s.queue)
 	s.sampling, s.sampler = e.sampler()
-	return s, errors.Join(e.problems...)
+	return s, e.wrong()
+}
+
+// wrong is all that is wrong, a mistake of the caller.
+func (e *traceEnv) wrong() error {
+	if len(e.problems) == 0 {
+		return nil
+	}
+	return &usageError{errors.Join(e.problems...)}
 }
 
 // get is the first of the variables that is set.
