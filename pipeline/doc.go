@@ -18,6 +18,7 @@
 //	gate.go      stops all that while nothing can succeed
 //	organisations.go  the same for one organisation of several
 //
+// Of each message log.go writes one line, trace.go a span that leads from its sender to its apply.
 // Beside it stand the ledger on a KV bucket (ledger.go), the dead letters for people (letters.go),
 // and a look at everything before a worker is let loose (inspect.go). Only this package knows NATS.
 //
