@@ -201,8 +201,12 @@ func (h *hiveInspection) unreachable(err error) {
 		what, remedy = "it refuses the credentials: "+text, "look at hive.apiKeyFile, or hive.user and hive.passwordFile: renew the key in TheHive"
 	case failed != nil && failed.Status == http.StatusForbidden && failed.Type == "":
 		what, remedy = "something in front of it refuses: "+text, "look at the proxy"
+	case failed != nil && failed.Status == http.StatusForbidden:
+		what, remedy = "it refuses the account: "+text, "look at the account and its organisations in TheHive, and at hive.organisation"
 	case failed != nil && failed.Status == http.StatusNotFound, errors.Is(err, hive.ErrShape):
 		what, remedy = "it is no TheHive: "+text, "look at the path in hive.url: it ends before /api"
+	case failed != nil && failed.Status != 0:
+		what, remedy = "it answers, and fails: "+text, "look at TheHive's log, and at that of the proxy in front of it"
 	}
 	h.add(pipeline.LevelBroken, "TheHive", what, "a worker waits for it and carries nothing", remedy)
 }

@@ -110,7 +110,8 @@ func TestCheckKnowsATheHiveFromOtherServers(t *testing.T) {
 		"other JSON":  {http.StatusOK, "{}", "it is no TheHive: "},
 		"nothing":     {http.StatusNotFound, "", "it is no TheHive: "},
 		"a proxy":     {http.StatusForbidden, "<html>no</html>", "something in front of it refuses: "},
-		"a dead part": {http.StatusBadGateway, "<html></html>", "no answer: "},
+		"a dead part": {http.StatusBadGateway, "<html></html>", "it answers, and fails: "},
+		"no member":   {http.StatusForbidden, `{"type":"AuthorizationError","message":"no"}`, "it refuses the account: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
