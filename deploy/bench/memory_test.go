@@ -29,8 +29,7 @@ func (b *bench) backlog(t *testing.T) {
 	worker := s.workers[0]
 	idle, before := worker.resident(t), s.used(t)
 	s.profile(t, syscall.SIGUSR1)
-	began := time.Now()
-	s.release(t)
+	began := s.release(t)
 	var sizes []int
 	eventually(t, workedFor, func() bool {
 		if time.Since(began) > warmUp {

@@ -147,12 +147,28 @@ func (s *scene) hold(t *testing.T) {
 	}
 }
 
-// release lets the backlog go.
-func (s *scene) release(t *testing.T) {
+// release lets the backlog go, and tells when it went: a moment at which nothing was delivered yet.
+// A server that resumes a consumer does not look at the pulls that wait until their next heartbeat,
+// two seconds later; that is neither the worker's time nor TheHive's.
+func (s *scene) release(t *testing.T) (began time.Time) {
 	t.Helper()
+	began = time.Now()
 	if _, err := s.js.ResumeConsumer(t.Context(), streamName, consumerName); err != nil {
 		t.Fatal(err)
 	}
+	until(t, patience, "the first delivery", func() bool {
+		asked := time.Now()
+		c, err := s.js.Consumer(t.Context(), streamName, consumerName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.CachedInfo().Delivered.Consumer > 0 {
+			return true
+		}
+		began = asked
+		return false
+	})
+	return began
 }
 
 // left is how many messages are not settled.

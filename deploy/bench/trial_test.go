@@ -54,8 +54,7 @@ func try(t *testing.T, binary string, c trial) outcome {
 	before, calls := s.used(t), s.stats(t)
 	s.profile(t, syscall.SIGUSR1)
 	probed := s.probe(t, c.probe)
-	began := time.Now()
-	s.release(t)
+	began := s.release(t)
 	left := c.messages
 	whole := eventually(t, patience, func() bool {
 		left = s.left(t)
