@@ -16,7 +16,8 @@
 // [Config.Wrong] turns such a finding into the same error, with file, line and column.
 //
 // Limits: one document of at most 1 MiB; no aliases, no merge keys. Files named by a configuration
-// are read once, when it is loaded; allow-lists and formats are read by others.
+// are read once, when it is loaded; allow-lists and formats are read by others, and so are the files
+// of those secrets that may be exchanged while a worker runs.
 //
 //	c, err := config.Load(config.Source{Name: "forager.yaml", Text: text, Env: os.Environ(), ReadFile: os.ReadFile, Connects: []string{config.ToNATS, config.ToHive}})
 //	if err != nil {
@@ -78,10 +79,10 @@ type NATS struct {
 type Hive struct {
 	URL          string        `key:"url" need:"hive" doc:"address of TheHive 5, with its path when it has one"`
 	APIKey       Secret        `key:"apiKey" doc:"API key of the account that Forager acts as"`
-	APIKeyFile   string        `key:"apiKeyFile" doc:"file that holds hive.apiKey"`
+	APIKeyFile   string        `key:"apiKeyFile" doc:"file that holds hive.apiKey; read again when it changes"`
 	User         string        `key:"user" doc:"login, with hive.password, where there is no API key"`
 	Password     Secret        `key:"password" doc:"password of hive.user"`
-	PasswordFile string        `key:"passwordFile" doc:"file that holds hive.password"`
+	PasswordFile string        `key:"passwordFile" doc:"file that holds hive.password; read again when it changes"`
 	Organisation string        `key:"organisation" doc:"organisation that the cases belong to; empty is the account's own"`
 	Concurrency  int           `key:"concurrency" min:"1" max:"1024" doc:"calls in flight at TheHive, at most, per replica"`
 	Timeout      time.Duration `key:"timeout" min:"100ms" max:"10m" doc:"time that one call may take"`
@@ -139,10 +140,10 @@ type Attack struct {
 type Webhook struct {
 	Addr         string `key:"addr" doc:"address where TheHive's webhook is taken in (POST /hooks/thehive); off when empty, or without a token or a user"`
 	Token        Secret `key:"token" doc:"bearer token that TheHive's endpoint sends"`
-	TokenFile    string `key:"tokenFile" doc:"file that holds webhook.token"`
+	TokenFile    string `key:"tokenFile" doc:"file that holds webhook.token; read again when it changes"`
 	User         string `key:"user" doc:"user that TheHive's endpoint sends, with webhook.password"`
 	Password     Secret `key:"password" doc:"password of webhook.user"`
-	PasswordFile string `key:"passwordFile" doc:"file that holds webhook.password"`
+	PasswordFile string `key:"passwordFile" doc:"file that holds webhook.password; read again when it changes"`
 	Stream       string `key:"stream" need:"webhook" doc:"JetStream stream that keeps audit documents until the ledger has learnt them"`
 }
 

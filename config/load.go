@@ -29,7 +29,9 @@ const (
 )
 
 // Load reads a configuration: defaults, the file above them, the environment above both. The
-// error is an *[Error] with every problem, in the order of the file, then of the variables.
+// error is an *[Error] with every problem, in the order of the file, then of the variables. With it
+// comes what could be read, with which nobody must work: it is for those who understand more of a
+// configuration ([Config.Wrong]), so that they name their mistakes at the same time.
 func Load(s Source) (*Config, error) {
 	c := Default()
 	l := &loader{source: s, config: &c, from: map[string]place{}}
@@ -41,10 +43,11 @@ func Load(s Source) (*Config, error) {
 	l.missing()
 	l.fill()
 	l.together()
-	if len(l.problems) > 0 {
-		return nil, &Error{Name: s.Name, Problems: l.problems}
-	}
 	c.name, c.places = s.Name, l.from
+	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, inOrder)
+		return &c, &Error{Name: s.Name, Problems: l.problems}
+	}
 	return &c, nil
 }
 
@@ -56,6 +59,7 @@ type loader struct {
 	text     string           // of the file that is being read
 	from     map[string]place // where the value of a key came from
 	problems []*Problem
+	garbled  bool // the configuration file is no YAML, or no mapping: what it lacks is not known
 }
 
 // place is where a value was written: a line of the file, or a variable.
@@ -76,6 +80,9 @@ func (l *loader) leaves() func(func(leaf) bool) {
 // refuse notes a problem of a key with the value that it was given, if it was given one.
 func (l *loader) refuse(key string, kind error, detail string) {
 	p := &Problem{Key: key, Err: kind, Detail: detail}
+	if around, ok := placeIn(l.from, key); ok && around.env == "" { // of a key that is missing, the item that lacks it
+		p.Line, p.Column, p.File = around.line, around.column, around.file
+	}
 	if at, ok := l.from[key]; ok {
 		p.Value, p.Line, p.Column, p.File = at.text, at.line, at.column, at.file
 		if at.env != "" {
@@ -200,16 +207,19 @@ func (l *loader) readSecret(f, holder leaf) {
 		l.refuse(holder.key, ErrValue, err.Error())
 		return
 	}
-	secret := strings.TrimSpace(string(text))
-	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
-		l.refuse(holder.key, ErrValue, "expected a file with one line, the secret")
+	secret, err := ParseSecret(text)
+	if err != nil {
+		l.refuse(holder.key, ErrValue, err.Error())
 		return
 	}
-	f.value.Set(reflect.ValueOf(NewSecret(secret)))
+	f.value.Set(reflect.ValueOf(secret))
 }
 
 // missing refuses a configuration that lacks what its servers cannot be reached without.
 func (l *loader) missing() {
+	if l.garbled {
+		return
+	}
 	for f := range l.leaves() {
 		if slices.Contains(l.source.Connects, f.tag.Get("need")) && strings.TrimSpace(f.value.String()) == "" {
 			l.refuse(f.key, ErrMissing, "set "+f.key+" in the file, or "+f.env())

@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 		"key and user":            {"", []string{"FORAGER_HIVE_USER=u", "FORAGER_HIVE_PASSWORD=p"}, `FORAGER_HIVE_USER: "u": impossible value: give an API key or a user, not both`},
 		"managed without subject": {"nats: {subjects: [], manage: true}", nil, `forager.yaml: line 1, column 18: nats.subjects: missing: a new stream listens to something: needed with nats.manage`},
 		"subject":                 {"nats: {subjects: [a..b]}", nil, `forager.yaml: line 1, column 18: nats.subjects: impossible value: a..b is no subject: words parted by dots, * for one word, > for the rest`},
-		"pinned subject":          {"formats: {pins: [{subject: 'a b', format: x}]}", nil, `formats.pins[0].subject: "a b": impossible value: expected words parted by dots, * for one word, > for the rest`},
+		"pinned subject":          {"formats: {pins: [{subject: 'a b', format: x}]}", nil, `forager.yaml: line 1, column 28: formats.pins[0].subject: "a b": impossible value: expected words parted by dots, * for one word, > for the rest`},
 		"name":                    {"nats: {stream: a.b}", nil, `forager.yaml: line 1, column 16: nats.stream: "a.b": impossible value: a name has no spaces, dots, wildcards or slashes`},
 	}
 	base := []string{"FORAGER_NATS_URL=nats://n", "FORAGER_HIVE_URL=http://h", "FORAGER_HIVE_API_KEY_FILE=/run/secrets/key"}
@@ -199,4 +199,61 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("accepted what cannot work: %+v", c)
 		}
 	})
+}
+
+func TestProblemsComeInTheOrderOfTheFile(t *testing.T) {
+	_, err := load("ops: {addr: nowhere}\nwebhook: {addr: nowhere}\nformats: {pins: [{subject: a..b, format: f}]}\nhive: {apiKeyFile: /not/there, url: ftp://h, batch: x}\nnats: {url: nats://n}")
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		t.Fatalf("%v", err)
+	}
+	var got []string
+	for _, p := range e.Problems {
+		got = append(got, fmt.Sprintf("%d %s", p.Line, p.Key))
+	}
+	want := []string{"1 ops.addr", "2 webhook.addr", "3 formats.pins[0].subject", "4 hive.apiKeyFile", "4 hive.url", "4 hive.batch"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestOfAGarbledFileNothingIsMissing: the keys may well stand in it.
+func TestOfAGarbledFileNothingIsMissing(t *testing.T) {
+	for _, text := range []string{"hive: {url: http://h", "- a", "hive:\n\turl: x", "\xff\xfe"} {
+		if _, err := load(text); err == nil || errors.Is(err, ErrMissing) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestMistakesOfOthersJoinThoseOfLoading: Wrong knows the places of what Load refused as a whole.
+func TestMistakesOfOthersJoinThoseOfLoading(t *testing.T) {
+	c, loaded := load(enough + "\nroutes:\n  - {name: a, when: nonsense}\n  - {name: a, when: more}\nlog: {level: loud}\n")
+	if loaded == nil || c == nil {
+		t.Fatalf("%v, %v", c, loaded)
+	}
+	other := errors.New("other")
+	err := Join(loaded, nil, c.Wrong(
+		Mistake{Key: "routes[0].when", Err: errors.New("no condition")},
+		Mistake{Key: "routes[0].when", Err: errors.New("nor anything else")},
+		Mistake{Key: "routes[1].name", Err: errors.New("said already")},
+	), nil, other)
+	var got []string
+	for line := range strings.Lines(err.Error()) {
+		_, after, _ := strings.Cut(strings.TrimSpace(line), "column ")
+		got = append(got, after)
+	}
+	want := []string{
+		"21: routes[0].when: impossible value: no condition", "21: routes[0].when: impossible value: nor anything else",
+		`12: routes[1].name: "a": impossible value: is the name of routes[0], too`, `14: log.level: "loud": impossible value: expected one of debug, info, warn, error`, "",
+	}
+	if d := cmp.Diff(want, got); d != "" || !errors.Is(err, other) {
+		t.Errorf("%v\n%s", err, d)
+	}
+	if err := Join(nil, nil); err != nil {
+		t.Errorf("nothing is wrong, and %v", err)
+	}
+	if err := Join(nil, loaded); err == nil || err.Error() != loaded.Error() {
+		t.Errorf("%v became %v", loaded, err)
+	}
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +74,50 @@ func (e *Error) Unwrap() []error {
 		errs[i] = p
 	}
 	return errs
+}
+
+// Join makes one error of those that several found in the same configuration: problems in the order
+// of the file, and of a key that an earlier error names already, a later one says nothing new. What
+// is no *[Error] follows as it is. It is nil when every error is.
+func Join(errs ...error) error {
+	var whole *Error
+	var others []error
+	for _, err := range errs {
+		e, ok := err.(*Error) //nolint:errorlint // one that is wrapped has more to say than its problems
+		switch {
+		case !ok:
+			others = append(others, err)
+		case whole == nil:
+			whole = &Error{Name: e.Name, Problems: slices.Clone(e.Problems)}
+		default:
+			whole.Problems = append(whole.Problems, slices.DeleteFunc(slices.Clone(e.Problems), whole.names)...)
+		}
+	}
+	if whole == nil {
+		return errors.Join(others...)
+	}
+	slices.SortStableFunc(whole.Problems, inOrder)
+	if others = slices.DeleteFunc(others, func(err error) bool { return err == nil }); len(others) == 0 {
+		return whole
+	}
+	return errors.Join(append([]error{whole}, others...)...)
+}
+
+// names tells whether there is a problem of the same key.
+func (e *Error) names(p *Problem) bool {
+	return slices.ContainsFunc(e.Problems, func(other *Problem) bool { return other.Key == p.Key })
+}
+
+// inOrder puts the configuration's own file first, then those beside it, then what stands in no
+// file: variables, and what is missing.
+func inOrder(a, b *Problem) int {
+	nowhere := func(p *Problem) int {
+		if p.Line == 0 && p.File == "" {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(nowhere(a), nowhere(b)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
 // shorten keeps a value that somebody pasted by accident from filling the screen.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,5 +47,40 @@ func TestTheLevelOfTheLogChangesWithoutARestartItsFormatWithOne(t *testing.T) {
 	}
 	if merged, restart := old.WithRulesOf(other); !slices.Equal(restart, []string{"log"}) || merged.Log != (Log{Level: "debug", Format: "text"}) {
 		t.Errorf("restart for %v, %+v", restart, merged.Log)
+	}
+}
+
+// TestSecretsOfFilesTurnWithoutARestart: who uses them reads those files again.
+func TestSecretsOfFilesTurnWithoutARestart(t *testing.T) {
+	text := `
+nats: {url: nats://n:4222, user: u, passwordFile: nats}
+hive: {url: http://h, apiKeyFile: hive}
+files: {zipPasswordFile: zip}
+webhook: {tokenFile: hook, user: u, passwordFile: hook}
+`
+	turned := func(text, suffix string) *Config {
+		t.Helper()
+		c, err := Load(Source{
+			Text: []byte(text), Connects: []string{ToNATS, ToHive, ToWebhook},
+			ReadFile: func(name string) ([]byte, error) { return []byte(name + suffix + "\n"), nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	old := turned(text, "-1")
+	merged, restart := old.WithRulesOf(turned(text, "-2"))
+	if !slices.Equal(restart, []string{"files"}) { // its password is one that people agreed on
+		t.Errorf("restart for %v", restart)
+	}
+	for _, s := range []Secret{merged.NATS.Password, merged.Hive.APIKey, merged.Webhook.Token, merged.Webhook.Password} {
+		if got := s.Reveal(); !strings.HasSuffix(got, "-2") {
+			t.Errorf("the next reload compares with %s", got)
+		}
+	}
+	_, restart = old.WithRulesOf(turned(strings.Replace(text, "apiKeyFile: hive", "apiKeyFile: other", 1), "-1"))
+	if !slices.Equal(restart, []string{"hive"}) {
+		t.Errorf("another file: restart for %v", restart)
 	}
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Secret is a text that shows itself to nobody: printed, logged or encoded in any way it is
@@ -22,6 +24,19 @@ func NewSecret(text string) Secret {
 		return Secret{}
 	}
 	return Secret{text: &text}
+}
+
+// errNoSecret says what a file that a …File key names should hold.
+var errNoSecret = errors.New("expected a file with one line, the secret")
+
+// ParseSecret reads what a file holds that a …File key names: one line, without the space around
+// it. The error holds nothing of the text.
+func ParseSecret(file []byte) (Secret, error) {
+	text := strings.TrimSpace(string(file))
+	if text == "" || strings.ContainsAny(text, "\r\n\x00") {
+		return Secret{}, errNoSecret
+	}
+	return NewSecret(text), nil
 }
 
 // Reveal gives the text itself. Call it where the secret is used, and nowhere else.

@@ -162,7 +162,7 @@ func (l *loader) subjects() {
 	}
 	for i, p := range c.Formats.Pins {
 		if p.Subject != "" && !validSubject(p.Subject) {
-			l.problems = append(l.problems, &Problem{Key: index("formats.pins", i) + ".subject", Value: p.Subject, Err: ErrValue, Detail: "expected words parted by dots, * for one word, > for the rest"})
+			l.refuse(index("formats.pins", i)+".subject", ErrValue, "expected words parted by dots, * for one word, > for the rest")
 		}
 	}
 	l.name("nats.stream", c.NATS.Stream)

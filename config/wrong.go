@@ -21,7 +21,7 @@ func (c *Config) Wrong(mistakes ...Mistake) *Error {
 	e := &Error{Name: c.name}
 	for _, m := range mistakes {
 		p := &Problem{Key: m.Key, Err: ErrValue, Detail: m.Err.Error()}
-		at, ok := c.placeOf(m.Key)
+		at, ok := placeIn(c.places, m.Key)
 		if ok {
 			p.File, p.Line, p.Column = at.file, at.line, at.column
 			if line, column, exact := at.within(m.Line, m.Column); exact {
@@ -36,10 +36,10 @@ func (c *Config) Wrong(mistakes ...Mistake) *Error {
 	return e
 }
 
-// placeOf gives the place of a key, or of the nearest that holds it.
-func (c *Config) placeOf(key string) (place, bool) {
+// placeIn gives the place of a key, or of the nearest that holds it.
+func placeIn(places map[string]place, key string) (place, bool) {
 	for key != "" {
-		if at, ok := c.places[key]; ok {
+		if at, ok := places[key]; ok {
 			return at, true
 		}
 		key = key[:max(0, strings.LastIndexAny(key, ".["))]

@@ -19,10 +19,13 @@ const maxText = 1 << 20
 func (l *loader) whole() {
 	root, p := parse(l.source.Text)
 	if p != nil {
+		l.garbled = true
 		l.problem(p)
 		return
 	}
 	if root != nil {
+		_, keys := root.(ast.MapNode)
+		l.garbled = !keys
 		l.mapping("", reflect.ValueOf(l.config).Elem(), root)
 	}
 }
