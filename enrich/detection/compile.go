@@ -26,12 +26,16 @@ func (d *Decoder) compile(specs map[string]*spec) error {
 	d.names = sortedNames(specs)
 	d.formats = make(map[string]*format, len(d.names))
 	d.index = map[string][]alternative{}
+	var wrong []error
 	for _, name := range d.names {
 		f := &format{spec: specs[name], root: &trie{}}
 		if err := f.compile(specs); err != nil {
-			return f.located(err)
+			wrong = append(wrong, f.located(err))
 		}
 		d.formats[name] = f
+	}
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
 	}
 	for _, name := range d.names {
 		f := d.formats[name]

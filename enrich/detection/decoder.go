@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 )
 
@@ -164,8 +165,9 @@ type Decoder struct {
 	scratchs sync.Pool
 }
 
-// New reads the embedded formats, then the operators' ones. A file that is wrong is refused with
-// a *FormatError that names file, line, column and key; a pin or list with what is wrong in it.
+// New reads the embedded formats, then the operators' ones. Files that are wrong are refused with
+// a *FormatError each, joined, that names file, line, column and key; pins with a *PinError each,
+// when the formats are right; a list with what is wrong in it.
 func New(o Options) (*Decoder, error) {
 	d := &Decoder{limits: o.Limits.withDefaults(), why: o.Why, pins: o.Pins}
 	specs, err := load(append([]fs.FS{embedded()}, o.Formats...))
@@ -175,19 +177,40 @@ func New(o Options) (*Decoder, error) {
 	if err := d.compile(specs); err != nil {
 		return nil, err
 	}
-	for _, p := range o.Pins {
-		if d.formats[p.Format] == nil {
-			return nil, fmt.Errorf("pin %q: no format %q", p.Subject, p.Format)
-		}
-		if err := checkPattern(p.Subject); err != nil {
-			return nil, fmt.Errorf("pin %q: %w", p.Subject, err)
-		}
+	if err := d.checkPins(); err != nil {
+		return nil, err
 	}
 	if d.policy, err = newPolicy(o, d.limits); err != nil {
 		return nil, err
 	}
 	d.scratchs.New = func() any { return &scratch{tree: newTree(&d.limits)} }
 	return d, nil
+}
+
+// PinError tells what is wrong with a pin.
+type PinError struct {
+	Index int // in [Options].Pins
+	Err   error
+}
+
+// Error gives the pin's place in its list.
+func (e *PinError) Error() string { return fmt.Sprintf("pin %d: %v", e.Index+1, e.Err) }
+
+// Unwrap gives the cause.
+func (e *PinError) Unwrap() error { return e.Err }
+
+// checkPins looks at all of them.
+func (d *Decoder) checkPins() error {
+	var wrong []error
+	for i, p := range d.pins {
+		if d.formats[p.Format] == nil {
+			wrong = append(wrong, &PinError{i, fmt.Errorf("no format %q: there are %s", p.Format, strings.Join(d.names, ", "))})
+		}
+		if err := checkPattern(p.Subject); err != nil {
+			wrong = append(wrong, &PinError{i, err})
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // Formats are the names of all formats, sorted.

@@ -62,8 +62,10 @@ func at(n ast.Node, err error) error {
 const maxFormatFile = 1 << 20
 
 // load reads every *.yaml of the directories; a later file replaces an earlier format of its name.
+// Its error is that of every file that is wrong.
 func load(dirs []fs.FS) (map[string]*spec, error) {
 	specs := map[string]*spec{}
+	var wrong []error
 	for _, dir := range dirs {
 		names, err := fs.Glob(dir, "*.yaml")
 		if err != nil {
@@ -73,15 +75,17 @@ func load(dirs []fs.FS) (map[string]*spec, error) {
 		for _, name := range names {
 			s, err := readSpec(dir, name)
 			if err != nil {
-				return nil, err
+				wrong = append(wrong, err)
+				continue
 			}
 			if other := here[s.Format]; other != "" {
-				return nil, &FormatError{File: name, Key: "format", Err: fmt.Errorf("%q is in %s as well", s.Format, other)}
+				wrong = append(wrong, &FormatError{File: name, Key: "format", Err: fmt.Errorf("%q is in %s as well", s.Format, other)})
+				continue
 			}
 			here[s.Format], specs[s.Format] = name, s
 		}
 	}
-	return specs, nil
+	return specs, errors.Join(wrong...)
 }
 
 func readSpec(dir fs.FS, name string) (*spec, error) {

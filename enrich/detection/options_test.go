@@ -98,11 +98,43 @@ func TestAPinBeatsRecognitionAndDisagreementShows(t *testing.T) {
 	if err != nil || r.Pinned != "" || r.Recognised != "native" {
 		t.Errorf("%+v %v", r, err)
 	}
-	if _, err := New(Options{Pins: []Pin{{Subject: "a", Format: "nobody"}}}); err == nil {
-		t.Error("a pin to no format was taken")
-	}
-	if _, err := New(Options{Pins: []Pin{{Subject: "a.>.b", Format: "native"}}}); err == nil {
-		t.Error("a broken pattern was taken")
+}
+
+func TestAllThatIsWrongIsRefusedAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		options Options
+		want    []string
+	}{
+		"pins": {
+			Options{Pins: []Pin{{Subject: "a", Format: "nobody"}, {Subject: "b", Format: "native"}, {Subject: "a.>.b", Format: "native"}}},
+			[]string{`pin 1: no format "nobody": there are asff, `, "pin 3: "},
+		},
+		"files": {
+			Options{Formats: []fs.FS{fstest.MapFS{"a.yaml": {Data: []byte("format: [")}, "b.yaml": {Data: []byte("format: c")}}, file(acme)}},
+			[]string{"format a.yaml:1:9: ", `format b.yaml: format: "c" is not the name of the file, "b"`},
+		},
+		"contents": {
+			Options{Formats: []fs.FS{fstest.MapFS{
+				"a.yaml": {Data: []byte("format: a\ndefaultSeverity: loud\n")}, "b.yaml": {Data: []byte("format: b\ndefaultSeverity: loud\n")},
+			}}},
+			[]string{"format a.yaml:2:", "format b.yaml:2:"},
+		},
+	} {
+		_, err := New(c.options)
+		if err == nil {
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(c.want) {
+			t.Errorf("%s: %q, want %q", name, lines, c.want)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.HasPrefix(lines[i], want) {
+				t.Errorf("%s: %q, want %q", name, lines[i], want)
+			}
+		}
 	}
 }
 
