@@ -80,16 +80,16 @@ func decode(body []byte, out any) error {
 }
 
 // explain fills an error from an answer that is no success.
-func (c *Client) explain(e *Error, resp *http.Response, body []byte) {
+func (i *identity) explain(e *Error, resp *http.Response, body []byte) {
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	var own struct{ Type, Message string }
 	if json.Unmarshal(body, &own) == nil && own.Type != "" {
-		e.Type, e.Message = c.clean(own.Type), c.clean(own.Message)
+		e.Type, e.Message = i.clean(own.Type), i.clean(own.Message)
 		return
 	}
-	e.Message = c.clean(string(body))
+	e.Message = i.clean(string(body))
 	if resp.StatusCode/100 == 3 {
-		e.Message = "redirect to " + c.clean(redirectHost(resp.Header.Get("Location"))) + " not followed"
+		e.Message = "redirect to " + i.clean(redirectHost(resp.Header.Get("Location"))) + " not followed"
 	}
 }
 
@@ -103,9 +103,9 @@ func redirectHost(location string) string {
 }
 
 // clean makes a server's text fit for an error: one line, short, no secrets.
-func (c *Client) clean(text string) string {
+func (i *identity) clean(text string) string {
 	// Cut first, generously: the text may be an answer of many megabytes.
-	text = c.redact.Replace(Truncate(strings.ToValidUTF8(text[:min(len(text), 8*maxMessage)], ""), 4*maxMessage))
+	text = i.redact.Replace(Truncate(strings.ToValidUTF8(text[:min(len(text), 8*maxMessage)], ""), 4*maxMessage))
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '

@@ -1,12 +1,11 @@
 package hive
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -19,13 +18,16 @@ type Client struct {
 	transport http.RoundTripper
 	header    http.Header
 	places    *semaphore.Weighted
-	redact    *strings.Replacer
+	last      atomic.Pointer[identity] // that the last attempt had
 }
 
 // New checks the options and makes a client; it does not connect. The error is
 // an [*InvalidError], or names the certificate file that cannot be used.
 func New(o Options) (*Client, error) {
 	o = o.withDefaults()
+	if err := o.ask(); err != nil {
+		return nil, err
+	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -39,14 +41,15 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{
+	c := &Client{
 		options:   o,
 		base:      base,
 		transport: transport,
 		header:    o.header(),
 		places:    semaphore.NewWeighted(int64(o.Concurrency)),
-		redact:    o.redactor(),
-	}, nil
+	}
+	c.last.Store(o.identity())
+	return c, nil
 }
 
 // String names the client without its secrets.
@@ -62,40 +65,14 @@ func (c *Client) CloseIdle() {
 	}
 }
 
-// credentials is the value of the Authorization header.
-func (o Options) credentials() string {
-	if o.APIKey != "" {
-		return "Bearer " + o.APIKey
-	}
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(o.User+":"+o.Password))
-}
-
-// header is what every request carries.
+// header is what every request carries beside its identity.
 func (o Options) header() http.Header {
 	h := http.Header{
-		"Accept":        {"application/json"},
-		"Authorization": {o.credentials()},
-		"User-Agent":    {o.UserAgent},
+		"Accept":     {"application/json"},
+		"User-Agent": {o.UserAgent},
 	}
 	if o.Organisation != "" {
 		h.Set("X-Organisation", o.Organisation)
 	}
 	return h
-}
-
-// redactor blots out secrets that a server or proxy echoes in an error.
-func (o Options) redactor() *strings.Replacer {
-	var pairs []string
-	_, token, _ := strings.Cut(o.credentials(), " ")
-	proxy, _ := url.Parse(o.Proxy)
-	behind := ""
-	if proxy != nil {
-		behind, _ = proxy.User.Password()
-	}
-	for _, secret := range []string{o.APIKey, o.Password, token, behind} {
-		if len(secret) >= 4 { // shorter ones would blot out ordinary words
-			pairs = append(pairs, secret, redacted, url.QueryEscape(secret), redacted)
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }

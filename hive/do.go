@@ -31,6 +31,7 @@ type call struct {
 	upload *form  // sent as multipart instead of body
 	write  bool   // changes something: guarded, and never sent again once it may have acted
 	accept func(status int, body []byte) error
+	as     *identity // of the attempt
 }
 
 // do performs a call: encodes it, tries it as the retry rules allow, decodes
@@ -72,6 +73,7 @@ func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, err
 	timed, cancel := context.WithTimeout(ctx, k.timeout(c.options.Timeout))
 	defer cancel()
 	defer k.upload.retire() // the caller may read the file again
+	k.as = c.identity()
 	resp, err := c.send(timed, ctx, k, payload)
 	if err != nil {
 		return 0, err
@@ -80,7 +82,7 @@ func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, err
 	body, readErr := readBounded(resp.Body, c.options.MaxResponseBytes)
 	failure := &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		c.explain(failure, resp, body)
+		k.as.explain(failure, resp, body)
 		return resp.StatusCode, failure
 	}
 	if readErr != nil {
@@ -124,7 +126,7 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 	if err == nil {
 		return resp, nil
 	}
-	e := c.unsent(k, c.cause(caller, err))
+	e := c.unsent(k, k.as.cause(caller, err))
 	e.Sent = way.sent()
 	if refusal := way.guard.refusal(); refusal != nil && !e.Sent {
 		e.Err = refusal
@@ -146,6 +148,7 @@ func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Req
 		return nil, nil, invalid(k.op, "path", "cannot be sent")
 	}
 	maps.Copy(req.Header, c.header)
+	req.Header["Authorization"] = []string{k.as.authorization}
 	if k.upload != nil {
 		length := k.upload.length()
 		upload := &uploadBody{source: k.upload.reader(), known: length >= 0, left: length}
@@ -165,11 +168,11 @@ func (c *Client) request(ctx context.Context, k call, payload []byte) (*http.Req
 }
 
 // cause is what ended a round trip: the caller's own context before all else.
-func (c *Client) cause(caller context.Context, err error) error {
+func (i *identity) cause(caller context.Context, err error) error {
 	if caller.Err() != nil {
 		return causeOf(caller, err)
 	}
-	if text := c.redact.Replace(err.Error()); text != err.Error() {
+	if text := i.redact.Replace(err.Error()); text != err.Error() {
 		return errors.New(text)
 	}
 	return err

@@ -68,6 +68,7 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 		cancel(nil)
 		c.places.Release(1)
 	})
+	k.as = c.identity()
 	resp, err := c.send(timed, ctx, k, nil)
 	if err != nil {
 		b.release()
@@ -78,7 +79,7 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 		defer b.release()
 		defer resp.Body.Close()
 		body, _ := readBounded(resp.Body, maxErrorBody) // what can be read explains
-		c.explain(b.fail, resp, body)
+		k.as.explain(b.fail, resp, body)
 		return nil, resp.StatusCode, b.fail
 	}
 	b.body, b.cause = resp.Body, func(err error) error { return causeOf(ctx, causeOf(timed, err)) }

@@ -36,6 +36,12 @@ type Options struct {
 	APIKey string
 	// User and Password are sent as HTTP basic authentication.
 	User, Password string
+	// Secret, when set, is asked before each attempt for the API key, or for the
+	// password where User is set, in place of APIKey and Password: a key may be
+	// exchanged while the client lives. While it gives nothing, or what does not
+	// fit a header, the last good one is sent; the first must be good. It is
+	// called concurrently and must be quick.
+	Secret func() string
 	// Organisation, by name or id, is sent as X-Organisation; empty means the
 	// account's default organisation.
 	Organisation string
