@@ -61,11 +61,11 @@ func (c caseChoice) open(ctx context.Context, sh *shell) (*remembered, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := newParts(cfg, files)
+	log := zap.NewNop()
+	parts, err := newParts(cfg, files, log)
 	if err != nil {
 		return nil, err
 	}
-	log := zap.NewNop()
 	link, err := pipeline.Connect(ctx, connection(cfg), log)
 	if err != nil {
 		return nil, &usageError{err}

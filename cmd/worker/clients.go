@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"go.uber.org/zap"
+
 	"forager/config"
 	"forager/enrich"
 	"forager/hive"
@@ -18,6 +20,7 @@ import (
 type clients struct {
 	config    *config.Config
 	transport *guardedTransport
+	secret    *rotating
 	observe   func(hive.Call) // nil: nobody
 	own       *hive.Client    // of the worker's own organisation
 
@@ -27,19 +30,23 @@ type clients struct {
 }
 
 // newClients makes the client of the worker's own organisation. observe is told of every attempt of a call; it may be nil.
-func newClients(c *config.Config, observe func(hive.Call)) (*clients, error) {
+// The log tells of secrets that were exchanged.
+func newClients(c *config.Config, observe func(hive.Call), log *zap.Logger) (*clients, error) {
 	o := hiveOptions(c)
 	transport, err := hive.NewTransport(o)
 	if err != nil {
 		return nil, err
 	}
-	all := &clients{config: c, transport: newGuardedTransport(transport, c.Hive.Concurrency), observe: observe, others: map[string]*hive.Client{}}
+	all := &clients{
+		config: c, transport: newGuardedTransport(transport, c.Hive.Concurrency), secret: hiveSecret(c, log), observe: observe,
+		others: map[string]*hive.Client{},
+	}
 	all.own, err = all.make(c.Hive.Organisation)
 	return all, err
 }
 
 func (c *clients) make(organisation string) (*hive.Client, error) {
-	o := hiveOptions(c.config)
+	o := c.secret.sends(hiveOptions(c.config))
 	o.Organisation, o.Transport, o.Observe = organisation, c.transport, c.observe
 	return hive.New(o)
 }
@@ -129,7 +136,7 @@ func refuses(err error) bool {
 
 // newClient makes the client of the worker's own organisation alone.
 func newClient(c *config.Config) (*hive.Client, error) {
-	all, err := newClients(c, nil)
+	all, err := newClients(c, nil, zap.NewNop())
 	if err != nil {
 		return nil, err
 	}

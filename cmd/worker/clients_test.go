@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"forager/config"
 	"forager/enrich"
 	"forager/hive"
@@ -14,7 +16,7 @@ import (
 func TestServedAreTheOrganisationsOfTheRulesInForce(t *testing.T) {
 	c, err := config.Load(config.Source{Env: append(demoConfig("nats://127.0.0.1:1", "http://127.0.0.1:1"), "FORAGER_HIVE_ORGANISATION=soc")})
 	must(t, err)
-	all, err := newClients(c, nil)
+	all, err := newClients(c, nil, zap.NewNop())
 	must(t, err)
 	for _, step := range []struct {
 		routes []string // their organisations

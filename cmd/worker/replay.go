@@ -173,7 +173,7 @@ func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.L
 	if err := beforeFiles(c, log); err != nil {
 		return nil, err
 	}
-	parts, err := newParts(c, w)
+	parts, err := newParts(c, w, log)
 	if err != nil {
 		return nil, err
 	}

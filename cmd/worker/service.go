@@ -55,7 +55,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 	if err := beforeFiles(c, options.Log); err != nil {
 		return nil, err
 	}
-	parts, err := newParts(c, w)
+	parts, err := newParts(c, w, options.Log)
 	if err != nil {
 		return nil, err
 	}

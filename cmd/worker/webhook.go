@@ -38,8 +38,10 @@ type hooks struct {
 // comes before the stream is there is refused.
 func openHooks(ctx context.Context, c *config.Config, link *pipeline.Link, enricher *enrich.Enricher, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
-	keys := newDoor(w.Token.Reveal(), w.User, w.Password.Reveal())
-	if w.Addr == "" || len(keys) == 0 {
+	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
+	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
+	keys := func() door { return newDoor(token.text(), w.User, password.text()) }
+	if w.Addr == "" || len(keys()) == 0 {
 		log.Info("the intake of TheHive's webhook is off: it needs webhook.addr, and webhook.token or webhook.user; what analysts remove is noticed at the next look")
 		return nil, nil //nolint:nilnil // off is no error
 	}
@@ -127,13 +129,13 @@ type documents interface {
 // intake answers TheHive's webhook: 204 when a document is stored, 401 without the credentials,
 // 400 for what is no document, 413 for what is too large, 503 when the stream does not accept.
 type intake struct {
-	door  door
+	door  func() door // as it is now
 	store documents
 	told  func(result string) // of every request, by pipeline's Document words
 	log   *zap.Logger
 }
 
-func newIntake(keys door, store documents, told func(string), log *zap.Logger) http.Handler {
+func newIntake(keys func() door, store documents, told func(string), log *zap.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(hookPath, &intake{door: keys, store: store, told: told, log: log})
 	return mux
@@ -141,7 +143,7 @@ func newIntake(keys door, store documents, told func(string), log *zap.Logger) h
 
 // ServeHTTP takes one document in.
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !i.door.opens(r.Header.Get("Authorization")) {
+	if !i.door().opens(r.Header.Get("Authorization")) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
 		i.refuse(w, http.StatusUnauthorized, pipeline.DocumentStranger, "credentials are missing or wrong")
 		return

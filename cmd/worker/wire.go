@@ -122,7 +122,7 @@ type parts struct {
 }
 
 // newParts makes them; w reads the operator's files.
-func newParts(c *config.Config, w *witness) (*parts, error) {
+func newParts(c *config.Config, w *witness, log *zap.Logger) (*parts, error) {
 	catalogue, err := newCatalogue(c)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func newParts(c *config.Config, w *witness) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := newClients(c, counts.called)
+	all, err := newClients(c, counts.called, log)
 	if err != nil {
 		return nil, &usageError{err}
 	}
