@@ -216,3 +216,19 @@ func (s *seed) of(nc *nats.Conn) {
 	defer s.mu.Unlock()
 	s.nc = nc
 }
+
+// Check fails with [ErrConnection] on what [Connect] would refuse: the text of the connection, or
+// its files. It asks no server.
+func (c Connection) Check() error {
+	options, err := c.options(&Link{log: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	all := nats.GetDefaultOptions()
+	for _, set := range options {
+		if err := set(&all); err != nil {
+			return fmt.Errorf("%w: %w", ErrConnection, err)
+		}
+	}
+	return nil
+}

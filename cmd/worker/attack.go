@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/config"
 	"forager/mitre"
 )
 
@@ -113,18 +114,21 @@ func isRelease(r mitre.Release, asked string) bool {
 	return asked != "" && (r.Version == asked || strings.HasPrefix(r.Version, asked+"."))
 }
 
-// withBundles adds the operator's STIX files to the embedded catalogue.
-func withBundles(c *mitre.Catalogue, names []string) (*mitre.Catalogue, error) {
-	for _, name := range names {
+// withBundles adds the operator's STIX files to a catalogue.
+func withBundles(known *mitre.Catalogue, c *config.Config) (*mitre.Catalogue, error) {
+	var wrong []config.Mistake
+	for i, name := range c.Attack.Bundles {
 		text, err := os.ReadFile(name)
-		if err != nil {
-			return nil, &usageError{fmt.Errorf("attack.bundles: %w", err)}
+		if err == nil {
+			if known, err = withBundle(known, name, text); err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
 		}
-		if c, err = withBundle(c, name, text); err != nil {
-			return nil, &usageError{fmt.Errorf("attack.bundles: %s: %w", name, err)}
+		if err != nil {
+			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("attack.bundles[%d]", i), Err: err})
 		}
 	}
-	return c, nil
+	return known, mistaken(c, wrong)
 }
 
 // inFileName is how MITRE and others write a release at the end of a file's name:

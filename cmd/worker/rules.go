@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"forager/config"
 	"forager/enrich"
@@ -19,15 +21,15 @@ func newRouter(c *config.Config) (*enrich.Router, error) {
 	if err == nil {
 		return router, nil
 	}
-	var mistakes []config.Mistake
+	var wrong []config.Mistake
 	for _, e := range unjoin(err) {
 		r, ok := errors.AsType[*enrich.RuleError](e)
 		if !ok {
 			return nil, err
 		}
-		mistakes = append(mistakes, config.Mistake{Key: r.Rule + "." + r.Field, Line: r.Line, Column: r.Column, Err: r.Err})
+		wrong = append(wrong, config.Mistake{Key: r.Rule + "." + r.Field, Line: r.Line, Column: r.Column, Err: r.Err})
 	}
-	return nil, c.Wrong(mistakes...)
+	return nil, c.Wrong(wrong...)
 }
 
 // unjoin gives the parts of a joined error.
@@ -78,10 +80,46 @@ func routeOf(r config.Route) enrich.Route {
 	return out
 }
 
+// formatFolders are the directories of the operator's formats.
+func formatFolders(c *config.Config, w *witness) ([]fs.FS, error) {
+	var folders []fs.FS
+	var wrong []config.Mistake
+	for i, dir := range c.Formats.Directories {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("formats.directories[%d]", i), Err: fmt.Errorf("%s is no directory that can be read", dir)})
+			continue
+		}
+		folders = append(folders, w.Formats(dir))
+	}
+	return folders, mistaken(c, wrong)
+}
+
+// wrongFormats tells where what detection refuses is in the operator's files. The first pins are
+// those of the command line.
+func wrongFormats(c *config.Config, err error, own int) error {
+	if err == nil {
+		return nil
+	}
+	var wrong []config.Mistake
+	var flags []error
+	for _, e := range unjoin(err) {
+		pin, ok := errors.AsType[*detection.PinError](e)
+		switch {
+		case !ok:
+			wrong = append(wrong, config.Mistake{Key: "formats.directories", Err: e})
+		case pin.Index < own:
+			flags = append(flags, &usageError{fmt.Errorf("--format: %w", pin.Err)})
+		default:
+			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("formats.pins[%d].format", pin.Index-own), Err: pin.Err})
+		}
+	}
+	return config.Join(append(flags, mistaken(c, wrong))...)
+}
+
 // allowLists reads the lists of values that are too common.
 func allowLists(c *config.Config, read func(string) ([]byte, error)) ([]detection.List, error) {
 	var lists []detection.List
-	var mistakes []config.Mistake
+	var wrong []config.Mistake
 	for i, a := range c.AllowLists {
 		l := detection.List{Name: a.Name, Action: detection.Action(a.Action), DataTypes: a.Types}
 		var err error
@@ -94,15 +132,12 @@ func allowLists(c *config.Config, read func(string) ([]byte, error)) ([]detectio
 			_, err = detection.New(detection.Options{Lists: []detection.List{l}})
 		}
 		if err != nil {
-			mistakes = append(mistakes, config.Mistake{Key: listKey(i, a), Err: err})
+			wrong = append(wrong, config.Mistake{Key: listKey(i, a), Err: err})
 			continue
 		}
 		lists = append(lists, l)
 	}
-	if len(mistakes) > 0 {
-		return nil, c.Wrong(mistakes...)
-	}
-	return lists, nil
+	return lists, mistaken(c, wrong)
 }
 
 // listKey is where a mistake of a list is looked for.

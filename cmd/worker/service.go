@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -248,7 +249,11 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	read := func(w *witness) (*config.Config, error) {
-		return c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+		cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+		if err != nil {
+			return nil, mistakes(cfg, err, w)
+		}
+		return cfg, nil
 	}
 	files := newWitness()
 	cfg, err := read(files)
@@ -268,7 +273,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
 	options.Tracer = spans.tracer()
 	s, err := newService(ctx, cfg, files, options)
 	if err != nil {
-		return err
+		return cmp.Or(mistakes(cfg, nil, files), err) // a start stops at the first
 	}
 	defer s.Close()
 	spans.measured(s.parts.measures.metrics)

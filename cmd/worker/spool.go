@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"go.uber.org/zap"
 
@@ -24,7 +23,7 @@ func checkSpool(c *config.Config) (finding string, err error) {
 	case c.Files.Spool == "":
 		return "no detection with a file can be carried: files.spool is not set, and the system's directory for temporary files, " + err.Error() + ": mount a volume there, or set files.spool", nil
 	default:
-		return "", &usageError{fmt.Errorf("files.spool: %w", err)}
+		return "", c.Wrong(config.Mistake{Key: "files.spool", Err: err})
 	}
 }
 

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -23,30 +21,24 @@ import (
 
 // newDecoder makes the reader of messages; w reads the operator's formats and lists.
 func newDecoder(c *config.Config, w *witness, pins []detection.Pin, why bool) (*detection.Decoder, error) {
-	lists, err := allowLists(c, w.ReadFile)
-	if err != nil {
-		return nil, err
-	}
-	o := detection.Options{Pins: pins, Why: why, Lists: lists}
-	for _, dir := range c.Formats.Directories {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, &usageError{fmt.Errorf("formats.directories: %s is no directory that can be read", dir)}
-		}
-		o.Formats = append(o.Formats, w.Formats(dir))
-	}
+	lists, wrongLists := allowLists(c, w.ReadFile)
+	formats, wrongFolders := formatFolders(c, w)
+	o := detection.Options{Formats: formats, Pins: pins, Why: why, Lists: lists}
 	for _, p := range c.Formats.Pins {
-		o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
+		if wrongFolders == nil { // else the formats that pins name may be in there
+			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
+		}
 	}
 	d, err := detection.New(o)
-	if err != nil {
-		return nil, &usageError{fmt.Errorf("formats: %w", err)}
+	if err := config.Join(wrongLists, wrongFolders, wrongFormats(c, err, len(pins))); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
 
 // newCatalogue makes the ATT&CK catalogue: the embedded one and the operator's bundles.
 func newCatalogue(c *config.Config) (*mitre.Catalogue, error) {
-	return withBundles(mitre.Embedded(), c.Attack.Bundles)
+	return withBundles(mitre.Embedded(), c)
 }
 
 // newPlanner makes the planner; target is what the server is known to hold, nil offline.
@@ -67,12 +59,9 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 
 // newReading makes what reads messages and decides what becomes of them.
 func newReading(c *config.Config, w *witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
-	router, err := newRouter(c)
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := newDecoder(c, w, nil, false)
-	if err != nil {
+	router, rules := newRouter(c)
+	decoder, formats := newDecoder(c, w, nil, false)
+	if err := config.Join(rules, formats); err != nil {
 		return nil, err
 	}
 	return &reading{decoder: decoder, planner: newPlanner(c, catalogue, target, router, time.Now)}, nil
@@ -92,16 +81,10 @@ func (c *explainCmd) explainer(sh *shell, cfg *config.Config) (*explainer, error
 	if c.Format != "" {
 		pins = []detection.Pin{{Subject: ">", Format: c.Format}}
 	}
-	router, err := newRouter(cfg)
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := newDecoder(cfg, newWitness(), pins, c.Why)
-	if err != nil {
-		return nil, err
-	}
-	catalogue, err := newCatalogue(cfg)
-	if err != nil {
+	router, rules := newRouter(cfg)
+	decoder, formats := newDecoder(cfg, newWitness(), pins, c.Why)
+	catalogue, bundles := newCatalogue(cfg)
+	if err := config.Join(rules, formats, bundles); err != nil {
 		return nil, err
 	}
 	out := json.NewEncoder(sh.out)
