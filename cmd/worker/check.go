@@ -58,16 +58,14 @@ func variable(env []string, name string) (value string) {
 type checkCmd struct {
 	configFlag
 
-	Connect    bool
-	MeasureLag bool
-	JSON       bool
+	Connect bool
+	JSON    bool
 }
 
 func (c *checkCmd) command(sh *shell) *cobra.Command {
 	cmd := leaf(sh, "check", "Validate the configuration, and with --connect look at NATS and TheHive.", c.Run)
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
-	cmd.Flags().BoolVar(&c.MeasureLag, "measure-lag", false, "With --connect: open a case in TheHive, see how long a search by tag does not show it, and delete it. Takes hive.settle and half a minute, at most.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
@@ -76,9 +74,6 @@ func (c *checkCmd) command(sh *shell) *cobra.Command {
 func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 	if c.JSON && !c.Connect {
 		return &usageError{errors.New("--json: goes with --connect")}
-	}
-	if c.MeasureLag && !c.Connect {
-		return &usageError{errors.New("--measure-lag: goes with --connect")}
 	}
 	files := newWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook)
@@ -110,25 +105,14 @@ func (c *checkCmd) look(ctx context.Context, sh *shell, cfg *config.Config) erro
 	if err != nil {
 		return err
 	}
-	if c.MeasureLag {
-		more, err := measureLag(ctx, cfg, found)
-		if err != nil {
-			return err
-		}
-		found = append(found, more...)
-	}
 	works := worst(found) != pipeline.LevelBroken
 	if c.JSON {
 		err = checkReport{works, found}.write(sh.out)
 	} else {
 		err = printFindings(sh.out, found)
 	}
-	switch {
-	case err != nil:
-		return err
-	case !works:
-		return errNotWorking
-	default:
-		return context.Cause(ctx) // told to stop before it had looked at everything
+	if err == nil && !works {
+		err = errNotWorking
 	}
+	return err
 }
