@@ -169,7 +169,10 @@ func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []erro
 // round does the plans of one case, and tells which.
 func (e *Enricher) round(ctx context.Context, queue string, plans []Plan, rest []int, out *outcomes) ([]int, error) {
 	organisation := plans[rest[0]].Organisation
-	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation)}
+	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation), seat: seat{slots: e.slots}}
+	if err := r.enter(ctx, queue); err != nil {
+		return nil, err // of this process, not of an organisation
+	}
 	done, err := r.run(ctx, queue)
 	return done, inOrganisation(organisation, err)
 }
