@@ -58,14 +58,16 @@ func variable(env []string, name string) (value string) {
 type checkCmd struct {
 	configFlag
 
-	Connect bool
-	JSON    bool
+	Connect    bool
+	MeasureLag bool
+	JSON       bool
 }
 
 func (c *checkCmd) command(sh *shell) *cobra.Command {
 	cmd := leaf(sh, "check", "Validate the configuration, and with --connect look at NATS and TheHive.", c.Run)
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
+	cmd.Flags().BoolVar(&c.MeasureLag, "measure-lag", false, "With --connect: open a case in TheHive, see how long a search by tag does not show it, and delete it. Takes up to hive.settle longer.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
@@ -74,6 +76,9 @@ func (c *checkCmd) command(sh *shell) *cobra.Command {
 func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 	if c.JSON && !c.Connect {
 		return &usageError{errors.New("--json: goes with --connect")}
+	}
+	if c.MeasureLag && !c.Connect {
+		return &usageError{errors.New("--measure-lag: goes with --connect")}
 	}
 	files := newWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook)
@@ -105,14 +110,25 @@ func (c *checkCmd) look(ctx context.Context, sh *shell, cfg *config.Config) erro
 	if err != nil {
 		return err
 	}
+	if c.MeasureLag {
+		more, err := measureLag(ctx, cfg, found)
+		if err != nil {
+			return err
+		}
+		found = append(found, more...)
+	}
 	works := worst(found) != pipeline.LevelBroken
 	if c.JSON {
 		err = checkReport{works, found}.write(sh.out)
 	} else {
 		err = printFindings(sh.out, found)
 	}
-	if err == nil && !works {
-		err = errNotWorking
+	switch {
+	case err != nil:
+		return err
+	case !works:
+		return errNotWorking
+	default:
+		return context.Cause(ctx) // told to stop before it had looked at everything
 	}
-	return err
 }

@@ -224,13 +224,18 @@ var always = []right{
 	{"manageProcedure", "record ATT&CK procedures"}, {"manageComment", "write comments"},
 }
 
+// aboutAccount is what findings about the account in an organisation are about.
+func aboutAccount(organisation string) string {
+	if organisation == "" {
+		return "TheHive, the account's own organisation"
+	}
+	return "TheHive, organisation " + organisation
+}
+
 // account looks as whom we speak in an organisation, and what that may do there. It is false when
 // nothing more can be asked.
 func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organisation string) bool {
-	about := "TheHive, the account's own organisation"
-	if organisation != "" {
-		about = "TheHive, organisation " + organisation
-	}
+	about := aboutAccount(organisation)
 	user, err := client.CurrentUser(ctx)
 	failed, _ := errors.AsType[*hive.Error](err)
 	foreign := organisation != h.config.Hive.Organisation // the credentials are good, since they were for our own
