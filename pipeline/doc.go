@@ -26,10 +26,8 @@
 // across redeliveries. A message redelivered to another process is applied there again from the
 // start: effects are sets, so that costs calls and changes nothing.
 //
-// Permissions, where nothing is managed (S stream, C consumer, L ledger bucket, D dead letters):
-// publish to $JS.API.CONSUMER.INFO.S.C, $JS.API.CONSUMER.MSG.NEXT.S.C, $JS.ACK.S.C.>,
-// $JS.ACK.*.*.S.C.>, forager.dlq.S.>, $JS.API.STREAM.INFO.D, $JS.API.DIRECT.GET.D.>,
-// $JS.API.STREAM.INFO.KV_L, $KV.L.>, $JS.API.DIRECT.GET.KV_L.$KV.L.>; subscribe to the inbox prefix.
+// Permissions: deploy/nats/permissions.conf has what each part needs, with a reason for each line and
+// a test that takes it away; [Inspect] names those that an account lacks.
 //
 // Use:
 //
