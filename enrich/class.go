@@ -83,7 +83,7 @@ func (e *DroppedError) Error() string {
 
 // MalformedError says that a detection cannot become a plan, now or later.
 type MalformedError struct {
-	Reason string // bounded vocabulary: "no correlation key", "files are not supported yet"
+	Reason string // bounded vocabulary: "no correlation key", "no audit document"
 	Detail string // for people
 }
 
