@@ -134,6 +134,17 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 // Connected tells whether the server answers at this moment.
 func (l *Link) Connected() bool { return l.nc.IsConnected() }
 
+// Reach fails while there is no connection, and says why as far as that is known. It asks nobody.
+func (l *Link) Reach() error {
+	if l.nc.IsConnected() {
+		return nil
+	}
+	if last := l.failure(); last != nil {
+		return fmt.Errorf("nats is %w: %w%s", errNotConnected, last, hint(last))
+	}
+	return fmt.Errorf("nats is %w", errNotConnected)
+}
+
 // Violations lists what the server's permissions refused, each once: "publish to x". A refused
 // publish is silent for the call that made it, which ends in a time-out; here is why.
 func (l *Link) Violations() []string {

@@ -40,6 +40,7 @@ type gate struct {
 	mu      sync.Mutex
 	closed  bool
 	reason  string
+	cause   error         // what was met last; nil when the gate is open
 	round   uint64        // counts changes: an apply that began before the last one proves nothing
 	changed chan struct{} // closed at the next change
 	pause   time.Duration
@@ -70,6 +71,16 @@ func (g *gate) state() (open bool, reason string, round uint64, changed <-chan s
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.closed, g.reason, g.round, g.changed
+}
+
+// why says why the gate is closed: the reason, and what was met last.
+func (g *gate) why() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.cause == nil {
+		return g.reason
+	}
+	return g.reason + ": " + oneLine(g.cause.Error())
 }
 
 // clock is how long the gate has been open in all: time in which a message could have succeeded.
@@ -103,6 +114,7 @@ func (g *gate) close(reason string, err error) {
 		g.turn()
 	}
 	g.reason = reason
+	g.cause = err
 	g.mu.Unlock()
 	if news {
 		g.tell(false, reason, err)
@@ -132,7 +144,7 @@ func (g *gate) open() {
 	g.mu.Lock()
 	news := g.closed
 	if news {
-		g.closed, g.reason = false, ""
+		g.closed, g.reason, g.cause = false, "", nil
 		g.began = g.now()
 		g.recent, g.streak = newRecent(), newStreak()
 		g.turn()

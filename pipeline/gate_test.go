@@ -69,6 +69,19 @@ func TestGateOpensOnlyOnASuccessThatBeganAfterItClosed(t *testing.T) {
 	}
 }
 
+func TestGateSaysWhatWasMetLast(t *testing.T) {
+	g, _ := testGate(false)
+	g.close(reasonSilent, errPassing)
+	g.close(reasonBlocked, fmt.Errorf("two\nlines: %w", errRefusesUs))
+	if got, want := g.why(), "blocked: two lines: "+errRefusesUs.Error(); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	g.open()
+	if got := g.why(); got != "" {
+		t.Errorf("open, and closed because of %q", got)
+	}
+}
+
 func TestGatePausesGrowToALimit(t *testing.T) {
 	g, _ := testGate(false)
 	var pauses []time.Duration

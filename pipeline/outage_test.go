@@ -96,7 +96,7 @@ func TestTheHiveDownAtStartIsSaidOnceAndCaughtUp(t *testing.T) {
 	}
 	w, _ := r.start()
 	r.seen.until(t, "the gate", func() bool { return len(r.seen.gateLines()) == 1 })
-	if ok, reasons := w.Ready(); ok || !slices.Contains(reasons, "gate is closed: "+reasonSilent) {
+	if ok, reasons := w.Ready(); ok || !slices.Contains(reasons, "gate is closed: "+reasonSilent+": check: connection refused") {
 		t.Errorf("ready %v, reasons %q", ok, reasons)
 	}
 	down.Store(false)

@@ -20,11 +20,11 @@ func (w *Worker) Ready() (bool, []string) {
 		reasons = append(reasons, w.trouble)
 	}
 	w.mu.Unlock()
-	if !w.link.Connected() {
-		reasons = append(reasons, "nats is not connected")
+	if err := w.link.Reach(); err != nil {
+		reasons = append(reasons, oneLine(err.Error()))
 	}
-	if open, reason, _, _ := w.gate.state(); !open {
-		reasons = append(reasons, "gate is closed: "+reason)
+	if open, _, _, _ := w.gate.state(); !open {
+		reasons = append(reasons, "gate is closed: "+w.gate.why())
 	}
 	if closed, all := w.closed(); all {
 		reasons = append(reasons, closed...)

@@ -85,9 +85,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 	}
 	begin := newStart(options.Log)
 	begin.need("TheHive", parts.knowledge.check)
-	if options.Manage {
-		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, link, options) })
-	}
+	begin.need("NATS", reaching(link, options))
 	s := &service{
 		start: begin, link: link, worker: worker, client: parts.clients.own, knowledge: parts.knowledge.known,
 		decoder: parts.reading.decoder, planner: parts.reading.planner, live: rules, parts: parts,

@@ -9,6 +9,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
+
+	"forager/pipeline"
 )
 
 // Pauses between two looks at what a start waits for.
@@ -43,6 +45,14 @@ func (s *start) need(name string, look func(context.Context) error) {
 	s.missing[name] = "not asked yet"
 }
 
+// reaching looks for NATS, and with nats.manage makes there what is missing.
+func reaching(link *pipeline.Link, o pipeline.Options) func(context.Context) error {
+	if !o.Manage {
+		return func(context.Context) error { return link.Reach() }
+	}
+	return func(ctx context.Context) error { return pipeline.Ensure(ctx, link, o) }
+}
+
 // wait looks for everything at a time and returns when all is there; its error is ctx's.
 func (s *start) wait(ctx context.Context) error {
 	var all conc.WaitGroup
@@ -70,7 +80,7 @@ func (s *start) waitFor(ctx context.Context, n need) {
 		s.set(n.name, err.Error())
 		if !said {
 			said = true
-			s.log.Error("waiting for "+n.name+": nothing is consumed until it is there", zap.Error(err))
+			s.log.Error("waiting for "+n.name+": nothing is consumed until it is there; worker check --connect says what to do", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
