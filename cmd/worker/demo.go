@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -43,7 +44,8 @@ func (c *demoCmd) command(sh *shell) *cobra.Command {
 	flags.BoolVar(&c.Calm, "calm", false, "Let the simulated TheHive behave; without it, it refuses some calls and loses some answers.")
 	flags.BoolVarP(&c.Verbose, "verbose", "v", false, "Show the worker's own log.")
 	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "Address of the page with the cases, while it stays up: `HOST:PORT`.")
-	cmd.Args, cmd.ValidArgsFunction = listed(&c.Files), nil // the shell completes files
+	cmd.Args = reads(func(args []string) error { c.Files = args; return hostPort(c.Addr) })
+	cmd.ValidArgsFunction = nil // the shell completes files
 	return cmd
 }
 
@@ -56,6 +58,13 @@ var errDemo = errors.New("demo: not everything ended in its case exactly once")
 
 // Run shows the whole way of alerts.
 func (c *demoCmd) Run(ctx context.Context, sh *shell) (err error) {
+	var page net.Listener
+	if !c.Once {
+		if page, err = listenPage(ctx, c.Addr); err != nil {
+			return err
+		}
+		defer page.Close() // twice does no harm
+	}
 	s, err := newStage(ctx, sh, c)
 	if err != nil {
 		return err
@@ -74,8 +83,8 @@ func (c *demoCmd) Run(ctx context.Context, sh *shell) (err error) {
 	if err := r.print(sh.out, c.JSON); err != nil {
 		return err
 	}
-	if !c.Once && ctx.Err() == nil {
-		if err := s.stay(ctx, sh, c.Addr); err != nil {
+	if page != nil && ctx.Err() == nil {
+		if err := s.stay(ctx, sh, page); err != nil {
 			return err
 		}
 	}

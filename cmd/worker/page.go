@@ -21,21 +21,35 @@ var pageText string
 // page is the template of the demonstration's page. It escapes whatever an alert brought along.
 var page = template.Must(template.New("page").Parse(pageText))
 
-// stay shows the cases on a page until it is told to end. The worker keeps working: what is
-// published to the embedded server in the meantime appears.
-func (s *stage) stay(ctx context.Context, sh *shell, addr string) error {
+// hostPort refuses what no server can listen at.
+func hostPort(addr string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("--addr: %s is no address: expected HOST:PORT", shown(addr))
+	}
+	return nil
+}
+
+// listenPage takes the address of the page before anything is shown: one that is taken should not
+// end a demonstration that went well.
+func listenPage(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("demo: --addr: %w", err)
+		return nil, fmt.Errorf("demo: --addr: %w", err)
 	}
+	return l, nil
+}
+
+// stay shows the cases on a page until it is told to end. The worker keeps working: what is
+// published to the embedded server in the meantime appears.
+func (s *stage) stay(ctx context.Context, sh *shell, l net.Listener) error {
 	server := &http.Server{Handler: s.pages(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	var serving conc.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) }) // ends when it is closed, and not before
 	sh.say("the cases: http://%s/", l.Addr())
 	sh.say("NATS listens at %s (stream DEMO, publish to demo.anything), TheHive is simulated at %s", s.nats.URL(), s.server.URL())
 	<-ctx.Done()
-	err = server.Close()
+	err := server.Close()
 	serving.Wait()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -46,7 +47,7 @@ func (c *simulateCmd) read(args []string) error {
 	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
 		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
 	}
-	return atMost(0, args)
+	return cmp.Or(hostPort(c.Addr), atMost(0, args))
 }
 
 // Run serves until it is told to stop.
@@ -59,8 +60,8 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell) error {
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
-	sh.say("TheHive is simulated at %s; user %s, password %s, API key %s", server.URL(),
-		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey)
+	sh.say("TheHive is simulated at %s; user %s, password %s, API key %s, organisation %s", server.URL(),
+		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey, hivetest.DefaultOrganisation)
 	sh.say("GET %s/_sim/stats counts, POST %s/_sim/reset forgets, POST %s/_sim/misbehave changes its manners", server.URL(), server.URL(), server.URL())
 	<-ctx.Done()
 	return server.Close()

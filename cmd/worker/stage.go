@@ -161,7 +161,7 @@ func (s *stage) publish(ctx context.Context, sh *shell, events iter.Seq2[event, 
 	}
 	land(0)
 	if bad > 0 {
-		return fmt.Errorf("demo: %d events could not be read or published", bad)
+		return fmt.Errorf("demo: not everything could be read and published: %d failed", bad)
 	}
 	return nil
 }
