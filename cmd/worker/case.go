@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,12 +39,17 @@ func numbered() argument {
 	return argument{"NUMBER", "Number of the case in TheHive, or its id (~…) when it is deleted."}
 }
 
+var isCase = regexp.MustCompile(`^~?[0-9]+$`)
+
 // read takes the first argument; the others belong to the command.
 func (c *caseChoice) read(args []string) ([]string, error) {
 	if len(args) == 0 {
 		return nil, errors.New("expected the NUMBER of a case")
 	}
-	c.Number = args[0]
+	c.Number = strings.TrimPrefix(args[0], "#") // as it is written where people read it
+	if !isCase.MatchString(c.Number) {
+		return nil, fmt.Errorf("%s is no case: expected its number, or its id (~…)", shown(args[0]))
+	}
 	return args[1:], nil
 }
 

@@ -100,7 +100,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return &usageError{fmt.Errorf("expected one of %s", quoted(names(c)))}
 	}
-	return &usageError{fmt.Errorf("unexpected argument %s%s", shown(args[0]), meant(c.SuggestionsFor(args[0])))}
+	return &usageError{fmt.Errorf("unknown command %s%s", shown(args[0]), meant(c.SuggestionsFor(args[0])))}
 }
 
 // flagError says what is wrong with a flag, or shows the help that a flag asked for.

@@ -118,7 +118,7 @@ type explainer struct {
 // explain writes a line for each detection of an event, and for each part that is none.
 func (x *explainer) explain(e event) error {
 	if len(e.body) > x.most {
-		return x.write(refused(e, "", "message too large"))
+		return x.write(refused(e, "", fmt.Sprintf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.body), x.most)))
 	}
 	now := time.Now()
 	got, err := x.decoder.Decode(detection.Message{Subject: x.subject, Body: e.body, Time: now})
