@@ -7,7 +7,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 .PHONY: help test lint unit cover fuzz build bench integration chart image sbom vulnerabilities demo tools clean
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 test: lint unit ## everything that must be green: vet, linters, tests with the race detector
 
