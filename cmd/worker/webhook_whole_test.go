@@ -181,7 +181,7 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 	o.merge(one, two)
 	o.closeAndDelete()
 	o.hive.Delivered()
-	if told, missed := o.hive.WebhookStats(); told[0] == 0 || told[0] != told[1] || missed[0]+missed[1] != 0 {
+	if told, missed := o.hive.WebhookStats(); told[0] == 0 || told[1] == 0 || told[0]+missed[0] != told[1]+missed[1] {
 		t.Errorf("webhooks: told %v, missed %v", told, missed)
 	}
 	o.counted()
@@ -190,7 +190,7 @@ func TestP5AnalystsWinWhileDetectionsFlow(t *testing.T) {
 // counted: what was learnt shows in the metrics, and nothing waits.
 func (o *office) counted() {
 	o.t.Helper()
-	told, _ := o.hive.WebhookStats()
+	told, missed := o.hive.WebhookStats() // a machine that is busy may miss some: they are counted
 	var text string
 	o.until("all is learnt", func([]hivetest.Case) bool {
 		o.service.hooks.measure(o.t.Context())
@@ -198,7 +198,8 @@ func (o *office) counted() {
 		return strings.Contains(text, "\nforager_webhook_pending 0\n")
 	})
 	for _, want := range []string{
-		fmt.Sprintf(`forager_webhook_documents_total\{result="stored"\} %d`, told[0]+told[1]), `forager_webhook_documents_total\{result="not stored"\} 0`,
+		fmt.Sprintf(`forager_webhook_documents_total\{result="stored"\} %d\n`, told[0]+told[1]),
+		fmt.Sprintf(`forager_webhook_documents_total\{result="not stored"\} %d\n`, missed[0]+missed[1]),
 		`forager_webhook_learnt_total\{lesson="removal"\} [1-9]`, `forager_webhook_learnt_total\{lesson="case merged"\} [1-9]`,
 		`forager_webhook_learnt_total\{lesson="case deleted"\} [1-9]`, `forager_webhook_learnt_total\{lesson="nothing"\} [1-9]`,
 	} {
