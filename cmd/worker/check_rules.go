@@ -29,7 +29,7 @@ func (h *hiveInspection) rules(ctx context.Context, client *hive.Client, organis
 		var names []string
 		for _, r := range routes {
 			for _, name := range k.of(r) {
-				if name == "" || strings.ContainsAny(name, "{}") {
+				if name == "" || strings.Contains(name, "{{") {
 					continue
 				}
 				if wanted[name] == nil {
