@@ -1,69 +1,84 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"forager/config"
 )
 
-// Exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2 // called or configured wrongly
-)
-
-// shell is what a command has of the world.
-type shell struct {
-	env []string
-	in  io.Reader
-	out io.Writer // results
-	err io.Writer // everything else
+// runCmd is "worker run".
+type runCmd struct {
+	configFlag
 }
 
-// say writes a line for people to standard error.
-func (s *shell) say(format string, args ...any) {
-	fmt.Fprintf(s.err, "worker: "+format+"\n", args...)
+func (c *runCmd) command(sh *shell) *cobra.Command {
+	cmd := leaf(sh, "run", "Carry detections to TheHive: the service.", c.Run)
+	c.addTo(cmd.Flags())
+	return cmd
 }
 
-// run is the whole program: main without its process.
-func run(ctx context.Context, args, env []string, in io.Reader, out, err io.Writer) int {
-	sh := &shell{env: env, in: in, out: out, err: err}
-	switch failed := dispatch(ctx, sh, args); {
-	case failed == nil, errors.Is(failed, errHelped):
-		return exitDone
-	case isUsage(failed):
-		sh.say("%v", failed)
-		return exitUsage
-	default:
-		sh.say("%v", failed)
-		return exitFailed
+// Run works until it is told to stop.
+func (c *runCmd) Run(ctx context.Context, sh *shell) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	files := newWitness()
+	read := func(w *witness) (*config.Config, error) { return c.read(sh, w) }
+	cfg, err := read(files)
+	if err != nil {
+		return err
 	}
-}
-
-// dispatch reads the command line and runs the command that it names.
-func dispatch(ctx context.Context, sh *shell, args []string) error {
-	if len(args) == 0 {
-		args = []string{"--help"}
+	log, level, err := newLeveledLogger(cfg, sh.err)
+	if err != nil {
+		return err
 	}
-	line := newCommandLine(sh) //nolint:contextcheck // commands get it from cobra when they run
-	line.SetArgs(args)
-	return line.ExecuteContext(ctx)
+	spans, err := newTraces(ctx, sh.env, log)
+	if err != nil {
+		return err
+	}
+	defer spans.Close(ctx)
+	options := pipelineOptions(cfg, log)
+	options.Tracer = spans.tracer()
+	s, err := newService(ctx, cfg, files, options)
+	if err != nil {
+		return cmp.Or(mistakes(cfg, nil, files), err) // a start stops at the first
+	}
+	defer s.Close()
+	spans.measured(s.parts.measures.metrics)
+	s.hangup = hangup
+	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log, level: level}
+	return s.serve(ctx, cfg)
 }
 
-// usageError says that the command line is wrong.
-type usageError struct{ err error }
+// read reads the configuration, and looks for all that is wrong with it when something is.
+func (c *runCmd) read(sh *shell, w *witness) (*config.Config, error) {
+	cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+	if err != nil {
+		return nil, mistakes(cfg, err, w)
+	}
+	return cfg, nil
+}
 
-func (e *usageError) Error() string { return e.err.Error() + "\nworker: see \"worker help\"" }
-
-func (e *usageError) Unwrap() error { return e.err }
-
-// isUsage tells mistakes of the caller from failures.
-func isUsage(err error) bool {
-	_, usage := errors.AsType[*usageError](err)
-	_, configuration := errors.AsType[*config.Error](err)
-	return usage || configuration
+// serve runs the service behind its operations server, which answers from the first moment on.
+func (s *service) serve(ctx context.Context, c *config.Config) (err error) {
+	if c.Ops.Addr != "" {
+		ops, err := listenOps(ctx, c.Ops, s, s.parts.measures.handler())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, ops.Close()) }()
+		s.log.Info("operations server listens", zap.String("addr", ops.addr))
+	}
+	s.log.Info("started", zap.String("version", buildVersion()), zap.String("stream", c.NATS.Stream), zap.String("consumer", c.NATS.Consumer))
+	err = s.run(ctx)
+	s.log.Info("stopped", zap.Error(err))
+	return err
 }

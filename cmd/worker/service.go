@@ -1,19 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sourcegraph/conc"
-	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"forager/config"
 	"forager/enrich"
@@ -179,114 +172,5 @@ func (h *health) check(ctx context.Context) error {
 		return err
 	}
 	_, err := h.known.Refresh(ctx)
-	return err
-}
-
-// newLogger writes to standard error as the configuration says.
-func newLogger(c *config.Config, w io.Writer) (*zap.Logger, error) {
-	log, _, err := newLeveledLogger(c, w)
-	return log, err
-}
-
-// newLeveledLogger writes to standard error as the configuration says; what is logged follows level.
-func newLeveledLogger(c *config.Config, w io.Writer) (log *zap.Logger, level zap.AtomicLevel, err error) {
-	level, err = zap.ParseAtomicLevel(c.Log.Level)
-	if err != nil {
-		return nil, level, &usageError{err}
-	}
-	ec := zap.NewProductionEncoderConfig()
-	ec.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	encoder := zapcore.NewJSONEncoder(ec)
-	if c.Log.Format == "text" {
-		encoder = zapcore.NewConsoleEncoder(ec)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
-}
-
-// hostname names this worker in dead letters.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "unknown"
-	}
-	return name
-}
-
-// eventLog writes what an apply met on its way.
-type eventLog struct{ log *zap.Logger }
-
-// Happened logs an event: at debug what is normal under load, as a warning what somebody should see.
-func (l eventLog) Happened(e enrich.Event) {
-	fields := []zap.Field{zap.Int("case", e.Case), zap.String("detail", e.Detail)}
-	switch e.Kind {
-	case enrich.EventWaited, enrich.EventNewCase, enrich.EventRebuilt:
-		l.log.Debug(string(e.Kind), fields...)
-	case enrich.EventTakenOver, enrich.EventAmbiguous, enrich.EventOverLimit, enrich.EventUnreleased:
-		l.log.Info(string(e.Kind), fields...)
-	default:
-		l.log.Warn(string(e.Kind), fields...)
-	}
-}
-
-var _ enrich.Events = eventLog{}
-
-// runCmd is "worker run".
-type runCmd struct {
-	configFlag
-}
-
-func (c *runCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "run", "Carry detections to TheHive: the service.", c.Run)
-	c.addTo(cmd.Flags())
-	return cmd
-}
-
-// Run works until it is told to stop.
-func (c *runCmd) Run(ctx context.Context, sh *shell) (err error) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	read := func(w *witness) (*config.Config, error) {
-		cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
-		if err != nil {
-			return nil, mistakes(cfg, err, w)
-		}
-		return cfg, nil
-	}
-	files := newWitness()
-	cfg, err := read(files)
-	if err != nil {
-		return err
-	}
-	log, level, err := newLeveledLogger(cfg, sh.err)
-	if err != nil {
-		return err
-	}
-	spans, err := newTraces(ctx, sh.env, log)
-	if err != nil {
-		return err
-	}
-	defer spans.Close(ctx)
-	options := pipelineOptions(cfg, log)
-	options.Tracer = spans.tracer()
-	s, err := newService(ctx, cfg, files, options)
-	if err != nil {
-		return cmp.Or(mistakes(cfg, nil, files), err) // a start stops at the first
-	}
-	defer s.Close()
-	spans.measured(s.parts.measures.metrics)
-	s.hangup = hangup
-	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log, level: level}
-	if cfg.Ops.Addr != "" {
-		ops, err := listenOps(ctx, cfg.Ops, s, s.parts.measures.handler())
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, ops.Close()) }()
-		log.Info("operations server listens", zap.String("addr", ops.addr))
-	}
-	log.Info("started", zap.String("version", buildVersion()), zap.String("stream", cfg.NATS.Stream), zap.String("consumer", cfg.NATS.Consumer))
-	err = s.run(ctx)
-	log.Info("stopped", zap.Error(err))
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"strings"
 	"time"
 
@@ -239,4 +240,13 @@ func pipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
 		Worker:          hostname(),
 		Log:             log,
 	}
+}
+
+// hostname names this worker in dead letters.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"io"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"forager/config"
+	"forager/enrich"
+)
+
+// newLogger writes to standard error as the configuration says.
+func newLogger(c *config.Config, w io.Writer) (*zap.Logger, error) {
+	log, _, err := newLeveledLogger(c, w)
+	return log, err
+}
+
+// newLeveledLogger writes to standard error as the configuration says; what is logged follows level.
+func newLeveledLogger(c *config.Config, w io.Writer) (log *zap.Logger, level zap.AtomicLevel, err error) {
+	level, err = zap.ParseAtomicLevel(c.Log.Level)
+	if err != nil {
+		return nil, level, &usageError{err}
+	}
+	ec := zap.NewProductionEncoderConfig()
+	ec.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoder := zapcore.NewJSONEncoder(ec)
+	if c.Log.Format == "text" {
+		encoder = zapcore.NewConsoleEncoder(ec)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
+}
+
+// eventLog writes what an apply met on its way.
+type eventLog struct{ log *zap.Logger }
+
+// Happened logs an event: at debug what is normal under load, as a warning what somebody should see.
+func (l eventLog) Happened(e enrich.Event) {
+	fields := []zap.Field{zap.Int("case", e.Case), zap.String("detail", e.Detail)}
+	switch e.Kind {
+	case enrich.EventWaited, enrich.EventNewCase, enrich.EventRebuilt:
+		l.log.Debug(string(e.Kind), fields...)
+	case enrich.EventTakenOver, enrich.EventAmbiguous, enrich.EventOverLimit, enrich.EventUnreleased:
+		l.log.Info(string(e.Kind), fields...)
+	default:
+		l.log.Warn(string(e.Kind), fields...)
+	}
+}
+
+var _ enrich.Events = eventLog{}
