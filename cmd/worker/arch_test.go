@@ -135,10 +135,14 @@ func TestModuleReplacesNothing(t *testing.T) {
 	}
 }
 
-// TestNothingPointsAtThisMachine looks for the path that this repository happens to lie at.
+// TestNothingPointsAtThisMachine looks for the path that this repository happens to lie at, in what
+// people wrote: the README has a worker compiled here, and a binary names its sources.
 func TestNothingPointsAtThisMachine(t *testing.T) {
 	here := filepath.ToSlash(root(t))
 	for name, text := range files(t, "") {
+		if strings.Contains(text, "\x00") {
+			continue
+		}
 		if strings.Contains(text, here+"/") || strings.Contains(text, filepath.ToSlash(filepath.Dir(here))+"/shared") {
 			t.Errorf("%s: holds a path of this machine", name)
 		}
