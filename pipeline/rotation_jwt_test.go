@@ -45,7 +45,7 @@ func (op *operator) serve(o *server.Options, revoked ...string) {
 	op.t.Helper()
 	claims := jwt.NewAccountClaims(public(op.t, op.account))
 	for _, user := range revoked {
-		claims.Revoke(user)
+		claims.RevokeAt(user, time.Now().Add(time.Hour)) // whenever it is signed: a revocation counts whole seconds
 	}
 	text, err := claims.Encode(op.key)
 	if err != nil {

@@ -43,6 +43,7 @@ func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) e
 	o := enricherOptions(site.config, site.parts, site.link, site.options.Log)
 	r := enrich.NewRehearsal(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r
+	o.Settle = time.Millisecond // nothing is sent that could come late, and what others sent may be missed
 	enricher, err := enrich.New(o)
 	if err != nil {
 		return err
