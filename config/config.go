@@ -121,7 +121,7 @@ type DeadLetters struct {
 
 // Formats says how alerts are read.
 type Formats struct {
-	Directories []string `key:"directories" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
+	Directories []string `key:"directories" path:"yes" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
 	Pins        []Pin    `key:"pins" doc:"list of {subject, format}: messages of a subject (NATS wildcards) are read as this format; the first match wins"`
 }
 
@@ -133,7 +133,7 @@ type Pin struct {
 
 // Attack adds to the built-in ATT&CK catalogue.
 type Attack struct {
-	Bundles []string `key:"bundles" doc:"STIX bundles of ATT&CK releases that add to the built-in ones or replace them"`
+	Bundles []string `key:"bundles" path:"yes" doc:"STIX bundles of ATT&CK releases that add to the built-in ones or replace them"`
 }
 
 // Webhook is where TheHive tells what analysts did. It is off without a token or a user.

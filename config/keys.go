@@ -21,6 +21,9 @@ func (l leaf) env() string { return envName(l.key) }
 // secret tells whether values of this key must not be shown.
 func (l leaf) secret() bool { return l.value.Type() == reflect.TypeFor[Secret]() }
 
+// path tells whether values of this key name files or directories.
+func (l leaf) path() bool { return strings.HasSuffix(l.key, "File") || l.tag.Get("path") != "" }
+
 // leaves walks the keys of a section in the order in which they are declared.
 func leaves(prefix string, section reflect.Value) iter.Seq[leaf] {
 	return func(yield func(leaf) bool) {

@@ -37,6 +37,7 @@ func Load(s Source) (*Config, error) {
 	l := &loader{source: s, config: &c, from: map[string]place{}}
 	l.reading("", string(s.Text))
 	l.whole()
+	l.paths()
 	l.environment()
 	l.ruleFiles()
 	l.secrets()

@@ -50,9 +50,27 @@ func (l *loader) expand(name string) []string {
 	return files
 }
 
+// paths makes the files that the configuration file names those beside it, from wherever the worker
+// is started. What a variable names is relative to the working directory, as everywhere.
+func (l *loader) paths() {
+	for f := range l.leaves() {
+		if _, given := l.from[f.key]; !given || !f.path() {
+			continue
+		}
+		switch v := f.value.Addr().Interface().(type) {
+		case *string:
+			*v = l.beside(*v)
+		case *[]string:
+			for i, name := range *v {
+				(*v)[i] = l.beside(name)
+			}
+		}
+	}
+}
+
 // beside gives a name that the configuration file mentions, as seen from its own directory.
 func (l *loader) beside(name string) string {
-	if filepath.IsAbs(name) || l.source.Name == "" {
+	if name == "" || filepath.IsAbs(name) || l.source.Name == "" {
 		return name
 	}
 	return filepath.Join(filepath.Dir(l.source.Name), name)
