@@ -115,10 +115,8 @@ func (b *backfill) choose(ctx context.Context, r ReplayOptions) error {
 		b.filter = b.options.Subjects
 	case err != nil:
 		return fmt.Errorf("replay: look up consumer %s: %w", b.live, b.link.why(err))
-	case info.Config.FilterSubject != "":
-		b.filter = []string{info.Config.FilterSubject}
 	default:
-		b.filter = info.Config.FilterSubjects
+		b.filter = filtersOf(info.Config)
 	}
 	return nil
 }
@@ -212,11 +210,7 @@ func (b *backfill) create(ctx context.Context) (jetstream.Consumer, error) {
 			metaFirst: strconv.FormatUint(b.span.First, 10), metaLast: strconv.FormatUint(b.span.Last, 10),
 		},
 	}
-	if len(b.filter) == 1 {
-		config.FilterSubject = b.filter[0]
-	} else {
-		config.FilterSubjects = b.filter
-	}
+	setFilters(&config, b.filter)
 	return b.link.js.CreateConsumer(ctx, b.options.Stream, config)
 }
 

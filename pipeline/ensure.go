@@ -68,7 +68,7 @@ func ensureConsumer(ctx context.Context, link *Link, o Options) error {
 		Durable: o.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: o.AckWait,
 		MaxDeliver: -1, MaxAckPending: o.MaxAckPending, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
-	o.filter(&config)
+	setFilters(&config, o.Subjects)
 	_, err = link.js.CreateConsumer(ctx, o.Stream, config)
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil

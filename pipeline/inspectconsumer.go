@@ -111,10 +111,7 @@ func (i *inspection) pullRules(c jetstream.ConsumerConfig) []rule {
 
 // subjectRules are about what is consumed.
 func (i *inspection) subjectRules(c jetstream.ConsumerConfig, stream *jetstream.StreamInfo) []rule {
-	filters := slices.Clone(c.FilterSubjects)
-	if c.FilterSubject != "" {
-		filters = append(filters, c.FilterSubject)
-	}
+	filters := filtersOf(c)
 	if len(filters) == 0 && stream != nil {
 		filters = stream.Config.Subjects
 	}

@@ -98,10 +98,7 @@ func (g *gone) measure(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 
 // takesAll tells whether a consumer takes every message of a stream with these subjects.
 func takesAll(subjects []string, c jetstream.ConsumerConfig) bool {
-	filters := slices.Clone(c.FilterSubjects)
-	if c.FilterSubject != "" {
-		filters = append(filters, c.FilterSubject)
-	}
+	filters := filtersOf(c)
 	if len(filters) == 0 {
 		return true
 	}

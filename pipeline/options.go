@@ -162,11 +162,20 @@ func quoted(s string) string { return fmt.Sprintf("%q", s) }
 // round trip is never the limit (64 confirmed 63 000 a second on loopback).
 func (o Options) ackers() int { return max(64, 4*runtime.GOMAXPROCS(0)) }
 
-// filter is the consumer's filter, in the form that the fewest permissions suffice for.
-func (o Options) filter(c *jetstream.ConsumerConfig) {
-	if len(o.Subjects) == 1 {
-		c.FilterSubject = o.Subjects[0]
+// setFilters gives a consumer its filters, in the form that the fewest permissions suffice for.
+func setFilters(c *jetstream.ConsumerConfig, subjects []string) {
+	if len(subjects) == 1 {
+		c.FilterSubject = subjects[0]
 		return
 	}
-	c.FilterSubjects = o.Subjects
+	c.FilterSubjects = subjects
+}
+
+// filtersOf are a consumer's filters, in whichever form they were given; without any it takes
+// everything.
+func filtersOf(c jetstream.ConsumerConfig) []string {
+	if c.FilterSubject != "" {
+		return []string{c.FilterSubject}
+	}
+	return c.FilterSubjects
 }
