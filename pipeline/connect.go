@@ -19,12 +19,11 @@ type Connection struct {
 	URLs []string // "nats://host:4222", "tls://host"; several are one cluster
 	Name string   // shown in the server's connection list, "forager"
 
-	User, Password string // user and password
-	PasswordFile   string // instead of Password: a file that holds it in one line, read again at each reconnect
-	Token          string // or a token
-	TokenFile      string // or a file with a token, as PasswordFile
-	Credentials    string // or a file with JWT and seed, read again at each reconnect
-	NKeySeed       string // or a file with an nkey seed, read again at each reconnect
+	User, Password string        // user and password
+	Token          string        // or a token
+	Secret         func() string // the password or token as it is at each connect, when it may change; nil: what stands above
+	Credentials    string        // or a file with JWT and seed, read again at each reconnect
+	NKeySeed       string        // or a file with an nkey seed, read again at each reconnect
 
 	RootCAs           []string // files of the certificate authorities, read again at each reconnect
 	ClientCertificate string   // file, with ClientKey, for servers that ask for one; read again, too

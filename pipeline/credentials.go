@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,26 +41,26 @@ func (c Connection) security(l *Link) ([]nats.Option, error) {
 	return options, nil
 }
 
-func (c Connection) userOption(l *Link) (nats.Option, error) {
+func (c Connection) userOption(*Link) (nats.Option, error) {
 	if c.User == "" {
 		return nil, nil
 	}
-	password, err := newRotating(c.Password, c.PasswordFile, l.log)
-	if err != nil {
-		return nil, fmt.Errorf("password file: %w", err)
-	}
-	return nats.UserInfoHandler(func() (user, pass string) { return c.User, password.text() }), nil
+	return nats.UserInfoHandler(func() (user, pass string) { return c.User, c.secret(c.Password) }), nil
 }
 
-func (c Connection) tokenOption(l *Link) (nats.Option, error) {
-	if c.Token == "" && c.TokenFile == "" {
+func (c Connection) tokenOption(*Link) (nats.Option, error) {
+	if c.Token == "" {
 		return nil, nil
 	}
-	token, err := newRotating(c.Token, c.TokenFile, l.log)
-	if err != nil {
-		return nil, fmt.Errorf("token file: %w", err)
+	return nats.TokenHandler(func() string { return c.secret(c.Token) }), nil
+}
+
+// secret is what a secret is now that was given at the start.
+func (c Connection) secret(given string) string {
+	if c.Secret == nil {
+		return given
 	}
-	return nats.TokenHandler(token.text), nil
+	return c.Secret()
 }
 
 func (c Connection) credentialsOption(*Link) (nats.Option, error) {
@@ -96,56 +95,6 @@ func (c Connection) nkeyOption(l *Link) (nats.Option, error) {
 	return func(o *nats.Options) error {
 		return errors.Join(before(o), nats.Nkey(l.seed.public, l.seed.sign)(o))
 	}, nil
-}
-
-// rotating is a secret that somebody may exchange while the worker runs.
-type rotating struct {
-	file string // empty: it never changes
-	log  *zap.Logger
-
-	mu   sync.Mutex
-	last string
-}
-
-func newRotating(text, file string, log *zap.Logger) (*rotating, error) {
-	r := &rotating{file: file, log: log, last: text}
-	if file == "" {
-		return r, nil
-	}
-	last, err := readSecret(file)
-	r.last = last
-	return r, err
-}
-
-// text is what the file holds now. While the file cannot be read, as in the middle of its
-// exchange, it is what it held last.
-func (r *rotating) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.file == "" {
-		return r.last
-	}
-	text, err := readSecret(r.file)
-	if err != nil {
-		r.log.Warn("nats: the secret cannot be read again: the last one is used", zap.Error(err))
-		return r.last
-	}
-	r.last = text
-	return text
-}
-
-var errNoSecret = errors.New("expected one line, the secret")
-
-func readSecret(file string) (string, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(text))
-	if secret == "" || strings.ContainsAny(secret, "\r\n\x00") {
-		return "", fmt.Errorf("%s: %w", file, errNoSecret)
-	}
-	return secret, nil
 }
 
 // seed is an nkey. The client reads a seed again when it signs, but names the public key that it

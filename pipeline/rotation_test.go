@@ -107,13 +107,24 @@ func inFile(t *testing.T, folder, name string, text []byte) string {
 	return file
 }
 
+// reading gives a secret as its file holds it now.
+func reading(t *testing.T, file string) func() string {
+	return func() string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
+}
+
 func userRotation() rotation {
 	return rotation{
 		server: func(_ *testing.T, o *server.Options, n int) {
 			o.Users = []*server.User{{Username: "forager", Password: generations[n]}}
 		},
 		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{User: "forager", PasswordFile: inFile(t, folder, "password", []byte(generations[n]+"\n"))}
+			return Connection{User: "forager", Password: "-", Secret: reading(t, inFile(t, folder, "password", []byte(generations[n])))}
 		},
 	}
 }
@@ -122,7 +133,7 @@ func tokenRotation() rotation {
 	return rotation{
 		server: func(_ *testing.T, o *server.Options, n int) { o.Authorization = generations[n] },
 		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{TokenFile: inFile(t, folder, "token", []byte(generations[n]+"\n"))}
+			return Connection{Token: "-", Secret: reading(t, inFile(t, folder, "token", []byte(generations[n])))}
 		},
 	}
 }

@@ -72,7 +72,7 @@ func (c caseChoice) open(ctx context.Context, sh *shell) (*remembered, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(cfg), log)
+	link, err := pipeline.Connect(ctx, connection(cfg, log), log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -38,7 +38,7 @@ func inspect(ctx context.Context, c *config.Config, within time.Duration) ([]pip
 
 // inspectNATS fails with a usageError on what no server could cure.
 func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([]pipeline.Finding, error) {
-	how := connection(c)
+	how := connection(c, zap.NewNop())
 	how.Timeout = min(askWithin, within/2/time.Duration(len(how.URLs))) // one attempt at each server comes first
 	link, err := pipeline.Connect(ctx, how, nil)
 	if err != nil {

@@ -60,7 +60,7 @@ func (f configFlag) openLetters(ctx context.Context, sh *shell) (*pipeline.Lette
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(c), zap.NewNop())
+	link, err := pipeline.Connect(ctx, connection(c, zap.NewNop()), zap.NewNop())
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"forager/config"
 )
 
@@ -52,7 +54,7 @@ func unreadable(c *config.Config) error {
 func connections(c *config.Config, known ...error) error {
 	var wrong []config.Mistake
 	for section, check := range map[string]func() error{
-		config.ToNATS: func() error { return connection(c).Check() },
+		config.ToNATS: func() error { return connection(c, zap.NewNop()).Check() },
 		config.ToHive: func() error { _, err := newClient(c); return err },
 	} {
 		if slices.ContainsFunc(known, func(err error) bool { return concerns(err, section) }) {

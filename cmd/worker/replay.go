@@ -177,7 +177,7 @@ func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.L
 	if err != nil {
 		return nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(c), log)
+	link, err := pipeline.Connect(ctx, connection(c, log), log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

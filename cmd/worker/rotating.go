@@ -76,6 +76,14 @@ func hiveSecret(c *config.Config, log *zap.Logger) *rotating {
 	return newRotating("hive.apiKeyFile", c.Hive.APIKeyFile, c.Hive.APIKey, log)
 }
 
+// natsSecret is the password or token of the worker's user.
+func natsSecret(c *config.Config, log *zap.Logger) *rotating {
+	if c.NATS.User != "" {
+		return newRotating("nats.passwordFile", c.NATS.PasswordFile, c.NATS.Password, log)
+	}
+	return newRotating("nats.tokenFile", c.NATS.TokenFile, c.NATS.Token, log)
+}
+
 // sends makes a client ask for the secret before each attempt.
 func (r *rotating) sends(o hive.Options) hive.Options {
 	o.APIKey, o.Password, o.Secret = "", "", r.text

@@ -76,3 +76,19 @@ func TestASecretWithoutAFileStays(t *testing.T) {
 		t.Errorf("it is %q", got)
 	}
 }
+
+// TestNATSIsToldTheSecretThatTheFileHolds: with a user its password, without one the token.
+func TestNATSIsToldTheSecretThatTheFileHolds(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secret")
+	for name, n := range map[string]config.NATS{
+		"password": {User: "u", PasswordFile: file, Password: config.NewSecret("old")},
+		"token":    {TokenFile: file, Token: config.NewSecret("old")},
+	} {
+		exchange(t, file, "new\n")
+		o := connection(&config.Config{NATS: n}, zap.NewNop())
+		if got := o.Secret(); got != "new" || o.Password+o.Token != "old" {
+			t.Errorf("%s: %q is sent, %q and %q of the start", name, got, o.Password, o.Token)
+		}
+	}
+}

@@ -54,7 +54,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		return nil, err
 	}
 	parts.clients.traced(options.Tracer)
-	link, err := pipeline.Connect(ctx, connection(c), options.Log)
+	link, err := pipeline.Connect(ctx, connection(c, options.Log), options.Log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -190,19 +190,13 @@ func filePolicy(c *config.Config) enrich.FilePolicy {
 	}
 }
 
-// connection says how to reach NATS.
-func connection(c *config.Config) pipeline.Connection {
+// connection says how to reach NATS. The log tells of secrets that were exchanged.
+func connection(c *config.Config, log *zap.Logger) pipeline.Connection {
 	n := c.NATS
 	o := pipeline.Connection{
-		Name: "forager", User: n.User, PasswordFile: n.PasswordFile, TokenFile: n.TokenFile, // read again when they are rotated
+		Name: "forager", User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(), Secret: natsSecret(c, log).text,
 		Credentials: n.CredsFile, NKeySeed: n.NKeyFile,
 		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix,
-	}
-	if n.PasswordFile == "" {
-		o.Password = n.Password.Reveal()
-	}
-	if n.TokenFile == "" {
-		o.Token = n.Token.Reveal()
 	}
 	for url := range strings.SplitSeq(n.URL, ",") {
 		o.URLs = append(o.URLs, strings.TrimSpace(url))
