@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	mostFileLines = 300
+	mostFileLines = 600
 	mostFuncLines = 60
 )
 
