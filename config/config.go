@@ -105,6 +105,7 @@ type Pipeline struct {
 type Case struct {
 	Window time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
 	Closed string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
+	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
 }
 
 // Ledger is the memory that replicas share.
@@ -169,7 +170,7 @@ func Default() Config {
 		},
 		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
 		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
-		Case:        Case{Window: 24 * time.Hour, Closed: "new"},
+		Case:        Case{Window: 24 * time.Hour, Closed: "new", Host: "short"},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
 		Files:       Files{MaxBytes: 100 << 20, As: "observable", Zip: "never"},

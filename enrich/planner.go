@@ -14,6 +14,7 @@ type PlannerOptions struct {
 	Organisation string               // TheHive organisation; part of every key's hash
 	Window       time.Duration        // how long after its last event a case takes more; negative is no limit (default 24 h)
 	Closed       ClosedPolicy         // default ClosedNew
+	FullHosts    bool                 // hosts are told apart by their full names, not by the first label
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
 	Zip          ZipPolicy            // which files go into an archive (default ZipNever)
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
@@ -86,7 +87,7 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 
 // start makes the plan that holds without any rule.
 func (p *Planner) start(d detection.Detection, o Origin) Plan {
-	key, _ := keyOf(d)
+	key, _ := keyOf(d, p.options.FullHosts)
 	return Plan{
 		Organisation: p.options.Organisation,
 		Key:          key,
@@ -110,16 +111,6 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		LeftOut:      d.LeftOut,
 		Description:  describe(d, key),
 	}
-}
-
-// keyOf is the default correlation key: the event's own, else host, else user, else address.
-func keyOf(d detection.Detection) (Key, bool) {
-	for _, k := range []Key{{"key", d.Key}, {"host", d.Host}, {"user", d.User}, {"ip", d.IP}} {
-		if k.Value = strings.TrimSpace(k.Value); k.Value != "" {
-			return k, true
-		}
-	}
-	return Key{}, false
 }
 
 // ruleHash names a rule in markers: by the sender's id, else its name, else the title.

@@ -50,6 +50,7 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		Organisation: c.Hive.Organisation,
 		Window:       caseWindow(c),
 		Closed:       enrich.ClosedPolicy(c.Case.Closed),
+		FullHosts:    c.Case.Host == "full",
 		TLP:          -1,
 		PAP:          -1,
 		Zip:          enrich.ZipPolicy(c.Files.Zip),
