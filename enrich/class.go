@@ -24,6 +24,7 @@ const (
 	Throttled                // TheHive asked for fewer calls
 	Blocked                  // nothing can be done for any message, or any of an organisation, until somebody acts
 	Interrupted              // shutdown or lost claim: not the detection's fault, not counted
+	Quarantined              // not tried, since nothing of its correlation key has succeeded for long
 )
 
 // String gives the class as it is named in logs and metrics.
@@ -45,6 +46,8 @@ func (c Class) String() string {
 		return "blocked"
 	case Interrupted:
 		return "interrupted"
+	case Quarantined:
+		return "quarantined"
 	default:
 		return "transient"
 	}
@@ -58,6 +61,10 @@ var (
 	ErrStopping = errors.New("worker is stopping")
 	// ErrLedger: the ledger cannot be reached, or holds what this version must not touch.
 	ErrLedger = errors.New("ledger unreachable")
+	// ErrHeld: a gate is closed, or a sender is held up, so that nothing was tried; the cause was told once.
+	ErrHeld = errors.New("held up")
+	// ErrKeyBlocked: nothing of the correlation key succeeded for long, so that nothing was tried.
+	ErrKeyBlocked = errors.New("key blocked")
 	// ErrUnavailable: no call is sent to TheHive for the moment, since too many failed.
 	ErrUnavailable = errors.New("TheHive is unavailable")
 	// ErrVanished: a case was there and is not any more.
@@ -125,8 +132,10 @@ func ClassOf(err error) Class {
 		return None
 	case errors.Is(err, ErrLostClaim), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns), errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns), errors.Is(err, ErrUnavailable), errors.Is(err, ErrHeld):
 		return Blocked
+	case errors.Is(err, ErrKeyBlocked):
+		return Quarantined
 	}
 	if c, ok := classOfTyped(err); ok {
 		return c
@@ -185,6 +194,9 @@ func ReasonOf(err error) string {
 	}
 	if e, ok := errors.AsType[*RejectedError](err); ok && len(e.Items) > 0 {
 		return e.Items[0].Step + " rejected"
+	}
+	if errors.Is(err, ErrKeyBlocked) {
+		return ErrKeyBlocked.Error()
 	}
 	return ClassOf(err).String()
 }

@@ -12,7 +12,7 @@ import (
 
 // errGateClosed is what becomes of plans that meet a closed gate. It is Blocked: nothing can be
 // done for any message, and the cause has been told once already.
-var errGateClosed = fmt.Errorf("gate is closed: %w", enrich.ErrLedger)
+var errGateClosed = fmt.Errorf("gate is closed: %w", enrich.ErrHeld)
 
 // errResults says that an applier broke its contract.
 var errResults = errors.New("applier returned another number of results than plans")
@@ -67,6 +67,7 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round 
 	plans := make([]enrich.Plan, len(batch))
 	for i, part := range batch {
 		plans[i] = part.plan
+		part.of.met.Store(true)
 	}
 	began := w.now()
 	traced, span := w.tracing.apply(ctx, q.name, batch)
@@ -171,7 +172,7 @@ func (w *Worker) refusal(ctx context.Context, err error, round uint64, p pass) e
 	}
 	if everywhere := w.check(ctx); everywhere != nil {
 		if ctx.Err() == nil {
-			w.gate.close(reasonBlocked, everywhere)
+			w.gate.close(reasonFor(everywhere), everywhere)
 		}
 		return nil
 	}
@@ -185,7 +186,7 @@ func (w *Worker) suspect(ctx context.Context) {
 	}
 	defer w.asking.Unlock()
 	if err := w.check(ctx); err != nil && ctx.Err() == nil {
-		w.gate.close(reasonSilent, err)
+		w.gate.close(reasonFor(err), err)
 	}
 }
 

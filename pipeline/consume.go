@@ -99,6 +99,9 @@ func (w *Worker) fit(info *jetstream.ConsumerInfo) error {
 		w.options.Log.Warn("consumer's max ack pending is small: naks with delay may stop delivery",
 			zap.Int("maxAckPending", c.MaxAckPending), zap.Int("wanted", 4*w.options.MaxInFlight))
 	}
+	if filters := filtersOf(c); len(filters) > 0 {
+		w.senders.listens(filters)
+	}
 	w.hold.pending.Store(info.NumPending)
 	w.ackPending.Store(int64(c.MaxAckPending))
 	return nil
@@ -109,7 +112,7 @@ func (w *Worker) fit(info *jetstream.ConsumerInfo) error {
 func (w *Worker) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	if w.options.Check != nil {
 		if err := w.check(ctx); err != nil && ctx.Err() == nil {
-			w.gate.close(reasonSilent, err)
+			w.gate.close(reasonFor(err), err)
 		}
 	}
 	for ctx.Err() == nil {
@@ -155,22 +158,55 @@ func (w *Worker) pullProbe(ctx context.Context, consumer jetstream.Consumer, cha
 	if !w.restBeforeProbe(ctx, changed) {
 		return nil
 	}
-	probe := make(chan struct{})
-	taken, err := w.round(ctx, consumer, pulling{messages: 1, within: probeWait, probe: probe})
+	for range probesInARow {
+		again, err := w.probe(ctx, consumer)
+		if err != nil || !again {
+			return err
+		}
+	}
+	return nil
+}
+
+// probesInARow is how many messages that need no apply a probe gets over before it asks again.
+const probesInARow = 100
+
+// probe pulls one message; again says that it proved nothing, since it needed no apply: what cannot
+// be read must not keep the gate closed.
+func (w *Worker) probe(ctx context.Context, consumer jetstream.Consumer) (again bool, err error) {
+	p := newProbe()
+	taken, err := w.round(ctx, consumer, pulling{messages: 1, within: probeWait, probe: p})
 	if err != nil || ctx.Err() != nil {
-		return err
+		return false, err
 	}
 	if !taken {
 		if w.options.Check != nil && w.link.Connected() {
 			w.gate.open()
 		}
-		return nil
+		return false, nil
 	}
 	select {
-	case <-probe:
+	case met := <-p.ended:
+		open, reason, _, _ := w.gate.state()
+		return !met && !open && reason != reasonLetters, nil
 	case <-ctx.Done():
+		return false, nil
 	}
-	return nil
+}
+
+// probe is how whoever pulled one message through a closed gate hears of its verdict.
+type probe struct{ ended chan bool }
+
+func newProbe() *probe { return &probe{ended: make(chan bool, 1)} }
+
+// end tells, once, whether an apply of the message was made. It may be called on nil.
+func (p *probe) end(met bool) {
+	if p == nil {
+		return
+	}
+	select {
+	case p.ended <- met:
+	default:
+	}
 }
 
 // restBeforeProbe waits for the gate's pause and asks TheHive; it tells whether to probe.
@@ -188,8 +224,7 @@ func (w *Worker) restBeforeProbe(ctx context.Context, changed <-chan struct{}) b
 		return true
 	}
 	if err := w.check(ctx); err != nil {
-		_, reason, _, _ := w.gate.state()
-		w.gate.close(orElse(reason, reasonSilent), err)
+		w.gate.close(reasonFor(err), err)
 		return false
 	}
 	return true

@@ -37,6 +37,7 @@ func (w *Worker) decode(m *message) {
 		m.parts, m.failed = nil, fmt.Errorf("decode: %w", r.AsError())
 	}
 	m.open = len(m.parts)
+	m.sender = w.senders.name(m.msg.Subject(), m.format)
 }
 
 // aloneAfter is how many failed applies a message may share with others.

@@ -46,10 +46,9 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 		w.options.Log.Error("settle", zap.Error(r.AsError()))
 	}
 	m.endSpan()
+	w.senders.leave(m)
 	w.hold.release(m)
-	if m.probe != nil {
-		close(m.probe)
-	}
+	m.probe.end(m.met.Load())
 }
 
 // settle carries out the verdict on one message.
@@ -119,18 +118,11 @@ func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
 		w.options.Observer.Noticed(NoticeUnconfirmed)
 	} else if s.Action != ActionNak {
 		w.memory.forget(m.sequence)
-		w.gate.settled(deadReason(s))
+		w.senders.ended(m, s.Class, s.Reason)
 	}
 	m.describe(s)
 	w.options.Observer.Settled(*s)
 	w.write(s)
-}
-
-func deadReason(s *Settlement) string {
-	if s.Action == ActionDeadLetter {
-		return s.Reason
-	}
-	return ""
 }
 
 // reasonUnconfirmed is the reason of a message that comes again because the server did not
@@ -171,21 +163,30 @@ func (w *Worker) putBack(m *message, s *Settlement) {
 		return
 	}
 	w.hold.returning.add(w.now(), s.Delay)
+	if s.Reason == reasonHeld {
+		w.senders.putBack(s.Delay)
+	}
 	if name, crowded := w.organisations.putBack(s.Err, s.Delay, w.mostPending()); crowded {
 		w.tellCrowded(name)
 	}
 	_ = msg.NakWithDelay(s.Delay)
 }
 
-// bury stores the dead letter, then terminates the message. While the gate is closed nothing is
-// buried, since the fault is likely not the message's; but where the dead letters themselves
-// closed it, one that can be stored opens it.
+// bury stores the dead letter, then terminates the message. While the gate is closed nothing that
+// TheHive decided is buried, since the fault is likely not the message's; but where the dead letters
+// themselves closed it, one that can be stored opens it. What cannot be read never can.
 func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 	open, reason, _, _ := w.gate.state()
-	if !open && (reason != reasonLetters || m.probe == nil) {
-		s.Action, s.Class, s.Reason = ActionNak, enrich.Blocked, "gate closed"
-		s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64())
+	if !open && s.Class != enrich.Malformed && (reason != reasonLetters || m.probe == nil) {
+		w.leaveFor(m, s, "gate closed")
 		return
+	}
+	if s.Class == enrich.Rejected {
+		if _, stays := w.senders.stays(m, w.mostPending()); stays {
+			w.memory.forget(m.sequence) // tried anew, once what TheHive refuses is mended
+			w.leaveFor(m, s, reasonHeld)
+			return
+		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
@@ -193,12 +194,18 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 		w.unburied(m, s, err)
 		return
 	}
-	if !open {
+	if !open && reason == reasonLetters {
 		w.gate.open()
 	}
 	if err := w.terminate(ctx, m.settle()); err != nil {
 		w.unconfirmed(s, err)
 	}
+}
+
+// leaveFor keeps a message in the stream that would have become a dead letter.
+func (w *Worker) leaveFor(m *message, s *Settlement, reason string) {
+	s.Action, s.Class, s.Reason = ActionNak, enrich.Blocked, reason
+	s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64())
 }
 
 // unburied keeps the message in the stream.

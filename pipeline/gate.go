@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -22,18 +23,15 @@ import (
 //	breaker open                                   the worker's       the worker's
 //	ledger unreachable, no ATT&CK patterns         the worker's       the worker's
 //	dead-letter stream unreachable or full         the worker's       the worker's
-//	a fifth of the last hundred settlements were   the worker's       the worker's
-//	dead letters of one reason
 //	all organisations refuse the worker            –                  all of theirs: not ready, but each goes on
 //	                                                                  to be probed by its own messages
 //
-// Dead letters of one reason are a broken configuration and not a hundred broken detections. A
-// message of several organisations is settled by its worst part; the others are done meanwhile
-// and remembered.
+// What one sender's messages meet closes no gate: senders.go holds up that sender. The reason and
+// the cause that a gate names belong together: both are of what was met last. A message of several
+// organisations is settled by its worst part; the others are done meanwhile and remembered.
 type gate struct {
 	now     func() time.Time
 	tell    func(open bool, reason string, err error) // outside the lock, at each change
-	deadOf  int                                       // dead letters of one reason among the last hundred that close it; below 1 is never
 	pauses  Backoff                                   // between probes
 	asks    bool                                      // TheHive can be asked whether it is well
 	relapse time.Duration                             // closed again so soon, the pauses go on growing; 0: they begin anew
@@ -46,22 +44,38 @@ type gate struct {
 	pause   time.Duration
 	began   time.Time // when it opened last
 	total   time.Duration
-	recent  recent
 	streak  streak
 }
 
 // Reasons for a closed gate: bounded, as metrics name them.
 const (
-	reasonBlocked = "blocked"                        // TheHive refuses us, or its breaker or the ledger does
-	reasonSilent  = "thehive does not answer"        // applies fail one after the other, and so does asking
+	reasonBlocked = "blocked"                        // TheHive refuses us, or cannot serve us: its catalogue is missing
+	reasonLedger  = "ledger unreachable"             // NATS is asked for it, not TheHive
+	reasonSilent  = "thehive does not answer"        // applies fail one after the other, and so does asking; or the breaker is open
+	reasonFailing = "applies fail"                   // what was tried through the closed gate failed
 	reasonLetters = "dead-letter stream unreachable" // or full
-	reasonShare   = "too many dead letters of one reason"
 )
+
+// reasonFor is the reason that belongs to a cause.
+func reasonFor(cause error) string {
+	switch {
+	case errors.Is(cause, enrich.ErrLedger):
+		return reasonLedger
+	case errors.Is(cause, enrich.ErrUnavailable):
+		return reasonSilent
+	case errors.Is(cause, errDeadLetter):
+		return reasonLetters
+	case enrich.ClassOf(cause) == enrich.Blocked:
+		return reasonBlocked
+	default:
+		return reasonSilent
+	}
+}
 
 func newGate(o Options, now func() time.Time, tell func(open bool, reason string, err error)) *gate {
 	return &gate{
-		now: now, tell: tell, deadOf: o.DeadLetterShare, asks: o.Check != nil, pauses: o.Policy.Probe, began: now(),
-		changed: make(chan struct{}), recent: newRecent(), streak: newStreak(),
+		now: now, tell: tell, asks: o.Check != nil, pauses: o.Policy.Probe, began: now(),
+		changed: make(chan struct{}), streak: newStreak(),
 	}
 }
 
@@ -100,15 +114,15 @@ func (g *gate) wait() time.Duration {
 	return g.pause
 }
 
-// close closes the gate; closed already, it makes the pause longer. The first reason stays
-// until another takes its place; the closing is told once.
+// close closes the gate; closed already, it makes the pause longer. Reason and cause are those of
+// the last call; the closing is told once.
 func (g *gate) close(reason string, err error) {
 	g.mu.Lock()
 	news := !g.closed // another reason shows in Ready, and is no second closing
 	if g.closed {
-		g.pause = min(2*g.pause, g.longest(reason))
+		g.pause = min(2*g.pause, g.longest())
 	} else {
-		g.pause = g.firstPause(reason)
+		g.pause = g.firstPause()
 		g.closed = true
 		g.total += g.now().Sub(g.began)
 		g.turn()
@@ -123,17 +137,17 @@ func (g *gate) close(reason string, err error) {
 
 // firstPause is the pause before the first probe. What closes as soon as it opened is the same
 // trouble still: of a right that is missing, not every success can know. The lock is held.
-func (g *gate) firstPause(reason string) time.Duration {
+func (g *gate) firstPause() time.Duration {
 	if g.pause > 0 && g.now().Sub(g.began) < g.relapse {
-		return min(2*g.pause, g.longest(reason))
+		return min(2*g.pause, g.longest())
 	}
 	return g.pauses.First
 }
 
-// longest is the longest pause: a short one where good messages may stand behind bad ones, and
-// where TheHive is asked before a message is risked, which is cheap.
-func (g *gate) longest(reason string) time.Duration {
-	if reason == reasonShare || g.asks {
+// longest is the longest pause: a short one where TheHive is asked before a message is risked, which
+// is cheap.
+func (g *gate) longest() time.Duration {
+	if g.asks {
 		return g.pauses.Last / 6
 	}
 	return g.pauses.Last
@@ -146,7 +160,7 @@ func (g *gate) open() {
 	if news {
 		g.closed, g.reason, g.cause = false, "", nil
 		g.began = g.now()
-		g.recent, g.streak = newRecent(), newStreak()
+		g.streak = newStreak()
 		g.turn()
 	}
 	g.mu.Unlock()
@@ -168,7 +182,7 @@ func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) 
 	switch enrich.ClassOf(err) {
 	case enrich.Blocked:
 		if g.current(round) {
-			g.close(reasonBlocked, err)
+			g.close(reasonFor(err), err)
 		}
 	case enrich.None, enrich.Rejected, enrich.Dropped:
 		if g.current(round) {
@@ -177,7 +191,7 @@ func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) 
 		g.calm()
 	case enrich.Transient:
 		return g.failed(round, queue, err)
-	case enrich.Malformed, enrich.Throttled, enrich.Interrupted:
+	case enrich.Malformed, enrich.Quarantined, enrich.Throttled, enrich.Interrupted:
 	}
 	return false
 }
@@ -204,7 +218,7 @@ func (g *gate) calm() {
 // many failures in a row close it.
 func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 	g.mu.Lock()
-	probe, reason := g.closed && g.round == round, g.reason
+	probe := g.closed && g.round == round
 	lost := false
 	if !g.closed {
 		ask, lost = g.streak.add(queue, g.now())
@@ -212,20 +226,9 @@ func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 	g.mu.Unlock()
 	switch {
 	case probe:
-		g.close(reason, err)
+		g.close(reasonFailing, err)
 	case lost && !g.asks:
 		g.close(reasonSilent, err)
 	}
 	return ask && g.asks
-}
-
-// settled counts a final settlement; dead letters with their reason, the others with "".
-func (g *gate) settled(deadReason string) {
-	g.mu.Lock()
-	share := g.recent.add(deadReason)
-	tooMany := !g.closed && g.deadOf > 0 && deadReason != "" && share >= g.deadOf
-	g.mu.Unlock()
-	if tooMany {
-		g.close(reasonShare, &shareError{reason: deadReason, of: share})
-	}
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,7 @@ func testGate(asks bool) (*gate, *told) {
 	return newGate(o.withDefaults(), time.Now, l.tell), l
 }
 
-var errRefusesUs = fmt.Errorf("401: %w", enrich.ErrLedger)
+var errRefusesUs = &enrich.OrganisationError{Err: errors.New("401")}
 
 func isOpen(g *gate) bool { open, _, _, _ := g.state(); return open }
 
@@ -113,28 +114,35 @@ func TestGateClockStandsStillWhileClosed(t *testing.T) {
 	})
 }
 
-func TestGateClosesWhenAFifthAreDeadLettersOfOneReason(t *testing.T) {
+func TestGateReasonBelongsToTheCause(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		reason func(i int) string
-		n      int
-		closed bool
+		cause error
+		want  string
 	}{
-		{"nineteen of a hundred", func(i int) string { return map[bool]string{true: "unknown format"}[i < 19] }, 100, false},
-		{"twenty of a hundred", func(i int) string { return map[bool]string{true: "unknown format"}[i%5 == 0] }, 100, true},
-		{"twenty at once", func(int) string { return "unknown format" }, 20, true},
-		{"all, but of many reasons", func(i int) string { return fmt.Sprint(i % 10) }, 100, false},
-		{"old ones do not count", func(i int) string { return map[bool]string{true: "x"}[i%6 == 0] }, 1000, false},
+		{fmt.Errorf("put: %w", enrich.ErrLedger), reasonLedger},
+		{enrich.ErrUnavailable, reasonSilent},
+		{enrich.ErrNoPatterns, reasonBlocked},
+		{&enrich.OrganisationError{Err: errPassing}, reasonBlocked},
+		{errPassing, reasonFailing}, // a probe's: TheHive was asked before and answered
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			g, _ := testGate(false)
-			for i := range c.n {
-				g.settled(c.reason(i))
+		for _, before := range []string{reasonBlocked, reasonLedger, reasonSilent, reasonLetters} {
+			g, _ := testGate(true)
+			g.close(before, errors.New("what was before"))
+			_, _, round, _ := g.state()
+			g.applied(round, "q", c.cause)
+			if got, want := g.why(), c.want+": "+c.cause.Error(); got != want {
+				t.Errorf("after %q the gate says %q, want %q", before, got, want)
 			}
-			if isOpen(g) == c.closed {
-				t.Errorf("closed %v, want %v", !isOpen(g), c.closed)
-			}
-		})
+		}
+	}
+}
+
+// TestPlansThatMeetAClosedGateDoNotBlameTheLedger: whatever closed it.
+func TestPlansThatMeetAClosedGateDoNotBlameTheLedger(t *testing.T) {
+	for _, err := range []error{errGateClosed, &heldError{reason: "case rejected"}} {
+		if enrich.ClassOf(err) != enrich.Blocked || errors.Is(err, enrich.ErrLedger) || strings.Contains(err.Error(), "ledger") {
+			t.Errorf("%v: class %v", err, enrich.ClassOf(err))
+		}
 	}
 }
 

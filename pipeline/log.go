@@ -22,6 +22,9 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 		Plans: m.plans, Dropped: m.dropped,
 		Age: now.Sub(m.stored), Held: now.Sub(m.arrived), Applied: applied,
 	}
+	if _, held := errors.AsType[*heldError](err); held {
+		s.Reason = reasonHeld
+	}
 	s.Trace, s.Span = m.traceIDs()
 	return s
 }
@@ -72,7 +75,7 @@ func level(s *Settlement) zapcore.Level {
 	switch {
 	case s.Action == ActionDeadLetter:
 		return zap.ErrorLevel
-	case s.Action == ActionNak && (s.Class == enrich.Interrupted || errors.Is(s.Err, errDoorClosed)):
+	case s.Action == ActionNak && (s.Class == enrich.Interrupted || errors.Is(s.Err, errDoorClosed) || errors.Is(s.Err, enrich.ErrHeld)):
 		return zap.DebugLevel
 	case s.Action == ActionNak:
 		return zap.WarnLevel

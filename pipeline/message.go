@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,17 +19,20 @@ type message struct {
 	stored     time.Time // when the stream stored it, or, requeued, its original
 	arrived    time.Time
 	format     string
-	queue      string        // of the first plan, for the log
-	dropped    []string      // reasons of parts that ask for nothing
-	failed     error         // what made a part unfit before any apply: the worst of them
-	parts      []part        // what is to be applied now
-	plans      int           // how many plans the message has, applied here before or not
-	bytes      int           // of the body
-	tried      bool          // an apply of it failed here before
-	alone      bool          // failed so often that it is applied by itself
-	span       trace.Span    // of the message; the sender's, where nothing is traced; nil is none
-	sent       bool          // the sender's trace is named in the headers
-	probe      chan struct{} // closed at the verdict; set on the one message taken through a closed gate
+	queue      string      // of the first plan, for the log
+	sender     senderName  // who is held up when its messages are refused
+	trial      *sender     // set on the one message of a sender that is tried although the sender is held up
+	dropped    []string    // reasons of parts that ask for nothing
+	failed     error       // what made a part unfit before any apply: the worst of them
+	parts      []part      // what is to be applied now
+	plans      int         // how many plans the message has, applied here before or not
+	bytes      int         // of the body
+	tried      bool        // an apply of it failed here before
+	alone      bool        // failed so often that it is applied by itself
+	span       trace.Span  // of the message; the sender's, where nothing is traced; nil is none
+	sent       bool        // the sender's trace is named in the headers
+	probe      *probe      // set on the one message taken through a closed gate
+	met        atomic.Bool // an apply of it was made
 
 	mu      sync.Mutex
 	msg     jetstream.Msg // the newest delivery of it
@@ -123,7 +127,7 @@ func rank(err error) int {
 		return 0
 	case enrich.Rejected:
 		return 2
-	case enrich.Malformed:
+	case enrich.Malformed, enrich.Quarantined:
 		return 3
 	case enrich.Interrupted:
 		return 4

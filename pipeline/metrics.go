@@ -63,9 +63,9 @@ var (
 	noticeWords = []string{
 		NoticeUnconfirmed, NoticeRebound, NoticeStalled, NoticePermission, NoticePanic, NoticeOverflow, NoticeKeyHot, NoticeLetterLost,
 		NoticeDisagreement, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
-		NoticeRefused, NoticeCrowded,
+		NoticeRefused, NoticeCrowded, NoticeSenderHeld,
 	}
-	gateWords    = []string{reasonBlocked, reasonSilent, reasonLetters, reasonShare}
+	gateWords    = []string{reasonBlocked, reasonLedger, reasonSilent, reasonFailing, reasonLetters}
 	mappingWords = []string{"none", "same", "lineage", "parent"}
 )
 

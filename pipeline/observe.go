@@ -35,6 +35,7 @@ const (
 	NoticeReloadFailed = "reload failed"        // they could not be read, the old ones stay; told by the command
 	NoticeRuleFault    = "rule fault"           // a condition or template of a route failed on a detection; told by the command
 	NoticeRefused      = "organisation closed"  // TheHive refuses the worker in one of several organisations; its messages wait
+	NoticeSenderHeld   = "sender held"          // TheHive refuses most messages of one sender for one reason; they wait
 	NoticeCrowded      = "organisation crowded" // half of what may be unacknowledged waits for such an organisation
 )
 

@@ -62,8 +62,9 @@ type Options struct {
 	Confirm         time.Duration // how long one confirmation of the server may take, 5 s
 	KeyBlocked      time.Duration // a key that failed this long dead-letters its further messages, 10 min
 
-	// DeadLetterShare is how many of the last hundred settlements may be dead letters of one
-	// reason before the gate closes: 20; negative is without limit, for streams made to test.
+	// DeadLetterShare is how many of the last hundred messages of one sender (subject prefix and
+	// format) TheHive may refuse for one reason before the sender's messages wait, if fewer of them
+	// succeed: 20; negative is without limit, for streams made to test.
 	DeadLetterShare int
 
 	Policy Policy                          // when to retry and when to give up

@@ -35,13 +35,14 @@ func (w *Worker) Ready() (bool, []string) {
 	return len(reasons) == 0, slices.Compact(reasons)
 }
 
-// Notes are what somebody should see to although work gets done: the organisations, of several,
-// in which TheHive refuses the worker.
+// Notes are what somebody should see to although work gets done: the senders whose messages TheHive
+// refuses, and the organisations, of several, in which it refuses the worker.
 func (w *Worker) Notes() []string {
+	notes := w.senders.held()
 	if closed, all := w.closed(); !all {
-		return closed
+		notes = append(notes, closed...) // all are reasons not to be ready
 	}
-	return nil // these are reasons not to be ready
+	return notes
 }
 
 // closed names the organisations whose gate is closed; all tells that no other is served.
@@ -63,6 +64,17 @@ func (w *Worker) gateChanged(open bool, reason string, err error) {
 		return
 	}
 	w.options.Log.Error("gate closed: nothing is consumed until this is mended", zap.String("reason", reason), zap.Error(err))
+}
+
+// senderChanged says once why a sender is held up, and that it is not any more.
+func (w *Worker) senderChanged(name senderName, held bool, reason string) {
+	who := zap.String("sender", oneLine(name.String()))
+	if !held {
+		w.options.Log.Info("messages of a sender are taken again", who)
+		return
+	}
+	w.options.Observer.Noticed(NoticeSenderHeld)
+	w.options.Log.Error("TheHive refuses most messages of a sender: they wait until this is mended, others go on", who, zap.String("reason", reason))
 }
 
 // doorChanged says once why the gate of an organisation closed, and that it opened.

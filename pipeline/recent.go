@@ -1,13 +1,10 @@
 package pipeline
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
-// recent remembers how the last hundred settlements ended.
+// recent remembers how the last hundred settlements of a sender ended.
 type recent struct {
-	reasons []string // a ring; "" for all that is no dead letter
+	reasons []string // a ring; "" for a success
 	next    int
 	counts  map[string]int
 }
@@ -15,7 +12,7 @@ type recent struct {
 const recentLength = 100
 
 func newRecent() recent {
-	return recent{reasons: make([]string, 0, recentLength), counts: map[string]int{}}
+	return recent{counts: map[string]int{}}
 }
 
 // add counts a settlement and returns how many of the last hundred had its reason.
@@ -33,6 +30,9 @@ func (r *recent) add(reason string) int {
 	return r.counts[reason]
 }
 
+// length is how many settlements are remembered.
+func (r *recent) length() int { return len(r.reasons) }
+
 func (r *recent) forget(reason string) {
 	if reason == "" {
 		return
@@ -40,16 +40,6 @@ func (r *recent) forget(reason string) {
 	if r.counts[reason]--; r.counts[reason] == 0 {
 		delete(r.counts, reason)
 	}
-}
-
-// shareError says which dead letters closed the gate.
-type shareError struct {
-	reason string
-	of     int
-}
-
-func (e *shareError) Error() string {
-	return fmt.Sprintf("%d of the last %d settlements are dead letters: %s", e.of, recentLength, e.reason)
 }
 
 // streak counts failures without a success between them.

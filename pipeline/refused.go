@@ -12,9 +12,7 @@ import (
 var errStopped = fmt.Errorf("not begun: %w", enrich.ErrStopping)
 
 // errKeyBlocked is what becomes of new messages of a key of which nothing succeeded for long.
-var errKeyBlocked error = &enrich.MalformedError{
-	Reason: "key blocked", Detail: "nothing of this correlation key succeeded for long; see the errors of the messages before",
-}
+var errKeyBlocked = fmt.Errorf("%w: nothing of this correlation key succeeded for long; see the errors of the messages before", enrich.ErrKeyBlocked)
 
 // overflowError sends a message back because its key holds its share already. It is
 // Interrupted: not the message's fault, and not counted.

@@ -29,7 +29,7 @@ type pulling struct {
 	messages int
 	until    <-chan struct{} // the gate's: what comes after goes back; nil is never
 	within   time.Duration   // 0 is without limit
-	probe    chan struct{}   // for the one message of a probe
+	probe    *probe          // for the one message of a probe
 }
 
 // round is one subscription that pulls a fixed number of messages: those that may be held. So

@@ -75,14 +75,14 @@ func (p Policy) withDefaults() Policy {
 
 // Settle is the one place where an error's class becomes a verdict. It is pure.
 //
-// Nothing but Malformed, Rejected, and a Transient error that outlived both limits of the
+// Nothing but Malformed, Rejected, Quarantined, and a Transient error that outlived both limits of the
 // policy becomes a dead letter: no number of deliveries does, since those count restarts.
 func (p Policy) Settle(a Attempt) Verdict {
 	p = p.withDefaults()
 	switch a.Class {
 	case enrich.None, enrich.Dropped:
 		return Verdict{Action: ActionAck}
-	case enrich.Malformed, enrich.Rejected:
+	case enrich.Malformed, enrich.Rejected, enrich.Quarantined:
 		return Verdict{Action: ActionDeadLetter}
 	case enrich.Interrupted:
 		return Verdict{Action: ActionNak, Delay: max(interrupted(a), a.RetryAfter)}

@@ -31,6 +31,7 @@ type Worker struct {
 	gate     *gate
 	memory   *memory
 	failing  *failing
+	senders  *senders
 	letters  *box
 	tracing  *tracing
 	finished chan *message
@@ -62,6 +63,8 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
+	w.senders = newSenders(o, w.now, w.senderChanged)
+	w.senders.listens(o.Subjects)
 	w.organisations = newOrganisations(o, w.now, w.doorChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
@@ -133,18 +136,17 @@ func (w *Worker) heartbeats(ctx context.Context) {
 }
 
 // take begins with a message that has arrived. It returns at once, so that messages never wait
-// where no heartbeat reaches them. A probe is closed at the message's verdict.
-func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe chan struct{}) {
+// where no heartbeat reaches them. A probe ends with the message's verdict.
+func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 	m, err := w.read(msg)
 	if err != nil {
 		w.options.Log.Error("message without JetStream's reply subject", zap.Error(err))
+		probe.end(false)
 		return
 	}
 	m.probe = probe
 	if !w.hold.take(m) {
-		if probe != nil {
-			close(probe)
-		}
+		probe.end(false)
 		return
 	}
 	w.tracing.begin(ctx, m)
@@ -164,7 +166,8 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe chan struct{
 	}
 }
 
-// refuse gives a message its error without an apply, when a key of it is blocked or full.
+// refuse gives a message its error without an apply, when a key of it is blocked or full, or its
+// sender is held up.
 func (w *Worker) refuse(m *message) bool {
 	now := w.gate.clock()
 	for i := range m.parts {
@@ -172,6 +175,10 @@ func (w *Worker) refuse(m *message) bool {
 			m.refused(errKeyBlocked)
 			return true
 		}
+	}
+	if reason, waits := w.senders.enter(m, w.mostPending()); waits {
+		m.refused(&heldError{reason: reason})
+		return true
 	}
 	delay, full := w.group.overflow(m, w.now())
 	if !full {
