@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"slices"
 	"testing"
 
 	"forager/enrich"
@@ -55,5 +56,14 @@ func TestHashesOfPlainNamesStay(t *testing.T) {
 		if _, got := keyed(t, detection.Detection{Host: host}, false); got != "6d83640b1bf5077cbfef9e44f52a5cb3" {
 			t.Errorf("%q: %s", host, got)
 		}
+	}
+}
+
+// TestWhatWasAssumedIsATag shows an analyst what the reader had to assume.
+func TestWhatWasAssumedIsATag(t *testing.T) {
+	d := detection.Detection{ID: "1", Title: "x", Host: "h", Format: "native", Marks: []string{detection.MarkInvalidUTF8}, Tags: []string{"forager:severity-scaled"}}
+	p, err := enrich.NewPlanner(enrich.PlannerOptions{}).Plan(d, enrich.Origin{})
+	if want := []string{"forager:invalid-utf8", "native"}; err != nil || !slices.Equal(p.Tags, want) {
+		t.Errorf("tags %v, want %v (%v)", p.Tags, want, err)
 	}
 }

@@ -155,6 +155,9 @@ func tagsOf(d detection.Detection) []string {
 	if d.TimeReplaced {
 		tags = append(tags, tagPrefix+"time-replaced")
 	}
+	for _, m := range d.Marks {
+		tags = append(tags, tagPrefix+m)
+	}
 	for _, t := range d.Tags {
 		t = detection.Clean(t, maxTag)
 		// Nothing in an event can pose as Forager's own mark.

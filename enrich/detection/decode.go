@@ -28,18 +28,23 @@ type part struct {
 
 // Decode reads a message. It is pure: the same message gives the same result, and the message is
 // not changed. A message of which nothing can be read is a *MalformedError; bytes that are not
-// UTF-8 or not JSON are so as a whole, since nothing in them can be trusted to be what was sent.
+// JSON are so as a whole, since nothing in them can be trusted to be what was sent. Bytes that are not
+// UTF-8 become U+FFFD, and mark the detections that have them: one byte is not to hide an alert.
 func (d *Decoder) Decode(m Message) (Result, error) {
 	body := bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf"))
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Result{}, malformed(Empty, "")
 	}
-	if !utf8.Valid(body) {
-		return Result{}, malformed(InvalidUTF8, "")
+	broken := !utf8.Valid(body)
+	if broken {
+		body = bytes.ToValidUTF8(body, []byte("\ufffd"))
 	}
 	s, _ := d.scratchs.Get().(*scratch)
 	defer d.release(s)
 	root, err := s.parseAll(string(body))
+	if err != nil && broken && isReason(err, InvalidJSON) {
+		return Result{}, malformed(InvalidUTF8, "")
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -47,7 +52,7 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 	if err := u.unwrap(root, outermost(m.Header), 0); err != nil {
 		return Result{}, err
 	}
-	r := reading{Decoder: d, scratch: s, message: m}
+	r := reading{Decoder: d, scratch: s, message: m, broken: broken}
 	return r.result(&u)
 }
 
@@ -75,6 +80,7 @@ type reading struct {
 	*Decoder
 	*scratch
 	message Message
+	broken  bool // bytes that are no UTF-8 were replaced
 	out     Result
 	byID    map[string]int
 }
@@ -131,11 +137,27 @@ func (r *reading) part(p part) error {
 		}
 		return err
 	}
+	if r.broken && r.replaced(p.root) {
+		det.mark(MarkInvalidUTF8)
+	}
 	if len(r.out.Detections) >= r.limits.Detections {
 		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
 	}
 	r.collect(det)
 	return nil
+}
+
+// replaced tells whether a text at or below n has a character that stands for a broken one.
+func (r *reading) replaced(n int32) bool {
+	if strings.ContainsRune(r.nodes[n].text, utf8.RuneError) || strings.ContainsRune(r.nodes[n].key, utf8.RuneError) {
+		return true
+	}
+	for c := r.nodes[n].first; c != 0; c = r.nodes[c].next {
+		if r.replaced(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // collect adds a detection, or what is new in it to the one that has its id already: the rows of

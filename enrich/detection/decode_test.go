@@ -38,7 +38,7 @@ func TestBrokenMessagesAreMalformedWithAReason(t *testing.T) {
 		{"no JSON", "hello", InvalidJSON},
 		{"half a document", `{"a":1`, InvalidJSON},
 		{"a tail", `{"a":1} x`, InvalidJSON},
-		{"no UTF-8", "{\"a\":\"\xff\"}", InvalidUTF8},
+		{"no UTF-8", "\xff\xfe{\"a\":1", InvalidUTF8},
 		{"nested deeply", strings.Repeat("[", 65) + strings.Repeat("]", 65), TooDeep},
 		{"a long number", "[" + strings.Repeat("9", 101) + "]", InvalidJSON},
 		{"many members", "{" + manyMembers(10_001) + "}", TooManyKeys},

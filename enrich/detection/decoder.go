@@ -112,7 +112,7 @@ const (
 // Reasons of MalformedError: bounded, fit for the label of a metric.
 const (
 	InvalidJSON   = "invalid json"
-	InvalidUTF8   = "invalid utf-8"
+	InvalidUTF8   = "invalid utf-8" // and, without the bytes that are none, no JSON
 	TooDeep       = "too deep"
 	TooManyKeys   = "too many keys" // or values
 	UnknownFormat = "unknown format"

@@ -1,6 +1,9 @@
 package detection
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Severity is how bad the sender thinks a detection is, on TheHive's scale.
 // The zero value means that the event did not say.
@@ -44,8 +47,24 @@ type Detection struct {
 	Observables  []Observable
 	Techniques   []Reference
 	Files        []File
+	Marks        []string       `json:",omitempty"` // what had to be assumed (Mark…), sorted; tags of Forager's own on the case
 	LeftOut      map[string]int // what a limit left out, by kind ("observables": 12)
 	Why          []Origin       // where each value came from; only when Options.Why is set
+}
+
+// What a detection can be marked with: something was assumed that the event does not say.
+const (
+	MarkInvalidUTF8     = "invalid-utf8"     // bytes that are no UTF-8 were replaced by U+FFFD
+	MarkTimeGuessed     = "time-guessed"     // the event's time has no year, hour or zone: UTC, and the year of the message
+	MarkSeverityScaled  = "severity-scaled"  // a number of another scale was brought to four
+	MarkSeverityUnknown = "severity-unknown" // the event's severity says nothing that is known here
+)
+
+// mark adds a mark, once.
+func (d *Detection) mark(m string) {
+	if i, found := slices.BinarySearch(d.Marks, m); !found {
+		d.Marks = slices.Insert(d.Marks, i, m)
+	}
 }
 
 // Rule is what fired at the sender.
@@ -81,7 +100,7 @@ type File struct {
 
 // Origin tells which path of the event a value of a detection came from.
 type Origin struct {
-	Field string // "host"
+	Field string // "host"; "not ip: …" and the reason, where the format names the value and nothing was made of it
 	Path  string // "agent.name"
 	Value string // shortened
 }

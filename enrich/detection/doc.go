@@ -16,7 +16,8 @@
 // # Limits
 //
 // Limits bounds nesting, members, values, numbers, texts and counts; what a detection loses by one is
-// counted in LeftOut. A body that is not UTF-8, or not JSON, is malformed as a whole. Half a surrogate
+// counted in LeftOut. A body that is not JSON is malformed as a whole; a byte that is not
+// UTF-8 becomes U+FFFD, and marks the detection. Half a surrogate
 // pair in an escape becomes U+FFFD. Of members of one name, the last counts, in the first's place, as
 // with encoding/json. Numbers are kept as written. Several JSON values in a row (NDJSON), and arrays,
 // are batches: one message, many detections. Parts of a batch that nobody knows are in Unreadable.

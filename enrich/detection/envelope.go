@@ -264,10 +264,10 @@ func (u *unwrapper) inString(n int32) (int32, error) {
 // inBase64 decodes CloudEvents' data_base64; 0 where it holds no JSON.
 func (u *unwrapper) inBase64(n int32) int32 {
 	raw, err := base64.StdEncoding.DecodeString(u.textOf(n))
-	if err != nil || !utf8.Valid(raw) {
+	if err != nil {
 		return 0
 	}
-	root, err := u.parse(string(raw))
+	root, err := u.parse(strings.ToValidUTF8(string(raw), "\ufffd"))
 	if err != nil {
 		return 0
 	}

@@ -140,6 +140,13 @@ func (e *event) note(field, path, value string) {
 	}
 }
 
+// lost keeps what a format names and nothing was made of, and why.
+func (e *event) lost(field, path, value, reason string) {
+	if e.why && len(e.det.Why) < 4*e.limits.Observables && !isJunk(strings.TrimSpace(value)) {
+		e.det.Why = append(e.det.Why, Origin{Field: "not " + field + ": " + reason, Path: path, Value: line(value, 120)})
+	}
+}
+
 // candidates yields the texts that fields give, in the order of the format, with the field.
 func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 	for i := range fs {

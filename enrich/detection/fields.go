@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // address is the first text that is an address of somebody.
@@ -46,20 +47,30 @@ var words = map[string]Severity{
 	"medium": Medium, "med": Medium, "moderate": Medium, "warning": Medium, "warn": Medium, "notice": Low,
 	"high": High, "major": High, "error": High, "err": High, "important": High,
 	"critical": Critical, "crit": Critical, "fatal": Critical, "severe": Critical, "emergency": Critical, "emerg": Critical, "alert": Critical,
-	"urgent": Critical, "veryhigh": Critical,
+	"urgent": Critical, "veryhigh": Critical, "verylow": Low,
+	"p0": Critical, "p1": Critical, "p2": High, "p3": Medium, "p4": Low, "p5": Low,
+	"priority1": Critical, "priority2": High, "priority3": Medium, "priority4": Low, "priority5": Low,
+	"sev0": Critical, "sev1": Critical, "sev2": High, "sev3": Medium, "sev4": Low, "sev5": Low,
 }
 
 func (e *event) severity() Severity {
-	found := e.format.fallback
+	found, unread := e.format.fallback, false
 	e.candidates(e.format.Severity, func(f *field, s, path string) bool {
 		got := f.severityOf(strings.TrimSpace(s))
 		if got == 0 {
+			unread = true
+			e.lost("severity", path, s, "no known severity")
 			return true
 		}
-		found = got
+		if found, unread = got, false; f.Mark != "" {
+			e.det.mark(f.Mark)
+		}
 		e.note("severity", path, s)
 		return false
 	})
+	if unread {
+		e.det.mark(MarkSeverityUnknown)
+	}
 	return found
 }
 
@@ -74,6 +85,13 @@ func (f *field) severityOf(s string) Severity {
 			}
 		}
 	}
+	if got := f.severityWord(s); got != 0 {
+		return got
+	}
+	return f.severityAmong(s)
+}
+
+func (f *field) severityWord(s string) Severity {
 	s = fold(s)
 	if got, ok := f.words[s]; ok {
 		return got
@@ -81,11 +99,34 @@ func (f *field) severityOf(s string) Severity {
 	return words[s]
 }
 
+// severityAmong reads a severity with something beside it: "High (8)", "2 - High", "SEVERITY_HIGH".
+// Words that disagree, and many words, say nothing.
+func (f *field) severityAmong(s string) Severity {
+	parts := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' })
+	if len(parts) < 2 || len(parts) > 4 {
+		return 0
+	}
+	found := Severity(0)
+	for _, part := range parts {
+		switch got := f.severityWord(part); {
+		case strings.EqualFold(part, "not"), strings.EqualFold(part, "non"), got != 0 && found != 0 && got != found:
+			return 0
+		case got != 0:
+			found = got
+		}
+	}
+	return found
+}
+
 func (e *event) time() {
 	e.candidates(e.format.Time, func(_ *field, s, path string) bool {
-		t, ok := moment(s)
+		t, guessed, ok := instant(s, e.message.Time)
 		if !ok || !plausible(t, e.message.Time) {
+			e.lost("time", path, s, "no possible time")
 			return true
+		}
+		if guessed && !strings.Contains(fold(path), "utc") {
+			e.det.mark(MarkTimeGuessed)
 		}
 		e.det.Time = t.Truncate(time.Millisecond)
 		e.note("time", path, s)

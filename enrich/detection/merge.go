@@ -19,6 +19,9 @@ func (d *Detection) merge(o Detection, l Limits) {
 	if !o.TimeReplaced && (d.TimeReplaced || o.Time.Before(d.Time)) {
 		d.Time, d.TimeReplaced = o.Time, false
 	}
+	for _, m := range o.Marks {
+		d.mark(m)
+	}
 	d.Severity = max(d.Severity, o.Severity)
 	for kind, n := range o.LeftOut {
 		d.leaveOut(kind, n)

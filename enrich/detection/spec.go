@@ -88,6 +88,7 @@ type field struct {
 	Words  map[string]string  `yaml:"words"`
 	Bands  map[float64]string `yaml:"bands"`
 	When   []condition        `yaml:"when"`
+	Mark   string             `yaml:"mark"`
 
 	bands []band              `yaml:"-"`
 	words map[string]Severity `yaml:"-"`
