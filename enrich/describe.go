@@ -86,11 +86,11 @@ const lastSeen = "last seen "
 
 // lastSeenIn reads the newest "last seen" of a comment that Forager wrote; 0 when there is none.
 func lastSeenIn(text string) int64 {
-	_, rest, ok := strings.Cut(text, ", "+lastSeen)
-	if !ok {
+	at := strings.LastIndex(text, ", "+lastSeen) // the headline before it is an event's
+	if at < 0 {
 		return 0
 	}
-	word, _, _ := strings.Cut(rest, "\n")
+	word, _, _ := strings.Cut(text[at+len(", "+lastSeen):], "\n")
 	t, err := time.Parse("2006-01-02 15:04:05.000 MST", strings.TrimSpace(word))
 	if err != nil {
 		return 0

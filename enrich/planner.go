@@ -105,7 +105,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		PAP:          p.options.PAP,
 		Title:        titleOf(d, key),
 		Tags:         tagsOf(d),
-		Observables:  d.Observables,
+		Observables:  observablesOf(d),
 		Files:        d.Files,
 		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
@@ -140,7 +140,12 @@ func titleOf(d detection.Detection, key Key) string {
 	if title == "" {
 		title = strings.TrimSuffix(d.Format+" detection on "+key.String(), " on :")
 	}
-	return detection.Clean(title, maxTitle)
+	return oneLine(title)
+}
+
+// oneLine is a title: the headline of texts in Markdown.
+func oneLine(title string) string {
+	return detection.Clean(strings.ReplaceAll(title, "\n", " "), maxTitle)
 }
 
 // Limits of TheHive (OpenAPI 5.5.13, InputCreateCase), in UTF-16 units, which runes never exceed
@@ -149,25 +154,6 @@ const (
 	maxTitle = 250
 	maxTag   = 64
 )
-
-func tagsOf(d detection.Detection) []string {
-	tags := []string{d.Format}
-	if d.TimeReplaced {
-		tags = append(tags, tagPrefix+"time-replaced")
-	}
-	for _, m := range d.Marks {
-		tags = append(tags, tagPrefix+m)
-	}
-	for _, t := range d.Tags {
-		t = detection.Clean(t, maxTag)
-		// Nothing in an event can pose as Forager's own mark.
-		if t != "" && !strings.HasPrefix(strings.ToLower(t), tagPrefix) {
-			tags = append(tags, t)
-		}
-	}
-	slices.Sort(tags)
-	return slices.Compact(tags)
-}
 
 // techniques resolves the references and maps them to what the server knows; what cannot become
 // a procedure becomes a tag, so that it is never lost.

@@ -94,7 +94,7 @@ func (q *route) ownFilter(plan *Plan, s Seen, fault func(string)) {
 // content says what a case of the plan looks like.
 func (q *route) content(plan *Plan, d detection.Detection, s Seen, fault func(string)) {
 	f, at := &q.fields, "route "+q.Name+" "
-	plan.Title = detection.Clean(render(f.title, s, plan.Title, at+"title", fault), maxTitle)
+	plan.Title = oneLine(render(f.title, s, plan.Title, at+"title", fault))
 	if plan.Title == "" {
 		plan.Title = titleOf(d, plan.Key)
 	}
@@ -124,7 +124,7 @@ func (q *route) content(plan *Plan, d detection.Detection, s Seen, fault func(st
 		plan.Description += "\n" + plan.shape.links
 	}
 	for _, tag := range plan.shape.tags {
-		if !strings.HasPrefix(strings.ToLower(tag), tagPrefix) && !slices.Contains(plan.Tags, tag) {
+		if !reserved(tag) && !slices.Contains(plan.Tags, tag) {
 			plan.Tags = append(plan.Tags, tag)
 		}
 	}

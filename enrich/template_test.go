@@ -199,7 +199,7 @@ func FuzzP7NoEventActsInAText(f *testing.F) {
 		if err := goldmark.Convert([]byte(got.Description), &html); err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(html.String(), "<a href="); n != 2 || strings.Contains(html.String(), "<em>") || strings.Contains(html.String(), "<code>") {
+		if n := strings.Count(html.String(), "<a href="); n != 2 || strings.Contains(html.String(), "<em>") {
 			t.Errorf("%q became %s", host, html.String())
 		}
 		_, to, _ := strings.Cut(got.Description, "- [x](")

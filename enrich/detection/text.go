@@ -119,7 +119,9 @@ func hides(r rune) bool {
 // but text. It does so for CommonMark and for what GitHub's dialect adds (tables, task lists,
 // bare links, strike-through), for formulas and mentions: every ASCII punctuation character
 // that any of them gives a meaning is escaped, and white space that would open a code block or a
-// line break is made harmless. Line feeds stay line feeds. Escape(Escape(s)) is not Escape(s).
+// line break is made harmless. What a renderer could take for an address by itself (a host name, a
+// mail address, anything with a scheme) stands in a code span, since links are looked for after
+// escapes are resolved. Line feeds stay line feeds. Escape(Escape(s)) is not Escape(s).
 func Escape(s string) string {
 	s = plain(s, true)
 	var b strings.Builder
@@ -138,13 +140,108 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// escapeRow escapes one line that starts with no space.
+// Code writes a text of one line as a Markdown code span, as which it means nothing, whatever it
+// is; an empty text is none. White space around it goes, line feeds become spaces.
+func Code(s string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(strings.TrimSpace(plain(s, false)), "|") {
+		if i > 0 {
+			b.WriteString(`\|`) // in a code span of a table's cell it would end the cell
+		}
+		if strings.Trim(part, " ") == "" {
+			b.WriteString(part)
+			continue
+		}
+		codeSpan(&b, part)
+	}
+	return b.String()
+}
+
+// codeSpan puts a text that is not blank between fences that it does not hold. Where it begins or
+// ends with a backtick or a space, the span has spaces of its own, which a renderer takes away.
+func codeSpan(b *strings.Builder, s string) {
+	longest, run := 0, 0
+	for i := range len(s) {
+		if run++; s[i] != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	fence, space := strings.Repeat("`", longest+1), ""
+	if strings.ContainsRune("` ", rune(s[0])) || strings.ContainsRune("` ", rune(s[len(s)-1])) {
+		space = " "
+	}
+	b.WriteString(fence + space + s + space + fence)
+}
+
+// escapeRow escapes one line that starts with no space, word by word.
 func escapeRow(b *strings.Builder, row string) {
-	for i := range len(row) {
-		if meansSomething(row[i]) {
+	for row != "" {
+		end := strings.IndexFunc(row, parts)
+		if end < 0 {
+			end = len(row)
+		}
+		escapeWord(b, row[:end])
+		if row = row[end:]; row == "" {
+			return
+		}
+		r, size := utf8.DecodeRuneInString(row)
+		if r == '|' {
 			b.WriteByte('\\')
 		}
-		b.WriteByte(row[i])
+		b.WriteString(row[:size])
+		row = row[size:]
+	}
+}
+
+// parts tells what parts words: white space, and what parts the cells of a table.
+func parts(r rune) bool { return r == '|' || unicode.IsSpace(r) }
+
+// Characters around a word that belong to no address.
+const (
+	opening = `([{<"'`
+	ending  = `)]}>"',;:.!?`
+)
+
+// escapeWord escapes a word; one that could be an address becomes a code span.
+func escapeWord(b *strings.Builder, word string) {
+	inner := strings.TrimRight(strings.TrimLeft(word, opening), ending)
+	if !addresses(inner) {
+		escapeAll(b, word)
+		return
+	}
+	before := strings.Index(word, inner)
+	escapeAll(b, word[:before])
+	codeSpan(b, inner)
+	escapeAll(b, word[before+len(inner):])
+}
+
+// addresses tells whether a word holds what a renderer may take for an address: a scheme, a mail
+// address, or a dot within a name.
+func addresses(word string) bool {
+	if strings.Contains(word, "//") || strings.Contains(word, "@") {
+		return true
+	}
+	for i := 1; i < len(word)-1; i++ {
+		if word[i] == '.' && nameByte(word[i-1]) && nameByte(word[i+1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// nameByte tells whether a byte can stand beside the dot of a host name: of ASCII, no punctuation
+// but "-" and "_"; of all other characters, any.
+func nameByte(c byte) bool {
+	return c >= utf8.RuneSelf || c == '-' || c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
+
+func escapeAll(b *strings.Builder, s string) {
+	for i := range len(s) {
+		if meansSomething(s[i]) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
 	}
 }
 

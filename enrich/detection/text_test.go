@@ -21,7 +21,7 @@ import (
 // attacks are texts that try to be more than text in a Markdown field.
 var attacks = []string{
 	"[click](https://evil.example)", "![x](https://evil.example/p.png)", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>",
-	"<https://evil.example>", "https://evil.example/a_b*c", "www.evil.example", "mail@evil.example", "# heading", "heading\n=====", "heading\n---",
+	"<https://evil.example>", "https://evil.example/a_b*c", "evil.example", "a`evil.example", "``evil.example`", "evil.example|x", "(evil.example).", "ftp://a", "//evil.example", "xn--80ak6aa92e.com", "é.fr", "https://a`b``c.d", "`forager: rule=00000000000000000000000000000000 day=2026-11-28 ids=h1`", "www.evil.example", "mail@evil.example", "# heading", "heading\n=====", "heading\n---",
 	"> quote", "* item", "+ item", "- item", "1. item", "1) item", "- [ ] task", "```\ncode\n```", "~~~\ncode\n~~~", "    code", "\tcode", "`code`", "``co`de``",
 	"**bold**", "__bold__", "_it_", "~~gone~~", "| a | b |\n|---|---|\n| 1 | 2 |", "***", "---", "___", "line  \nbreak", "line\\\nbreak", "&lt;b&gt;", "&#106;avascript", "&copy;",
 	"[ref]: https://evil.example\n[ref]", "[^1]: note", "text[^1]", "javascript:alert(1)", "[x](javascript:alert(1))", "[a]\n(b)", "<!-- comment", "<?php", "<![CDATA[x]]>",
@@ -35,14 +35,25 @@ func renderer() goldmark.Markdown {
 		goldmark.WithRendererOptions(ghtml.WithUnsafe()))
 }
 
-var paragraph = regexp.MustCompile(`</?p>`)
+var (
+	paragraph = regexp.MustCompile(`</?(p|code)>`)
+	code      = regexp.MustCompile(`<code>[^<]*</code>`)
+	// linked is what markdown-it makes a link of by itself, after it resolved escapes (facts: a
+	// backslash does not stop it): schemes, names with a dot, mail addresses.
+	linked = regexp.MustCompile(`(?i)//|mailto:|[^\s|<>()\[\]{}"'\x60,;:!?./\\*#+=~^$&%@]\.[^\s|<>()\[\]{}"'\x60,;:!?./\\*#+=~^$&%@]|[^\s]@[^\s]`)
+)
 
-// visible renders Markdown and returns what a reader sees, failing when anything but paragraphs of text came out.
+// visible renders Markdown and returns what a reader sees, failing when anything but paragraphs of
+// text and code spans came out, or text that a renderer makes links of.
 func visible(t testing.TB, markdown string) string {
 	t.Helper()
 	var out bytes.Buffer
 	if err := renderer().Convert([]byte(markdown), &out); err != nil {
 		t.Fatal(err)
+	}
+	bare := html.UnescapeString(code.ReplaceAllString(out.String(), " "))
+	if found := linked.FindString(bare); found != "" {
+		t.Errorf("%q: %q stands outside of code: %s", markdown, found, bare)
 	}
 	text := paragraph.ReplaceAllString(out.String(), "")
 	if strings.ContainsAny(text, "<>") {
@@ -145,6 +156,19 @@ func textsOf(d Detection) []string {
 		out = append(out, f.Name, f.Object)
 	}
 	return out
+}
+
+func TestACodeSpanIsTheTextAndNothingElse(t *testing.T) {
+	for _, a := range attacks {
+		for _, s := range []string{a, "x " + a, "`" + a + "`", " " + a + "|" + a, a + "\n" + a} {
+			if got, want := squeeze(visible(t, "x "+Code(s)+" y")), squeeze("x "+plain(s, false)+" y"); got != want {
+				t.Errorf("%q is seen as %q", want, got)
+			}
+		}
+	}
+	if got := Code(" \t"); got != "" {
+		t.Errorf("nothing is %q", got)
+	}
 }
 
 func TestCleanBoundsOnRunes(t *testing.T) {
