@@ -17,23 +17,24 @@ const module = "forager"
 // arrows are the imports that production code may have inside the module: one spine, leaves
 // beside it. A package that is not named here may import none of ours.
 var arrows = map[string][]string{
-	"cmd/worker":        {"*"},
-	"pipeline":          {"enrich", "enrich/detection"},
-	"enrich":            {"enrich/detection", "hive", "mitre"},
-	"enrich/ledgertest": {"enrich"},
+	"cmd/worker":           {"*"},
+	"cmd/worker/telemetry": {"pipeline", "hive"},
+	"pipeline":             {"enrich", "enrich/detection"},
+	"enrich":               {"enrich/detection", "hive", "mitre"},
+	"enrich/ledgertest":    {"enrich"},
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgertest"}
+var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgertest", "cmd/worker/telemetry/collectortest"}
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
 	"github.com/nats-io/":                {"pipeline", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
-	"go.uber.org/zap":                    {"pipeline", "cmd/worker"},
-	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker"},
-	"go.opentelemetry.io/otel/sdk":       {"cmd/worker"}, // pipeline knows the interface alone
-	"go.opentelemetry.io/otel/exporters": {"cmd/worker"},
-	"go.opentelemetry.io/proto":          {"cmd/worker"},
+	"go.uber.org/zap":                    {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
+	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
+	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
+	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
+	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {}, // registers a flag in the binary
 	"github.com/spf13":                   {"cmd/worker"},
 }
@@ -47,7 +48,6 @@ var banned = map[string]string{
 	"pgregory.net/rapid":              "property tests are for tests",
 	"github.com/getkin/kin-openapi":   "contract tests are for tests",
 	"go.uber.org/goleak":              "leak checks are for tests",
-	"google.golang.org/grpc":          "traces go over HTTP: it is three megabytes",
 }
 
 // pkg is what go list says of a package.
@@ -86,7 +86,7 @@ func TestImportsFollowTheArrows(t *testing.T) {
 // outside the pipeline, and tests store a large file or send a trace along as a sender would; nothing
 // else of the command speaks to NATS.
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
-	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/traces_whole_test.go"}
+	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go"}
 	for name, text := range files(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)

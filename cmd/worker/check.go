@@ -82,7 +82,7 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 	}
 	files := newWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook)
-	_, traces := readTraces(sh.env)
+	traces := checkTraces(sh.env)
 	if err := config.Join(mistakes(cfg, err, files), traces); err != nil {
 		return err
 	}

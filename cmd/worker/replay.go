@@ -69,7 +69,7 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 	if err != nil {
 		return err
 	}
-	spans, err := newTraces(ctx, sh.env, log)
+	spans, err := startTraces(ctx, sh.env, log)
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	defer site.Close()
-	site.options.Tracer = spans.tracer()
-	site.parts.clients.traced(spans.tracer())
+	site.options.Tracer = spans.Provider()
+	site.parts.clients.traced(spans.Provider())
 	if err := site.start(ctx); err != nil {
 		return err
 	}

@@ -40,19 +40,19 @@ func (c *runCmd) Run(ctx context.Context, sh *shell) error {
 	if err != nil {
 		return err
 	}
-	spans, err := newTraces(ctx, sh.env, log)
+	spans, err := startTraces(ctx, sh.env, log)
 	if err != nil {
 		return err
 	}
 	defer spans.Close(ctx)
 	options := pipelineOptions(cfg, log)
-	options.Tracer = spans.tracer()
+	options.Tracer = spans.Provider()
 	s, err := newService(ctx, cfg, files, options)
 	if err != nil {
 		return cmp.Or(mistakes(cfg, nil, files), err) // a start stops at the first
 	}
 	defer s.Close()
-	spans.measured(s.parts.measures.metrics)
+	spans.CountLosses(s.parts.measures.metrics)
 	s.hangup = hangup
 	s.reloader = &reloader{live: s.live, config: cfg, files: files, load: read, build: s.parts.read, log: log, level: level}
 	return s.serve(ctx, cfg)

@@ -1,8 +1,9 @@
-package main
+package telemetry
 
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -23,11 +24,9 @@ type tracedTransport struct {
 	tracer trace.Tracer
 }
 
-// traced makes spans of calls from here on; a nil provider makes none. It is called before the first call.
-func (c *clients) traced(provider trace.TracerProvider) {
-	if provider != nil {
-		c.transport.next = &tracedTransport{next: c.transport.next, tracer: provider.Tracer("forager/hive")}
-	}
+// Transport makes spans of the calls that next sends.
+func Transport(next http.RoundTripper, provider trace.TracerProvider) http.RoundTripper {
+	return &tracedTransport{next: next, tracer: provider.Tracer("forager/hive")}
 }
 
 // RoundTrip sends a request with a traceparent, so that a proxy or TheHive's own traces can follow it:
@@ -57,8 +56,20 @@ func (t *tracedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if resp.StatusCode >= http.StatusBadRequest {
 		failed(span, strconv.Itoa(resp.StatusCode))
 	}
-	resp.Body = &releasingBody{ReadCloser: resp.Body, release: func() { span.End() }}
+	resp.Body = &endingBody{ReadCloser: resp.Body, span: span}
 	return resp, nil
+}
+
+// endingBody ends the span when the answer has been read.
+type endingBody struct {
+	io.ReadCloser
+	span trace.Span
+}
+
+// Close ends the span.
+func (b *endingBody) Close() error {
+	defer b.span.End()
+	return b.ReadCloser.Close()
 }
 
 // failed says in a span why it failed, in one of few words: the text of an error may hold what a

@@ -1,4 +1,4 @@
-package main
+package telemetry
 
 import (
 	"cmp"
@@ -18,9 +18,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// traceSettings is what OpenTelemetry's standard variables say of traces, or their defaults
+// settings is what OpenTelemetry's standard variables say of traces, or their defaults
 // (opentelemetry.io, specification: general SDK configuration, and OTLP exporter).
-type traceSettings struct {
+type settings struct {
 	endpoint      string // of traces, whole
 	headers       map[string]string
 	compress      bool
@@ -33,22 +33,22 @@ type traceSettings struct {
 	delay, within time.Duration // between batches, and for one
 }
 
-// traceEnv reads variables and gathers what is wrong with them. The SDK would read them by itself,
+// environment reads variables and gathers what is wrong with them. The SDK would read them by itself,
 // and pass over mistakes.
-type traceEnv struct {
-	env      []string
+type environment struct {
+	Options
 	problems []error
 }
 
-// readTraces says what the variables ask for: nil is no traces.
-func readTraces(env []string) (*traceSettings, error) {
-	e := &traceEnv{env: env}
+// read says what the variables ask for: nil is no traces.
+func read(o Options) (*settings, error) {
+	e := &environment{Options: o}
 	on := e.wanted()
 	if !on || len(e.problems) > 0 {
 		return nil, e.wrong()
 	}
 	e.protocol()
-	s := &traceSettings{
+	s := &settings{
 		endpoint: e.endpoint(), headers: e.headers(), compress: e.compression(), tls: e.certificates(),
 		timeout:  e.milliseconds(10*time.Second, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
 		resource: e.resource(),
@@ -62,30 +62,37 @@ func readTraces(env []string) (*traceSettings, error) {
 	return s, e.wrong()
 }
 
-// wrong is all that is wrong, a mistake of the caller.
-func (e *traceEnv) wrong() error {
-	if len(e.problems) == 0 {
-		return nil
-	}
-	return &usageError{errors.Join(e.problems...)}
+// wrong is all that is wrong, a mistake of whoever set the variables.
+func (e *environment) wrong() error {
+	return errors.Join(e.problems...)
 }
 
 // get is the first of the variables that is set.
-func (e *traceEnv) get(names ...string) (name, value string) {
+func (e *environment) get(names ...string) (name, value string) {
 	for _, name := range names {
-		if value := strings.TrimSpace(variable(e.env, name)); value != "" {
+		if value := strings.TrimSpace(variable(e.Env, name)); value != "" {
 			return name, value
 		}
 	}
 	return "", ""
 }
 
-func (e *traceEnv) refuse(name, format string, args ...any) {
+// variable is the value of a variable; of two with one name the last.
+func variable(env []string, name string) (value string) {
+	for _, v := range env {
+		if n, text, _ := strings.Cut(v, "="); n == name {
+			value = text
+		}
+	}
+	return value
+}
+
+func (e *environment) refuse(name, format string, args ...any) {
 	e.problems = append(e.problems, fmt.Errorf(name+": "+format, args...))
 }
 
 // wanted tells whether traces are asked for: by name, or by an address to send them to.
-func (e *traceEnv) wanted() bool {
+func (e *environment) wanted() bool {
 	_, exporter := e.get("OTEL_TRACES_EXPORTER")
 	_, address := e.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	switch exporter {
@@ -103,7 +110,7 @@ func (e *traceEnv) wanted() bool {
 	return exporter == "otlp" || exporter == "" && address != ""
 }
 
-func (e *traceEnv) protocol() {
+func (e *environment) protocol() {
 	name, protocol := e.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 	if protocol != "" && protocol != "http/protobuf" {
 		e.refuse(name, "%q: expected http/protobuf, which collectors take on port 4318; the worker speaks nothing else", protocol)
@@ -111,7 +118,7 @@ func (e *traceEnv) protocol() {
 }
 
 // endpoint is where traces go: as it is written for traces alone, with /v1/traces appended otherwise.
-func (e *traceEnv) endpoint() string {
+func (e *environment) endpoint() string {
 	name, text := e.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 	u, err := url.Parse(cmp.Or(text, "http://localhost:4318"))
 	switch {
@@ -128,7 +135,7 @@ func (e *traceEnv) endpoint() string {
 }
 
 // headers may hold credentials: no mistake in them is shown.
-func (e *traceEnv) headers() map[string]string {
+func (e *environment) headers() map[string]string {
 	name, text := e.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 	all := map[string]string{}
 	for key, value := range e.pairs(name, text) {
@@ -141,7 +148,7 @@ func (e *traceEnv) headers() map[string]string {
 }
 
 // pairs reads "key=value,key=value", values percent-encoded.
-func (e *traceEnv) pairs(name, text string) map[string]string {
+func (e *environment) pairs(name, text string) map[string]string {
 	all := map[string]string{}
 	for item := range strings.SplitSeq(text, ",") {
 		if strings.TrimSpace(item) == "" {
@@ -158,7 +165,7 @@ func (e *traceEnv) pairs(name, text string) map[string]string {
 	return all
 }
 
-func (e *traceEnv) compression() bool {
+func (e *environment) compression() bool {
 	name, text := e.get("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 	if text != "" && text != "gzip" && text != "none" {
 		e.refuse(name, "%q: expected gzip or none", text)
@@ -167,7 +174,7 @@ func (e *traceEnv) compression() bool {
 }
 
 // certificates are those that sign the collector's, and the worker's own.
-func (e *traceEnv) certificates() *tls.Config {
+func (e *environment) certificates() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if name, file := e.get("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"); file != "" {
 		pem, err := os.ReadFile(file)
@@ -193,7 +200,7 @@ func (e *traceEnv) certificates() *tls.Config {
 }
 
 // sampler decides which traces are kept; unasked, all that the sender has not left out.
-func (e *traceEnv) sampler() (name string, s sdktrace.Sampler) {
+func (e *environment) sampler() (name string, s sdktrace.Sampler) {
 	_, ratio := e.get("OTEL_TRACES_SAMPLER_ARG")
 	share, err := strconv.ParseFloat(cmp.Or(ratio, "1"), 64)
 	from, text := e.get("OTEL_TRACES_SAMPLER")
@@ -220,15 +227,15 @@ func (e *traceEnv) sampler() (name string, s sdktrace.Sampler) {
 }
 
 // resource says who sends the traces.
-func (e *traceEnv) resource() *resource.Resource {
+func (e *environment) resource() *resource.Resource {
 	all := []attribute.KeyValue{
-		attribute.String("service.name", "forager"), attribute.String("service.version", buildVersion()),
-		attribute.String("host.name", hostname()),
+		attribute.String("service.name", "forager"), attribute.String("service.version", e.Version),
+		attribute.String("host.name", e.Host),
 		attribute.String("telemetry.sdk.name", "opentelemetry"), attribute.String("telemetry.sdk.language", "go"),
 		attribute.String("telemetry.sdk.version", sdk.Version()),
 	}
-	if variable(e.env, "KUBERNETES_SERVICE_HOST") != "" {
-		all = append(all, attribute.String("k8s.pod.name", hostname()))
+	if variable(e.Env, "KUBERNETES_SERVICE_HOST") != "" {
+		all = append(all, attribute.String("k8s.pod.name", e.Host))
 	}
 	name, text := e.get("OTEL_RESOURCE_ATTRIBUTES")
 	for key, value := range e.pairs(name, text) {
@@ -240,12 +247,12 @@ func (e *traceEnv) resource() *resource.Resource {
 	return resource.NewSchemaless(all...) // of two values the last
 }
 
-func (e *traceEnv) milliseconds(otherwise time.Duration, names ...string) time.Duration {
+func (e *environment) milliseconds(otherwise time.Duration, names ...string) time.Duration {
 	return time.Duration(e.number(int(otherwise.Milliseconds()), names...)) * time.Millisecond
 }
 
 // number reads a positive number.
-func (e *traceEnv) number(otherwise int, names ...string) int {
+func (e *environment) number(otherwise int, names ...string) int {
 	const most = 1 << 30
 	name, text := e.get(names...)
 	if text == "" {

@@ -1,4 +1,4 @@
-package main
+package telemetry
 
 import (
 	"context"
@@ -112,5 +112,25 @@ func TestAttemptsAreCounted(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"0", "1", "2"}, counts); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestPathsLoseWhatTheyAreCalledFor(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/api/v1/case":                             "/api/v1/case",
+		"/thehive/api/v1/case/~123/procedures":     "/api/v1/case/{id}/procedures",
+		"/api/v1/case/42":                          "/api/v1/case/{id}",
+		"/api/v1/case/_bulk":                       "/api/v1/case/_bulk",
+		"/api/v1/case/_merge/~1,~2":                "/api/v1/case/_merge/{id}",
+		"/api/v1/pattern/T1059.001":                "/api/v1/pattern/{id}",
+		"/api/v1/case/~1/attachment/0aff/download": "/api/v1/case/{id}/attachment/{id}/download",
+		"/api/v1/procedure/delete/_bulk":           "/api/v1/procedure/delete/_bulk",
+		"/api/v1/user/current":                     "/api/v1/user/current",
+		"/somewhere/else":                          "/api/v1/",
+	} {
+		if got := templateOf(path); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
 	}
 }

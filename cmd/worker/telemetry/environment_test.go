@@ -1,4 +1,4 @@
-package main
+package telemetry
 
 import (
 	"os"
@@ -24,25 +24,25 @@ func TestTracesAreOffUnlessTheyAreAskedFor(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c OTEL_SDK_DISABLED=TRUE":    false,
 		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c OTEL_SDK_DISABLED=false":   true,
 	} {
-		s, err := readTraces(strings.Fields(env))
+		s, err := read(Options{Env: strings.Fields(env)})
 		if err != nil || (s != nil) != want {
 			t.Errorf("%s: on %t, %v", env, s != nil, err)
 		}
 	}
-	if off, err := newTraces(t.Context(), nil, zap.NewNop()); off.tracer() != nil || err != nil {
-		t.Errorf("%v, %v", off.tracer(), err)
+	if off, err := Start(t.Context(), Options{Log: zap.NewNop()}); off.Provider() != nil || err != nil {
+		t.Errorf("%v, %v", off.Provider(), err)
 	}
 }
 
 func TestVariablesOfOpenTelemetryAreFollowed(t *testing.T) {
 	t.Parallel()
-	s, err := readTraces([]string{
+	s, err := read(Options{Version: "v1", Host: "worker-1", Env: []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=https://collector:4318/base/", "OTEL_EXPORTER_OTLP_HEADERS=x-a=1, Authorization=Bearer%20s%2Ct",
 		"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_TIMEOUT=1500", "OTEL_EXPORTER_OTLP_COMPRESSION=none",
 		"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION=gzip", "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.25",
 		"OTEL_RESOURCE_ATTRIBUTES=service.name=other,deployment.environment.name=a%20b,host.name=h", "OTEL_SERVICE_NAME=carrier",
 		"OTEL_BSP_MAX_QUEUE_SIZE=10", "OTEL_BSP_SCHEDULE_DELAY=20", "OTEL_BSP_EXPORT_TIMEOUT=30", "KUBERNETES_SERVICE_HOST=10.0.0.1",
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,16 +67,16 @@ func TestVariablesOfOpenTelemetryAreFollowed(t *testing.T) {
 		delete(got, differs)
 	}
 	if d := cmp.Diff(map[string]string{
-		"service.name": "carrier", "deployment.environment.name": "a b", "host.name": "h", "k8s.pod.name": hostname(),
+		"service.name": "carrier", "deployment.environment.name": "a b", "host.name": "h", "k8s.pod.name": "worker-1",
 		"telemetry.sdk.name": "opentelemetry", "telemetry.sdk.language": "go",
 	}, got); d != "" {
 		t.Error(d)
 	}
-	s, err = readTraces([]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c/as/it/is", "OTEL_EXPORTER_OTLP_ENDPOINT=http://other"})
+	s, err = read(Options{Env: []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c/as/it/is", "OTEL_EXPORTER_OTLP_ENDPOINT=http://other"}})
 	if err != nil || s.endpoint != "http://c/as/it/is" {
 		t.Errorf("%v %v", s, err)
 	}
-	if s, err = readTraces([]string{"OTEL_TRACES_EXPORTER=otlp"}); err != nil || s.endpoint != "http://localhost:4318/v1/traces" {
+	if s, err = read(Options{Env: []string{"OTEL_TRACES_EXPORTER=otlp"}}); err != nil || s.endpoint != "http://localhost:4318/v1/traces" {
 		t.Errorf("%v %v", s, err)
 	}
 }
@@ -103,8 +103,8 @@ func TestMistakesInVariablesNameTheVariableAndNoSecret(t *testing.T) {
 		if name == "OTEL_TRACES_SAMPLER_ARG" {
 			env = append(env, "OTEL_TRACES_SAMPLER=traceidratio")
 		}
-		s, err := newTraces(t.Context(), env, zap.NewNop())
-		if s != nil || err == nil || !isUsage(err) || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "s3cret") {
+		s, err := Start(t.Context(), Options{Env: env, Log: zap.NewNop()})
+		if s != nil || err == nil || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", wrong, err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/sourcegraph/conc"
 	collectpb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"forager/cmd/worker/telemetry/collectortest"
 	"forager/hive/hivetest"
 	"forager/pipeline/natstest"
 )
@@ -118,10 +119,12 @@ func (r *tracedRun) line(msg string) map[string]any {
 
 func TestATraceLeadsFromTheSenderToEveryCall(t *testing.T) {
 	t.Parallel()
-	g := newGathering(t, nil)
-	r := newTracedRun(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+g.URL)
+	g := &collectortest.Collector{}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	r := newTracedRun(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL)
 	r.settled()
-	messages, applies := g.named("process DEMO"), g.named("apply")
+	messages, applies := g.Named("process DEMO"), g.Named("apply")
 	if len(messages) != 1 || len(applies) != 1 {
 		t.Fatalf("%d messages, %d applies", len(messages), len(applies))
 	}
@@ -133,7 +136,7 @@ func TestATraceLeadsFromTheSenderToEveryCall(t *testing.T) {
 		t.Errorf("the apply is below %x, not below the message", apply.GetParentSpanId())
 	}
 	var calls []string
-	for _, s := range g.spans {
+	for _, s := range g.Spans() {
 		if s.GetKind() != collectpb.Span_SPAN_KIND_CLIENT || !bytes.Equal(s.GetTraceId(), message.GetTraceId()) {
 			continue
 		}
@@ -147,7 +150,7 @@ func TestATraceLeadsFromTheSenderToEveryCall(t *testing.T) {
 			t.Errorf("no span of %s among %q", want, calls)
 		}
 	}
-	if got, want := r.calls["POST /api/v1/case"], "00-"+sendersTrace+"-"+hex.EncodeToString(g.named("POST /api/v1/case")[0].GetSpanId())+"-01"; got != want {
+	if got, want := r.calls["POST /api/v1/case"], "00-"+sendersTrace+"-"+hex.EncodeToString(g.Named("POST /api/v1/case")[0].GetSpanId())+"-01"; got != want {
 		t.Errorf("TheHive was told %q, want %q", got, want)
 	}
 	if l := r.line("message settled"); l["trace"] != sendersTrace || l["span"] != hex.EncodeToString(message.GetSpanId()) {
