@@ -7,11 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 )
-
-// errConsumer says that a consumer is configured in a way that loses messages or blocks.
-var errConsumer = errors.New("consumer cannot be used")
 
 // consume binds the consumer and pulls from it until ctx ends, binding again whenever the
 // consumer is lost. It fails only when the connection is closed for good.
@@ -57,7 +53,7 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 		if err != nil {
 			return nil, err
 		}
-		return consumer, w.fit(consumer.CachedInfo())
+		return consumer, w.fit(ctx, consumer.CachedInfo())
 	}
 	if w.options.Manage {
 		if err := w.ensure(ctx, ledger); err != nil {
@@ -65,10 +61,13 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 		}
 	}
 	consumer, err := w.link.js.Consumer(ctx, w.options.Stream, w.options.Consumer)
+	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return nil, refusedFor(pushes("consumer " + w.options.Consumer))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.why(err))
 	}
-	return consumer, w.fit(consumer.CachedInfo())
+	return consumer, w.fit(ctx, consumer.CachedInfo())
 }
 
 func (w *Worker) ensure(ctx context.Context, ledger bool) error {
@@ -76,35 +75,6 @@ func (w *Worker) ensure(ctx context.Context, ledger bool) error {
 		return Ensure(ctx, w.link, w.options)
 	}
 	return w.link.why(ensureStreams(ctx, w.link, w.options))
-}
-
-// fit follows the consumer's own configuration, and refuses one that cannot work.
-func (w *Worker) fit(info *jetstream.ConsumerInfo) error {
-	c := info.Config
-	if c.AckPolicy != jetstream.AckExplicitPolicy {
-		return fmt.Errorf("%w: ack policy %s: must be explicit, or messages are lost", errConsumer, c.AckPolicy)
-	}
-	wait := c.AckWait
-	if len(c.BackOff) > 0 {
-		wait = c.BackOff[0] // it replaces AckWait
-	}
-	if wait > 0 {
-		w.beat.Store(int64(wait / 3))
-	}
-	if c.MaxDeliver > 0 {
-		w.options.Log.Warn("consumer has max deliver: messages that restarts return too often stay in the stream unseen",
-			zap.Int("maxDeliver", c.MaxDeliver))
-	}
-	if c.MaxAckPending > 0 && c.MaxAckPending < 4*w.options.MaxInFlight {
-		w.options.Log.Warn("consumer's max ack pending is small: naks with delay may stop delivery",
-			zap.Int("maxAckPending", c.MaxAckPending), zap.Int("wanted", 4*w.options.MaxInFlight))
-	}
-	if filters := filtersOf(c); len(filters) > 0 {
-		w.senders.listens(filters)
-	}
-	w.hold.pending.Store(info.NumPending)
-	w.ackPending.Store(int64(c.MaxAckPending))
-	return nil
 }
 
 // pull pulls round after round, as many messages as may be held, or one to see whether the gate

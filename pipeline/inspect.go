@@ -26,6 +26,7 @@ type inspection struct {
 	options Options
 	window  time.Duration
 	audit   *AuditOptions
+	works   bool            // a worker asks, for itself
 	denied  map[string]bool // lines of permissions that are missing
 	found   []Finding
 }

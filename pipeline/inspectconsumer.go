@@ -13,8 +13,12 @@ import (
 )
 
 // leastAckWait is what the configuration allows: heartbeats go out every third of it, and must have
-// the time to arrive.
-const leastAckWait = 3 * time.Second
+// the time to arrive. Below hopelessAckWait they have not, wherever the server is; between the two a
+// worker that is there already does its best.
+const (
+	leastAckWait    = 3 * time.Second
+	hopelessAckWait = 100 * time.Millisecond
+)
 
 // consumer looks at what all replicas share; nil when it cannot be seen.
 func (i *inspection) consumer(ctx context.Context, stream *jetstream.StreamInfo) *jetstream.ConsumerInfo {
@@ -29,9 +33,21 @@ func (i *inspection) consumer(ctx context.Context, stream *jetstream.StreamInfo)
 	if c.MaxAckPending <= 0 {
 		pending = "max_ack_pending without limit"
 	}
-	rules := slices.Concat(deliveryRules(info), i.waitRules(c), i.pullRules(c), i.subjectRules(c, stream))
-	i.judge("consumer "+o.Consumer, fmt.Sprintf("%d wait, %d are worked on; %s", info.NumPending, info.NumAckPending, pending), rules...)
+	i.judge("consumer "+o.Consumer, fmt.Sprintf("%d wait, %d are worked on; %s", info.NumPending, info.NumAckPending, pending), i.consumerRules(info, stream)...)
 	return info
+}
+
+// consumerRules are all about a consumer; the stream is nil where it is not known.
+func (i *inspection) consumerRules(info *jetstream.ConsumerInfo, stream *jetstream.StreamInfo) []rule {
+	c := info.Config
+	return slices.Concat(deliveryRules(info), i.waitRules(c), i.pullRules(c), i.subjectRules(c, stream))
+}
+
+// pushes is what is wrong with a push consumer.
+func pushes(about string) Finding {
+	return Finding{
+		Level: LevelBroken, About: about, What: "it pushes", Why: "a worker pulls", Remedy: "make a pull consumer: without deliver_subject",
+	}
 }
 
 func (i *inspection) lookConsumer(ctx context.Context, about, stream, name string, made bool) *jetstream.ConsumerInfo {
@@ -42,7 +58,7 @@ func (i *inspection) lookConsumer(ctx context.Context, about, stream, name strin
 	defer cancel()
 	consumer, err := i.link.js.Consumer(bounded, stream, name)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		i.add(LevelBroken, about, "it pushes", "a worker pulls", "make a pull consumer: without deliver_subject")
+		i.found = append(i.found, pushes(about))
 		return nil
 	}
 	if err != nil {
@@ -78,13 +94,13 @@ func policyName(p jetstream.AckPolicy) string {
 
 // waitRules are about time.
 func (i *inspection) waitRules(c jetstream.ConsumerConfig) []rule {
-	wait, name := c.AckWait, "ack_wait"
-	if len(c.BackOff) > 0 {
-		wait, name = c.BackOff[0], "the first back-off, which replaces ack_wait,"
+	wait, name := ackWaitOf(c)
+	lease, short := i.options.Lease, LevelBroken
+	if i.works && wait >= hopelessAckWait {
+		short = LevelHurts
 	}
-	lease := i.options.Lease
 	return []rule{
-		when(wait < leastAckWait, LevelBroken, name+" is "+wait.String(), "heartbeats do not come in time: every message is delivered again and again",
+		when(wait < leastAckWait, short, name+" is "+wait.String(), "heartbeats do not come in time: every message is delivered again and again",
 			"ack_wait "+hours(i.options.AckWait)+"; a Consumer of nack must name it, too"),
 		when(wait >= leastAckWait && wait <= lease, LevelHurts, name+" is "+hours(wait)+", not longer than ledger.lease "+hours(lease),
 			"a message comes again, to another replica, while its claim is still good", "ack_wait "+hours(i.options.AckWait)),

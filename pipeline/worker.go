@@ -37,15 +37,19 @@ type Worker struct {
 	finished chan *message
 	runners  conc.WaitGroup // one for each queue with something in it
 	beat     atomic.Int64   // nanoseconds between heartbeats
-	asking   sync.Mutex     // held while TheHive is asked because applies fail
-	hot      atomic.Int64   // when a hot key was told last, Unix nanoseconds
+
+	beatChanged chan struct{} // has one element when beat was changed
+
+	asking sync.Mutex   // held while TheHive is asked because applies fail
+	hot    atomic.Int64 // when a hot key was told last, Unix nanoseconds
 
 	organisations *organisations
 	ackPending    atomic.Int64 // what the consumer leaves unacknowledged; 0 before it is bound, negative without limit
 
 	mu      sync.Mutex
-	bound   bool   // a consumer is bound and messages may come
-	trouble string // why not
+	bound   bool     // a consumer is bound and messages may come
+	trouble string   // why not
+	found   []string // what hurts and was told
 	stopped bool
 }
 
@@ -60,7 +64,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
-		finished: make(chan *message, o.MaxInFlight), trouble: "not started",
+		finished: make(chan *message, o.MaxInFlight), trouble: "not started", beatChanged: make(chan struct{}, 1),
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
 	w.senders = newSenders(o, w.now, w.senderChanged)
@@ -117,20 +121,6 @@ func (w *Worker) drain() bool {
 		case <-w.hold.freed:
 		case <-late.C:
 			return false
-		}
-	}
-}
-
-// heartbeats keeps all held messages ours until ctx ends.
-func (w *Worker) heartbeats(ctx context.Context) {
-	for {
-		next := time.NewTimer(time.Duration(w.beat.Load()))
-		select {
-		case <-ctx.Done():
-			next.Stop()
-			return
-		case <-next.C:
-			w.hold.heartbeat()
 		}
 	}
 }

@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// errConsumer says that a consumer is configured in a way that loses messages or blocks.
+var errConsumer = errors.New("consumer cannot be used")
+
+// errStore says the same of a stream or bucket that the worker writes to.
+var errStore = errors.New("cannot be used")
+
+// fit follows the consumer's own configuration. It refuses what [Inspect] calls broken, in the same
+// words, before a message is taken, and tells the log once what Inspect says hurts. What is not
+// there, or may not be looked at, is for the gate.
+func (w *Worker) fit(ctx context.Context, info *jetstream.ConsumerInfo) error {
+	found := w.inspect(ctx, info)
+	for _, f := range found {
+		if f.Level == LevelBroken {
+			return fmt.Errorf("%w%s", refusedFor(f), because(info.Config))
+		}
+	}
+	w.tellFound(found)
+	w.follow(info)
+	return nil
+}
+
+// because says the most important thing again, in one phrase.
+func because(c jetstream.ConsumerConfig) string {
+	if c.AckPolicy == jetstream.AckExplicitPolicy {
+		return ""
+	}
+	return " (the ack policy must be explicit, or messages are lost)"
+}
+
+// inspect looks at the consumer, the ledger and the dead letters as [Inspect] does.
+func (w *Worker) inspect(ctx context.Context, info *jetstream.ConsumerInfo) []Finding {
+	i := &inspection{link: w.link, options: w.options, works: true, denied: map[string]bool{}}
+	i.judge("consumer "+w.options.Consumer, "", i.consumerRules(info, nil)...)
+	if bucket := i.there(ctx, "KV_"+w.options.Bucket); bucket != nil {
+		i.judge("ledger "+w.options.Bucket, "", ledgerRules(bucket)...)
+	}
+	if letters := i.there(ctx, w.options.DeadLetters); letters != nil {
+		i.judge("dead letters "+w.options.DeadLetters, "", i.letterRules(letters)...)
+	}
+	return i.found
+}
+
+// there is a stream, nil where it is not there or does not answer.
+func (i *inspection) there(ctx context.Context, name string) *jetstream.StreamInfo {
+	bounded, cancel := i.bounded(ctx)
+	defer cancel()
+	stream, err := i.link.js.Stream(bounded, name)
+	if err != nil {
+		return nil
+	}
+	return stream.CachedInfo()
+}
+
+// refusedFor is the error of a finding.
+func refusedFor(f Finding) error {
+	of := errStore
+	if strings.HasPrefix(f.About, "consumer ") {
+		of = errConsumer
+	}
+	return fmt.Errorf("%w: %s: %s: %s: %s", of, f.About, f.What, f.Why, f.Remedy)
+}
+
+// tellFound logs what hurts, each finding once.
+func (w *Worker) tellFound(found []Finding) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range found {
+		about := f.About + ": " + f.What
+		if f.Level != LevelHurts || slices.Contains(w.found, about) || len(w.found) >= mostFound {
+			continue
+		}
+		w.found = append(w.found, about)
+		w.options.Log.Warn("worker check says that this hurts", zap.String("about", f.About), zap.String("what", f.What),
+			zap.String("why", f.Why), zap.String("remedy", f.Remedy))
+	}
+}
+
+// mostFound bounds what is remembered of findings that were told.
+const mostFound = 100
+
+// follow takes over what the worker does by the consumer's own configuration.
+func (w *Worker) follow(info *jetstream.ConsumerInfo) {
+	c := info.Config
+	if wait, _ := ackWaitOf(c); wait > 0 {
+		w.beats(wait / 3)
+	}
+	if filters := filtersOf(c); len(filters) > 0 {
+		w.senders.listens(filters)
+	}
+	w.hold.pending.Store(info.NumPending)
+	w.ackPending.Store(int64(c.MaxAckPending))
+}
+
+// ackWaitOf is how long the server waits for an answer, and what says so.
+func ackWaitOf(c jetstream.ConsumerConfig) (wait time.Duration, name string) {
+	if len(c.BackOff) > 0 {
+		return c.BackOff[0], "the first back-off, which replaces ack_wait,"
+	}
+	return c.AckWait, "ack_wait"
+}
+
+// beats sets the time between heartbeats, at once.
+func (w *Worker) beats(every time.Duration) {
+	if w.beat.Swap(int64(every)) == int64(every) {
+		return
+	}
+	select {
+	case w.beatChanged <- struct{}{}:
+	default:
+	}
+}
+
+// heartbeats keeps all held messages ours until ctx ends.
+func (w *Worker) heartbeats(ctx context.Context) {
+	for {
+		next := time.NewTimer(time.Duration(w.beat.Load()))
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return
+		case <-w.beatChanged:
+			next.Stop()
+		case <-next.C:
+			w.hold.heartbeat()
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/enrich"
+)
+
+// TestRunRefusesWhatCheckCallsBrokenInItsWords: before it takes a message.
+func TestRunRefusesWhatCheckCallsBrokenInItsWords(t *testing.T) {
+	broken := 0
+	for name, spoil := range spoilt {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.ensure()
+			audits, err := NewAudits(r.link, AuditOptions{Manage: true})
+			must(t, err)
+			must(t, audits.Ensure(t.Context()))
+			spoil(t, r)
+			r.options.Manage = false
+			found, err := Inspect(t.Context(), r.link, Inspection{Options: r.options, Window: 24 * time.Hour})
+			must(t, err)
+			at := slices.IndexFunc(found, func(f Finding) bool { return f.Level == LevelBroken && f.What != "it is not there" })
+			if at < 0 {
+				return
+			}
+			broken++
+			for range 30 {
+				_, _ = r.js.Publish(t.Context(), "alerts.x", []byte(`{"id":"a","keys":["k"]}`))
+			}
+			w, stop := r.start()
+			if strings.HasSuffix(found[at].What, "is 1s") { // it is followed
+				return
+			}
+			r.seen.until(t, "an attempt", func() bool { return r.seen.heard(NoticeRebound) >= 1 })
+			ok, reasons := w.Ready()
+			said := strings.Join(reasons, "; ")
+			if ok || !strings.Contains(said, found[at].What) || !strings.Contains(said, found[at].Remedy) {
+				t.Errorf("ready %v, %q; check says %q", ok, said, found[at].What)
+			}
+			must(t, stop())
+			if n := r.seen.count(func(Settlement) bool { return true }); n != 0 {
+				t.Errorf("%d messages were taken", n)
+			}
+		})
+	}
+	if broken < 9 {
+		t.Errorf("%d settings are broken, want nine at least", broken)
+	}
+}
+
+// TestHeadersOnlyOnAWorkQueueDestroysNothing: every message is still there, whole.
+func TestHeadersOnlyOnAWorkQueueDestroysNothing(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy })(t, r)
+	onConsumer(func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true })(t, r)
+	for i := range 30 {
+		r.publish(alert{ID: fmt.Sprint(i), Keys: []string{"k"}})
+	}
+	_, stop := r.start()
+	r.seen.until(t, "an attempt", func() bool { return r.seen.heard(NoticeRebound) >= 1 })
+	must(t, stop())
+	stream, err := r.js.Stream(t.Context(), "DET")
+	must(t, err)
+	if n := stream.CachedInfo().State.Msgs; n != 30 || r.consumer().Delivered.Consumer != 0 {
+		t.Errorf("%d of 30 messages are left, %d were delivered", n, r.consumer().Delivered.Consumer)
+	}
+}
+
+// TestFirstHeartbeatKeepsTheConsumersOwnAckWait: not the one of the options.
+func TestFirstHeartbeatKeepsTheConsumersOwnAckWait(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 600 * time.Millisecond })(t, r)
+	r.options.AckWait, r.options.Manage = time.Minute, false
+	r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
+		<-time.After(3 * time.Second) // of the server's clock: no heartbeat, five deliveries
+		return make([]error, len(plans))
+	})
+	r.publish(alert{ID: "a", Keys: []string{"k"}})
+	r.start()
+	r.ended(1)
+	if got := r.consumer().Delivered.Consumer; got != 1 {
+		t.Errorf("delivered %d times, want once", got)
+	}
+}
+
+// TestProbeThatIsNoJetStreamMessageEnds: whatever a probe pulls, it ends.
+func TestProbeThatIsNoJetStreamMessageEnds(t *testing.T) {
+	r := newRig(t, nil)
+	w, err := New(r.link, r.options, decoding{}, planning{}, r.applier)
+	must(t, err)
+	p := newProbe()
+	w.take(t.Context(), foreign{}, p)
+	select {
+	case met := <-p.ended:
+		if met {
+			t.Error("it proved something")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the probe never ends")
+	}
+}
+
+// foreign is a message of another kind.
+type foreign struct{ jetstream.Msg }
+
+func (foreign) Metadata() (*jetstream.MsgMetadata, error) { return nil, nats.ErrMsgNoReply }
+func (foreign) Headers() nats.Header                      { return nil }
+func (foreign) Data() []byte                              { return nil }
+func (foreign) Subject() string                           { return "x" }
