@@ -163,10 +163,11 @@ func TestP5AHandMadeProcedureIsNotAddedAgain(t *testing.T) {
 func TestADeletedCaseLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
-		e := d.worker(t)
+		d := newAuditDesk(t)
+		e := d.learner()
 		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase("1").ID))
+		d.tell(e, 1)
 		plans := plan(t, 2, seen("web01", "b", day(10)), seen("web01", "c", day(10).Add(30*24*time.Hour)))
 		errs := e.Apply(t.Context(), plans[0].Queue(), plans)
 		var dropped *enrich.DroppedError

@@ -14,6 +14,7 @@ const (
 	fateReopen              // reopen the case and add to it
 	fateTombed              // the case was deleted: drop
 	fateUnknown             // the case's newest event must be looked up first
+	fateUnseen              // the case was out of sight: it must be looked at first
 )
 
 // target is a case, or the lack of one, and the plans that belong there.
@@ -30,7 +31,7 @@ func assign(plans []Plan, refs []caseRef) target {
 	refs = slices.Clone(refs)
 	first := place(plans[0], refs)
 	spot := first.spot
-	if first.fate == fateUnknown {
+	if first.fate == fateUnknown || first.fate == fateUnseen {
 		return first.target(refs, nil)
 	}
 	if first.fate == fateOpen {
@@ -69,32 +70,34 @@ func (p placed) target(refs []caseRef, plans []int) target {
 	return t
 }
 
+// place ranks the cases whose spans hold a plan's event, or may: what the best one is decides, and
+// what is unknown of lesser ones does not matter.
 func place(p Plan, refs []caseRef) placed {
 	at := p.At.UnixMilli()
 	best := placed{fate: fateOpen, spot: -1}
 	for i, r := range refs {
-		switch holds(r, at, p.Window) {
-		case inside:
-			if best.spot < 0 || better(r, refs[best.spot], at) {
-				best = placed{fate: joinOrTomb(r), spot: i, tied: best.tied}
-			}
-			best.tied = tied(refs, best.spot)
-		case unsure:
-			return placed{fate: fateUnknown, spot: i}
-		case outside:
+		is := holds(r, at, p.Window)
+		if is == outside || best.spot >= 0 && !better(r, refs[best.spot], at) {
+			continue
+		}
+		best.spot, best.fate = i, fateJoin
+		switch {
+		case r.Lost:
+			best.fate = fateUnseen
+		case is == unsure:
+			best.fate = fateUnknown
+		case r.Gone:
+			best.fate = fateTombed
 		}
 	}
-	if best.spot >= 0 || p.Closed == ClosedNew || p.Closed == "" {
+	if best.spot >= 0 {
+		best.tied = best.fate == fateJoin && tied(refs, best.spot)
+		return best
+	}
+	if p.Closed == ClosedNew || p.Closed == "" {
 		return best
 	}
 	return afterEnd(p, refs, at)
-}
-
-func joinOrTomb(r caseRef) fate {
-	if r.Gone {
-		return fateTombed
-	}
-	return fateJoin
 }
 
 // afterEnd applies the closed policy: the event falls after a case's end, within the window of
@@ -102,25 +105,21 @@ func joinOrTomb(r caseRef) fate {
 func afterEnd(p Plan, refs []caseRef, at int64) placed {
 	best := placed{fate: fateOpen, spot: -1}
 	for i, r := range refs {
-		if r.End == 0 || r.Gone || at <= r.End {
+		if r.End == 0 || r.Gone || r.absent || at <= r.End || at > until(r, p.Window) && !r.guess {
 			continue
 		}
-		if at > until(r, p.Window) {
-			if r.guess {
-				return placed{fate: fateUnknown, spot: i}
-			}
+		if best.spot >= 0 && !better(r, refs[best.spot], at) {
 			continue
 		}
-		if best.spot < 0 || better(r, refs[best.spot], at) {
-			best.spot = i
+		best.spot, best.fate = i, fateJoin
+		switch {
+		case r.Lost:
+			best.fate = fateUnseen
+		case at > until(r, p.Window):
+			best.fate = fateUnknown
+		case p.Closed == ClosedReopen:
+			best.fate = fateReopen
 		}
-	}
-	switch {
-	case best.spot < 0:
-	case p.Closed == ClosedReopen:
-		best.fate = fateReopen
-	default:
-		best.fate = fateJoin
 	}
 	return best
 }
@@ -137,7 +136,7 @@ const (
 // time. A case whose newest event is only guessed is unsure beyond what its start alone says.
 func holds(r caseRef, at int64, window time.Duration) within {
 	switch {
-	case r.End != 0 && at > r.End:
+	case r.absent, r.End != 0 && at > r.End:
 		return outside
 	case window == 0:
 		return inside
@@ -178,7 +177,7 @@ func better(a, b caseRef, at int64) bool {
 // run of Forager alone brings about.
 func tied(refs []caseRef, chosen int) bool {
 	for i, r := range refs {
-		if i != chosen && !r.Gone && !refs[chosen].Gone && r.Start == refs[chosen].Start && r.ID != refs[chosen].ID {
+		if i != chosen && !r.Gone && !r.absent && r.Start == refs[chosen].Start && r.ID != refs[chosen].ID {
 			return true
 		}
 	}

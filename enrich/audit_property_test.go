@@ -18,7 +18,8 @@ import (
 )
 
 // The ledger is right without audit documents, only later: one history of detections and of what
-// analysts do ends in one state, whether all documents come, some, doubled and shuffled, or none.
+// analysts do ends in one state, whether all documents come, some, doubled and shuffled, or none but
+// of the cases that were deleted.
 
 var auditRuns = flag.Int("audit.runs", 12, "random histories of analysts to try")
 
@@ -70,6 +71,9 @@ func (p *post) deliver(d desk, e *enrich.Enricher, all bool) {
 	for _, text := range documents[p.seen:] {
 		a, err := hive.ParseAudit(text)
 		d.must(err)
+		if a.Action == hive.AuditDelete && a.ObjectType == hive.AuditCase {
+			d.learn(e, a) // nothing else says that a case was deleted, and not hidden
+		}
 		for range p.copies() {
 			p.waiting = append(p.waiting, a)
 		}

@@ -55,8 +55,8 @@ func TestADocumentOfADeletedCaseSparesTheWaitAndTheAlert(t *testing.T) {
 		if !errors.As(errs[0], &dropped) || dropped.Reason != "case deleted" {
 			t.Errorf("errors %v", errs)
 		}
-		if took := time.Since(began); took > time.Second || heard.count(enrich.EventDeleted) != 0 {
-			t.Errorf("took %v, %d alerts", took, heard.count(enrich.EventDeleted))
+		if took := time.Since(began); took > time.Second || heard.count(enrich.EventUnseen) != 0 {
+			t.Errorf("took %v, %d alerts", took, heard.count(enrich.EventUnseen))
 		}
 	})
 }

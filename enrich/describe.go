@@ -56,6 +56,11 @@ func description(plans []Plan) string {
 	return b.String()
 }
 
+// following says which case a new one follows, since TheHive does not show that one any more.
+func following(old caseRef) string {
+	return "Follows case #" + strconv.Itoa(old.Number) + ", which TheHive does not show to Forager any more.\n\n"
+}
+
 // maxDescription keeps descriptions far below TheHive's 1 MiB, in bytes.
 const maxDescription = 256 << 10
 

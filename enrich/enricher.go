@@ -62,11 +62,12 @@ const (
 	EventAmbiguous  EventKind = "ambiguous answer"
 	EventLate       EventKind = "confirmed after the claim was lost"
 	EventDoubled    EventKind = "two cases of one key and start"
-	EventDeleted    EventKind = "case deleted"
+	EventUnseen     EventKind = "case out of sight"
 	EventOverLimit  EventKind = "limit of a case reached"
 	EventNewCase    EventKind = "case opened"
 	EventDegraded   EventKind = "configuration refused by the server"
 	EventOverflow   EventKind = "route opened too many cases"
+	EventCrowded    EventKind = "key opened too many cases"
 	EventTechnique  EventKind = "technique refused by the server"
 	EventUnreleased EventKind = "claim could not be released"
 )

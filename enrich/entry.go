@@ -43,7 +43,7 @@ type entry struct {
 var (
 	headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
 	bodyFields = []string{
-		"cases", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "organisation",
+		"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "organisation",
 	}
 )
 
@@ -115,12 +115,6 @@ func (e entry) read(body any) error {
 	return nil
 }
 
-// keyBody is what the entry key.<hash> remembers.
-type keyBody struct {
-	Cases []caseRef `json:"cases"` // the newest 16
-	home
-}
-
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
 // own. Entries of the first versions do not say.
 type home struct {
@@ -132,42 +126,6 @@ func (h *home) belong(organisation string) {
 	if h.Organisation == nil {
 		h.Organisation = &organisation
 	}
-}
-
-// maxRefs is how many cases the entry of a key lists.
-const maxRefs = 16
-
-// caseRef is a case as the entry of a key lists it: [id, number, start, last, end, gone], times
-// in ms since 1970 UTC; last is 0 while nobody has looked it up.
-type caseRef struct {
-	ID     string
-	Number int
-	Start  int64 // startDate
-	Last   int64 // newest event
-	End    int64 // endDate; 0 while open
-	Gone   bool  // deleted: a tombstone, which drops what falls into its span
-	guess  bool  // Last is only known to be at least Start
-}
-
-// MarshalJSON writes the reference as an array.
-func (r caseRef) MarshalJSON() ([]byte, error) {
-	last := r.Last
-	if r.guess {
-		last = 0
-	}
-	return json.Marshal([]any{r.ID, r.Number, r.Start, last, r.End, r.Gone})
-}
-
-// UnmarshalJSON reads the array; more elements than known are ignored.
-func (r *caseRef) UnmarshalJSON(raw []byte) error {
-	fields := []any{&r.ID, &r.Number, &r.Start, &r.Last, &r.End, &r.Gone}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return err
-	}
-	if r.Last == 0 {
-		r.Last, r.guess = r.Start, true
-	}
-	return nil
 }
 
 // caseBody is what the entry case.<id> remembers of Forager's own effects.

@@ -11,9 +11,13 @@ import (
 func (r *round) newest(held context.Context, ref caseRef) error {
 	calls, done := r.key.calling(held)
 	defer done()
-	last, err := r.remembered(held, calls, ref)
+	last, sure, err := r.remembered(held, calls, ref)
 	if err != nil {
 		return r.unlessGone(err, ref)
+	}
+	if sure {
+		r.dated(ref.ID, last)
+		return nil
 	}
 	for c, err := range r.hive.CaseComments(calls, ref.ID) {
 		if err != nil {
@@ -31,32 +35,39 @@ func (r *round) newest(held context.Context, ref caseRef) error {
 			last = max(last, int64(p.OccurDate))
 		}
 	}
-	for i := range r.body.Cases {
-		if c := &r.body.Cases[i]; c.ID == ref.ID {
-			c.Last, c.guess = max(c.Start, c.Last, last), false
-		}
-	}
+	r.dated(ref.ID, last)
 	return nil
 }
 
-// remembered is the newest event that the ledger knows of a case; 0 when it knows none. Other keys
-// may have written the case's own entry, and of what was merged into it the entries stay.
-func (r *round) remembered(held, calls context.Context, ref caseRef) (int64, error) {
-	_, body, err := readCase(held, r.e.options.Ledger, ref.ID)
-	if err != nil {
-		return 0, err
+// dated notes the newest event of a case.
+func (r *round) dated(id string, last int64) {
+	for i := range r.body.Cases {
+		if c := &r.body.Cases[i]; c.ID == id {
+			c.Last, c.guess = max(c.Start, c.Last, last), false
+		}
 	}
-	last := body.last()
+}
+
+// remembered is the newest event that the ledger knows of a case; 0 when it knows none. Other keys
+// may have written the case's own entry, and of what was merged into it the entries stay. It is
+// sure where a holder left the entry clean: then TheHive's comments say no more.
+func (r *round) remembered(held, calls context.Context, ref caseRef) (last int64, sure bool, err error) {
+	known, body, err := readCase(held, r.e.options.Ledger, ref.ID)
+	if err != nil {
+		return 0, false, err
+	}
+	last = body.last()
+	sure = known != nil && !known.dirty() && last > 0 && len(r.heirs[ref.ID]) == 0
 	for _, source := range r.heirs[ref.ID] {
 		_, old, err := readCase(held, r.e.options.Ledger, source.ID)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		came := r.became[source.ID] == ref.ID
 		if !came {
 			c, err := r.hive.Case(calls, ref.ID)
 			if err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			came = cameOf(c.Description, old)
 		}
@@ -64,7 +75,7 @@ func (r *round) remembered(held, calls context.Context, ref caseRef) (int64, err
 			last = max(last, source.Last, old.last())
 		}
 	}
-	return last, nil
+	return last, sure, nil
 }
 
 // last is the newest event that the entry of a case counted; 0 when there is none.

@@ -19,15 +19,20 @@ func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, 
 	if err := r.mayOpen(held, plans[0]); err != nil {
 		return nil, false, err
 	}
+	if err := r.room(held); err != nil {
+		return nil, false, err
+	}
 	c, created, err := r.create(held, plans)
 	if err != nil {
 		return nil, false, r.refuseCase(t, err)
 	}
 	r.refer(c, false)
+	r.body.count(hour(plans[0].At))
 	if !created {
 		return nil, true, nil // found after a lost answer: join it like any other
 	}
 	r.touch(c.ID, plans)
+	r.unshown(c.ID)
 	r.e.happened(EventNewCase, c.Number, plans[0].Key.String())
 	w, err = r.grab(ctx, held, c.ID)
 	if err != nil {
@@ -47,11 +52,42 @@ func (r *round) refuseCase(t target, err error) error {
 	return nil
 }
 
+// unshown notes that the search may not show a case yet, so that the list alone knows of it.
+func (r *round) unshown(id string) {
+	for i := range r.body.Cases {
+		if r.body.Cases[i].ID == id {
+			r.body.Cases[i].Opened = time.Now().UnixMilli()
+		}
+	}
+}
+
+// room waits until the list has room for one more case that the search may not show yet.
+func (r *round) room(held context.Context) error {
+	for {
+		n, soonest := 0, r.e.shown()
+		for _, ref := range r.body.Cases {
+			if now := time.Now(); ref.unshown(now, r.e.shown()) {
+				n++
+				soonest = min(soonest, r.e.shown()-now.Sub(time.UnixMilli(ref.Opened)))
+			}
+		}
+		if n < maxUnshown {
+			return nil
+		}
+		if err := r.seat.rest(held, max(soonest, time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
 // create posts the case. An answer that says nothing certain is looked after by the tag.
 func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created bool, err error) {
 	calls, done := r.key.calling(held)
 	defer done()
 	in := newCase(plans)
+	if old, ok := r.follows(plans[0]); ok {
+		in.Description = following(old) + in.Description
+	}
 	for range maxCreates {
 		c, err = r.hive.CreateCase(calls, in)
 		if err == nil {
@@ -67,7 +103,7 @@ func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created
 		}
 		r.unclear = true
 		r.e.happened(EventAmbiguous, 0, "create case")
-		found, lookErr := r.await(held, err)
+		found, lookErr := r.await(held, plans[0].At, err)
 		if lookErr != nil {
 			return c, false, lookErr
 		}
@@ -92,15 +128,15 @@ func uncertain(err error) bool {
 	return ok && !e.Refused()
 }
 
-// await looks for a case that a lost answer may have created: at once, and again with growing
+// await looks for a case of a start that a lost answer may have created: at once, and again with growing
 // pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
 // itself that says it rolled back is believed after one look.
-func (r *round) await(held context.Context, cause error) (hive.Case, error) {
+func (r *round) await(held context.Context, at time.Time, cause error) (hive.Case, error) {
 	calls, done := r.key.calling(held)
 	defer done()
 	var found hive.Case
 	err := r.lookUntilSettled(held, cause, func() (bool, error) {
-		for c, err := range r.hive.FindCases(calls, r.byTag()) {
+		for c, err := range r.hive.FindCases(calls, hive.Query{Filter: hive.And(r.byTag(), hive.Eq("startDate", at))}) {
 			if err != nil {
 				return false, err
 			}

@@ -60,6 +60,7 @@ type Plan struct {
 	When   string   // its condition; empty holds always
 	Faults []string // rules that failed at run time and gave way to the default, bounded words
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
+	KeyCap int      // cases that the key may open in an hour of event time; 0 is no limit
 
 	shape shape       // of the case, should one be opened
 	find  hive.Filter // the route's own filter

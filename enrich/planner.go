@@ -16,6 +16,7 @@ type PlannerOptions struct {
 	Closed       ClosedPolicy         // default ClosedNew
 	FullHosts    bool                 // hosts are told apart by their full names, not by the first label
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
+	NewCases     int                  // that one key may open in an hour of event time; negative is no limit (default 20)
 	Zip          ZipPolicy            // which files go into an archive (default ZipNever)
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
@@ -32,6 +33,9 @@ type Planner struct {
 // DefaultWindow is how long after its last event a case takes more events.
 const DefaultWindow = 24 * time.Hour
 
+// DefaultNewCases is how many cases one key may open in an hour of event time.
+const DefaultNewCases = 20
+
 // NewPlanner makes a planner.
 func NewPlanner(o PlannerOptions) *Planner {
 	switch {
@@ -39,6 +43,12 @@ func NewPlanner(o PlannerOptions) *Planner {
 		o.Window = DefaultWindow
 	case o.Window < 0:
 		o.Window = 0
+	}
+	switch {
+	case o.NewCases == 0:
+		o.NewCases = DefaultNewCases
+	case o.NewCases < 0:
+		o.NewCases = 0
 	}
 	if o.Closed == "" {
 		o.Closed = ClosedNew
@@ -94,6 +104,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		At:           d.Time.UTC().Truncate(time.Millisecond),
 		Window:       p.options.Window,
 		Closed:       p.options.Closed,
+		KeyCap:       p.options.NewCases,
 		Origin:       o,
 		Format:       d.Format,
 		SourceID:     d.ID,
@@ -216,7 +227,7 @@ func (t Technique) Tag() string {
 func (p Plan) Steps() []string {
 	steps := []string{
 		"case of " + p.Key.String() + " (tag " + tagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
-			", window " + windowWords(p.Window) + ", or a new one: " + p.Title,
+			", window " + windowWords(p.Window) + ", or a new one" + p.capWords() + ": " + p.Title,
 	}
 	byType := map[string]int{}
 	for _, o := range p.Observables {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"forager/hive"
 )
 
 // round is one turn of an apply: under the claim of the key it finds or opens the case of the
@@ -22,14 +20,21 @@ type round struct {
 	organisation string // of all plans: their queue names it
 
 	key      *claim
+	grabbed  *work // the case claimed last: given back by run, if nobody did before
 	body     keyBody
-	searched bool                 // all cases with the tag are among the references
-	vanished []caseRef            // listed, but TheHive answers 404
-	became   map[string]string    // of the vanished: the case that it was merged into, as audit documents said
-	told     map[string]bool      // of the vanished: an audit document said that it was deleted
-	opened   string               // id of the case that a creation of ours with a lost answer brought about
-	unclear  bool                 // an effect under the key's claim is unknown: leave it dirty
-	heirs    map[string][]caseRef // of a case found anew: the listed ones that it may have come of by merging
+	full     bool                     // the entry listed as many cases as it holds: there may be older ones
+	searched bool                     // what TheHive shows of the first plan's time is among the references
+	many     bool                     // the key has more cases than one look brings
+	horizon  int64                    // of many cases: plans after it wait for the next round; 0 is none
+	vanished []caseRef                // listed, but TheHive answers 404
+	old      map[string]caseBody      // of the vanished: what the ledger knows of it
+	became   map[string]string        // of the vanished: the case that it was merged into, as audit documents said
+	owed     map[string]time.Duration // of the vanished: how long it must stay away to count as gone
+	told     map[string]bool          // of the vanished: an audit document said that it was deleted
+	opened   string                   // id of the case that a creation of ours with a lost answer brought about
+	read     bool                     // the body is what the entry says, and what was found since
+	unclear  bool                     // an effect under the key's claim is unknown: leave it dirty
+	heirs    map[string][]caseRef     // of a case found anew: the listed ones that it may have come of by merging
 }
 
 // seat is an apply slot that can be left while waiting.
@@ -80,9 +85,17 @@ func (r *round) enter(ctx context.Context, queue string) error {
 	return nil
 }
 
-// run does one round that has been entered, and tells which plans it did.
+// run does one round that has been entered, and tells which plans it did. Whatever ends it, the
+// case's claim is given back; dirty, if that was a panic.
 func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 	defer r.seat.leave()
+	sound := false
+	defer func() {
+		if w := r.grabbed; w != nil {
+			w.unclear = w.unclear || !sound
+			w.leave(ctx)
+		}
+	}()
 	t, w, err := r.claimed(ctx, keyName(queue))
 	if w != nil {
 		if err == nil {
@@ -91,6 +104,7 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 		w.leave(ctx)
 		r.e.rivals.note(queue, r.key.met || w.claim.met, time.Since(w.began))
 	}
+	sound = true
 	return r.pick(t), err
 }
 
@@ -98,20 +112,25 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 func keyName(queue string) string { return "key." + queue }
 
 // claimed resolves the plans under the claim of their key, which is given up again; so is its turn.
-func (r *round) claimed(ctx context.Context, name string) (target, *work, error) {
+func (r *round) claimed(ctx context.Context, name string) (t target, w *work, err error) {
 	defer r.e.turns.give(name)
 	key, err := r.e.claims.acquire(ctx, name, r.seat.leave)
 	if err != nil {
 		return target{}, nil, err
 	}
+	r.key = key
+	sound := false
+	defer func() {
+		r.unclear = r.unclear || !sound
+		if lost := r.releaseKey(ctx, err); err == nil {
+			err = lost
+		}
+	}()
 	held, free := key.bind(ctx)
 	defer free()
-	r.key = key
 	r.meet(key)
-	t, w, err := r.resolve(ctx, held)
-	if lost := r.releaseKey(ctx, err); err == nil {
-		err = lost
-	}
+	t, w, err = r.resolve(ctx, held)
+	sound = true
 	return t, w, err
 }
 
@@ -138,10 +157,13 @@ func (r *round) pick(t target) []int {
 	return done
 }
 
-// plans gives the plans still to do.
+// plans gives the plans still to do, up to the horizon.
 func (r *round) plans() []Plan {
 	plans := make([]Plan, 0, len(r.rest))
 	for _, i := range r.rest {
+		if r.horizon != 0 && r.all[i].At.UnixMilli() > r.horizon && len(plans) > 0 {
+			break
+		}
 		plans = append(plans, r.all[i])
 	}
 	return plans
@@ -149,11 +171,12 @@ func (r *round) plans() []Plan {
 
 // releaseKey writes the key's list and gives it up; what the list says is what TheHive answered.
 func (r *round) releaseKey(ctx context.Context, cause error) error {
-	slices.SortFunc(r.body.Cases, func(a, b caseRef) int {
-		return int(min(max(b.Start-a.Start, -1), 1))
-	})
-	r.body.Cases = r.body.Cases[:min(len(r.body.Cases), maxRefs)]
-	err := r.key.end(ctx, r.body, r.unclear)
+	r.body.trim(time.Now(), r.e.shown())
+	var body any = r.body
+	if !r.read {
+		body = nil
+	}
+	err := r.key.end(ctx, body, r.unclear)
 	if errors.Is(err, ErrLostClaim) && cause == nil {
 		return err
 	}
@@ -170,11 +193,15 @@ func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
 		return target{}, nil, err
 	}
 	r.body.belong(r.organisation)
+	r.read, r.full, r.many = true, len(r.body.Cases) >= maxRefs, len(r.body.Cases) >= maxFound
 	if err := r.settleKey(held); err != nil {
 		return target{}, nil, err
 	}
 	for range maxLooks {
-		t := assign(r.plans(), r.body.Cases)
+		t, err := r.assigned(held)
+		if err != nil {
+			return target{}, nil, err
+		}
 		w, again, err := r.follow(ctx, held, t)
 		if err != nil || !again {
 			return t, w, err
@@ -183,8 +210,36 @@ func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
 	return target{}, nil, ErrVanished
 }
 
-// maxLooks bounds how often a round looks again because a case changed under its hands.
+// maxLooks bounds how often a round looks again because a case changed under its hands. What is
+// merely unknown is no change.
 const maxLooks = 24
+
+// assigned says where the plans belong, once all is known that this hangs on. Each look makes a
+// case known or takes it off, so that there are no more looks than cases.
+func (r *round) assigned(held context.Context) (t target, err error) {
+	for err == nil {
+		t = assign(r.plans(), r.body.Cases)
+		joins := t.fate == fateJoin || t.fate == fateReopen
+		switch {
+		case t.fate == fateUnknown, joins && t.ref.guess: // what is joined moves on: then nobody would look any more
+			err = r.newest(held, t.ref)
+		case t.fate == fateUnseen, t.fate == fateTombed && !t.ref.looked:
+			err = r.lookAgain(held, t.ref)
+		case !r.searched && (t.fate == fateOpen || r.full && !r.surely(t)):
+			err = r.search(held)
+		default:
+			return t, nil
+		}
+	}
+	return t, err
+}
+
+// surely tells whether no case that the entry had no room for can be a better one: those it lists
+// are the newest.
+func (r *round) surely(t target) bool {
+	at := r.all[r.rest[0]].At.UnixMilli()
+	return t.fate == fateJoin && t.ref.Start <= at && (t.ref.End == 0 || at <= t.ref.End)
+}
 
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *round) settleKey(held context.Context) error {
@@ -194,7 +249,7 @@ func (r *round) settleKey(held context.Context) error {
 	if err := r.seat.rest(held, r.key.waits); err != nil {
 		return err
 	}
-	if err := r.search(held); err != nil {
+	if err := r.searchLatest(held); err != nil {
 		return err
 	}
 	r.key.settled()
@@ -208,85 +263,15 @@ func (r *round) follow(ctx, held context.Context, t target) (w *work, again bool
 		r.e.happened(EventDoubled, t.ref.Number, r.key.name)
 	}
 	switch t.fate {
-	case fateUnknown:
-		return nil, true, r.newest(held, t.ref)
 	case fateOpen:
-		if !r.searched {
-			return nil, true, r.search(held)
-		}
 		return r.open(ctx, held, t)
 	case fateTombed:
 		r.out.fail(r.pick(t), &DroppedError{Reason: "case deleted"})
 		return nil, false, nil
 	default:
-		if t.ref.guess { // what is joined moves on: then nobody would look any more
-			return nil, true, r.newest(held, t.ref)
-		}
 		return r.join(ctx, held, t)
 	}
 }
-
-// search adds all cases with the key's tag to the references.
-func (r *round) search(held context.Context) error {
-	calls, done := r.key.calling(held)
-	defer done()
-	for c, err := range r.hive.FindCases(calls, r.byTag()) {
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(r.vanished, func(v caseRef) bool { return v.ID == c.ID }) {
-			continue // the index still shows what GET no longer does
-		}
-		r.refer(c, true)
-	}
-	r.searched = true
-	return nil
-}
-
-// byTag asks for all cases with the key's tag, or of the route's own filter, in any stage.
-func (r *round) byTag() hive.Query {
-	p := r.all[r.rest[0]]
-	f := hive.Eq("tags", p.Tag())
-	if p.finds {
-		f = hive.Or(f, p.find)
-	}
-	return hive.Query{Filter: f}
-}
-
-// refer brings the reference of a case up to what TheHive says.
-func (r *round) refer(c hive.Case, found bool) {
-	fresh := caseRef{ID: c.ID, Number: c.Number, Start: int64(c.StartDate), Last: int64(c.StartDate), guess: found}
-	if c.Stage == stageClosed {
-		fresh.End = int64(c.EndDate)
-	}
-	i := slices.IndexFunc(r.body.Cases, func(x caseRef) bool { return x.ID == c.ID })
-	if i < 0 {
-		r.body.Cases = append(r.body.Cases, fresh)
-		r.inherit(fresh)
-		return
-	}
-	known := r.body.Cases[i]
-	fresh.Last, fresh.guess = known.Last, known.guess
-	r.body.Cases[i] = fresh
-}
-
-// inherit notes that a case found anew may be what listed ones were merged into.
-// Merging makes a new case, so that its number is higher; a lower one is a case that the entry of
-// the key had no room for.
-func (r *round) inherit(heir caseRef) {
-	for _, v := range r.vanished {
-		if v.Number > heir.Number {
-			continue
-		}
-		if r.heirs == nil {
-			r.heirs = map[string][]caseRef{}
-		}
-		r.heirs[heir.ID] = append(r.heirs[heir.ID], v)
-	}
-}
-
-// stageClosed is TheHive's stage of closed cases, whatever their status is called.
-const stageClosed = "Closed"
 
 // drop forgets a reference.
 func (r *round) drop(id string) {

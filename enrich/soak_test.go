@@ -124,6 +124,7 @@ func (s *soak) act() {
 		s.done["deleted"]++
 		s.must(s.analyst.DeleteCase(s.t.Context(), id))
 		one.deleted = true
+		s.tell(s.workers[s.rng.IntN(len(s.workers))], s.rng.IntN(2))
 	case n == 1 && len(open) > 1:
 		s.done["merged"]++
 		_, err := s.analyst.MergeCases(s.t.Context(), id, s.idOf(open[1]))
@@ -159,10 +160,10 @@ func TestAnHourOfDetectionsAndAnalystsEndsAsTheModelSays(t *testing.T) {
 }
 
 func soakFor(t *testing.T, seed uint64) {
-	s := &soak{desk: newDesk(t), rng: rand.New(rand.NewPCG(seed, 7)), done: map[string]int{}}
+	s := &soak{desk: newAuditDesk(t), rng: rand.New(rand.NewPCG(seed, 7)), done: map[string]int{}}
 	s.planner = enrich.NewPlanner(enrich.PlannerOptions{Organisation: hivetest.DefaultOrganisation, Window: soakWindow, TLP: -1, PAP: -1})
 	for range 3 {
-		s.workers = append(s.workers, s.worker(t))
+		s.workers = append(s.workers, s.learner())
 	}
 	begin := time.Now()
 	for time.Since(begin) < soakLength {
@@ -195,14 +196,15 @@ func soakFor(t *testing.T, seed uint64) {
 func TestADeletedCaseLeavesATombstoneAmongManyCases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
-		e := d.worker(t)
+		d := newAuditDesk(t)
+		e := d.learner()
 		const many = 18 // the entry of a key lists 16
 		at := func(n int) time.Time { return day(9).AddDate(0, 0, 7*n) }
 		for n := range many {
 			apply(t, e, plan(t, uint64(n+1), seen("web01", fmt.Sprint(n), at(n))))
 		}
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase(fmt.Sprint(many)).ID))
+		d.tell(e, 1)
 		late := plan(t, many+1, seen("web01", "late", at(many-1).Add(time.Hour)))
 		err := e.Apply(t.Context(), late[0].Queue(), late)[0]
 		if dropped, ok := errors.AsType[*enrich.DroppedError](err); !ok || dropped.Reason != "case deleted" {

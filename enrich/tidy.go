@@ -77,15 +77,22 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 	r := &round{e: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0)}
 	r.seat.slots = e.slots
 	defer r.seat.leave()
-	if err := e.turns.take(ctx, id, r.seat.leave); err != nil {
-		return err
-	}
 	w, err := r.hold(ctx, id)
 	if err != nil {
-		e.turns.give(id)
 		return err
 	}
-	defer w.leave(ctx)
+	sound := false
+	defer func() {
+		w.unclear = w.unclear || !sound
+		w.leave(ctx)
+	}()
+	err = w.tidy(ctx)
+	sound = true
+	return err
+}
+
+// tidy brings the numbers in the comments of a claimed case up to date.
+func (w *work) tidy(ctx context.Context) (err error) {
 	if w.fresh || w.claim.waits > 0 {
 		return nil // whoever adds to the case next rebuilds it
 	}
@@ -96,7 +103,7 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 	}
 	calls, done := w.claim.calling(held)
 	defer done()
-	if w.c, err = w.hive.Case(calls, id); err != nil {
+	if w.c, err = w.hive.Case(calls, w.id); err != nil {
 		return nil // a case that cannot be read needs no fresh numbers
 	}
 	w.ready = true

@@ -4,8 +4,28 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
+
+// capWords says how many new cases may be opened, where that is not the default.
+func (p Plan) capWords() string {
+	var words []string
+	switch p.KeyCap {
+	case DefaultNewCases:
+	case 0:
+		words = append(words, "any number of this key")
+	default:
+		words = append(words, "at most "+strconv.Itoa(p.KeyCap)+" of this key an hour")
+	}
+	if p.NewCap != 0 {
+		words = append(words, "at most "+strconv.Itoa(p.NewCap)+" of this route an hour")
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
 
 func windowWords(d time.Duration) string {
 	if d == 0 {

@@ -34,16 +34,26 @@ type work struct {
 	left    bool
 }
 
-// hold claims a case and reads what the ledger knows of it.
-func (r *round) hold(ctx context.Context, id string) (*work, error) {
+// hold takes the turn of a case in this process, claims it and reads what the ledger knows of it.
+// Whoever has the work gives all of it back by leave.
+func (r *round) hold(ctx context.Context, id string) (w *work, err error) {
+	if err := r.e.turns.take(ctx, id, r.seat.leave); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if w == nil {
+			r.e.turns.give(id)
+		}
+	}()
 	cl, err := r.e.claims.acquire(ctx, caseKey(id), r.seat.leave)
 	if err != nil {
 		return nil, err
 	}
-	w := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}}
-	if err := cl.entry.read(&w.body); err != nil {
+	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}}
+	if err := cl.entry.read(&mine.body); err != nil {
 		return nil, errors.Join(err, cl.end(ctx, nil, false))
 	}
+	w = mine
 	w.body.belong(r.organisation)
 	w.fresh = w.body.Procedures == nil
 	w.body.prepare(w.fresh)
@@ -69,6 +79,7 @@ func (w *work) leave(ctx context.Context) {
 		return
 	}
 	w.left = true
+	defer w.e.turns.give(w.id)
 	var body any = w.body
 	if w.fresh && !w.ready {
 		body = nil // never looked at: the next holder must, too
@@ -80,7 +91,6 @@ func (w *work) leave(ctx context.Context) {
 		}
 		w.e.happened(kind, w.c.Number, w.claim.name)
 	}
-	w.e.turns.give(w.id)
 }
 
 // run adds what is missing. Its error concerns all plans; refusals are charged singly.
