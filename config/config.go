@@ -36,6 +36,7 @@ type Config struct {
 	Hive        Hive        `key:"hive"`
 	Pipeline    Pipeline    `key:"pipeline"`
 	Case        Case        `key:"case"`
+	Limits      Limits      `key:"limits"`
 	Ledger      Ledger      `key:"ledger"`
 	DeadLetters DeadLetters `key:"deadLetters"`
 	Formats     Formats     `key:"formats"`
@@ -108,6 +109,11 @@ type Case struct {
 	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
 }
 
+// Limits bound what detections can bring about.
+type Limits struct {
+	NewCasesPerKey int `key:"newCasesPerKey" max:"1000000" doc:"cases that one key (host, user …) may open in an hour of event time, over all replicas; what is above goes into one overflow case of the key; 0 is no limit"`
+}
+
 // Ledger is the memory that replicas share.
 type Ledger struct {
 	Bucket string        `key:"bucket" need:"nats" doc:"JetStream key-value bucket; one for each TheHive"`
@@ -171,6 +177,7 @@ func Default() Config {
 		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
 		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
 		Case:        Case{Window: 24 * time.Hour, Closed: "new", Host: "short"},
+		Limits:      Limits{NewCasesPerKey: 20},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
 		Files:       Files{MaxBytes: 100 << 20, As: "observable", Zip: "never"},

@@ -51,6 +51,7 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		Window:       caseWindow(c),
 		Closed:       enrich.ClosedPolicy(c.Case.Closed),
 		FullHosts:    c.Case.Host == "full",
+		NewCases:     newCases(c),
 		TLP:          -1,
 		PAP:          -1,
 		Zip:          enrich.ZipPolicy(c.Files.Zip),
@@ -75,6 +76,14 @@ func caseWindow(c *config.Config) time.Duration {
 		return -1
 	}
 	return c.Case.Window
+}
+
+// newCases turns the configuration's "0 is no limit" into the planner's "negative is no limit".
+func newCases(c *config.Config) int {
+	if c.Limits.NewCasesPerKey == 0 {
+		return -1
+	}
+	return c.Limits.NewCasesPerKey
 }
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
