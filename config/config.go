@@ -74,6 +74,8 @@ type NATS struct {
 	KeyFile      string        `key:"keyFile" doc:"key (PEM) of nats.certFile"`
 	TLSFirst     bool          `key:"tlsFirst" doc:"begin with the TLS handshake, for servers with handshake_first"`
 	InboxPrefix  string        `key:"inboxPrefix" doc:"prefix of reply subjects, where permissions ask for one"`
+	Domain       string        `key:"domain" doc:"JetStream domain that holds the streams, where the server is a leaf node with another or none; empty is the server's own"`
+	APIPrefix    string        `key:"apiPrefix" doc:"prefix of JetStream's API, instead of nats.domain, where it is imported from another account under a name of its own"`
 }
 
 // Hive says where cases are kept, and how hard TheHive may be worked.

@@ -165,11 +165,24 @@ func (l *loader) subjects() {
 			l.refuse(index("formats.pins", i)+".subject", ErrValue, "expected words parted by dots, * for one word, > for the rest")
 		}
 	}
+	l.jetStream()
 	l.name("nats.stream", c.NATS.Stream)
 	l.name("nats.consumer", c.NATS.Consumer)
 	l.name("deadLetters.stream", c.DeadLetters.Stream)
 	l.name("ledger.bucket", c.Ledger.Bucket)
 	l.name("webhook.stream", c.Webhook.Stream)
+}
+
+// jetStream: a domain is one word, a prefix a subject; one of them says where JetStream is.
+func (l *loader) jetStream() {
+	n := l.config.NATS
+	if n.Domain != "" && n.APIPrefix != "" {
+		l.refuse("nats.apiPrefix", ErrValue, "give nats.domain or nats.apiPrefix, not both: a domain is a prefix, too ($JS.<domain>.API)")
+	}
+	l.name("nats.domain", n.Domain)
+	if prefix := strings.TrimSuffix(n.APIPrefix, "."); n.APIPrefix != "" && (!validSubject(prefix) || strings.ContainsAny(prefix, "*>")) {
+		l.refuse("nats.apiPrefix", ErrValue, "expected words parted by dots, no wildcards")
+	}
 }
 
 // name refuses what NATS would not take as the name of a stream, a consumer or a bucket.

@@ -31,7 +31,8 @@ type Connection struct {
 	HandshakeFirst    bool     // TLS before the server's greeting; both sides must agree
 
 	InboxPrefix string // "_INBOX" is the default; with an own one, replies of others cannot be read
-	Domain      string // JetStream domain, empty for the server's own
+	Domain      string // JetStream domain, empty for the server's own: of a leaf node it may be another
+	APIPrefix   string // prefix of JetStream's API where it is imported from another account, instead of Domain; empty is "$JS.API"
 
 	Timeout time.Duration // of one attempt at one server, 5 s; the first attempts are made within Connect
 
@@ -53,7 +54,7 @@ type Link struct {
 	js  jetstream.JetStream
 	log *zap.Logger
 
-	domain string // of JetStream; empty is the server's own
+	prefix string // of JetStream's API where it is not the server's own, with its dot; empty is the own
 	seed   *seed  // nil: other credentials
 
 	mu         sync.Mutex
@@ -79,7 +80,7 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 	if log == nil {
 		log = zap.NewNop()
 	}
-	l := &Link{log: log, domain: c.Domain, closed: make(chan struct{})}
+	l := &Link{log: log, closed: make(chan struct{})}
 	options, err := c.options(l)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,8 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 	}
 	l.nc = nc
 	l.seed.of(nc)
-	l.js, err = jetStream(nc, c.Domain)
+	l.prefix = c.prefix()
+	l.js, err = jetStream(nc, l.prefix)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, err)
@@ -98,17 +100,40 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 	return l, nil
 }
 
-func jetStream(nc *nats.Conn, domain string) (jetstream.JetStream, error) {
+func jetStream(nc *nats.Conn, prefix string) (jetstream.JetStream, error) {
 	timeout := jetstream.WithDefaultTimeout(apiTimeout)
-	if domain != "" {
-		return jetstream.NewWithDomain(nc, domain, timeout)
+	if prefix != "" {
+		return jetstream.NewWithAPIPrefix(nc, prefix, timeout)
 	}
 	return jetstream.New(nc, timeout)
+}
+
+// prefix is that of JetStream's API where it is another than the server's own.
+func (c Connection) prefix() string {
+	switch {
+	case c.Domain != "":
+		return "$JS." + c.Domain + ".API."
+	case c.APIPrefix != "":
+		return strings.TrimSuffix(c.APIPrefix, ".") + "."
+	default:
+		return ""
+	}
+}
+
+// api is the subject of a request to JetStream's API.
+func (l *Link) api(request string) string {
+	return orElse(l.prefix, jetstream.DefaultAPIPrefix) + request
 }
 
 func (c Connection) options(l *Link) ([]nats.Option, error) {
 	if len(c.URLs) == 0 {
 		return nil, fmt.Errorf("%w: no url", ErrConnection)
+	}
+	if c.Domain != "" && c.APIPrefix != "" {
+		return nil, fmt.Errorf("%w: a JetStream domain and an API prefix, of which one says it all", ErrConnection)
+	}
+	if !validName(orElse(c.Domain, "x")) || strings.ContainsAny(c.APIPrefix, "*> \t\r\n") {
+		return nil, fmt.Errorf("%w: JetStream domain %q, API prefix %q", ErrConnection, c.Domain, c.APIPrefix)
 	}
 	pause := orElse(c.pause, reconnectWait)
 	options := []nats.Option{

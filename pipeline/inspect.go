@@ -190,13 +190,8 @@ func tierRules(name string, t jetstream.Tier) []rule {
 	}
 }
 
-// api is the subject of a request to JetStream, in the link's domain.
-func (i *inspection) api(request string) string {
-	if domain := i.link.domain; domain != "" {
-		return "$JS." + domain + ".API." + request
-	}
-	return "$JS.API." + request
-}
+// api is the subject of a request to JetStream, as the link sends it.
+func (i *inspection) api(request string) string { return i.link.api(request) }
 
 // bytesOf shows a size as an operator writes it.
 func bytesOf(n uint64) string {

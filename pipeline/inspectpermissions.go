@@ -116,10 +116,7 @@ func (i *inspection) toRemember() []permission {
 	const block = "FORAGER_BIND"
 	bucket := i.options.Bucket
 	stream, keys := "KV_"+bucket, "$KV."+bucket+"."
-	prefix := "" // of subjects in another domain
-	if i.link.domain != "" {
-		prefix = i.api("")
-	}
+	prefix := i.link.prefix // of subjects in another domain
 	all := []permission{
 		{line: i.api("STREAM.INFO." + stream), level: LevelBroken, why: "the ledger cannot be bound", block: block},
 		{

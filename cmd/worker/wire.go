@@ -206,7 +206,7 @@ func connection(c *config.Config, log *zap.Logger) pipeline.Connection {
 	o := pipeline.Connection{
 		Name: "forager", User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(), Secret: natsSecret(c, log).text,
 		Credentials: n.CredsFile, NKeySeed: n.NKeyFile,
-		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix,
+		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix, Domain: n.Domain, APIPrefix: n.APIPrefix,
 	}
 	for url := range strings.SplitSeq(n.URL, ",") {
 		o.URLs = append(o.URLs, strings.TrimSpace(url))

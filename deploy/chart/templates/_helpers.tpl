@@ -72,6 +72,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- with .Values.nats.user.name }}{{ $ways = add1 $ways }}{{ $_ := set $nats "user" . }}{{ $_ := set $nats "passwordFile" "/etc/forager/secrets/nats.password" }}{{ end }}
 {{- if gt (int $ways) 1 }}{{ fail "nats: give one of credentials, nkey, token and user" }}{{ end }}
 {{- with .Values.nats.inboxPrefix }}{{ $_ := set $nats "inboxPrefix" . }}{{ end }}
+{{- with .Values.nats.domain }}{{ $_ := set $nats "domain" . }}{{ end }}
+{{- with .Values.nats.apiPrefix }}{{ $_ := set $nats "apiPrefix" . }}{{ end }}
 {{- with .Values.nats.tls }}
 {{- if .handshakeFirst }}{{ $_ := set $nats "tlsFirst" true }}{{ end }}
 {{- if .secretName }}
