@@ -59,6 +59,7 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 		if err := w.ensure(ctx, ledger); err != nil {
 			return nil, err
 		}
+		w.adjusted(ctx)
 	}
 	consumer, err := w.link.js.Consumer(ctx, w.options.Stream, w.options.Consumer)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {

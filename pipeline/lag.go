@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,10 @@ type Lag struct {
 	Gone uint64
 
 	Retention time.Duration // how long the stream keeps a message; 0 is no limit by age
+
+	// Drift says where stream and consumer differ from the options: somebody changed the configuration,
+	// or them, and not the other. Empty where they do not.
+	Drift string
 
 	Letters      uint64 // dead letters that are stored
 	LettersBytes uint64 // and their bytes
@@ -64,6 +69,7 @@ func (m *Meter) Measure(ctx context.Context) (Lag, error) {
 	defer m.mu.Unlock()
 	m.gone.measure(stream.CachedInfo(), c)
 	return Lag{
+		Drift:     strings.Join(driftOf(m.options, stream.CachedInfo(), c).sentences, "; "),
 		Retention: stream.CachedInfo().Config.MaxAge,
 		Pending:   c.NumPending, AckPending: uint64(max(c.NumAckPending, 0)), AckLimit: uint64(max(c.Config.MaxAckPending, 0)), Gone: m.gone.total,
 		Letters: l.State.Msgs, LettersBytes: l.State.Bytes, LettersLimit: uint64(max(l.Config.MaxBytes, 0)),

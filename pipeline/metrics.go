@@ -22,15 +22,15 @@ type Metrics struct {
 
 	reasons, formats, operations *words
 
-	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed     *prometheus.CounterVec
-	redeliveries, gone                                                           prometheus.Counter
-	events                                                                       map[enrich.EventKind]prometheus.Counter
-	settle, store, apply, group                                                  prometheus.Observer
-	calls                                                                        *prometheus.HistogramVec
-	gateOpen, pending, ackPending, ackLimit, letters, lettersBytes, lettersLimit prometheus.Gauge
-	goneBefore                                                                   uint64 // of the last measurement
-	spansLost, documents, learnt                                                 *prometheus.CounterVec
-	documentsPending                                                             prometheus.Gauge
+	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed            *prometheus.CounterVec
+	redeliveries, gone                                                                  prometheus.Counter
+	events                                                                              map[enrich.EventKind]prometheus.Counter
+	settle, store, apply, group                                                         prometheus.Observer
+	calls                                                                               *prometheus.HistogramVec
+	gateOpen, pending, ackPending, ackLimit, drift, letters, lettersBytes, lettersLimit prometheus.Gauge
+	goneBefore                                                                          uint64 // of the last measurement
+	spansLost, documents, learnt                                                        *prometheus.CounterVec
+	documentsPending                                                                    prometheus.Gauge
 }
 
 // Classic buckets, for Prometheus servers that do not read native histograms: seconds of a call
@@ -113,6 +113,7 @@ func (m *Metrics) makeState() {
 	m.ackPending = m.gauge("forager_lag_ack_pending", "messages delivered and not answered; every replica says the same").WithLabelValues()
 	m.ackLimit = m.gauge("forager_lag_ack_pending_limit", "messages that may be delivered and not answered; at so many nothing is delivered; 0 is no limit").WithLabelValues()
 	m.gone = m.counter("forager_messages_gone_total", "messages that left the stream before they were delivered, at least; every replica counts them").WithLabelValues()
+	m.drift = m.gauge("forager_configuration_drift", "1 while stream or consumer differ from the configuration (nats.subjects, nats.ackWait); the log says where").WithLabelValues()
 	m.letters = m.gauge("forager_dead_letters_stored", "messages in the dead-letter stream").WithLabelValues()
 	m.lettersBytes = m.gauge("forager_dead_letters_stored_bytes", "bytes in the dead-letter stream").WithLabelValues()
 	m.lettersLimit = m.gauge("forager_dead_letters_limit_bytes", "bytes that the dead-letter stream takes; 0 is no limit").WithLabelValues()
@@ -202,6 +203,7 @@ func (m *Metrics) Measured(l Lag) {
 	m.pending.Set(float64(l.Pending))
 	m.ackPending.Set(float64(l.AckPending))
 	m.ackLimit.Set(float64(l.AckLimit))
+	m.drift.Set(oneIf(l.Drift != ""))
 	if l.Gone > m.goneBefore {
 		m.gone.Add(float64(l.Gone - m.goneBefore))
 		m.goneBefore = l.Gone

@@ -123,10 +123,24 @@ func (s *service) measureOnce(ctx context.Context, failing bool) bool {
 	lag, err := s.meter.Measure(ctx)
 	if err == nil {
 		s.parts.measures.metrics.Measured(lag)
+		s.tellDrift(lag.Drift)
 	} else if !failing && ctx.Err() == nil {
 		s.log.Warn("the lag cannot be measured", zap.Error(err))
 	}
 	return err != nil
+}
+
+// tellDrift logs where stream and consumer differ from the configuration, each time that this changes.
+func (s *service) tellDrift(drift string) {
+	before := s.drift
+	s.drift = drift
+	switch {
+	case drift == before:
+	case drift == "":
+		s.log.Info("NATS is as the configuration says")
+	default:
+		s.log.Warn("NATS differs from the configuration: change one of them, or let nats.manage do it", zap.String("what", drift))
+	}
 }
 
 // sweep purges ledger entries of cases that are over, now and then.

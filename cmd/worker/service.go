@@ -38,6 +38,7 @@ type service struct {
 	ledger    *pipeline.Ledger
 	meter     *pipeline.Meter
 	keep      time.Duration // of ledger entries
+	drift     string        // where NATS differs from the configuration, as told last
 	start     *start
 	log       *zap.Logger
 }
