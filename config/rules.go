@@ -34,7 +34,7 @@ type Route struct {
 // Term is one comparison of a route's own filter.
 type Term struct {
 	Field string `key:"field" need:"always" doc:"field of a case, such as customFields.asset"`
-	Op    string `key:"op" oneof:"eq ne like match startsWith endsWith" doc:"comparison, eq when empty"`
+	Op    string `key:"op" oneof:"eq ne like match startsWith endsWith" doc:"comparison, eq when empty; a value with placeholders is compared as a whole: eq, or like without wildcards, which then is eq"`
 	Value string `key:"value" need:"always" doc:"value (template); when it is empty the key decides"`
 }
 
@@ -58,7 +58,7 @@ type RouteCase struct {
 type Field struct {
 	Name  string `key:"name" need:"always" doc:"name of the custom field in TheHive"`
 	Type  string `key:"type" oneof:"string integer float boolean date url" doc:"its type, string when empty"`
-	Value string `key:"value" need:"always" doc:"value (template); a date is RFC 3339 or milliseconds"`
+	Value string `key:"value" need:"always" doc:"value (template); a date is RFC 3339 or milliseconds; a url begins with its scheme and host, what a placeholder gives is encoded"`
 }
 
 // Task is a task of a case.

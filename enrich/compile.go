@@ -3,7 +3,9 @@ package enrich
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 
@@ -74,7 +76,7 @@ func (c *compiler) route(raw Route) route {
 		if _, err := filterOf(t, ""); err != nil {
 			c.complain(at, "%w", err)
 		}
-		r.filter = append(r.filter, term{t, c.text(at+".value", t.Value, plainText)})
+		r.filter = append(r.filter, c.term(at, t))
 	}
 	r.fields = c.fields(raw.Case)
 	return r
@@ -120,7 +122,11 @@ func (c *compiler) fields(raw CaseFields) fields {
 
 // field is a custom field; a value that is always the same is checked at once.
 func (c *compiler) field(at string, x Field) customField {
-	f := customField{x.Name, x.Type, c.text(at+".value", x.Value, plainText)}
+	kind := plainText
+	if x.Type == "url" {
+		kind = linkText // TheHive makes a link of it
+	}
+	f := customField{x.Name, x.Type, c.text(at+".value", x.Value, kind)}
 	if _, err := typed(x.Type, "0"); err != nil {
 		c.complain(at+".type", "%w", err)
 	} else if f.value != nil && f.value.parts == nil {
@@ -147,6 +153,26 @@ func (c *compiler) silence(raw Silence) silence {
 		c.complain("pierce", "%d is no severity from 1 to 4", raw.Pierce)
 	}
 	return silence{raw, c.condition("when", raw.When, cel.BoolType)}
+}
+
+// term is a comparison. What an event gives is only compared as a whole: by its beginning, end or
+// middle, or by what it is not, an event could reach any case.
+func (c *compiler) term(at string, t Term) term {
+	value := c.text(at+".value", t.Value, plainText)
+	if value == nil || value.parts == nil {
+		return term{t, value}
+	}
+	switch t.Op {
+	case "", "eq":
+	case "like":
+		if slices.ContainsFunc(value.parts, func(p filled) bool { return strings.ContainsAny(p.literal, "*?%") }) {
+			c.complain(at+".value", "has a wildcard beside what an event gives, which could reach any case: name the whole value")
+		}
+		t.Op = "eq" // which takes the wildcards of an event for what they are
+	case "ne", "match", "startsWith", "endsWith":
+		c.complain(at+".op", "%s with what an event gives could reach any case: use eq", t.Op)
+	}
+	return term{t, value}
 }
 
 // filterOf makes a filter of a term; the value can only ever be a value.

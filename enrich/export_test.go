@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"context"
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -116,4 +117,13 @@ func FieldsOf(p Plan) (values []any) {
 		values = append(values, f.Value)
 	}
 	return values
+}
+
+// FindOf gives a plan's own filter as JSON.
+func FindOf(p Plan) string {
+	raw, err := json.Marshal(p.find)
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
 }

@@ -23,6 +23,8 @@ type Route struct {
 }
 
 // Term is one comparison of a route's own filter. The value is a template, and only ever a value.
+// One with placeholders is compared as a whole: by eq, or by like without wildcards, which then is
+// eq. By other comparisons an event could reach any case.
 type Term struct {
 	Field string // of a case: "tags", "customFields.asset"
 	Op    string // eq, ne, like, match, startsWith, endsWith, in (comma-separated)
@@ -32,7 +34,7 @@ type Term struct {
 // CaseFields are the fields of the case that a route opens, as templates; empty is the default.
 type CaseFields struct {
 	Title       string
-	Description string // Markdown; what a placeholder gives is escaped
+	Description string // Markdown; what a placeholder gives is text, code, or what follows a host in an address
 	Severity    string // "1"–"4" or "low" … "critical"; also for cases that exist, as P5 allows
 	TLP, PAP    string // "0"–"4", "0"–"3", or "clear", "green", "amber", "amber+strict", "red"
 	Tags        []string

@@ -14,12 +14,6 @@ import (
 
 var errNoText = errors.New("gave neither a text, a number, true or false, a time, a duration nor a list of texts")
 
-// escaping is how what a placeholder gives is written, and what parts the texts of a list.
-type escaping struct {
-	one     func(string) string
-	between string
-}
-
 // sayableKinds are those that a text can say; dyn is looked at when it is there.
 var sayableKinds = []cel.Kind{
 	cel.StringKind, cel.IntKind, cel.UintKind, cel.DoubleKind, cel.BoolKind, cel.TimestampKind, cel.DurationKind, cel.DynKind,
@@ -35,12 +29,11 @@ func sayable(t *cel.Type) error {
 	return nil
 }
 
-// say writes what a placeholder gave as CEL's string() does, the texts of a list one after the other.
-func (e escaping) say(v ref.Val) (string, error) {
+// say gives what a placeholder gave as CEL's string() does, the texts of a list one after the other.
+func say(v ref.Val) (string, error) {
 	list, ok := v.(traits.Lister)
 	if !ok {
-		s, err := said(v)
-		return e.one(s), err
+		return said(v)
 	}
 	var all []string
 	for it := list.Iterator(); it.HasNext() == types.True; {
@@ -48,9 +41,9 @@ func (e escaping) say(v ref.Val) (string, error) {
 		if !ok {
 			return "", errNoText
 		}
-		all = append(all, e.one(string(s)))
+		all = append(all, string(s))
 	}
-	return strings.Join(all, e.between), nil
+	return strings.Join(all, ", "), nil
 }
 
 // said is a value that is no list, as a text.

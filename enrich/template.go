@@ -1,11 +1,9 @@
 package enrich
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -14,18 +12,21 @@ import (
 )
 
 // A text is a template of a route: literal parts, and placeholders that CEL fills in. What a
-// placeholder gives is escaped for where it goes, so that no event can extend what the text makes.
+// placeholder gives is written as its place asks (see position), so that no event can extend what the
+// text makes.
 type text struct {
 	parts []filled
 	kind  textKind
-	fixed string // all of a text without placeholders, which has no parts
+	fixed string   // all of a text without placeholders, which has no parts
+	links *allowed // of Markdown: what it may lead to
 }
 
-// filled is a literal part of a text, and what a program gives after it.
+// filled is a literal part of a text, or a placeholder's program and place.
 type filled struct {
-	literal  string
-	program  cel.Program // nil gives nothing
-	escaping escaping
+	literal string
+	program cel.Program // nil gives nothing
+	place   position
+	joined  bool // the next placeholder follows at once: their values are one text
 }
 
 type textKind int
@@ -64,31 +65,20 @@ func newText(env conditions, source string, kind textKind) (*text, []*RuleError)
 		t.fixed = t.finish(source)
 		return t, nil
 	}
-	var wrong []*RuleError
-	before := ""
-	for _, p := range parts {
-		f, err := env.fill(p, kind, before)
-		if err != nil {
-			wrong = append(wrong, err)
+	places, links, wrong := placesIn(parts, kind)
+	t.links = links
+	for i, p := range parts {
+		f := filled{literal: p.literal, place: places[i]}
+		if p.expression != "" {
+			var err *RuleError
+			if f.program, err = env.compile(p.expression, sayable); err != nil {
+				wrong = append(wrong, err.from(p.line, p.column))
+			}
+			f.joined = places[i] == inText && i+1 < len(parts) && parts[i+1].expression != ""
 		}
 		t.parts = append(t.parts, f)
-		before += cmp.Or(p.literal, "x")
 	}
 	return t, wrong
-}
-
-// fill makes a part of a text, which others come before.
-func (c conditions) fill(p part, kind textKind, before string) (filled, *RuleError) {
-	if p.expression == "" {
-		return filled{literal: p.literal}, nil
-	}
-	f, err := escapeFor(kind, before)
-	if err != nil {
-		return filled{}, &RuleError{Line: p.line, Column: p.column, Err: err}
-	}
-	var wrong *RuleError
-	f.program, wrong = c.compile(p.expression, sayable)
-	return f, wrong.from(p.line, p.column)
 }
 
 // from turns the place in an expression into one in the text, where the expression begins there.
@@ -105,31 +95,6 @@ func (e *RuleError) from(line, column int) *RuleError {
 	return e
 }
 
-// address is the end of a Markdown text that leads into the address of a link.
-var address = regexp.MustCompile(`\]\(\s*<?([^\s()<>]*)$`)
-
-// escapeFor gives what keeps a value a value, where it stands after a text.
-func escapeFor(kind textKind, before string) (filled, error) {
-	encoded := filled{escaping: escaping{encodeWhole, encodeWhole(", ")}}
-	if kind == plainText {
-		return filled{escaping: escaping{func(s string) string { return s }, ", "}}, nil
-	}
-	if kind == linkText {
-		return encoded, nil
-	}
-	if at := address.FindStringSubmatch(before); at != nil {
-		if !fixedHost(at[1], true) {
-			return filled{}, fmt.Errorf("the address of a link %w", errHost)
-		}
-		return encoded, nil
-	}
-	f := filled{escaping: escaping{detection.Escape, ", "}}
-	if (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1 {
-		f.literal = `\` // else the backslash before would undo the first one that escapes
-	}
-	return f, nil
-}
-
 // fixedHost tells whether what stands before anything of an event has scheme and host; where more
 // follows, the host must have ended.
 func fixedHost(literal string, more bool) bool {
@@ -144,24 +109,42 @@ func (t *text) render(s Seen) (string, error) {
 		return t.fixed, nil
 	}
 	var b strings.Builder
-	for _, p := range t.parts {
+	value, before := "", ""
+	for i, p := range t.parts {
 		b.WriteString(p.literal)
-		if p.program != nil {
-			v, err := run(p.program, s)
-			if err != nil {
-				return "", err
-			}
-			said, err := p.escaping.say(v)
-			if err != nil {
-				return "", err
-			}
-			b.WriteString(said)
+		if p.program == nil {
+			before = p.literal
+			continue
 		}
-		if b.Len() > maxRendered {
+		v, err := run(p.program, s)
+		if err != nil {
+			return "", err
+		}
+		said, err := say(v)
+		if err != nil {
+			return "", err
+		}
+		if value += said; p.joined {
+			continue
+		}
+		b.WriteString(p.place.write(value, before, t.literalAt(i+1)))
+		if value, before = "", "x"; b.Len() > maxRendered {
 			return "", errTooLong
 		}
 	}
-	return t.finish(b.String()), nil
+	if b.Len() > maxRendered {
+		return "", errTooLong
+	}
+	out := t.finish(b.String())
+	return out, t.links.hold(out)
+}
+
+// literalAt is the literal part of an index; empty where there is none.
+func (t *text) literalAt(i int) string {
+	if i >= len(t.parts) {
+		return ""
+	}
+	return t.parts[i].literal
 }
 
 // finish cleans a plain text, whatever it consists of.

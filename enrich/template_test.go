@@ -150,6 +150,7 @@ func TestALevelThatIsAlwaysTheSameIsCheckedAtTheStart(t *testing.T) {
 func TestAValueOfACustomFieldIsOfItsType(t *testing.T) {
 	t.Parallel()
 	d := seen("NaN", "a", day(9))
+	d.Key = "k"
 	for _, x := range []struct {
 		kind, fixed, rendered string
 		want                  any // nil is refused
