@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -172,6 +173,10 @@ func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
 	target := p.options.Target()
 	held := map[string]bool{}
 	for _, ref := range refs {
+		if p.vendors(ref) {
+			plan.addTechnique(Technique{Found: ref.Text, Note: noteVendor})
+			continue
+		}
 		res := p.options.Catalogue.Resolve(ref.Text, mitre.Hint{Tactic: ref.Tactic})
 		for _, id := range append(slices.Clone(res.IDs), res.Unknown...) {
 			t := p.technique(target, ref, id, res.Note)
@@ -185,6 +190,22 @@ func (p *Planner) techniques(plan *Plan, refs []detection.Reference) {
 		}
 	}
 }
+
+// noteVendor tells of a technique's name that is the vendor's own.
+const noteVendor = "name of the vendor's own: its tactic is none of ATT&CK's"
+
+// vendors tells whether a name of a technique is the vendor's, whatever ATT&CK calls so: it stands
+// beside a tactic that is none of ATT&CK's ("Malicious File" under "Malware"). An id means itself.
+func (p *Planner) vendors(ref detection.Reference) bool {
+	if ref.Tactic == "" || techniqueID.MatchString(ref.Text) {
+		return false
+	}
+	_, known := p.options.Catalogue.Tactic(ref.Tactic)
+	return !known
+}
+
+// techniqueID is an id of ATT&CK anywhere in a text.
+var techniqueID = regexp.MustCompile(`(?i)(^|[^a-z0-9])t[0-9]{4}`)
 
 func (p *Planner) technique(target *mitre.Target, ref detection.Reference, id, note string) Technique {
 	m := target.Map(id, ref.Tactic)
@@ -214,6 +235,9 @@ func (p *Plan) addTechnique(t Technique) {
 func (t Technique) Tag() string {
 	if t.Reported != "" {
 		return "attack:" + t.Reported
+	}
+	if t.Note == noteVendor {
+		return "technique:" + detection.Clean(t.Found, maxTag)
 	}
 	switch mitre.Reason(t.Note) {
 	case mitre.ReasonEmpty, mitre.ReasonPath:

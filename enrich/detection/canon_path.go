@@ -36,7 +36,7 @@ func bareURL(s string) (value, bool) {
 		return hostValue("host", strings.TrimSuffix(s, ":443"))
 	}
 	rest, host, ok := authority("", s)
-	if !ok || host.dataType == "hostname" {
+	if !ok || host.dataType == "hostname" && !strings.Contains(host.data, ".") {
 		return value{}, false // a path, a word with a slash
 	}
 	if !strings.ContainsAny(rest, "/?#") {

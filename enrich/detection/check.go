@@ -29,6 +29,7 @@ func (f *format) eachPath(do func(*path)) {
 	}
 	all(f.Hash)
 	all(f.Own)
+	all(f.Split.Of)
 	for i := range f.Tags {
 		do(&f.Tags[i].Path)
 	}
@@ -56,6 +57,9 @@ func (f *format) eachPath(do func(*path)) {
 func (f *format) checkRules() error {
 	if len(f.Title) == 0 {
 		return keyed(errors.New("a format needs one"), "title")
+	}
+	if f.Split.Each.set != (len(f.Split.By) > 0) {
+		return keyed(errors.New("each and by belong together"), "split")
 	}
 	for i := range f.Observables {
 		if err := f.Observables[i].check(); err != nil {

@@ -48,6 +48,9 @@ func (d *Decoder) compile(specs map[string]*spec) error {
 					return f.located(keyed(errors.New("the first condition cannot be about the event itself"), "recognise[%d]", i))
 				}
 				key := p.steps[0].name
+				if key == anyName {
+					return f.located(keyed(errors.New("the first condition must begin with a name"), "recognise[%d]", i))
+				}
 				d.index[key] = append(d.index[key], alternative{format: f, when: when})
 			}
 		}

@@ -2,6 +2,7 @@ package detection
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,6 +24,8 @@ type part struct {
 	format *format // nil where nothing knows it
 	pinned bool
 	outer  envelope // the innermost envelope around it
+	host   string   // folded, of a part of an event that is of several hosts
+	nth    int      // of these, from 0
 	drop   string   // why the part is no detection, where the envelope tells
 }
 
@@ -83,6 +86,7 @@ type reading struct {
 	broken  bool // bytes that are no UTF-8 were replaced
 	out     Result
 	byID    map[string]int
+	last    []string // by detection: what to correlate it by where it names nobody
 }
 
 func (r *reading) result(u *unwrapper) (Result, error) {
@@ -95,6 +99,7 @@ func (r *reading) result(u *unwrapper) (Result, error) {
 			return Result{}, err
 		}
 	}
+	r.correlate()
 	if len(r.out.Detections) == 0 && len(r.out.Dropped) == 0 {
 		if len(r.out.Unreadable) == 0 {
 			return Result{}, malformed(UnknownFormat, "nothing in the message is an event")
@@ -128,6 +133,11 @@ func (r *reading) part(p part) error {
 			return nil
 		}
 	}
+	return r.splitting(p, r.read)
+}
+
+// read makes the detection of one event, or of one host's part of it.
+func (r *reading) read(p part) error {
 	e := event{reading: r, format: p.format, part: p}
 	det, err := e.detection()
 	if err != nil {
@@ -140,10 +150,12 @@ func (r *reading) part(p part) error {
 	if r.broken && r.replaced(p.root) {
 		det.mark(MarkInvalidUTF8)
 	}
-	if len(r.out.Detections) >= r.limits.Detections {
-		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
+	for _, det := range e.perHost(det) {
+		if len(r.out.Detections) >= r.limits.Detections {
+			return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
+		}
+		r.collect(det, e.lastKey)
 	}
-	r.collect(det)
 	return nil
 }
 
@@ -162,17 +174,28 @@ func (r *reading) replaced(n int32) bool {
 
 // collect adds a detection, or what is new in it to the one that has its id already: the rows of
 // one alert, or an alert sent twice.
-func (r *reading) collect(det Detection) {
+func (r *reading) collect(det Detection, lastKey string) {
 	if r.byID == nil {
 		r.byID = map[string]int{}
 	}
 	key := det.Format + "\x00" + det.ID
 	if i, ok := r.byID[key]; ok {
 		r.out.Detections[i].merge(det, r.limits)
+		r.last[i] = cmp.Or(r.last[i], lastKey)
 		return
 	}
 	r.byID[key] = len(r.out.Detections)
 	r.out.Detections = append(r.out.Detections, det)
+	r.last = append(r.last, lastKey)
+}
+
+// correlate gives a last key to what names nobody.
+func (r *reading) correlate() {
+	for i := range r.out.Detections {
+		if d := &r.out.Detections[i]; !d.namesSomebody() {
+			d.Key = r.last[i]
+		}
+	}
 }
 
 // describe names the members of an unknown event, which helps to write a format for it.

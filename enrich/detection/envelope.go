@@ -111,7 +111,14 @@ func (u *unwrapper) batch(n int32, outer envelope, level int) error {
 	if u.nodes[n].count == 0 {
 		u.parts = append(u.parts, part{root: n, outer: outer, drop: DropEmpty})
 	}
+	structured := false
 	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+		structured = structured || u.nodes[c].kind >= list
+	}
+	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+		if structured && u.nodes[c].kind < text {
+			continue // a number beside an object is a time or an offset, and no event that failed
+		}
 		one := outer
 		if u.nodes[n].count > 1 {
 			one.id = "" // the envelope's identity is that of no one of them

@@ -8,11 +8,12 @@ import (
 // event reads one part by its format.
 type event struct {
 	*reading
-	format *format
-	part   part
-	det    Detection
-	own    []netip.Addr
-	seen   map[string]int // observables by type and data, once there are many
+	format  *format
+	part    part
+	det     Detection
+	own     []netip.Addr
+	lastKey string         // what to correlate by where nobody is named
+	seen    map[string]int // observables by type and data, once there are many
 }
 
 func (e *event) detection() (Detection, error) {
@@ -25,17 +26,14 @@ func (e *event) detection() (Detection, error) {
 	e.det.Description = boundBytes(e.text("description", f.Description, e.limits.Description), e.limits.Description)
 	e.det.Rule.ID = e.line("rule.id", f.Rule.ID, e.limits.Text)
 	e.det.Rule.Name = e.line("rule.name", f.Rule.Name, e.limits.Text)
-	e.det.Host = e.line("host", f.Host, e.limits.Text)
-	e.det.User = halveBackslashes(e.line("user", f.User, e.limits.Text))
-	e.det.Key = e.line("key", f.Key, e.limits.Text)
+	e.det.Host = firstListed(e.line("host", f.Host, e.limits.Text), isHost)
+	e.det.User = firstListed(halveBackslashes(e.line("user", f.User, e.limits.Text)), isAccount)
+	e.det.Key = f.keyed(e.line("key", f.Key, e.limits.Text))
 	e.det.Source = e.line("source", f.Source, e.limits.Text)
 	e.det.IP = e.address()
 	e.det.Direction = e.direction()
 	e.det.Severity = e.severity()
 	e.time()
-	if e.det.Key == "" && e.det.Host == "" && e.det.User == "" && e.det.IP == "" {
-		e.det.Key = e.line("key", f.LastKey, e.limits.Text)
-	}
 	e.tags()
 	e.observables()
 	e.techniques()
@@ -53,6 +51,9 @@ func (e *event) detection() (Detection, error) {
 		e.det.Title = f.Format + " detection"
 	}
 	e.det.ID = e.id()
+	if !e.det.namesSomebody() {
+		e.lastKey = e.keyOfLast()
+	}
 	return e.det, nil
 }
 
@@ -71,15 +72,28 @@ func (e *event) gather() error {
 	if err := e.hits.visit(e.format.root, e.part.root); err != nil {
 		return err
 	}
+	return e.gatherBelow(e.part.root, len(e.format.Roots))
+}
+
+// gatherBelow walks what the format's roots lead to from n, and from there again: a root may lie
+// below another (`_raw` below `result`).
+func (e *event) gatherBelow(n int32, depth int) error {
+	if depth == 0 {
+		return nil
+	}
 	for _, root := range e.format.Roots {
 		var err error
-		e.under(e.part.root, root.steps, false, func(n int32) bool {
+		e.under(n, root.steps, false, func(n int32) bool {
 			if e.nodes[n].kind == text {
+				was := n
 				if n, err = e.structured(n); n == 0 || err != nil {
+					e.lost("fields", root.text, e.textOf(was), "neither JSON nor pairs")
 					return err == nil
 				}
 			}
-			err = e.hits.visit(e.format.root, n)
+			if err = e.hits.visit(e.format.root, n); err == nil {
+				err = e.gatherBelow(n, depth-1)
+			}
 			return err == nil
 		})
 		if err != nil {

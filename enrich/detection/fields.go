@@ -12,11 +12,15 @@ import (
 func (e *event) address() string {
 	found := ""
 	e.candidates(e.format.IP, func(_ *field, s, path string) bool {
-		if v, ok := ipValue(strings.TrimSpace(s)); ok && judgeAddr(v.addr, nil) != leaveOut {
-			found = v.data
-			e.note("ip", path, found)
+		for one := range valuesIn("ip", strings.TrimSpace(s)) {
+			if v, ok := ipValue(one); ok && judgeAddr(v.addr, nil) != leaveOut {
+				found = v.data
+				e.note("ip", path, found)
+				return false
+			}
 		}
-		return found == ""
+		e.lost("ip", path, s, "no address of somebody")
+		return true
 	})
 	return found
 }

@@ -23,6 +23,9 @@ func (e *event) id() string {
 		if len(texts) > 0 {
 			id := strings.Join(texts, "/")
 			e.note("id", rule[0].text, id)
+			if e.part.nth > 0 {
+				id += "/" + e.part.host
+			}
 			if len(id) > maxID {
 				return hashOf(id)
 			}
@@ -44,6 +47,9 @@ func (e *event) hashID() string {
 		})
 	}
 	if len(texts) > 0 {
+		if e.part.host != "" {
+			texts = append(texts, e.part.host)
+		}
 		e.note("id", "hash", e.format.Hash[0].text)
 		return hashOf(texts...)
 	}

@@ -63,7 +63,7 @@ func FoldHost(s string, full bool) string {
 	if v, ok := ipValue(s); ok {
 		return foldAddr(v.addr)
 	}
-	if isJunk(s) && s != "nan" || slices.Contains(nobodys, s) { // nan is no number here
+	if saysNoHost(s) {
 		return ""
 	}
 	name, ok := hostName(s)
@@ -72,7 +72,7 @@ func FoldHost(s string, full bool) string {
 	}
 	first, rest, _ := strings.Cut(name, ".")
 	switch {
-	case isJunk(first) || slices.Contains(nobodys, first):
+	case saysNoHost(first):
 		if rest == "" || rest == "local" || strings.HasPrefix(rest, "localdomain") {
 			return ""
 		}
@@ -82,6 +82,9 @@ func FoldHost(s string, full bool) string {
 	}
 	return first
 }
+
+// saysNoHost tells names that every host has, or none; a host may well be called nan.
+func saysNoHost(s string) bool { return isJunk(s) && s != "nan" || slices.Contains(nobodys, s) }
 
 // foldAddr is empty for what is the address of nobody, or of everybody.
 func foldAddr(a netip.Addr) string {
@@ -126,8 +129,11 @@ func FoldKey(s string) string {
 // root, ANONYMOUS LOGON, services) and for what says nothing.
 func FoldUser(s string) (user, host string) {
 	s = strings.Trim(halveBackslashes(FoldText(s)), `"' `)
-	if isJunk(s) || slices.Contains(nobodys, s) || everyonesSID.MatchString(s) {
+	if isJunk(s) || slices.Contains(nobodys, s) || strings.HasPrefix(s, "s-1-") && everyonesSID.MatchString(s) {
 		return "", ""
+	}
+	if v, ok := ipValue(s); ok {
+		return foldAddr(v.addr), "" // some senders write an address for whoever it was
 	}
 	domain, name := "", s
 	if i := strings.LastIndexByte(s, '\\'); i >= 0 {

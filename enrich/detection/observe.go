@@ -1,6 +1,8 @@
 package detection
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -58,6 +60,12 @@ func (e *event) observe(o *observables) {
 		return
 	}
 	if len(o.Join) > 0 {
+		before := len(e.det.Observables)
+		defer func() {
+			if len(e.det.Observables) == before && !o.Each.set {
+				e.lostParts(o)
+			}
+		}()
 		e.joined(&o.Each, o.Join, o.Sep, func(s string) bool {
 			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
 			return true
@@ -79,6 +87,16 @@ func (e *event) observe(o *observables) {
 		if found && o.First {
 			return
 		}
+	}
+}
+
+// lostParts tells of those of a join's parts that were there without the others.
+func (e *event) lostParts(o *observables) {
+	for i := range o.Join {
+		e.scalars(&o.Join[i], func(s string) bool {
+			e.lost(o.Type, o.Join[i].text, s, "nothing to join it with, or no value of this type")
+			return true
+		})
 	}
 }
 
@@ -110,7 +128,12 @@ func (e *event) read(o *observables, path, s string) bool {
 			take(o.Type, one)
 		}
 	default:
-		take(o.Type, s)
+		for one := range valuesIn(o.Type, s) {
+			take(o.Type, one)
+		}
+	}
+	if !found {
+		e.lost(cmp.Or(o.Type, o.Reader), path, s, "no value of this type")
 	}
 	return found
 }
@@ -147,10 +170,11 @@ func (e *event) typed(o *observables, n int32) {
 	if o.Native {
 		extra = e.nativeExtra(n)
 	}
-	for one := range typedValues(o, s) {
+	for one := range typedValues(o, dataType, s) {
 		v, ok := canonical(dataType, one)
 		if !ok {
 			if isJunk(strings.TrimSpace(one)) || !o.Native {
+				e.lost(dataType, o.Each.text+"."+o.Value.text, one, "no value of this type")
 				continue
 			}
 			v = value{dataType: "other", data: line(one, len(one)), tag: dataType}
@@ -160,9 +184,9 @@ func (e *event) typed(o *observables, n int32) {
 }
 
 // typedValues splits what some senders join ("1.2.3.4,5.6.7.8").
-func typedValues(o *observables, s string) func(func(string) bool) {
+func typedValues(o *observables, dataType, s string) iter.Seq[string] {
 	if o.Sep == "" || !strings.Contains(s, o.Sep) {
-		return func(yield func(string) bool) { yield(s) }
+		return valuesIn(dataType, s)
 	}
 	return strings.SplitSeq(s, o.Sep)
 }
@@ -217,11 +241,13 @@ func (e *event) follow(o *observables, dataType, path string) {
 // add merges an observable into the detection: roles of the same value become its tags.
 func (e *event) add(v value, path string, extra Observable) {
 	if len(v.data) > e.policy.maxBytes {
+		e.lost(v.dataType, path, v.data, "too long")
 		e.det.leaveOut("long observables", 1)
 		return
 	}
 	decision := e.policy.judge(v, e.own)
 	if decision == leaveOut {
+		e.lost(v.dataType, path, v.data, "of nobody, of the reporter, or on a list")
 		return
 	}
 	v = e.policy.typed(v)
@@ -233,6 +259,7 @@ func (e *event) add(v value, path string, extra Observable) {
 	}
 	if len(e.det.Observables) >= e.limits.Observables {
 		e.remember(v, len(e.det.Observables))
+		e.lost(v.dataType, path, v.data, "over the limit")
 		e.det.leaveOut("observables", 1)
 		return
 	}

@@ -12,6 +12,12 @@ type step struct {
 	key, value string // folded
 }
 
+// anyName is the step that every member matches.
+const anyName = "*"
+
+// is tells whether a name, or a part of one, is the step's.
+func (st *step) is(name string) bool { return st.name == anyName || fold(name) == st.name }
+
 // parsePath reads `a.b.c` and `a.b[key=value].c`. The empty path is the event itself.
 func parsePath(s string) ([]step, error) {
 	if s == "" {
@@ -83,7 +89,7 @@ func (t *tree) member(c int32, name string, steps []step, prefix bool, yield fun
 		st := &steps[i]
 		dot := strings.IndexByte(name, '.')
 		if dot < 0 {
-			if fold(name) != st.name {
+			if !st.is(name) {
 				return true
 			}
 			if st.key != "" {
@@ -91,7 +97,7 @@ func (t *tree) member(c int32, name string, steps []step, prefix bool, yield fun
 			}
 			return t.under(c, steps[i+1:], prefix, yield)
 		}
-		if fold(name[:dot]) != st.name || st.key != "" {
+		if !st.is(name[:dot]) || st.key != "" {
 			return true
 		}
 		name = name[dot+1:]

@@ -32,6 +32,8 @@ type spec struct {
 	IP          fields        `yaml:"ip"`
 	Key         fields        `yaml:"key"`
 	LastKey     fields        `yaml:"lastKey"`
+	OwnKey      bool          `yaml:"ownKey"`
+	Split       splitRule     `yaml:"split"`
 	Direction   fields        `yaml:"direction"`
 	Tags        []tagRule     `yaml:"tags"`
 	Own         []path        `yaml:"own"`
@@ -47,6 +49,13 @@ type spec struct {
 type parseRule struct {
 	JSON  []path `yaml:"json"`
 	Pairs []path `yaml:"pairs"`
+}
+
+// splitRule says where one event tells of several hosts: in rows, or in a list of names.
+type splitRule struct {
+	Each path      `yaml:"each"`
+	By   oneOrMany `yaml:"by"`
+	Of   oneOrMany `yaml:"of"`
 }
 
 type include struct {

@@ -6,6 +6,7 @@ import "strings"
 // event is one look-up per member below known names, however many paths there are.
 type trie struct {
 	kids  map[string]*trie
+	any   *trie // what "*" leads to: every member
 	picks []pick
 	slots []int32
 	kv    bool // strings here are key=value lists
@@ -20,19 +21,28 @@ type pick struct {
 // at returns the node for a path, made where missing.
 func (t *trie) at(steps []step) *trie {
 	for _, st := range steps {
-		if t.kids == nil {
-			t.kids = map[string]*trie{}
-		}
-		kid := t.kids[st.name]
-		if kid == nil {
-			kid = &trie{}
-			t.kids[st.name] = kid
-		}
-		if t = kid; st.key != "" {
+		if t = t.kid(st.name); st.key != "" {
 			t = t.picking(st.key, st.value)
 		}
 	}
 	return t
+}
+
+// kid returns the node for one name, made where missing.
+func (t *trie) kid(name string) *trie {
+	if name == anyName {
+		if t.any == nil {
+			t.any = &trie{}
+		}
+		return t.any
+	}
+	if t.kids == nil {
+		t.kids = map[string]*trie{}
+	}
+	if t.kids[name] == nil {
+		t.kids[name] = &trie{}
+	}
+	return t.kids[name]
 }
 
 func (t *trie) picking(key, value string) *trie {
@@ -105,7 +115,7 @@ func (h *hits) visit(t *trie, n int32) error {
 }
 
 func (h *hits) members(t *trie, n int32) error {
-	if t.kids != nil {
+	if t.kids != nil || t.any != nil {
 		for c := h.tree.nodes[n].first; c != 0; c = h.tree.nodes[c].next {
 			if err := h.member(t, h.tree.nodes[c].key, c); err != nil {
 				return err
@@ -123,18 +133,19 @@ func (h *hits) members(t *trie, n int32) error {
 }
 
 func (h *hits) member(t *trie, name string, c int32) error {
-	for {
-		dot := strings.IndexByte(name, '.')
-		if dot < 0 {
-			break
+	step, rest, flat := strings.Cut(name, ".")
+	for _, kid := range [...]*trie{t.kids[fold(step)], t.any} {
+		switch {
+		case kid == nil:
+		case flat:
+			if err := h.member(kid, rest, c); err != nil {
+				return err
+			}
+		default:
+			if err := h.visit(kid, c); err != nil {
+				return err
+			}
 		}
-		if t = t.kids[fold(name[:dot])]; t == nil {
-			return nil
-		}
-		name = name[dot+1:]
-	}
-	if kid := t.kids[fold(name)]; kid != nil {
-		return h.visit(kid, c)
 	}
 	return nil
 }
@@ -142,7 +153,7 @@ func (h *hits) member(t *trie, name string, c int32) error {
 // inner reads a string that holds JSON or key=value pairs, and goes on in what it says.
 // A string that does not parse is the text that it is.
 func (h *hits) inner(t *trie, n int32) error {
-	plain := trie{kids: t.kids, picks: t.picks, slots: t.slots}
+	plain := trie{kids: t.kids, any: t.any, picks: t.picks, slots: t.slots}
 	src := strings.TrimSpace(h.tree.textOf(n))
 	var root int32
 	var err error

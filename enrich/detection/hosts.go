@@ -1,0 +1,143 @@
+package detection
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// keyed marks a key with the format that it is of: numbers of two products are not one key. The
+// native form's key is the sender's own, and stays.
+func (f *format) keyed(key string) string {
+	if key == "" || f.OwnKey {
+		return key
+	}
+	return f.Format + ":" + key
+}
+
+// keyOfLast is what to correlate by where no host, user or address is named: what the format says,
+// else the rule.
+func (e *event) keyOfLast() string {
+	if e.format.OwnKey {
+		return ""
+	}
+	return e.format.keyed(cmp.Or(e.line("lastKey", e.format.LastKey, e.limits.Text), e.det.Rule.ID, e.det.Rule.Name, e.det.Title))
+}
+
+// namesSomebody tells whether a detection has a key, or a host, user or address to be correlated by.
+func (d *Detection) namesSomebody() bool {
+	if FoldKey(d.Key) != "" || FoldHost(d.Host, true) != "" || FoldIP(d.IP) != "" {
+		return true
+	}
+	user, machine := FoldUser(d.User)
+	return user != "" || machine != ""
+}
+
+// splitting reads an event once for each host that its rows tell of, with the rows of this host
+// alone; rows without a host belong to the first. An event without such rows is read as it is.
+func (r *reading) splitting(p part, read func(part) error) error {
+	rows := r.rows(&p)
+	if rows == 0 {
+		return read(p)
+	}
+	hosts, groups := r.rowsByHost(&p, rows)
+	if len(hosts) < 2 {
+		return read(p)
+	}
+	whole := r.nodes[rows]
+	var all []int32
+	for c := whole.first; c != 0; c = r.nodes[c].next {
+		all = append(all, c)
+	}
+	defer func() {
+		r.link(rows, all)
+		r.nodes[rows].count = whole.count
+	}()
+	for i, host := range hosts {
+		r.link(rows, groups[i])
+		one := p
+		one.host, one.nth = host, i
+		if err := read(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rows is the array of the event that the format splits by; 0 is none.
+func (r *reading) rows(p *part) (found int32) {
+	if !p.format.Split.Each.set {
+		return 0
+	}
+	r.under(p.root, p.format.Split.Each.steps, false, func(n int32) bool {
+		if r.nodes[n].kind == list && r.nodes[n].count > 1 {
+			found = n
+		}
+		return found == 0
+	})
+	return found
+}
+
+// rowsByHost groups the values of an array, hosts in the order of their first row.
+func (r *reading) rowsByHost(p *part, rows int32) (hosts []string, groups [][]int32) {
+	e := event{reading: r, format: p.format, part: *p}
+	place := map[string]int{}
+	for c := r.nodes[rows].first; c != 0; c = r.nodes[c].next {
+		host := ""
+		for i := range p.format.Split.By {
+			if host = FoldHost(e.below(c, &p.format.Split.By[i]), true); host != "" {
+				break
+			}
+		}
+		i, known := place[host]
+		switch {
+		case known:
+		case host == "":
+			if len(groups) == 0 {
+				hosts, groups = append(hosts, ""), append(groups, nil)
+			}
+		case len(hosts) == 1 && hosts[0] == "":
+			hosts[0], place[host] = host, 0
+		default:
+			i = len(hosts)
+			place[host] = i
+			hosts, groups = append(hosts, host), append(groups, nil)
+		}
+		groups[i] = append(groups[i], c)
+	}
+	return hosts, groups
+}
+
+// link makes these values, and no others, those of an array.
+func (r *reading) link(array int32, values []int32) {
+	r.nodes[array].first, r.nodes[array].count = 0, int32(len(values)) // a part of an array that was read
+	for _, c := range slices.Backward(values) {
+		r.nodes[c].next = r.nodes[array].first
+		r.nodes[array].first = c
+	}
+}
+
+// perHost is a detection for each host of the list that the event names its hosts in.
+func (e *event) perHost(det Detection) []Detection {
+	all := []Detection{det}
+	seen := []string{FoldHost(det.Host, true)}
+	for i := range e.format.Split.Of {
+		e.scalars(&e.format.Split.Of[i], func(s string) bool {
+			for one := range valuesIn("host", s) {
+				host := FoldHost(one, true)
+				if host == "" || slices.Contains(seen, host) || len(all) > e.limits.Detections {
+					continue
+				}
+				seen = append(seen, host)
+				other := det
+				other.Host, other.ID = line(one, e.limits.Text), det.ID+"/"+host
+				other.Tags, other.Observables, other.Techniques = slices.Clone(det.Tags), slices.Clone(det.Observables), slices.Clone(det.Techniques)
+				other.Files, other.Marks, other.Why = slices.Clone(det.Files), slices.Clone(det.Marks), slices.Clone(det.Why)
+				other.LeftOut = maps.Clone(det.LeftOut)
+				all = append(all, other)
+			}
+			return true
+		})
+	}
+	return all
+}

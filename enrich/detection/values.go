@@ -1,0 +1,92 @@
+package detection
+
+import (
+	"iter"
+	"regexp"
+	"strings"
+)
+
+// valuesIn yields the values that a text of a type holds: itself, where it is one, else the members
+// of a list in it ("a, b"), wherever a format file names a path. Names of hosts are parted by marks
+// alone and hold together, since people write names with spaces.
+func valuesIn(dataType, s string) iter.Seq[string] {
+	one := func(yield func(string) bool) { yield(s) }
+	if !strings.ContainsAny(s, ",;| \n\t") {
+		return one
+	}
+	switch dataType {
+	case "hash":
+		return someOf(dataType, s, hashList(s))
+	case "cve", "mac-address":
+		return splitList(s)
+	case "ip", "mail", "autonomous-system":
+		if _, ok := canonical(dataType, s); !ok {
+			return someOf(dataType, s, splitList(s))
+		}
+	case "host", "hostname", "fqdn", "domain":
+		if parts := listOf(s, isHost); parts != nil {
+			return func(yield func(string) bool) {
+				for _, p := range parts {
+					if !yield(p) {
+						return
+					}
+				}
+			}
+		}
+	case "url":
+		if nextURL.MatchString(s) {
+			return strings.SplitSeq(nextURL.ReplaceAllString(s, "\n$1"), "\n")
+		}
+	}
+	return one
+}
+
+// someOf is the members of a list when one of them is of the type, else the whole text.
+func someOf(dataType, s string, members iter.Seq[string]) iter.Seq[string] {
+	for m := range members {
+		if _, ok := canonical(dataType, m); ok {
+			return members
+		}
+	}
+	return func(yield func(string) bool) { yield(s) }
+}
+
+// nextURL is where a URL ends and the next one begins.
+var nextURL = regexp.MustCompile(`(?i)[\s,;|]+((?:hxxps?|https?|ftp)(?:\[:\]|:)//)`)
+
+// listOf parts a text at commas, semicolons and bars; nil where a part is none of its kind, or
+// there is but one.
+func listOf(s string, is func(string) bool) []string {
+	if !strings.ContainsAny(s, ",;|") {
+		return nil
+	}
+	var parts []string
+	for p := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' || r == '|' }) {
+		if p = strings.TrimSpace(p); p == "" {
+			continue
+		}
+		if !is(p) {
+			return nil
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// firstListed is the first of a list in a text, or the text.
+func firstListed(s string, is func(string) bool) string {
+	if parts := listOf(s, is); len(parts) > 0 {
+		return parts[0]
+	}
+	return s
+}
+
+func isHost(s string) bool {
+	_, ok := hostValue("host", s)
+	return ok
+}
+
+// isAccount tells an account from the parts of a name ("Doe, Jane") and of a directory's name.
+func isAccount(s string) bool {
+	return !strings.ContainsAny(s, " =(){}[]\"") && !strings.HasPrefix(s, ".")
+}
