@@ -3,7 +3,6 @@ package enrich
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"forager/enrich/detection"
@@ -160,23 +159,36 @@ func classOfTyped(err error) (Class, bool) {
 		return Blocked, true
 	}
 	if e, ok := errors.AsType[*hive.Error](err); ok {
-		return classOfStatus(e.Status), true
+		return classOfVerdict(e.Verdict()), true
 	}
 	return Transient, false
 }
 
-// classOfStatus judges an answer that reached the border of an apply. A refusal of one item is
-// turned into a RejectedError where the item is known; what arrives here concerns the apply.
-func classOfStatus(status int) Class {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+// classOfVerdict is the class of an answer that reached the border of an apply. A refusal of one
+// item is turned into a RejectedError where the item is known; what arrives here concerns the
+// apply. What is not TheHive's own answer never blocks: a firewall refuses one text, not all.
+func classOfVerdict(v hive.Verdict) Class {
+	switch v {
+	case hive.Unauthenticated, hive.Denied:
 		return Blocked
-	case http.StatusTooManyRequests:
+	case hive.Throttled:
 		return Throttled
-	default:
+	case hive.Unanswered, hive.Foreign, hive.Failed, hive.NotFound, hive.Unacceptable:
 		return Transient
 	}
+	return Transient
 }
+
+// verdictOf is what an error says of TheHive's answer; hive.Unanswered where there is none in it.
+func verdictOf(err error) hive.Verdict {
+	if e, ok := errors.AsType[*hive.Error](err); ok {
+		return e.Verdict()
+	}
+	return hive.Unanswered
+}
+
+// reasonForeign is the reason of a message that somebody else than TheHive answered to, to the last.
+const reasonForeign = "foreign answer"
 
 // ReasonOf names an error in few, bounded words, for metrics and dead letters.
 func ReasonOf(err error) string {
@@ -198,7 +210,11 @@ func ReasonOf(err error) string {
 	if errors.Is(err, ErrKeyBlocked) {
 		return ErrKeyBlocked.Error()
 	}
-	return ClassOf(err).String()
+	class := ClassOf(err)
+	if class == Transient && verdictOf(err) == hive.Foreign {
+		return reasonForeign
+	}
+	return class.String()
 }
 
 // RetryAfter is how long TheHive asked to be left alone; 0 when it did not.

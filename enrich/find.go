@@ -3,7 +3,6 @@ package enrich
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"time"
 
@@ -59,10 +58,7 @@ func (r *round) grab(ctx, held context.Context, id string) (*work, error) {
 
 // isGone tells whether TheHive itself says that there is no such thing, to the eye of this account;
 // a 404 of what stands before it says nothing.
-func isGone(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && e.Status == http.StatusNotFound && e.Type != ""
-}
+func isGone(err error) bool { return verdictOf(err) == hive.NotFound }
 
 // chosen gives the plans of a target.
 func (r *round) chosen(t target) []Plan {

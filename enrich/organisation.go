@@ -2,7 +2,6 @@ package enrich
 
 import (
 	"errors"
-	"net/http"
 
 	"forager/hive"
 )
@@ -38,12 +37,12 @@ func OrganisationName(name string) string {
 }
 
 // inOrganisation is the one place where a refusal of the worker itself learns which organisation
-// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive, a
-// proxy, concerns all; it has no type.
+// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive is
+// none of the worker: it is not Blocked.
 func inOrganisation(name string, err error) error {
 	e, ok := errors.AsType[*hive.Error](err)
-	if !ok || e.Type == "" || ClassOf(err) != Blocked {
+	if !ok || ClassOf(e) != Blocked || verdictOf(e) == hive.Unanswered {
 		return err
 	}
-	return &OrganisationError{Organisation: name, Credentials: e.Status == http.StatusUnauthorized, Err: err}
+	return &OrganisationError{Organisation: name, Credentials: e.Verdict() == hive.Unauthenticated, Err: err}
 }

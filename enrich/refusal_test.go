@@ -140,7 +140,12 @@ func TestAStopLetsTheRunningCallFinishAndStartsNoOther(t *testing.T) {
 
 func TestTheClassFollowsFromTheError(t *testing.T) {
 	t.Parallel()
-	answer := func(status int) error { return fmt.Errorf("apply: %w", &hive.Error{Op: "create case", Status: status}) }
+	answer := func(status int) error {
+		return fmt.Errorf("apply: %w", &hive.Error{Op: "create case", Status: status, Sent: true})
+	}
+	own := func(status int, kind string) error {
+		return fmt.Errorf("apply: %w", &hive.Error{Op: "create case", Status: status, Sent: true, Type: kind})
+	}
 	for name, c := range map[string]struct {
 		err  error
 		want enrich.Class
@@ -150,10 +155,14 @@ func TestTheClassFollowsFromTheError(t *testing.T) {
 		"malformed":            {&enrich.MalformedError{Reason: "no correlation key"}, enrich.Malformed},
 		"undecodable":          {&detection.MalformedError{Reason: "invalid json"}, enrich.Malformed},
 		"rejected":             {&enrich.RejectedError{}, enrich.Rejected},
-		"401":                  {answer(http.StatusUnauthorized), enrich.Blocked},
-		"403":                  {answer(http.StatusForbidden), enrich.Blocked},
+		"401":                  {own(http.StatusUnauthorized, "AuthenticationError"), enrich.Blocked},
+		"403":                  {own(http.StatusForbidden, "AuthorizationError"), enrich.Blocked},
+		"401 of a proxy":       {answer(http.StatusUnauthorized), enrich.Transient},
+		"403 of a firewall":    {answer(http.StatusForbidden), enrich.Transient},
+		"404 of a proxy":       {answer(http.StatusNotFound), enrich.Transient},
+		"302 of a portal":      {answer(http.StatusFound), enrich.Transient},
 		"429":                  {answer(http.StatusTooManyRequests), enrich.Throttled},
-		"404 of the apply":     {answer(http.StatusNotFound), enrich.Transient},
+		"404 of the apply":     {own(http.StatusNotFound, "NotFoundError"), enrich.Transient},
 		"503":                  {answer(http.StatusServiceUnavailable), enrich.Transient},
 		"no answer":            {answer(0), enrich.Transient},
 		"ledger unreachable":   {fmt.Errorf("claim: %w", enrich.ErrLedger), enrich.Blocked},

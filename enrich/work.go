@@ -178,15 +178,10 @@ func refusalOf(step, item string, err error) (Refusal, bool) {
 		return Refusal{Step: step, Item: short(item), Status: http.StatusBadRequest, Type: "InvalidError", Reason: e.Error()}, true
 	}
 	e, ok := errors.AsType[*hive.Error](err)
-	if !ok {
+	if !ok || e.Verdict() != hive.Unacceptable && e.Verdict() != hive.NotFound {
 		return Refusal{}, false
 	}
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return Refusal{Step: step, Item: short(item), Status: e.Status, Type: e.Type, Reason: short(e.Message)}, true
-	default:
-		return Refusal{}, false
-	}
+	return Refusal{Step: step, Item: short(item), Status: e.Status, Type: e.Type, Reason: short(e.Message)}, true
 }
 
 // short bounds what errors quote.

@@ -44,7 +44,7 @@ func TestAnUploadSentAgainIsWhole(t *testing.T) {
 		}
 		got <- all
 		const answer = `[{"_id":"~1","dataType":"file"}]`
-		fmt.Fprintf(conn, "HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
+		fmt.Fprintf(conn, "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
 	})
 	_, err := w.client(t).AddFile(t.Context(), "1", hive.NewObservable{DataType: "file"},
 		hive.Upload{Name: "big", Body: bytes.NewReader(content), Size: int64(len(content))})

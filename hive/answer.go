@@ -1,10 +1,14 @@
 package hive
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -50,16 +54,20 @@ func intoEntities[T any](out *[]T, id func(*T) string) func(int, []byte) error {
 	}
 }
 
-// nothing accepts a 204, or another 2xx but 207 whose body is empty or JSON; a
-// page of a proxy's log-in form is neither.
+// nothing accepts a 204, or a 200 with an object that has its id; any other 2xx
+// is somebody else's, as an empty page or {} of a portal.
 func nothing(status int, body []byte) error {
-	if status == http.StatusMultiStatus || status == http.StatusAccepted {
-		return fmt.Errorf("%w: status %d", ErrShape, status)
+	if status == http.StatusNoContent && len(body) == 0 {
+		return nil
 	}
-	if len(body) > 0 && !json.Valid(body) {
-		return fmt.Errorf("%w: not JSON", ErrShape)
+	var entity struct {
+		ID string `json:"_id"`
 	}
-	return nil
+	return intoEntity(&entity, func(e *struct {
+		ID string `json:"_id"`
+	}) string {
+		return e.ID
+	})(status, body)
 }
 
 // hasID refuses an object without its id.
@@ -73,6 +81,9 @@ func hasID(id string) error {
 // decode reads exactly one JSON value. A list that TheHive streamed and broke
 // off fails here, under its 200.
 func decode(body []byte, out any) error {
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
+		return fmt.Errorf("%w: null", ErrShape) // it would decode into anything: an empty list
+	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("%w: %w", ErrShape, err)
 	}
@@ -82,15 +93,46 @@ func decode(body []byte, out any) error {
 // explain fills an error from an answer that is no success.
 func (i *identity) explain(e *Error, resp *http.Response, body []byte) {
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	var own struct{ Type, Message string }
-	if json.Unmarshal(body, &own) == nil && own.Type != "" {
-		e.Type, e.Message = i.clean(own.Type), i.clean(own.Message)
+	if kind, message, ok := ownError(resp, body); ok {
+		e.Type, e.Message = i.clean(kind), i.clean(message)
 		return
 	}
 	e.Message = i.clean(string(body))
 	if resp.StatusCode/100 == 3 {
 		e.Message = "redirect to " + i.clean(redirectHost(resp.Header.Get("Location"))) + " not followed"
 	}
+}
+
+// ownError reads TheHive's own error: an object that is called JSON, with a type
+// of TheHive's and a message, which is null where a Java exception had none.
+func ownError(resp *http.Response, body []byte) (kind, message string, ok bool) {
+	if resp.StatusCode < 400 || !saysJSON(resp.Header) {
+		return "", "", false
+	}
+	var fields map[string]json.RawMessage // and no struct, which takes Type for type
+	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(fields["type"], &kind) != nil || !isOwnType(resp.StatusCode, kind) {
+		return "", "", false
+	}
+	var text *string
+	if json.Unmarshal(fields["message"], &text) != nil { // absent too
+		return "", "", false
+	}
+	if text != nil {
+		message = *text
+	}
+	return kind, message, true
+}
+
+// isStrange reports that a 2xx that was not accepted is whole: called something
+// else than JSON, or JSON of another kind. A list that broke off is neither.
+func isStrange(resp *http.Response, body []byte, err error) bool {
+	return errors.Is(err, ErrShape) && (!saysJSON(resp.Header) || json.Valid(body))
+}
+
+// saysJSON reports that an answer is called JSON by its sender.
+func saysJSON(h http.Header) bool {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && (kind == "application/json" || kind == "text/json")
 }
 
 // redirectHost is the origin that a Location names, without anything secret.
@@ -118,16 +160,29 @@ func (i *identity) clean(text string) string {
 	return Truncate(strings.Join(strings.Fields(text), " "), maxMessage)
 }
 
-// retryAfter reads seconds or a date; 0 when absent, past or nonsense.
+// MaxRetryAfter is the longest pause that a server's Retry-After is taken for:
+// the number comes from outside, and a wrong one must not park anything for long.
+const MaxRetryAfter = 2 * time.Minute
+
+// retryAfter reads seconds or a date, at most MaxRetryAfter; 0 when absent,
+// past or nonsense.
 func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32); err == nil {
-		return time.Duration(max(0, seconds)) * time.Second
+	value = strings.TrimSpace(value)
+	if digits.MatchString(value) {
+		seconds, err := strconv.ParseInt(value, 10, 32)
+		if err != nil || seconds > int64(MaxRetryAfter/time.Second) {
+			return MaxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), MaxRetryAfter)
 	}
 	return 0
 }
+
+// digits is a number of any length without a sign.
+var digits = regexp.MustCompile(`^[0-9]+$`)
 
 // exactlyEntities is intoEntities for an array of known length.
 func exactlyEntities[T any](out *[]T, id func(*T) string, n int) func(int, []byte) error {

@@ -89,11 +89,22 @@ func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, err
 		failure.Err = fmt.Errorf("%w: %w", ErrShape, causeOf(ctx, readErr))
 		return resp.StatusCode, failure
 	}
-	if err := k.accept(resp.StatusCode, body); err != nil {
-		failure.Err = err
+	if err := k.judge(resp, body); err != nil {
+		failure.Err, failure.strange = err, isStrange(resp, body, err)
+		if failure.strange {
+			failure.Message = k.as.clean(string(body))
+		}
 		return resp.StatusCode, failure
 	}
 	return resp.StatusCode, nil
+}
+
+// judge accepts a 2xx that is what the endpoint promises, and is called so.
+func (k call) judge(resp *http.Response, body []byte) error {
+	if len(body) > 0 && !saysJSON(resp.Header) {
+		return fmt.Errorf("%w: content type %s", ErrShape, quote(resp.Header.Get("Content-Type")))
+	}
+	return k.accept(resp.StatusCode, body)
 }
 
 // timeout is the attempt's, longer where an upload asks for it.

@@ -123,7 +123,7 @@ func (e endpoint) failsTyped(t *testing.T) {
 
 func (e endpoint) tellsRollback(t *testing.T) {
 	t.Parallel()
-	c, log := serve(t, answer(500, `{"type":"org.janusgraph.core.JanusGraphException","message":"lock"}`))
+	c, log := serve(t, answer(500, `{"type":"org.janusgraph.diskstorage.locking.PermanentLockingException","message":"lock"}`))
 	_, err := e.call(t.Context(), c)
 	got, ok := errors.AsType[*hive.Error](err)
 	if !ok || !got.RolledBack() || got.Refused() || got.Ambiguous() {

@@ -3,7 +3,6 @@ package hive
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -41,9 +40,10 @@ func invalid(op, field, reason string) error {
 	return &InvalidError{Op: op, Field: field, Reason: reason}
 }
 
-// Error is a call that failed, of which exactly one of [Error.Refused],
-// [Error.RolledBack] and [Error.Ambiguous] is true. That matters for writes
-// only: a failed read changed nothing.
+// Error is a call that failed. What it means, status and body judged together,
+// is [Error.Verdict]; whether a write may have happened, of which exactly one of
+// [Error.Refused], [Error.RolledBack] and [Error.Ambiguous] is true, is in
+// verdict.go. A failed read changed nothing.
 type Error struct {
 	// Op names the call: "create case".
 	Op string
@@ -54,7 +54,8 @@ type Error struct {
 	// Type and Message are TheHive's own, such as "NotFoundError"; from
 	// anybody else Type is empty and Message the beginning of the body.
 	Type, Message string
-	// RetryAfter is how long the server asked to wait, 0 when it did not.
+	// RetryAfter is how long the server asked to wait, 0 when it did not; at
+	// most MaxRetryAfter, whatever it asked.
 	RetryAfter time.Duration
 	// Sent reports whether a byte of the request may have left.
 	Sent bool
@@ -63,6 +64,8 @@ type Error struct {
 
 	// incomplete: the request's end was never sent, since its source failed.
 	incomplete bool
+	// strange: a 2xx that is whole, and not what TheHive answers.
+	strange bool
 }
 
 // Error is "op: METHOD path: status type: message: cause".
@@ -71,6 +74,9 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, "%s: %s %s", e.Op, e.Method, e.Path)
 	if e.Status != 0 {
 		fmt.Fprintf(&b, ": %d", e.Status)
+	}
+	if e.Foreign() {
+		b.WriteString(": not TheHive's answer")
 	}
 	for _, s := range []string{e.Type, e.Message} {
 		if s != "" {
@@ -85,56 +91,3 @@ func (e *Error) Error() string {
 
 // Unwrap is the cause: a context's error, a guard's, the network's, ErrShape.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Refused reports that surely nothing happened: no byte left or the request
-// never ended, or the answer is a 3xx, a 4xx (429 too) or a 503. A 503 in which
-// an Envoy proxy reports that the connection to TheHive broke is not among them.
-func (e *Error) Refused() bool {
-	switch e.Status {
-	case 0:
-		return !e.Sent || e.incomplete
-	case http.StatusServiceUnavailable:
-		return !brokenUpstream(e.Message)
-	}
-	return e.Status >= 300 && e.Status < 500
-}
-
-// RolledBack reports a 500 that carries TheHive's own error body: its
-// transaction was undone (inferred). Look once, then it may be sent again.
-func (e *Error) RolledBack() bool {
-	return e.Status == http.StatusInternalServerError && e.Type != ""
-}
-
-// Ambiguous reports that only a look at TheHive can tell whether the write
-// happened: 502, 504, a 500 from elsewhere, another 5xx, no answer after the
-// first byte, or a 2xx whose body is cut, foreign, or a partial success where
-// none is documented.
-func (e *Error) Ambiguous() bool { return !e.Refused() && !e.RolledBack() }
-
-// Exists reports that TheHive refused to create what is already there; it says
-// so with a 400, not a 409.
-func (e *Error) Exists() bool {
-	return (e.Status == http.StatusBadRequest || e.Status == http.StatusConflict) && saysExists(e.Message)
-}
-
-// saysExists recognises "Observable already exists" and its like.
-func saysExists(message string) bool {
-	m := strings.ToLower(message)
-	return strings.Contains(m, "already exist")
-}
-
-// brokenUpstream recognises the 503 of an Envoy proxy (Istio and others) whose
-// connection to TheHive ended after it had taken the request: all reasons but
-// those that say that no connection was made.
-func brokenUpstream(message string) bool {
-	m := strings.ToLower(message)
-	if !strings.Contains(m, "disconnect/reset before headers") {
-		return false
-	}
-	for _, never := range []string{"connection failure", "overflow", "connection timeout"} {
-		if strings.Contains(m, never) {
-			return false
-		}
-	}
-	return true
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 
@@ -66,9 +67,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// readAgain: any failure but a clear no. A read changes nothing.
+// readAgain: any failure but a clear no. A read changes nothing, and what a
+// proxy says once it need not say again; but who is sent away to log in is sent
+// away each time.
 func readAgain(e *Error) bool {
-	return e.Status == 0 || e.Status == 429 || e.Status >= 500 || e.Status < 300 && !errors.Is(e, ErrTooLarge)
+	switch e.Verdict() {
+	case Unanswered, Throttled, Failed:
+		return !errors.Is(e, ErrTooLarge)
+	case Foreign:
+		return e.Status/100 != 3 && e.Status != http.StatusUnauthorized && e.Status != http.StatusProxyAuthRequired
+	case Unauthenticated, Denied, NotFound, Unacceptable:
+	}
+	return false
 }
 
 // writeAgain: only what surely did not happen and may go better at once.

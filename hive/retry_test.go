@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -34,7 +35,9 @@ func (s *script) RoundTrip(*http.Request) (*http.Response, error) {
 	if at.err != nil {
 		return nil, at.err
 	}
-	return &http.Response{StatusCode: at.status, Header: at.header, Body: io.NopCloser(strings.NewReader(at.body))}, nil
+	header := http.Header{"Content-Type": {"application/json"}}
+	maps.Copy(header, at.header)
+	return &http.Response{StatusCode: at.status, Header: header, Body: io.NopCloser(strings.NewReader(at.body))}, nil
 }
 
 // play runs calls against a script in virtual time.
@@ -50,6 +53,11 @@ var (
 	errRefused = &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	okAnswer   = step{status: 201, body: `{"_id":"~1"}`}
 )
+
+// own is an answer with TheHive's own error.
+func own(status int, kind string) step {
+	return step{status: status, body: `{"type":"` + kind + `","message":"no"}`}
+}
 
 func after(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
 
@@ -136,7 +144,7 @@ func TestRetryAfterIsHonouredAndReported(t *testing.T) {
 
 func TestRetryAfterThatIsNonsenseIsNoPause(t *testing.T) {
 	t.Parallel()
-	for _, v := range []string{"-1", "soon", "99999999999999999999", "Sat, 01 Jan 1990 00:00:00 GMT", "\x00"} {
+	for _, v := range []string{"-1", "soon", "1e9", "0x10", "+5", "Sat, 01 Jan 1990 00:00:00 GMT", "\x00"} {
 		play(t, []step{{status: 429, header: after(v)}, okAnswer}, func(ctx context.Context, c *hive.Client, _ *script) {
 			start := time.Now()
 			if err := create(ctx, c); err != nil || time.Since(start) > time.Second {
@@ -155,7 +163,9 @@ func TestReadsAreTriedThreeTimes(t *testing.T) {
 	}{
 		{"429", step{status: 429}, 3}, {"500", step{status: 500}, 3}, {"502", step{status: 502}, 3}, {"503", step{status: 503}, 3},
 		{"504", step{status: 504}, 3}, {"network", step{err: io.ErrUnexpectedEOF}, 3}, {"cut list", step{status: 200, body: `[{"_id":"~1"},{"_`}, 3},
-		{"400", step{status: 400}, 1}, {"401", step{status: 401}, 1}, {"403", step{status: 403}, 1}, {"404", step{status: 404}, 1},
+		{"400 of a proxy", step{status: 400}, 3}, {"401 of a proxy", step{status: 401}, 1}, {"403 of a proxy", step{status: 403}, 3}, {"404 of a proxy", step{status: 404, body: "no route"}, 3},
+		{"400", own(400, "BadRequest"), 1}, {"401", own(401, "AuthenticationError"), 1}, {"403", own(403, "AuthorizationError"), 1}, {"404", own(404, "NotFoundError"), 1},
+		{"a page", step{status: 200, body: "<html>"}, 3},
 		{"redirect", step{status: 307}, 1}, {"a long pause", step{status: 503, header: after("60")}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -205,6 +215,7 @@ func TestCallsBeyondConcurrencyWaitAndLeaveWithTheirContext(t *testing.T) {
 	c, log := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		enter <- struct{}{}
 		<-leave
+		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"_id":"~1"}`)
 	}, func(o *hive.Options) { o.Concurrency = 1 })
 	first := make(chan error, 1)
@@ -241,7 +252,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(f(string(body))))}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(f(string(body))))}, nil
 }
 
 // recorder is a transport that hands the request on and says "created".
@@ -253,5 +264,5 @@ func (f recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	f(seen{Method: r.Method, Path: r.URL.Path, Body: string(body), Header: r.Header})
-	return &http.Response{StatusCode: 201, Body: io.NopCloser(strings.NewReader("[" + observableJSON + "]"))}, nil
+	return &http.Response{StatusCode: 201, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader("[" + observableJSON + "]"))}, nil
 }

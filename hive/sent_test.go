@@ -160,7 +160,7 @@ func TestReadOnKeptConnectionThatDiesSucceeds(t *testing.T) {
 	w := listen(t, func(w *wire, n int, conn net.Conn) {
 		r := bufio.NewReader(conn)
 		if w.take(r) && n > 1 {
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n"+body)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 36\r\n\r\n"+body)
 		}
 	})
 	if _, err := w.client(t).Case(t.Context(), "1"); err != nil {

@@ -143,7 +143,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		for _, err := range []error{second(c.Case(t.Context(), "1")), create(t.Context(), c)} {
-			if e, ok := errors.AsType[*hive.Error](err); !ok || e.Status != status || !e.Refused() || !strings.Contains(e.Message, elsewhere.URL) || strings.Contains(e.Message, "secret-path") {
+			if e, ok := errors.AsType[*hive.Error](err); !ok || e.Status != status || !e.Ambiguous() || !e.Foreign() || !strings.Contains(e.Message, elsewhere.URL) || strings.Contains(e.Message, "secret-path") {
 				t.Errorf("%d from %s: %v", status, server.URL, err)
 			}
 		}
@@ -191,6 +191,7 @@ func TestCompressedAnswerIsRead(t *testing.T) {
 	t.Parallel()
 	c, _ := rawServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Type", "application/json")
 		z := gzip.NewWriter(w)
 		defer z.Close()
 		_, _ = io.WriteString(z, caseJSON)

@@ -197,11 +197,11 @@ func (h *hiveInspection) unreachable(err error) {
 		what, remedy = "its certificate is for another name: "+text, "use a name of the certificate in hive.url"
 	case header:
 		what, remedy = "it does not speak TLS: "+text, "write http:// in hive.url, or put TLS in front of it"
-	case failed != nil && failed.Status == http.StatusUnauthorized:
+	case failed != nil && failed.Verdict() == hive.Unauthenticated:
 		what, remedy = "it refuses the credentials: "+text, "look at hive.apiKeyFile, or hive.user and hive.passwordFile: renew the key in TheHive"
-	case failed != nil && failed.Status == http.StatusForbidden && failed.Type == "":
+	case failed != nil && failed.Foreign() && (failed.Status == http.StatusForbidden || failed.Status == http.StatusUnauthorized):
 		what, remedy = "something in front of it refuses: "+text, "look at the proxy"
-	case failed != nil && failed.Status == http.StatusForbidden:
+	case failed != nil && failed.Verdict() == hive.Denied:
 		what, remedy = "it refuses the account: "+text, "look at the account and its organisations in TheHive, and at hive.organisation"
 	case failed != nil && failed.Status == http.StatusNotFound, errors.Is(err, hive.ErrShape):
 		what, remedy = "it is no TheHive: "+text, "look at the path in hive.url: it ends before /api"
@@ -239,7 +239,7 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 	user, err := client.CurrentUser(ctx)
 	failed, _ := errors.AsType[*hive.Error](err)
 	foreign := organisation != h.config.Hive.Organisation // the credentials are good, since they were for our own
-	if failed != nil && organisation != "" && (failed.Status == http.StatusForbidden || foreign && failed.Status == http.StatusUnauthorized) {
+	if failed != nil && organisation != "" && (failed.Verdict() == hive.Denied || foreign && failed.Verdict() == hive.Unauthenticated) {
 		h.add(pipeline.LevelBroken, about, "the account is no member of it: "+oneLine(err.Error()), "nothing can be carried there", "make the account a member, or change hive.organisation or the route")
 		return false
 	}

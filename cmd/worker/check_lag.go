@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -96,7 +95,7 @@ func (m *lagMeasure) open(ctx context.Context) bool {
 	case failed != nil && !failed.Refused():
 		m.lost = err
 		return true
-	case failed != nil && failed.Status/100 == 4 && failed.Status != http.StatusTooManyRequests:
+	case failed != nil && failed.Own() && failed.Refused() && failed.Verdict() != hive.Throttled && failed.Verdict() != hive.Failed:
 		m.add(pipeline.LevelBroken, "TheHive refuses to open a case: "+oneLine(err.Error()), "the worker could open none either", "look at the account's profile and at TheHive's log")
 	default:
 		m.add(pipeline.LevelNote, "its lag was not measured, TheHive did not open a case: "+oneLine(err.Error()), "whether hive.settle is long enough is not known", "measure again when TheHive is well")
@@ -163,7 +162,7 @@ func (m *lagMeasure) clear(ctx context.Context) {
 
 func notFound(err error) bool {
 	e, ok := errors.AsType[*hive.Error](err)
-	return ok && e.Status == http.StatusNotFound
+	return ok && e.Verdict() == hive.NotFound
 }
 
 // judge says what the lag means for hive.settle.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 
@@ -131,7 +130,7 @@ func (c *clients) elsewhere() []*hive.Client {
 // refuses tells whether TheHive refuses the worker itself.
 func refuses(err error) bool {
 	e, ok := errors.AsType[*hive.Error](err)
-	return ok && (e.Status == http.StatusForbidden || e.Status == http.StatusUnauthorized)
+	return ok && (e.Verdict() == hive.Denied || e.Verdict() == hive.Unauthenticated)
 }
 
 // newClient makes the client of the worker's own organisation alone.

@@ -61,7 +61,7 @@ func (h *Hive) fate(m *Misbehaviour, write bool) fate {
 	case h.dice.roll(m.BadGateway):
 		f.page = http.StatusBadGateway
 	case h.dice.roll(m.Fail):
-		f.refused = &problem{status: http.StatusInternalServerError, Type: "InternalError", Text: "Transaction was rolled back"}
+		f.refused = &problem{status: http.StatusInternalServerError, Type: "org.janusgraph.diskstorage.locking.PermanentLockingException", Text: "Local lock contention"}
 	case h.dice.roll(m.Reset):
 		f.reset = true
 	}

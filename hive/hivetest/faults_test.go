@@ -37,7 +37,7 @@ func TestFaults(t *testing.T) {
 		"writes refused":          {hivetest.Misbehaviour{RefuseWrites: 1}, 503, "Unavailable", 0},
 		"throttled":               {hivetest.Misbehaviour{ThrottleShare: 1}, 429, "TooManyRequests", 0},
 		"bad gateway":             {hivetest.Misbehaviour{BadGateway: 1}, 502, "", 0},
-		"rolled back":             {hivetest.Misbehaviour{Fail: 1}, 500, "InternalError", 0},
+		"rolled back":             {hivetest.Misbehaviour{Fail: 1}, 500, "org.janusgraph.diskstorage.locking.PermanentLockingException", 0},
 		"reset before the effect": {hivetest.Misbehaviour{Reset: 1}, 0, "", 0},
 		"expired key":             {hivetest.Misbehaviour{ExpiredKey: true}, 401, "AuthenticationError", 0},
 		"answer lost":             {hivetest.Misbehaviour{Ambiguous: 1}, 0, "", 1},

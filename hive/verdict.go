@@ -1,0 +1,190 @@
+package hive
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Verdict is what a failed call means for whoever made it: the one place where
+// status and body of an answer are judged together. Only TheHive's own error
+// body is a verdict on a case, an item or an account. The same status from
+// anybody else (a proxy, a firewall, a portal) says nothing about them.
+type Verdict int
+
+// The verdicts. "Own" is as [Error.Own] says.
+const (
+	// Unanswered: no answer, or one that says that nothing answers there: 502, 503, 504.
+	Unanswered Verdict = iota
+	// Foreign: somebody else than TheHive answered: any 1xx, 3xx, 4xx or other
+	// 5xx that is not own, and a 2xx that is not what TheHive answers. It concerns this request alone.
+	Foreign
+	// Failed: TheHive could not: an own 5xx, an own answer to a path that it
+	// does not know, a 2xx that was cut.
+	Failed
+	// Throttled: a 429, whoever says it; TheHive itself does not.
+	Throttled
+	// Unauthenticated: TheHive refuses the credentials: an own 401 or 402.
+	Unauthenticated
+	// Denied: TheHive knows the account and does not let it do this: an own 403.
+	Denied
+	// NotFound: TheHive does not have what the request names: an own 404. Of a
+	// path below a case that may be the case, or what the request refers to.
+	NotFound
+	// Unacceptable: TheHive refuses what the request holds: any other own 4xx.
+	Unacceptable
+)
+
+// String is the verdict in one word.
+func (v Verdict) String() string {
+	names := [...]string{"unanswered", "foreign", "failed", "throttled", "unauthenticated", "denied", "not found", "unacceptable"}
+	if v < 0 || int(v) >= len(names) {
+		return "unknown"
+	}
+	return names[v]
+}
+
+// Verdict judges status and body together.
+func (e *Error) Verdict() Verdict {
+	switch {
+	case e.Status == http.StatusTooManyRequests:
+		return Throttled
+	case e.Own():
+		return e.ownVerdict()
+	case e.Status == 0, isGateway(e.Status):
+		return Unanswered
+	case e.Status/100 == 2 && !e.strange:
+		return Failed
+	}
+	return Foreign
+}
+
+// ownVerdict is Verdict of TheHive's own answers.
+func (e *Error) ownVerdict() Verdict {
+	switch {
+	case e.Status >= 500, e.Status == http.StatusRequestTimeout:
+		return Failed
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusPaymentRequired:
+		return Unauthenticated
+	case e.Status == http.StatusForbidden:
+		return Denied
+	case e.Status == http.StatusNotFound && strings.HasPrefix(e.Message, "/"):
+		return Failed // its router's: the message is the path, which this version does not know
+	case e.Status == http.StatusNotFound:
+		return NotFound
+	}
+	return Unacceptable
+}
+
+// Own reports that TheHive itself answered with an error: its body is JSON, says
+// so, and is an object with a type and a message as TheHive writes them.
+func (e *Error) Own() bool { return e.Type != "" && e.Status >= 400 && e.Status < 600 }
+
+// Foreign reports that the verdict is [Foreign].
+func (e *Error) Foreign() bool { return e.Verdict() == Foreign }
+
+// isGateway reports a status by which a proxy says that what is behind it does not answer.
+func isGateway(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// What may have happened to a write:
+//
+//	status                                   own body      any other body
+//	no answer: nothing left, no end left     –             refused
+//	no answer: a byte left                   –             ambiguous
+//	1xx, 2xx that is not the documented one  –             ambiguous
+//	3xx                                      –             ambiguous (an error page, as below)
+//	411, 413, 414, 417, 431                  refused       refused: by the head or the size of the request
+//	407, 429                                 refused       refused: before it is let through
+//	503                                      refused       refused: nobody took it; not when Envoy says that it lost a connection
+//	any other 4xx                            refused       ambiguous: firewalls judge answers too, and proxies put error pages in their place
+//	500 of a class from before storing       rolled back   ambiguous
+//	any other 5xx                            ambiguous     ambiguous
+
+// Refused reports that surely nothing happened, as the table says.
+func (e *Error) Refused() bool {
+	switch e.Status {
+	case 0:
+		return !e.Sent || e.incomplete
+	case http.StatusServiceUnavailable:
+		return e.Own() || !brokenUpstream(e.Message)
+	case http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusExpectationFailed,
+		http.StatusRequestHeaderFieldsTooLarge, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
+		return true
+	}
+	return e.Own() && e.Status < 500
+}
+
+// RolledBack reports a 500 of TheHive itself whose class is known to fail before
+// anything is stored: a lock that was not got, a broken schema. Look once, then
+// the write may be sent again. TheHive retries these six times by itself before
+// it says so. Any other 500 may come from the middle of storing.
+func (e *Error) RolledBack() bool {
+	return e.Status == http.StatusInternalServerError && e.Own() && failsFirst(e.Type, e.Message)
+}
+
+// Ambiguous reports that only a look at TheHive can tell whether the write
+// happened.
+func (e *Error) Ambiguous() bool { return !e.Refused() && !e.RolledBack() }
+
+// Exists reports that TheHive refused to create what is already there; it says
+// so with a 400, not a 409.
+func (e *Error) Exists() bool {
+	return e.Own() && (e.Status == http.StatusBadRequest || e.Status == http.StatusConflict) && saysExists(e.Message)
+}
+
+// saysExists recognises "Observable already exists" and its like.
+func saysExists(message string) bool {
+	m := strings.ToLower(message)
+	return strings.Contains(m, "already exist")
+}
+
+// failsFirst recognises the Java classes of failures from before anything is
+// stored, with or without their package.
+func failsFirst(class, message string) bool {
+	simple := class[strings.LastIndexByte(class, '.')+1:]
+	if simple == "DatabaseException" { // wraps what it met; the words are of the schema's violation alone
+		m := strings.ToLower(message)
+		return strings.Contains(m, "violation of database schema") || strings.Contains(m, "uniqueness constraint")
+	}
+	return slices.Contains([]string{"PermanentLockingException", "TemporaryLockingException", "SchemaViolationException"}, simple)
+}
+
+// ownTypes are the shapes that the type of TheHive's own error has for a
+// status; for those that are not named, any Java class. "GenericError" and
+// "Unknown" may come with every status.
+var ownTypes = map[int]*regexp.Regexp{
+	http.StatusUnauthorized: regexp.MustCompile(`(?i)(^|\.)(Generic|Auth[a-z]*|Unauthorized)(Error|Exception)?$`),
+	http.StatusForbidden:    regexp.MustCompile(`(?i)(^|\.)(Generic|Auth[a-z]*|Forbidden|[a-z]*Permission[a-z]*|[a-z]*Licen[cs]e[a-z]*)(Error|Exception)?$`),
+	http.StatusNotFound:     regexp.MustCompile(`(?i)(^|\.)(Generic|[a-z]*NotFound)(Error|Exception)?$`),
+}
+
+// classShape is a Java class, with or without its package.
+var classShape = regexp.MustCompile(`^([a-z_][a-zA-Z0-9_]*\.)*[A-Z][A-Za-z0-9_$]*$`)
+
+// isOwnType reports that a type is one that TheHive gives for a status.
+func isOwnType(status int, kind string) bool {
+	if !classShape.MatchString(kind) {
+		return false
+	}
+	shape := ownTypes[status]
+	return shape == nil || shape.MatchString(kind)
+}
+
+// brokenUpstream recognises the 503 of an Envoy proxy (Istio and others) whose
+// connection to TheHive ended after it had taken the request: all reasons but
+// those that say that no connection was made.
+func brokenUpstream(message string) bool {
+	m := strings.ToLower(message)
+	if !strings.Contains(m, "disconnect/reset before headers") {
+		return false
+	}
+	for _, never := range []string{"connection failure", "overflow", "connection timeout"} {
+		if strings.Contains(m, never) {
+			return false
+		}
+	}
+	return true
+}
