@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sourcegraph/conc/panics"
+	"go.uber.org/zap"
 
 	"forager/enrich"
 )
@@ -41,7 +42,7 @@ func (w *Worker) run(ctx context.Context, q *queue) {
 			w.giveBack(batch, closedTo(organisation))
 			continue
 		}
-		w.applyBatch(ctx, q, batch, round, pass)
+		w.applySafely(ctx, q, batch, round, pass)
 	}
 }
 
@@ -59,6 +60,18 @@ func isProbe(batch []*part) bool {
 func (w *Worker) giveBack(batch []*part, err error) {
 	for _, p := range batch {
 		w.finishPart(p, err, 0)
+	}
+}
+
+// applySafely turns a panic beside the apply, in an observer or a tracer, into the error of the batch's
+// messages; without that they would be held, and kept from coming again, for ever.
+func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, round uint64, p pass) {
+	var caught panics.Catcher
+	caught.Try(func() { w.applyBatch(ctx, q, batch, round, p) })
+	if r := caught.Recovered(); r != nil {
+		err := fmt.Errorf("apply: %w", r.AsError())
+		w.options.Log.Error("a panic beside an apply", zap.Error(err))
+		w.giveBack(batch, err)
 	}
 }
 

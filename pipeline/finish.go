@@ -41,11 +41,13 @@ func (w *Worker) settleAll(ctx context.Context) {
 // settleSafely keeps an observer's panic from holding a message for ever: unsettled, it comes again.
 func (w *Worker) settleSafely(ctx context.Context, m *message) {
 	var caught panics.Catcher
-	caught.Try(func() { w.settle(ctx, m) })
+	caught.Try(func() {
+		defer m.endSpan()
+		w.settle(ctx, m)
+	})
 	if r := caught.Recovered(); r != nil {
 		w.options.Log.Error("settle", zap.Error(r.AsError()))
 	}
-	m.endSpan()
 	w.senders.leave(m)
 	w.hold.release(m)
 	m.probe.end(m.met.Load())

@@ -57,6 +57,7 @@ type part struct {
 	index int // of the detection in its message
 	plan  enrich.Plan
 	err   error // written by the apply that had it, before the message's last part closes
+	done  bool  // it has its result
 }
 
 // renew takes a newer delivery of a message that is still held: the server gave the older up.
@@ -66,12 +67,15 @@ func (m *message) renew(newer jetstream.Msg) {
 	m.msg = newer
 }
 
-// finish gives a part its result and tells whether it was the message's last.
+// finish gives a part its result, once, and tells whether it was the message's last.
 func (p *part) finish(err error, took time.Duration) bool {
 	m := p.of
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.err = err
+	if p.done {
+		return false
+	}
+	p.err, p.done = err, true
 	m.applied = max(m.applied, took)
 	m.open--
 	return m.open == 0

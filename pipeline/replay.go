@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
 )
@@ -106,16 +105,16 @@ func (r *Replay) Run(ctx context.Context) (ReplayState, error) {
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
-	var beside conc.WaitGroup
+	beside := Crew{Failed: func(error) { stop() }}
 	var last ReplayState
 	var finished bool
-	beside.Go(func() {
+	beside.Go("watch the replay", func() {
 		defer stop()
 		last, finished = r.watch(working)
 	})
 	err := r.worker.Run(working)
 	stop()
-	beside.Wait()
+	err = errors.Join(err, beside.Wait())
 	last.Acked, last.Dropped, last.Dead = r.counts.read()
 	if err == nil && !finished {
 		err = fmt.Errorf("replay %s: %w", r.span.Consumer, ErrReplayUnfinished)

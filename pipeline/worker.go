@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 )
 
@@ -35,8 +34,9 @@ type Worker struct {
 	letters  *box
 	tracing  *tracing
 	finished chan *message
-	runners  conc.WaitGroup // one for each queue with something in it
-	beat     atomic.Int64   // nanoseconds between heartbeats
+	runners  Crew         // one for each queue with something in it
+	fatal    chan error   // a panic that ends the worker
+	beat     atomic.Int64 // nanoseconds between heartbeats
 
 	beatChanged chan struct{} // has one element when beat was changed
 
@@ -64,11 +64,12 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
-		finished: make(chan *message, o.MaxInFlight), trouble: "not started", beatChanged: make(chan struct{}, 1),
+		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
 	}
 	w.gate = newGate(o, w.now, w.gateChanged)
 	w.senders = newSenders(o, w.now, w.senderChanged)
 	w.senders.listens(o.Subjects)
+	w.runners.Failed = w.fell
 	w.organisations = newOrganisations(o, w.now, w.doorChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
@@ -80,32 +81,60 @@ const rememberedPerHeld = 8
 // Run consumes until ctx ends, then hands everything back: messages whose key has no apply
 // running go back at once, running applies may end within their time-out, and what is not done
 // after Options.Drain is abandoned, to be redelivered after AckWait. It returns nil after a
-// stop, and an error only when it can never consume: when the connection is closed for good.
+// stop, and an error only when it can never consume: when the connection is closed for good, or
+// after a panic in what all messages need.
 func (w *Worker) Run(ctx context.Context) error {
-	var settlers, clock conc.WaitGroup
+	beside := Crew{Failed: w.fell}
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	working, end := context.WithCancel(ctx)
+	defer end()
 	for range w.options.ackers() {
-		settlers.Go(func() { w.settleAll(lasting) })
+		beside.Go("settle", func() { w.settleAll(lasting) })
 	}
-	clock.Go(func() { w.heartbeats(lasting) })
-
-	err := w.consume(ctx)
+	beside.Go("heartbeats", func() { w.heartbeats(lasting) })
+	var fallen error
+	beside.Go("watch", func() {
+		select {
+		case fallen = <-w.fatal:
+			end()
+		case <-lasting.Done():
+		}
+	})
+	err := w.consume(working)
 	w.stopping()
-	w.giveBack(w.group.stop(), errStopped)
+	w.handBack(working.Err() != nil && ctx.Err() == nil)
+	stop()
+	_ = beside.Wait() // its error was told, and is fallen
+	if ferr := w.link.nc.FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
+		w.options.Log.Warn("last answers may be lost", zap.Error(ferr))
+	}
+	return errors.Join(err, fallen)
+}
+
+// fell ends the worker after a panic that is no message's.
+func (w *Worker) fell(err error) {
+	w.options.Log.Error("a panic ends the worker", zap.Error(err))
+	select {
+	case w.fatal <- err:
+	default:
+	}
+}
+
+// handBack gives back what waits, and lets applies end within their time. After a panic nobody may
+// be there to settle what they have done: it comes again.
+func (w *Worker) handBack(fell bool) {
+	waiting := w.group.stop()
+	if fell {
+		return
+	}
+	w.giveBack(waiting, errStopped)
 	if w.drain() {
-		w.runners.Wait()
+		_ = w.runners.Wait() // its error was told
 	} else {
 		w.options.Observer.Noticed(NoticeAbandoned)
 		w.options.Log.Warn("applies did not end in time; their messages come again", zap.Duration("drain", w.options.Drain))
 	}
-	stop()
-	clock.Wait()
-	settlers.Wait()
-	if ferr := w.link.nc.FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
-		w.options.Log.Warn("last answers may be lost", zap.Error(ferr))
-	}
-	return err
 }
 
 // drain waits until nothing is held, and tells whether that was within the time. The runners
@@ -152,7 +181,7 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 		return
 	}
 	for _, q := range idle {
-		w.runners.Go(func() { w.run(ctx, q) })
+		w.runners.Go("apply", func() { w.run(ctx, q) })
 	}
 }
 

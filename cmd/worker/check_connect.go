@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -29,10 +28,10 @@ func inspect(ctx context.Context, c *config.Config, within time.Duration) ([]pip
 	defer cancel()
 	var nats, thehive []pipeline.Finding
 	var natsErr, hiveErr error
-	var both conc.WaitGroup
-	both.Go(func() { nats, natsErr = inspectNATS(ctx, c, within) })
-	both.Go(func() { thehive, hiveErr = inspectHive(ctx, c) })
-	both.Wait()
+	var both pipeline.Crew
+	both.Go("look at NATS", func() { nats, natsErr = inspectNATS(ctx, c, within) })
+	both.Go("look at TheHive", func() { thehive, hiveErr = inspectHive(ctx, c) })
+	_ = both.Wait() // a panic has ended the process
 	return slices.Concat(nats, thehive), errors.Join(natsErr, hiveErr)
 }
 

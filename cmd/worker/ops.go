@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sourcegraph/conc"
-
 	"forager/config"
+	"forager/pipeline"
 )
 
 // readiness tells whether work gets done, and if not, why not.
@@ -27,7 +26,7 @@ type readiness interface {
 // operations is the server for probes.
 type operations struct {
 	http *http.Server
-	done conc.WaitGroup
+	done pipeline.Crew
 	addr string
 }
 
@@ -46,14 +45,14 @@ func listenOps(ctx context.Context, c config.Ops, r readiness, metrics http.Hand
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}}
-	o.done.Go(func() { _ = o.http.Serve(l) }) // it ends when Close is called, and not before
+	o.done.Go("serve", func() { _ = o.http.Serve(l) }) // it ends when Close is called, and not before
 	return o, nil
 }
 
 // Close ends the server and waits for it.
 func (o *operations) Close() error {
 	err := o.http.Close()
-	o.done.Wait()
+	_ = o.done.Wait() // a panic has ended the process
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

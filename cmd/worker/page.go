@@ -12,7 +12,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sourcegraph/conc"
+	"forager/pipeline"
 )
 
 //go:embed page.html
@@ -44,13 +44,13 @@ func listenPage(ctx context.Context, addr string) (net.Listener, error) {
 // published to the embedded server in the meantime appears.
 func (s *stage) stay(ctx context.Context, sh *shell, l net.Listener) error {
 	server := &http.Server{Handler: s.pages(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	var serving conc.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) }) // ends when it is closed, and not before
+	var serving pipeline.Crew
+	serving.Go("serve", func() { _ = server.Serve(l) }) // ends when it is closed, and not before
 	sh.say("the cases: http://%s/", l.Addr())
 	sh.say("NATS listens at %s (stream DEMO, publish to demo.anything), TheHive is simulated at %s", s.nats.URL(), s.server.URL())
 	<-ctx.Done()
 	err := server.Close()
-	serving.Wait()
+	_ = serving.Wait() // a panic has ended the process
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
-	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -92,24 +92,29 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 // run works until ctx ends, and hands back what is not done. It begins to consume when NATS holds
 // what is needed and TheHive has answered once: without that nothing could be carried anywhere,
 // and no technique be mapped to what the server knows.
-func (s *service) run(ctx context.Context) error {
+func (s *service) run(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
-	var beside conc.WaitGroup
+	beside := pipeline.Crew{Failed: func(err error) {
+		s.log.Error("a panic ends the worker", zap.Error(err))
+		stop()
+	}}
 	defer func() {
 		stop()
-		beside.Wait()
+		err = errors.Join(err, beside.Wait())
 	}()
 	if s.reloader != nil {
-		beside.Go(func() { s.reloader.run(ctx, s.hangup) })
+		beside.Go("reload", func() { s.reloader.run(ctx, s.hangup) })
 	}
-	if err := s.start.wait(ctx); err != nil {
+	if err := s.start.wait(ctx); ctx.Err() != nil {
 		return nil // told to stop before it began: nothing was taken, nothing is handed back
+	} else if err != nil {
+		return err
 	}
-	beside.Go(func() { s.keepHouse(ctx) })
-	beside.Go(func() { s.hooks.run(ctx) })
+	beside.Go("keep house", func() { s.keepHouse(ctx) })
+	beside.Go("webhook", func() { s.hooks.run(ctx) })
 	s.measureOnce(ctx, false)
-	beside.Go(func() { s.measure(ctx) })
-	beside.Go(func() { s.sweep(ctx) })
+	beside.Go("measure", func() { s.measure(ctx) })
+	beside.Go("sweep", func() { s.sweep(ctx) })
 	return s.worker.Run(ctx)
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 
 	"forager/config"
@@ -42,7 +41,7 @@ type stage struct {
 	sent    []sent // in the order of publication
 
 	stop    context.CancelFunc
-	running conc.WaitGroup
+	running pipeline.Crew
 	failed  error // of the worker, once it has ended
 }
 
@@ -104,7 +103,7 @@ func (s *stage) start(ctx context.Context, sh *shell, verbose bool) error {
 	}
 	working, stop := context.WithCancel(ctx)
 	s.stop = stop
-	s.running.Go(func() {
+	s.running.Go("worker", func() {
 		if s.failed = s.service.run(working); s.failed != nil {
 			log.Error("worker ended", zap.Error(s.failed))
 		}
@@ -184,7 +183,7 @@ func (s *stage) settle(ctx context.Context) error {
 // Close ends everything, in the order in which it depends on each other.
 func (s *stage) Close() error {
 	s.stop()
-	s.running.Wait()
+	_ = s.running.Wait() // a panic has ended the process
 	err := s.failed
 	if s.forward != nil {
 		s.forward.Close()

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/sourcegraph/conc"
 	"go.uber.org/zap"
 
 	"forager/pipeline"
@@ -53,14 +53,16 @@ func reaching(link *pipeline.Link, o pipeline.Options) func(context.Context) err
 	return func(ctx context.Context) error { return pipeline.Ensure(ctx, link, o) }
 }
 
-// wait looks for everything at a time and returns when all is there; its error is ctx's.
+// wait looks for everything at a time and returns when all is there; its error is ctx's, or a panic
+// of a look.
 func (s *start) wait(ctx context.Context) error {
-	var all conc.WaitGroup
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	all := pipeline.Crew{Failed: func(error) { stop() }}
 	for _, n := range s.needs {
-		all.Go(func() { s.waitFor(ctx, n) })
+		all.Go("look for "+n.name, func() { s.waitFor(looking, n) })
 	}
-	all.Wait()
-	return ctx.Err()
+	return cmp.Or(all.Wait(), ctx.Err())
 }
 
 func (s *start) waitFor(ctx context.Context, n need) {

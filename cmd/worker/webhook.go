@@ -115,7 +115,7 @@ func serveHooks(ctx context.Context, addr string, handler http.Handler) (*operat
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}}
-	o.done.Go(func() { _ = o.http.Serve(l) }) // it ends when Close is called, and not before
+	o.done.Go("serve", func() { _ = o.http.Serve(l) }) // it ends when Close is called, and not before
 	return o, nil
 }
 

@@ -51,7 +51,7 @@ func (s *Server) open() error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.listener, s.addr = l, l.Addr().String()
-	s.done.Go(func() { _ = s.http.Serve(l) })
+	s.done.Go(loud(func() { _ = s.http.Serve(l) }))
 	return nil
 }
 

@@ -80,10 +80,10 @@ func (w *webhooks) start(p *poster) {
 	w.mu.Lock()
 	w.busy++
 	w.mu.Unlock()
-	w.posting.Go(func() {
+	w.posting.Go(loud(func() {
 		defer w.ended()
 		p.run()
-	})
+	}))
 }
 
 func (w *webhooks) ended() {
