@@ -47,34 +47,6 @@ func (w *work) comment(held context.Context, m marker) error {
 	}
 }
 
-// absorb counts the plans of one rule and day that are new to a comment: by the source ids that
-// it names, and by stream sequence above the highest counted.
-func (c *commentRef) absorb(plans []Plan, m marker) (changed bool) {
-	counted := c.Seq
-	for _, p := range plans {
-		id := markerID(p.SourceID)
-		if p.commentKey() != m.name() || slices.Contains(c.IDs, id) || p.Origin.Sequence != 0 && p.Origin.Sequence <= counted {
-			continue
-		}
-		c.count(p)
-		changed = true
-	}
-	return changed
-}
-
-func (c *commentRef) count(p Plan) {
-	at := p.At.UnixMilli()
-	if c.N == 0 || at < c.First {
-		c.First = at
-	}
-	c.Last = max(c.Last, at)
-	c.N++
-	c.Seq = max(c.Seq, p.Origin.Sequence)
-	if id := markerID(p.SourceID); len(c.IDs) < maxIDs && !slices.Contains(c.IDs, id) {
-		c.IDs = append(c.IDs, id)
-	}
-}
-
 // postComment adds the comment of a rule and day. TheHive keeps doubles, so after an ambiguous
 // answer it is looked for until settle has passed.
 func (w *work) postComment(held context.Context, m marker, ref commentRef, tries int) error {

@@ -155,14 +155,15 @@ type procedureRef [2]string
 
 // commentRef is the comment of one rule and day.
 type commentRef struct {
-	ID      string   `json:"id"` // TheHive's id, or inDescription
-	First   int64    `json:"first"`
-	Last    int64    `json:"last"`
-	N       int      `json:"n"`   // at least so many detections
-	Seq     uint64   `json:"seq"` // highest stream sequence counted
-	IDs     []string `json:"ids,omitempty"`
-	Written string   `json:"written,omitempty"` // hash of the text that Forager last wrote
-	Pending bool     `json:"pending,omitempty"` // the text lags behind these numbers
+	ID        string            `json:"id"` // TheHive's id, or inDescription
+	First     int64             `json:"first"`
+	Last      int64             `json:"last"`
+	N         int               `json:"n"`   // at least so many detections
+	Seq       uint64            `json:"seq"` // highest stream sequence counted by the first versions, of whatever stream
+	IDs       []string          `json:"ids,omitempty"`
+	Written   string            `json:"written,omitempty"`   // hash of the text that Forager last wrote
+	Sequences map[string]uint64 `json:"sequences,omitempty"` // highest counted, by stream
+	Pending   bool              `json:"pending,omitempty"`   // the text lags behind these numbers
 }
 
 const inDescription = "description"

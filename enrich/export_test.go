@@ -127,3 +127,28 @@ func FindOf(p Plan) string {
 	}
 	return string(raw)
 }
+
+// Remembered is how many keys and cases an enricher remembers the contention and the pace of.
+func (e *Enricher) Remembered() (keys, cases int) {
+	return len(e.rivals.keys.items), len(e.pace.wrote.items)
+}
+
+// Meet lets a key be contended for, and a case be written to.
+func (e *Enricher) Meet(name string) {
+	e.rivals.note(name, true, 0)
+	e.pace.note(name)
+}
+
+// MaxRecent bounds what is remembered.
+const MaxRecent = maxRecent
+
+// Count is a comment's count of plans of one rule and day, applied in batches.
+func Count(batches ...[]Plan) (n int, ids []string) {
+	var c commentRef
+	for _, plans := range batches {
+		for _, m := range markersOf(plans) {
+			c.absorb(plans, m)
+		}
+	}
+	return c.N, c.IDs
+}

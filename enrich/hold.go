@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sourcegraph/conc/panics"
+
 	"forager/hive"
 )
 
@@ -17,7 +19,7 @@ func (cl *claim) keep(ctx context.Context) {
 	cl.bound = make(map[int]context.CancelCauseFunc)
 	// Renewals go on while the work is being wound up, so they do not end with its context.
 	renewing := context.WithoutCancel(ctx)
-	cl.expiry = time.AfterFunc(cl.left(), cl.lose)
+	cl.expiry = time.AfterFunc(cl.left(), func() { cl.lose(ErrLostClaim) })
 	cl.renewal = time.AfterFunc(cl.own.lease/3, func() { cl.renew(renewing) })
 }
 
@@ -77,8 +79,8 @@ func (cl *claim) check() error {
 	return nil
 }
 
-// lose cancels what runs under the claim.
-func (cl *claim) lose() {
+// lose cancels what runs under the claim, and says why.
+func (cl *claim) lose(cause error) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if cl.ended || cl.lost {
@@ -86,7 +88,7 @@ func (cl *claim) lose() {
 	}
 	cl.lost = true
 	for _, cancel := range cl.bound {
-		cancel(ErrLostClaim)
+		cancel(cause)
 	}
 }
 
@@ -97,8 +99,15 @@ func (cl *claim) alive() (time.Duration, bool) {
 	return cl.left(), !cl.ended && !cl.lost
 }
 
-// renew writes the entry again, which keeps its revision moving.
+// renew renews the claim; a panic on the way loses it, and is told as the cause.
 func (cl *claim) renew(ctx context.Context) {
+	if r := panics.Try(func() { cl.renewOnce(ctx) }); r != nil {
+		cl.lose(fmt.Errorf("%w: renew: %w", ErrLostClaim, r.AsError()))
+	}
+}
+
+// renewOnce writes the entry again, which keeps its revision moving.
+func (cl *claim) renewOnce(ctx context.Context) {
 	cl.writing <- struct{}{}
 	defer func() { <-cl.writing }()
 	left, alive := cl.alive()
@@ -111,7 +120,7 @@ func (cl *claim) renew(ctx context.Context) {
 	sent := time.Now()
 	err := cl.write(ctx, cl.entry)
 	if errors.Is(err, ErrLostClaim) {
-		cl.lose()
+		cl.lose(ErrLostClaim)
 		return
 	}
 	cl.plan(sent, err == nil)

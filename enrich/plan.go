@@ -27,6 +27,7 @@ type Origin struct {
 	Part     int       // index of the detection within its message
 	Subject  string    // NATS subject of the message, for conditions; empty where there is none
 	Time     time.Time // when the stream stored the message
+	Requeued bool      // it is a dead letter that was sent again: this is not its first sequence
 }
 
 // Plan is what one detection asks of TheHive. It is a value: making it costs no call, and plans

@@ -10,7 +10,7 @@ import (
 // holder leaves it alone for a while after each apply.
 type rivals struct {
 	mu   sync.Mutex
-	keys map[string]rivalry
+	keys *latest[rivalry]
 }
 
 type rivalry struct {
@@ -21,14 +21,14 @@ type rivalry struct {
 // rivalMemory is how long another replica counts as interested in a key.
 const rivalMemory = time.Minute
 
-func newRivals() *rivals { return &rivals{keys: make(map[string]rivalry)} }
+func newRivals() *rivals { return &rivals{keys: newLatest[rivalry](maxRecent)} }
 
 // yield waits a random time up to the last apply, if the key is shared.
 func (r *rivals) yield(ctx context.Context, key string) error {
 	r.mu.Lock()
-	v, ok := r.keys[key]
+	v, ok := r.keys.get(key)
 	if ok && time.Since(v.met) > rivalMemory {
-		delete(r.keys, key)
+		r.keys.drop(key)
 		ok = false
 	}
 	r.mu.Unlock()
@@ -42,7 +42,7 @@ func (r *rivals) yield(ctx context.Context, key string) error {
 func (r *rivals) note(key string, met bool, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, known := r.keys[key]
+	v, known := r.keys.get(key)
 	switch {
 	case met:
 		v.met = time.Now()
@@ -50,18 +50,5 @@ func (r *rivals) note(key string, met bool, took time.Duration) {
 		return
 	}
 	v.last = took
-	r.keys[key] = v
-	r.forget()
-}
-
-// forget keeps the memory bounded.
-func (r *rivals) forget() {
-	if len(r.keys) <= maxRecent {
-		return
-	}
-	for k, v := range r.keys {
-		if time.Since(v.met) > rivalMemory {
-			delete(r.keys, k)
-		}
-	}
+	r.keys.set(key, v)
 }

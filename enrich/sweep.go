@@ -28,23 +28,33 @@ type Swept struct {
 	// organisation is not served, or refuses the worker, or they do not say which it is and the
 	// worker's own does not have their case.
 	Kept int
+	// Failed is how many entries stay because the ledger or TheHive did not say what was asked.
+	Failed int
 }
 
 // Sweep purges, each at the revision seen, clean entries that nobody will ask for again: of
 // cases that are closed or gone and whose newest event is older than asked. TheHive is asked in
-// the entry's organisation. A key whose case is open stays, however old.
+// the entry's organisation. A key whose case is open stays, however old. An entry that fails keeps
+// none of the others; where many do in a row, the sweep ends. The error tells how many failed, and
+// why the first.
 func (e *Enricher) Sweep(ctx context.Context, keys iter.Seq2[string, error], o Sweeping) (Swept, error) {
 	if len(o.Organisations) == 0 {
 		return Swept{}, errors.New("sweep: no organisation is served")
 	}
 	s := sweeper{e: e, served: o.Organisations, before: time.Now().Add(-o.Keep)}
+	var failed failures
 	for key, err := range keys {
-		if err == nil {
-			err = s.sweep(ctx, key)
-		}
 		if err != nil {
 			return s.done, fmt.Errorf("sweep: %w", err)
 		}
+		failed.note(s.sweep(ctx, key))
+		s.done.Failed = failed.n
+		if failed.hopeless() || ctx.Err() != nil {
+			break
+		}
+	}
+	if err := failed.err(); err != nil {
+		return s.done, fmt.Errorf("sweep: %w", err)
 	}
 	return s.done, nil
 }

@@ -9,7 +9,7 @@ import (
 // pace remembers when comments of a case were last written, and which cases still owe an update.
 type pace struct {
 	mu    sync.Mutex
-	wrote map[string]time.Time
+	wrote *latest[time.Time]
 	owed  map[string]debt
 }
 
@@ -18,32 +18,26 @@ type debt struct {
 	since        time.Time // of the last detection: a minute of quiet makes it due
 }
 
-func newPace() *pace { return &pace{wrote: map[string]time.Time{}, owed: map[string]debt{}} }
+func newPace() *pace { return &pace{wrote: newLatest[time.Time](maxRecent), owed: map[string]debt{}} }
 
 func (p *pace) due(caseID string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Since(p.wrote[caseID]) >= commentPace
+	at, _ := p.wrote.get(caseID)
+	return time.Since(at) >= commentPace
 }
 
 func (p *pace) note(caseID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wrote[caseID] = time.Now()
+	p.wrote.set(caseID, time.Now())
 	delete(p.owed, caseID)
-	if len(p.wrote) > maxRecent {
-		for id, at := range p.wrote {
-			if time.Since(at) >= commentPace {
-				delete(p.wrote, id)
-			}
-		}
-	}
 }
 
 func (p *pace) owe(caseID, organisation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.owed) < maxRecent {
+	if _, known := p.owed[caseID]; known || len(p.owed) < maxRecent {
 		p.owed[caseID] = debt{organisation: organisation, since: time.Now()}
 	}
 }
@@ -63,14 +57,24 @@ func (p *pace) quiet() map[string]string {
 }
 
 // Tidy brings the numbers in comments up to date for cases that had a quiet minute. The pipeline
-// calls it now and then; what it fails to do costs nothing but a stale number.
+// calls it now and then; what it fails to do costs nothing but a stale number, and is tried again
+// after the next quiet minute. A case that fails keeps none of the others; where many do in a row,
+// the rest waits, too. The error tells how many failed.
 func (e *Enricher) Tidy(ctx context.Context) error {
-	for id, organisation := range e.pace.quiet() {
-		if err := e.tidyCase(ctx, id, organisation); err != nil {
-			return err
+	due := e.pace.quiet()
+	var failed failures
+	for _, id := range sortedKeys(due) {
+		if failed.hopeless() || ctx.Err() != nil {
+			e.pace.owe(id, due[id])
+			continue
 		}
+		err := e.tidyCase(ctx, id, due[id])
+		if err != nil {
+			e.pace.owe(id, due[id])
+		}
+		failed.note(err)
 	}
-	return nil
+	return failed.err()
 }
 
 func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error {

@@ -143,12 +143,8 @@ func (w *work) remember() {
 	w.body.Tags = w.c.Tags
 	w.body.High = high{Severity: w.c.Severity, TLP: w.c.TLP, PAP: w.c.PAP}
 	for _, m := range firstMarkers(w.plans) {
-		ref := commentRef{ID: inDescription, IDs: m.ids}
-		for _, p := range w.plans {
-			if p.commentKey() == m.name() {
-				ref.count(p)
-			}
-		}
+		ref := commentRef{ID: inDescription}
+		ref.absorb(w.plans, m)
 		w.body.Comments[m.name()] = ref
 	}
 	for _, kind := range []string{kindObservable, kindProcedure, kindComment, kindFile} {

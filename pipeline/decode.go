@@ -85,7 +85,7 @@ func (w *Worker) agree(r detection.Result) {
 
 // plan adds the part of one detection, unless it has its result from an earlier delivery.
 func (w *Worker) plan(m *message, index int, d detection.Detection, results map[int]error) {
-	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject()}
+	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject(), Requeued: m.msg.Headers().Get(headerRequeued) != ""}
 	plan, err := w.planner.Plan(d, origin)
 	if enrich.ClassOf(err) == enrich.Dropped {
 		m.dropped = append(m.dropped, enrich.ReasonOf(err))

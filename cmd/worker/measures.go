@@ -161,7 +161,7 @@ func (s *service) sweep(ctx context.Context) {
 			Organisations: s.parts.clients.served(), Keep: max(s.keep, lag.Retention),
 		})
 		if ctx.Err() == nil {
-			s.log.Info("ledger swept", zap.Int("purged", swept.Purged), zap.Int("keptForOrganisation", swept.Kept), zap.Error(err))
+			s.log.Info("ledger swept", zap.Int("purged", swept.Purged), zap.Int("keptForOrganisation", swept.Kept), zap.Int("failed", swept.Failed), zap.Error(err))
 		}
 	}
 }
