@@ -65,7 +65,7 @@ var (
 	// ErrKeyBlocked: nothing of the correlation key succeeded for long, so that nothing was tried.
 	ErrKeyBlocked = errors.New("key blocked")
 	// ErrUnavailable: no call is sent to TheHive for the moment, since too many failed.
-	ErrUnavailable = errors.New("TheHive is unavailable")
+	ErrUnavailable = hive.ErrUnavailable
 	// ErrVanished: a case was there and is not any more.
 	ErrVanished = errors.New("case vanished")
 	// ErrNoPatterns: the server holds no ATT&CK pattern at all; its catalogue is not imported.
@@ -131,7 +131,7 @@ func ClassOf(err error) Class {
 		return None
 	case errors.Is(err, ErrLostClaim), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns), errors.Is(err, ErrUnavailable), errors.Is(err, ErrHeld):
+	case errors.Is(err, ErrLedger), errors.Is(err, ErrNoPatterns), errors.Is(err, ErrUnavailable), errors.Is(err, hive.ErrCredentials), errors.Is(err, ErrHeld):
 		return Blocked
 	case errors.Is(err, ErrKeyBlocked):
 		return Quarantined

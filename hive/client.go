@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"sync/atomic"
 
-	"golang.org/x/sync/semaphore"
+	"forager/hive/throttle"
 )
 
 // Client speaks to one TheHive as one account in one organisation. It is safe
@@ -17,7 +17,7 @@ type Client struct {
 	base      *url.URL
 	transport http.RoundTripper
 	header    http.Header
-	places    *semaphore.Weighted
+	throttle  *throttle.Throttle
 	last      atomic.Pointer[identity] // that the last attempt had
 }
 
@@ -41,12 +41,15 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	if o.Throttle == nil {
+		o.Throttle = throttle.New(o.Concurrency)
+	}
 	c := &Client{
 		options:   o,
 		base:      base,
 		transport: transport,
 		header:    o.header(),
-		places:    semaphore.NewWeighted(int64(o.Concurrency)),
+		throttle:  o.Throttle,
 	}
 	c.last.Store(o.identity())
 	return c, nil

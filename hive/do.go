@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"time"
+
+	"forager/hive/throttle"
 )
 
 // apiRoot precedes every path.
@@ -49,14 +51,17 @@ func (c *Client) do(ctx context.Context, k call) error {
 	})
 }
 
-// attempt takes a place, performs one exchange and reports it.
+// attempt takes a slot, performs one exchange and reports it. The wait for the
+// slot is before the attempt's time-out begins.
 func (c *Client) attempt(ctx context.Context, k call, payload []byte, n int) error {
-	if err := c.places.Acquire(ctx, 1); err != nil {
-		return c.unsent(k, causeOf(ctx, err))
+	slot, err := c.slot(ctx, &k)
+	if err != nil {
+		return err
 	}
-	defer c.places.Release(1)
-	start := time.Now()
+	start, end := time.Now(), throttle.Abandoned // of an attempt that panics
+	defer func() { slot.Release(end, k.took(start)) }()
 	status, err := c.exchange(ctx, k, payload)
+	end = ending(ctx, err)
 	if c.options.Observe != nil {
 		c.options.Observe(Call{Op: k.op, Method: k.method, Status: status, Duration: time.Since(start), Attempt: n, Err: err})
 	}
@@ -73,7 +78,6 @@ func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, err
 	timed, cancel := context.WithTimeout(ctx, k.timeout(c.options.Timeout))
 	defer cancel()
 	defer k.upload.retire() // the caller may read the file again
-	k.as = c.identity()
 	resp, err := c.send(timed, ctx, k, payload)
 	if err != nil {
 		return 0, err
@@ -124,7 +128,9 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 		way.guard = guardOf(caller)
 	}
 	if err := way.guard.ask(); err != nil {
-		return nil, c.unsent(k, err)
+		e := c.unsent(k, err)
+		e.incomplete = true
+		return nil, e
 	}
 	req, upload, err := c.request(httptrace.WithClientTrace(timed, way.hooks()), k, payload)
 	if err != nil {
@@ -140,7 +146,7 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 	e := c.unsent(k, k.as.cause(caller, err))
 	e.Sent = way.sent()
 	if refusal := way.guard.refusal(); refusal != nil && !e.Sent {
-		e.Err = refusal
+		e.incomplete, e.Err = true, refusal
 	} else if broken := upload.failure(); broken != nil && caller.Err() == nil {
 		e.incomplete, e.Err = true, fmt.Errorf("read upload: %w", broken)
 	} else if way.fenced() && upload.unfinished() {

@@ -7,13 +7,15 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"forager/hive/throttle"
 )
 
 // Download opens a file attached to a case; id is the attachment's ID or
 // ContentID (GET /api/v1/case/{caseId}/attachment/{attachmentId}/download).
 // The content is streamed and not bounded: read what you can hold. It is given
 // up when TheHive is silent for Options.Timeout, and occupies one of
-// Options.Concurrency places until it is closed.
+// Options.Concurrency slots until it is closed.
 func (c *Client) Download(ctx context.Context, caseID, id string) (io.ReadCloser, error) {
 	const op = "download"
 	if err := checkAttachment(op, caseID, id); err != nil {
@@ -58,19 +60,21 @@ var errSilent = fmt.Errorf("no data within the time-out: %w", context.DeadlineEx
 
 // open sends the request and hands the unread body over, with its place.
 func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
-	if err := c.places.Acquire(ctx, 1); err != nil {
-		return nil, 0, c.unsent(k, causeOf(ctx, err))
+	slot, err := c.slot(ctx, &k)
+	if err != nil {
+		return nil, 0, err
 	}
+	end := throttle.Answered // its length is the file's: it says nothing of the server's pace
 	timed, cancel := context.WithCancelCause(ctx)
 	b := &streamBody{silence: c.options.Timeout, watch: time.AfterFunc(c.options.Timeout, func() { cancel(errSilent) })}
 	b.release = sync.OnceFunc(func() {
 		b.watch.Stop()
 		cancel(nil)
-		c.places.Release(1)
+		slot.Release(end, 0)
 	})
-	k.as = c.identity()
 	resp, err := c.send(timed, ctx, k, nil)
 	if err != nil {
+		end = ending(ctx, err)
 		b.release()
 		return nil, 0, err
 	}
@@ -80,6 +84,7 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 		defer resp.Body.Close()
 		body, _ := readBounded(resp.Body, maxErrorBody) // what can be read explains
 		k.as.explain(b.fail, resp, body)
+		end = ending(ctx, b.fail)
 		return nil, resp.StatusCode, b.fail
 	}
 	b.body, b.cause = resp.Body, func(err error) error { return causeOf(ctx, causeOf(timed, err)) }

@@ -62,7 +62,8 @@ type Error struct {
 	// Err is the cause, nil when the answer itself is the error.
 	Err error
 
-	// incomplete: the request's end was never sent, since its source failed.
+	// incomplete: the request's end was never sent, since its source failed or
+	// its guard refused.
 	incomplete bool
 	// strange: a 2xx that is whole, and not what TheHive answers.
 	strange bool

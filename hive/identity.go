@@ -1,6 +1,7 @@
 package hive
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -12,6 +13,7 @@ type identity struct {
 	secret        string
 	authorization string // value of the header
 	redact        *strings.Replacer
+	mark          string // differs where the credentials or the organisation do; no secret
 }
 
 // identity gives the account of the next attempt. A secret that cannot be sent is one in the middle
@@ -54,7 +56,10 @@ func (o Options) with(secret string) Options {
 
 // identity is the account that the options name.
 func (o Options) identity() *identity {
-	return &identity{secret: o.APIKey + o.Password, authorization: o.credentials(), redact: o.redactor()}
+	sum := sha256.Sum256([]byte(o.credentials() + "\n" + o.Organisation))
+	return &identity{
+		secret: o.APIKey + o.Password, authorization: o.credentials(), redact: o.redactor(), mark: string(sum[:]),
+	}
 }
 
 // credentials is the value of the Authorization header.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"forager/hive/throttle"
 )
 
 // Defaults of the zero fields of [Options].
@@ -47,8 +49,12 @@ type Options struct {
 	Organisation string
 
 	// Concurrency bounds the calls in flight; default 32. Further calls wait
-	// in the order in which they came.
+	// in the order in which they came, and their Timeout begins when they go.
 	Concurrency int
+	// Throttle bounds the calls of several clients together, stops them while
+	// the server is down, and spares refused credentials; nil means one of its
+	// own for Concurrency calls.
+	Throttle *throttle.Throttle
 	// Timeout bounds each attempt, from its first byte to the last of the
 	// answer; default 10 s. An [Upload] may ask for more.
 	Timeout time.Duration
@@ -61,7 +67,7 @@ type Options struct {
 	MaxResponseBytes int64
 
 	// Transport carries the requests; nil means NewTransport(Options). A
-	// wrapper, such as a breaker or a limiter, must hand the request on with
+	// wrapper, such as one that traces, must hand the request on with
 	// its context, since httptrace tells what was sent.
 	Transport http.RoundTripper
 	// CAFile holds PEM certificates that are trusted besides the system's.

@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"pipeline":             {"enrich", "enrich/detection"},
 	"enrich":               {"enrich/detection", "hive", "mitre"},
 	"enrich/ledgertest":    {"enrich"},
+	"hive":                 {"hive/throttle"},
 }
 
 // testArrows are what the tests of every package may import besides.

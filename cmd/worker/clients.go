@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -12,13 +13,15 @@ import (
 	"forager/config"
 	"forager/enrich"
 	"forager/hive"
+	"forager/hive/throttle"
 )
 
-// clients are one client for each organisation, over one transport: together they are held to one
-// breaker and to the calls in flight that the configuration allows.
+// clients are one client for each organisation, over one transport and one throttle: together they are
+// held to one breaker and to the calls in flight that the configuration allows.
 type clients struct {
 	config    *config.Config
-	transport *guardedTransport
+	transport *carrier
+	throttle  *throttle.Throttle
 	secret    *rotating
 	observe   func(hive.Call) // nil: nobody
 	own       *hive.Client    // of the worker's own organisation
@@ -26,6 +29,19 @@ type clients struct {
 	mu     sync.Mutex
 	others map[string]*hive.Client
 	named  []string // organisations of the rules in force, but for the worker's own
+}
+
+// carrier is the transport of all clients, which may be wrapped before the first call.
+type carrier struct{ next http.RoundTripper }
+
+// RoundTrip hands the request on as it came.
+func (c *carrier) RoundTrip(r *http.Request) (*http.Response, error) { return c.next.RoundTrip(r) }
+
+// CloseIdleConnections closes what the transport keeps open.
+func (c *carrier) CloseIdleConnections() {
+	if t, ok := c.next.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // newClients makes the client of the worker's own organisation. observe is told of every attempt of a call; it may be nil.
@@ -37,7 +53,7 @@ func newClients(c *config.Config, observe func(hive.Call), log *zap.Logger) (*cl
 		return nil, err
 	}
 	all := &clients{
-		config: c, transport: newGuardedTransport(transport, c.Hive.Concurrency), secret: hiveSecret(c, log), observe: observe,
+		config: c, transport: &carrier{transport}, throttle: throttle.New(c.Hive.Concurrency), secret: hiveSecret(c, log), observe: observe,
 		others: map[string]*hive.Client{},
 	}
 	all.own, err = all.make(c.Hive.Organisation)
@@ -46,7 +62,7 @@ func newClients(c *config.Config, observe func(hive.Call), log *zap.Logger) (*cl
 
 func (c *clients) make(organisation string) (*hive.Client, error) {
 	o := c.secret.sends(hiveOptions(c.config))
-	o.Organisation, o.Transport, o.Observe = organisation, c.transport, c.observe
+	o.Organisation, o.Transport, o.Throttle, o.Observe = organisation, c.transport, c.throttle, c.observe
 	return hive.New(o)
 }
 

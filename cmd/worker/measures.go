@@ -99,7 +99,7 @@ func (h happenings) Happened(e enrich.Event) {
 // watched adds to the metrics what is read at each scrape.
 func (s *service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
-	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.transport.limit.current, ready, s.worker.Organisations)
+	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations)
 }
 
 // measure asks NATS for the lag until ctx ends.
