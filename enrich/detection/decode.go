@@ -150,11 +150,13 @@ func (r *reading) read(p part) error {
 	if r.broken && r.replaced(p.root) {
 		det.mark(MarkInvalidUTF8)
 	}
-	for _, det := range e.perHost(det) {
-		if len(r.out.Detections) >= r.limits.Detections {
-			return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
+	if len(p.format.Split.Of) == 0 {
+		return r.collect(det, e.lastKey)
+	}
+	for _, one := range e.perHost(det) {
+		if err := r.collect(one, e.lastKey); err != nil {
+			return err
 		}
-		r.collect(det, e.lastKey)
 	}
 	return nil
 }
@@ -174,7 +176,10 @@ func (r *reading) replaced(n int32) bool {
 
 // collect adds a detection, or what is new in it to the one that has its id already: the rows of
 // one alert, or an alert sent twice.
-func (r *reading) collect(det Detection, lastKey string) {
+func (r *reading) collect(det Detection, lastKey string) error {
+	if len(r.out.Detections) >= r.limits.Detections {
+		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
+	}
 	if r.byID == nil {
 		r.byID = map[string]int{}
 	}
@@ -182,11 +187,12 @@ func (r *reading) collect(det Detection, lastKey string) {
 	if i, ok := r.byID[key]; ok {
 		r.out.Detections[i].merge(det, r.limits)
 		r.last[i] = cmp.Or(r.last[i], lastKey)
-		return
+		return nil
 	}
 	r.byID[key] = len(r.out.Detections)
 	r.out.Detections = append(r.out.Detections, det)
 	r.last = append(r.last, lastKey)
+	return nil
 }
 
 // correlate gives a last key to what names nobody.

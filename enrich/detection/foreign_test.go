@@ -41,3 +41,88 @@ func TestNoFormatTakesForeignAlerts(t *testing.T) {
 		}
 	}
 }
+
+// alsoSpeaks are the formats that alerts of a format look like, too, and that come after it: those that
+// are said in the Elastic Common Schema are ECS.
+var alsoSpeaks = map[string][]string{
+	"elastic": {"ecs", "elastic_endpoint"}, "elastic_endpoint": {"ecs"}, "wazuh5": {"ecs"}, "sysmon": {"ecs"}, "zeek": {"ecs"}, "suricata": {"ecs"},
+}
+
+// TestEachFormatKnowsItsOwnAlone holds every format against every other's fixtures and samples.
+func TestEachFormatKnowsItsOwnAlone(t *testing.T) {
+	files := sampleFiles(t, "testdata")
+	t.Run("fixtures", func(t *testing.T) { knownAlone(t, files) })
+	t.Run("samples", func(t *testing.T) { knownAlone(t, sampleFiles(t, samplesDir(t))) })
+}
+
+func knownAlone(t *testing.T, files []string) {
+	t.Helper()
+	d := mustNew(t, Options{})
+	held := 0
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := newTree(&d.limits)
+		root, err := tr.parseAll(string(body))
+		if err != nil {
+			continue
+		}
+		u := unwrapper{Decoder: d, tree: tr}
+		if err := u.unwrap(root, envelope{}, 0); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		for _, p := range u.parts {
+			if p.format == nil {
+				continue
+			}
+			held++
+			for name, f := range d.formats {
+				if name != p.format.Format && !slices.Contains(alsoSpeaks[p.format.Format], name) &&
+					slices.ContainsFunc(f.Recognise, func(when []condition) bool { return tr.holds(p.root, when) }) {
+					t.Errorf("%s is of %s, and looks like %s, too", file, p.format.Format, name)
+				}
+			}
+		}
+	}
+	if held == 0 {
+		t.Error("nothing was held against anything")
+	}
+}
+
+// TestEverydayWordsMakeNoFormat gives events of no product that is read, with its everyday words.
+func TestEverydayWordsMakeNoFormat(t *testing.T) {
+	for _, body := range []string{
+		`{"status":"firing","labels":{"alertname":"ManyLogins","severity":"critical","instance":"web-3"},"annotations":{"summary":"many failed logins"},"startsAt":"2026-03-02T10:00:00Z"}`,
+		`{"kind":"Event","verb":"create","annotations":{"authorization.k8s.io/decision":"allow"},"user":{"username":"u"}}`,
+		`{"annotations":[{"text":"deployed"}],"dashboardId":3}`,
+		`{"incident_number":11,"title":"Disk full","created_at":"2026-03-02T10:00:00Z","status":"triggered","incident_url":"https://tickets.example/11","severity":"high"}`,
+		`{"incidentNumber":"INC001","title":"x","severity":"2","type":"incident","id":"11"}`,
+		`{"AlertDisplayName":"x","AlertType":"y","Severity":"High","StartTimeUtc":"2026-03-02T10:00:00Z"}`,
+		`{"properties":{"AlertDisplayName":"x","AlertType":"y","DeviceName":"d"},"category":"OperationalLogs"}`,
+		`{"alert_type":"brand","rule_name":"Lookalike","severity":4,"id":77}`,
+		`{"log_type":"threat","rules":[{"name":"x"}],"src":"10.0.0.1"}`,
+		`{"CompositeId":"c-1","Name":"x","Severity":70,"product":"y","tactic":"z"}`,
+		`{"CompositeId":"a:ind:b:1","cid":"c","ExternalApiType":"Event_EppDetectionSummaryEvent","Name":"x","timestamp":"2026-03-02 10:00:00Z"}`,
+		`{"composite_id":"7","display_name":"x","tactic":"y"}`,
+		`{"behaviors":[{"name":"slow"}],"device":{"hostname":"h"},"detection_id":"1"}`,
+		`{"metadata":{"eventType":"detection.created"},"event":{"id":"1","name":"x"}}`,
+		`{"id":"1","mitreTechniques":["T1059"],"evidence":[{"entityType":"Process"}],"title":"x","incidentId":7}`,
+		`{"threatInfo":{"name":"x"},"id":"1"}`,
+		`{"rule":"r","priority":"high","output":"done","time":"2026-03-02T10:00:00Z"}`,
+		`{"RuleTitle":"x","Level":"high"}`,
+		`{"rule_level":"high","title":"x","matches":[{"a":1}]}`,
+		`{"document":{"id":1},"group":"g","kind":"k","name":"n"}`,
+		`{"result":{"ok":true},"sid":"AC0123"}`,
+		`{"ClientId":"web","Artifact":"build.zip","Timestamp":"2026-03-02T10:00:00Z"}`,
+		`{"event_type":"http","timestamp":"2026-03-02T10:00:00Z","src_ip":"203.0.113.4"}`,
+		`{"event":{"kind":"alert"},"what":"door open"}`,
+		`{"detection":{"ruleName":"x"},"id":"1"}`,
+		`{"detectorId":"7","type":"smoke","service":{"name":"x"}}`,
+		`{"signal":{"rule":{"threshold":3}},"title":"cpu"}`,
+		`{"index":"risk","value":3}`,
+	} {
+		read{}.check(t, body, body)
+	}
+}

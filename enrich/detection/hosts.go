@@ -81,7 +81,7 @@ func (r *reading) rows(p *part) (found int32) {
 // rowsByHost groups the values of an array, hosts in the order of their first row.
 func (r *reading) rowsByHost(p *part, rows int32) (hosts []string, groups [][]int32) {
 	e := event{reading: r, format: p.format, part: *p}
-	place := map[string]int{}
+	known := hostSet{}
 	for c := r.nodes[rows].first; c != 0; c = r.nodes[c].next {
 		host := ""
 		for i := range p.format.Split.By {
@@ -89,23 +89,56 @@ func (r *reading) rowsByHost(p *part, rows int32) (hosts []string, groups [][]in
 				break
 			}
 		}
-		i, known := place[host]
+		i, found := known.find(host)
 		switch {
-		case known:
+		case found:
 		case host == "":
 			if len(groups) == 0 {
 				hosts, groups = append(hosts, ""), append(groups, nil)
 			}
 		case len(hosts) == 1 && hosts[0] == "":
-			hosts[0], place[host] = host, 0
+			hosts[0] = host
+			known.add(host, 0)
 		default:
 			i = len(hosts)
-			place[host] = i
+			known.add(host, i)
 			hosts, groups = append(hosts, host), append(groups, nil)
 		}
 		groups[i] = append(groups[i], c)
 	}
 	return hosts, groups
+}
+
+// hostSet finds hosts that an event named before: by the same name, or by the first label where one
+// of the two has no other.
+type hostSet struct {
+	exact, label map[string]int
+}
+
+func (s *hostSet) add(host string, i int) {
+	if s.exact == nil {
+		s.exact, s.label = map[string]int{}, map[string]int{}
+	}
+	s.exact[host] = i
+	if first := FoldHost(host, false); first != host {
+		s.label[first] = i
+	}
+}
+
+func (s *hostSet) find(host string) (i int, found bool) {
+	if host == "" {
+		return 0, false
+	}
+	if i, found = s.exact[host]; found {
+		return i, true
+	}
+	first := FoldHost(host, false)
+	if first == host {
+		i, found = s.label[host]
+	} else {
+		i, found = s.exact[first]
+	}
+	return i, found
 }
 
 // link makes these values, and no others, those of an array.
@@ -120,15 +153,16 @@ func (r *reading) link(array int32, values []int32) {
 // perHost is a detection for each host of the list that the event names its hosts in.
 func (e *event) perHost(det Detection) []Detection {
 	all := []Detection{det}
-	seen := []string{FoldHost(det.Host, true)}
+	var known hostSet
+	known.add(FoldHost(det.Host, true), 0)
 	for i := range e.format.Split.Of {
 		e.scalars(&e.format.Split.Of[i], func(s string) bool {
 			for one := range valuesIn("host", s) {
 				host := FoldHost(one, true)
-				if host == "" || slices.Contains(seen, host) || len(all) > e.limits.Detections {
+				if _, found := known.find(host); host == "" || found || len(all) > e.limits.Detections {
 					continue
 				}
-				seen = append(seen, host)
+				known.add(host, len(all))
 				other := det
 				other.Host, other.ID = line(one, e.limits.Text), det.ID+"/"+host
 				other.Tags, other.Observables, other.Techniques = slices.Clone(det.Tags), slices.Clone(det.Observables), slices.Clone(det.Techniques)

@@ -26,7 +26,13 @@ func (e *event) observables() {
 	}
 	for i := range e.format.Observables {
 		o := &e.format.Observables[i]
-		if e.mute(o) || len(o.When) > 0 && !e.holds(e.part.root, o.When) {
+		if e.mute(o) {
+			if e.why && !o.Each.set {
+				e.lostParts(o)
+			}
+			continue
+		}
+		if len(o.When) > 0 && !e.holds(e.part.root, o.When) {
 			continue
 		}
 		e.observe(o)

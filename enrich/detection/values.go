@@ -73,9 +73,17 @@ func listOf(s string, is func(string) bool) []string {
 	return parts
 }
 
-// firstListed is the first of a list in a text, or the text.
-func firstListed(s string, is func(string) bool) string {
-	if parts := listOf(s, is); len(parts) > 0 {
+// firstHost is the first of a list of hosts in a text, or the text.
+func firstHost(s string) string {
+	if parts := listOf(s, isHost); len(parts) > 0 {
+		return parts[0]
+	}
+	return s
+}
+
+// firstAccount is the first of a list of accounts in a text, or the text: "Doe, Jane" is a name.
+func firstAccount(s string) string {
+	if parts := listOf(s, isAccount); len(parts) > 0 && (!strings.ContainsAny(s, " ") || strings.ContainsAny(parts[0], `\\@`)) {
 		return parts[0]
 	}
 	return s
