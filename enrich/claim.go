@@ -100,7 +100,7 @@ func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (
 	absent := errors.Is(err, ErrNoEntry)
 	switch {
 	case absent:
-	case errors.Is(err, errNewerEntry):
+	case errors.Is(err, errNewerEntry), errors.Is(err, errUnreadableEntry):
 		return nil, err
 	case err != nil:
 		return nil, o.excuse(err)
@@ -110,7 +110,7 @@ func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (
 			confirmed: o.sent, waits: c.owed(e, e.Dirty),
 		}
 		return cl, c.distrust(ctx, cl)
-	case e.Token != "" && !o.dead(revision, e):
+	case e.Token != "" && !o.dead(revision, e, c.leaseOf(e)):
 		c.seen.drop(name)
 		o.met = true
 		return nil, nil
@@ -145,7 +145,7 @@ func (c *claims) take(ctx context.Context, name, token string, e entry, revision
 		Lease: c.lease.Milliseconds(), Settle: c.settle.Milliseconds(),
 	}
 	if dirty {
-		mine.Settle = max(mine.Settle, e.Settle)
+		mine.Settle = max(mine.Settle, e.settling().Milliseconds())
 	}
 	value, err := mine.encode()
 	if err != nil {
@@ -170,6 +170,18 @@ func (c *claims) take(ctx context.Context, name, token string, e entry, revision
 		confirmed: sent, over: over, waits: c.owed(mine, dirty),
 	}, nil
 }
+
+// leaseOf is the lease that a holder wrote down, within what is believed; without one that
+// can be it is ours.
+func (c *claims) leaseOf(e entry) time.Duration {
+	if lease := e.lease(); lease >= shortestLease {
+		return lease
+	}
+	return c.lease
+}
+
+// shortestLease is what the configuration allows.
+const shortestLease = time.Second
 
 // owed is how long the taker of a dirty entry waits before it looks and acts.
 func (c *claims) owed(e entry, dirty bool) time.Duration {
@@ -202,7 +214,7 @@ func (o *observed) excuse(err error) error {
 
 // dead tells whether a holder is: its revision has not changed, while we watched, for the lease
 // that it wrote down.
-func (o *observed) dead(revision uint64, e entry) bool {
+func (o *observed) dead(revision uint64, e entry, lease time.Duration) bool {
 	now := time.Now()
 	if o.token != e.Token {
 		o.token, o.moved = e.Token, now
@@ -211,7 +223,7 @@ func (o *observed) dead(revision uint64, e entry) bool {
 		o.revision, o.since = revision, now
 		return false
 	}
-	return now.Sub(o.since) >= e.lease()
+	return now.Sub(o.since) >= lease
 }
 
 // pause waits, or ends with the context.

@@ -16,6 +16,12 @@ const entryVersion = 1
 // errNewerEntry: the entry was written by a later version; this one waits for its own upgrade.
 var errNewerEntry = errors.New("ledger entry is of a newer version")
 
+// errUnreadableEntry: nobody of this version wrote the entry. It is an error of its key, not of the ledger.
+var errUnreadableEntry = errors.New("ledger entry cannot be read")
+
+// mostEntryBytes is what an entry may have; the largest of a case with all that limits allow has a tenth.
+const mostEntryBytes = 4 << 20
+
 // head is what all claimable entries begin with. An entry with a token, or dirty, is dirty: its
 // writer may have done things in TheHive that the entry does not list.
 type head struct {
@@ -28,8 +34,17 @@ type head struct {
 }
 
 func (h head) dirty() bool             { return h.Dirty || h.Token != "" }
-func (h head) lease() time.Duration    { return time.Duration(h.Lease) * time.Millisecond }
-func (h head) settling() time.Duration { return time.Duration(h.Settle) * time.Millisecond }
+func (h head) lease() time.Duration    { return believed(h.Lease) }
+func (h head) settling() time.Duration { return believed(h.Settle) }
+
+// longestBelieved bounds the times that entries name, as the configuration does: others can write to the bucket, and a key must
+// not be held for years.
+const longestBelieved = time.Hour
+
+// believed is a time of an entry in milliseconds, within what can be; without one it is 0.
+func believed(ms int64) time.Duration {
+	return time.Duration(min(max(ms, 0), longestBelieved.Milliseconds())) * time.Millisecond
+}
 
 // entry is one ledger entry: its head, and its body as text, which is only read when somebody
 // asks. Entries are values: nothing changes the text once it is made.
@@ -49,12 +64,15 @@ var (
 
 func parseEntry(value []byte) (entry, error) {
 	var e entry
+	if len(value) > mostEntryBytes {
+		return e, fmt.Errorf("%w: %d bytes of at most %d", errUnreadableEntry, len(value), mostEntryBytes)
+	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(value, &fields); err != nil {
-		return e, fmt.Errorf("ledger entry: %w", err)
+		return e, fmt.Errorf("%w: %w", errUnreadableEntry, err)
 	}
 	if err := json.Unmarshal(value, &e.head); err != nil {
-		return e, fmt.Errorf("ledger entry: %w", err)
+		return e, fmt.Errorf("%w: %w", errUnreadableEntry, err)
 	}
 	if e.V > entryVersion {
 		return e, fmt.Errorf("%w: %d", errNewerEntry, e.V)

@@ -1,0 +1,84 @@
+package enrich_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"forager/enrich"
+	"forager/hive/hivetest"
+)
+
+// foreignEntries are values of the ledger that nobody of this version wrote.
+var foreignEntries = map[string]string{
+	"no JSON":             `{"v":1,`,
+	"no object":           `[1,2]`,
+	"empty":               ``,
+	"newer":               `{"v":99,"cases":[]}`,
+	"head of texts":       `{"v":"1","lease":"x"}`,
+	"body of numbers":     `{"v":1,"cases":7}`,
+	"body of other lists": `{"v":1,"cases":[[1,2,3]],"opened":"no"}`,
+	"deep":                strings.Repeat(`{"v":`, 20_000),
+	"large":               `{"v":1,"cases":[],"x":"` + strings.Repeat("y", 5<<20) + `"}`,
+}
+
+// TestEntryThatCannotBeReadCostsItsKeyAlone: not the ledger's fault, and no reason to stop.
+func TestEntryThatCannotBeReadCostsItsKeyAlone(t *testing.T) {
+	t.Parallel()
+	for name, value := range foreignEntries {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, hivetest.Options{})
+				plans := plan(t, 1, seen("dc-01", "a", day(9)), seen("ws-07", "b", day(9)))
+				if _, err := s.ledger.Put(t.Context(), "key."+plans[0].Hash, []byte(value), 0); err != nil {
+					t.Fatal(err)
+				}
+				e := s.worker(t)
+				for range 3 {
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+					err := e.Apply(ctx, plans[0].Queue(), plans[:1])[0]
+					cancel()
+					if class := enrich.ClassOf(err); class != enrich.Transient || errors.Is(err, enrich.ErrLedger) {
+						t.Errorf("class %v: %v", class, err)
+					}
+				}
+				if err := e.Apply(t.Context(), plans[1].Queue(), plans[1:])[0]; err != nil {
+					t.Errorf("another key: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestNumbersOfAnEntryAreBounded: a lease or settle of years holds nobody for longer than the configuration allows, and
+// none of a moment takes what is held.
+func TestNumbersOfAnEntryAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, number := range []string{"9223372036854775807", "9223372036854776", "-1", "0", "31536000000000", "31536000000", "1"} {
+		for _, head := range []string{`"token":"x","lease":%s,"settle":1000`, `"dirty":true,"lease":1000,"settle":%s`, `"token":"x","lease":%[1]s,"settle":%[1]s`} {
+			t.Run(number, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSite(t, hivetest.Options{})
+					plans := plan(t, 1, seen("dc-01", "a", day(9)))
+					value := fmt.Sprintf(`{"v":1,"epoch":3,"cases":[],`+head+`}`, number)
+					if _, err := s.ledger.Put(t.Context(), "key."+plans[0].Hash, []byte(value), 0); err != nil {
+						t.Fatal(err)
+					}
+					began := time.Now()
+					err := s.worker(t).Apply(t.Context(), plans[0].Queue(), plans)[0]
+					took := time.Since(began)
+					if err != nil || took > 125*time.Minute {
+						t.Errorf("%v after %v", err, took)
+					}
+					if held := strings.Contains(head, "token"); held && took < 10*time.Second {
+						t.Errorf("taken from its holder after %v", took)
+					}
+				})
+			})
+		}
+	}
+}
