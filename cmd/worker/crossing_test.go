@@ -180,16 +180,22 @@ func (c *crossing) analyst(number int64, body string) {
 	}
 }
 
-// wait looks until something holds that is certain to come.
+// wait looks until something holds that is certain to come, as long as messages end now and then.
 func (c *crossing) wait(what string, holds func() bool) {
 	c.t.Helper()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	tick := time.NewTicker(boxPause)
 	defer tick.Stop()
-	for !holds() {
+	for before := 0; !holds(); {
 		select {
 		case <-tick.C:
+			c.mu.Lock()
+			if now := len(c.ends); now > before {
+				before = now
+				late.Reset(patience)
+			}
+			c.mu.Unlock()
 		case <-late.C:
 			_, reasons := c.service.Ready()
 			c.t.Fatalf("waited in vain for %s: %q, gates %q%s", what, reasons, c.gates, c.waiting())

@@ -65,7 +65,7 @@ func junkOf(n int) []byte {
 func reachOf(n int) []byte {
 	if n%2 == 0 {
 		return fmt.Appendf(nil, `{"schema":"forager.detection/v1","id":"reach-%d","time":"2026-03-02T08:00:00Z","title":"T","host":"reach","files":[`+
-			`{"name":"a","object":"HR/payroll.csv"},{"name":"b","object":"FORAGER_FILES/../HR/x"},{"name":"c","object":"file:///dev/zero"}]}`, n)
+			`{"name":"m","object":"evidence/memory.dmp"},{"name":"a","object":"HR/payroll.csv"},{"name":"b","object":"FORAGER_FILES/../HR/x"},{"name":"c","object":"file:///dev/zero"}]}`, n)
 	}
 	all := make([]string, 45)
 	for i := range all {
