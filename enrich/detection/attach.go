@@ -44,7 +44,7 @@ func (e *event) tag(s, path string) {
 func (e *event) techniques() {
 	for i := range e.format.Techniques {
 		t := &e.format.Techniques[i]
-		if e.silent(t) || len(t.When) > 0 && !e.holds(e.part.root, t.When) {
+		if e.silent(t) || len(t.When) > 0 && !e.meets(t.When) {
 			continue
 		}
 		if !t.Each.set {

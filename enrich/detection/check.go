@@ -53,6 +53,26 @@ func (f *format) eachPath(do func(*path)) {
 	}
 }
 
+// eachCondition shows every condition that decides while an event is read.
+func (f *format) eachCondition(do func(*condition)) {
+	all := func(when []condition) {
+		for i := range when {
+			do(&when[i])
+		}
+	}
+	for _, fs := range []fields{f.Time, f.Severity, f.Title, f.Description, f.Source, f.Rule.ID, f.Rule.Name, f.Host, f.User, f.IP, f.Key, f.LastKey, f.Direction} {
+		for i := range fs {
+			all(fs[i].When)
+		}
+	}
+	for i := range f.Observables {
+		all(f.Observables[i].When)
+	}
+	for i := range f.Techniques {
+		all(f.Techniques[i].When)
+	}
+}
+
 // checkRules refuses what no event could be read by.
 func (f *format) checkRules() error {
 	if len(f.Title) == 0 {

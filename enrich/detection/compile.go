@@ -96,6 +96,11 @@ func (f *format) compile(specs map[string]*spec) error {
 			t.slots = append(t.slots, p.slot)
 		}
 	})
+	f.eachCondition(func(c *condition) {
+		for i := range c.Path {
+			f.place(&c.Path[i], c.bare(), seen)
+		}
+	})
 	for _, p := range f.Parse.JSON {
 		f.root.at(p.steps).json = true
 	}
@@ -103,6 +108,28 @@ func (f *format) compile(specs map[string]*spec) error {
 		f.root.at(p.steps).kv = true
 	}
 	return nil
+}
+
+// place gives a path of a condition a slot of its own, which presence alone fills, too.
+func (f *format) place(p *path, presence bool, seen map[string]int32) {
+	if !p.set || len(p.steps) == 0 {
+		return
+	}
+	name := "when " + p.text
+	if presence {
+		name = "there " + p.text
+	}
+	if p.slot = seen[name]; p.slot != 0 {
+		return
+	}
+	p.slot = int32(f.slots) // a format has some hundred paths
+	f.slots++
+	f.paths = append(f.paths, p.text)
+	seen[name] = p.slot
+	t := f.root.at(p.steps)
+	if t.slots = append(t.slots, p.slot); presence {
+		t.through = append(t.through, p.slot)
+	}
 }
 
 // scale makes words and bands ready.

@@ -198,7 +198,7 @@ func (r *reading) collect(det Detection, lastKey string) error {
 // correlate gives a last key to what names nobody.
 func (r *reading) correlate() {
 	for i := range r.out.Detections {
-		if d := &r.out.Detections[i]; !d.namesSomebody() {
+		if d := &r.out.Detections[i]; r.last[i] != "" && !d.namesSomebody() {
 			d.Key = r.last[i]
 		}
 	}

@@ -43,7 +43,9 @@
 // A format is one YAML file, its name that of the format; a directory of an operator adds or replaces.
 // Unknown keys are refused. Names in paths match whatever the case and whether written with "_", "-" or
 // neither (incidentNumber, incident_number); `a.b` matches nested, flat ("a.b") and mixed names; arrays
-// fan out; `labels[key=severity].value` takes only objects whose member key says severity; `""` is the event.
+// fan out; `labels[key=severity].value` takes only objects whose member key says severity; "*" is every member
+// (`*.hashes.sha256`); `""` is the event. A text that is a list ("a, b") is its members wherever a
+// path names it, of addresses, hosts, accounts, mail, hashes, URLs and the like.
 //
 //	format: acme                 # name of the file
 //	order: 300                   # recognition: lower first
@@ -51,7 +53,7 @@
 //	  - [{path: acme_version, type: number}, {path: what}]   # the index: choose the rarest name
 //	drop:                        # parts that are no detections
 //	  - {reason: heartbeat, when: [{path: what, is: [ping, pong]}]}
-//	roots: [result, _raw]        # all paths hold below these as well; strings are JSON or k="v" pairs
+//	roots: [result, _raw]        # all paths hold below these as well, and below one another; strings are JSON or k="v" pairs
 //	parse: {json: [entities], pairs: [fields]}   # strings that hold JSON, or k="v" pairs
 //	id: [[ref, tenant], uuid]    # alternatives; of each, all that are there, the first must be
 //	hash: [rule, host, at]       # else the id is a hash of these, else of the whole event
@@ -60,7 +62,12 @@
 //	defaultSeverity: medium
 //	title: [what, {join: [a, b], sep: ": "}, {path: c, prefix: "Alert "}, {text: constant}]
 //	description, source, host, user, ip, direction: fields as well; rule: {id: fields, name: fields}
-//	key: [group]                 # the sender's own correlation key; lastKey: where no host, user or ip is
+//	key: [group]                 # the sender's own correlation key; it and lastKey get the format's name before them
+//	lastKey: [{join: [rule, tenant], sep: /}]            # where no host, user or ip is, or none that others could be
+//	                             # told from (localhost, SYSTEM): rule and resource, account, tenant; else the rule
+//	split: {each: rows, by: [box]}                       # rows of several hosts are a detection each; of: [boxes]
+//	                             # does so for a list of names
+//	ownKey: true                 # of the native form alone: the key is as sent, and there is no last one
 //	tags: [labels, {path: csv, reader: list, prefix: "x:"}]
 //	own: [agent.ip]              # addresses of the reporter, no observables
 //	observables:
@@ -73,6 +80,10 @@
 //	  - {path: labels, reader: tags}                       # free tags: only those that are attack's
 //	files: [{each: files, name: name, base64: content, object: object, sha256: sha256}]
 //	with: [{format: ecs, under: data, take: [observables, user]}]   # rules of another file, below a path
+//
+// `mark` on a severity says what was assumed (Detection.Marks). A format's conditions are to hold for its
+// product alone: an everyday word takes foreign alerts, and reads them wrongly in silence. The host is
+// where it happened: relays (managers, sensors, shippers, pods) are to be left to `source`.
 //
 // A condition tests presence, or type (object array string number bool), is, prefix, suffix, contains
 // (texts, case folded), matches (RE2), each over any value at any of its paths; `not: true` denies. Fields,

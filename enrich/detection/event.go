@@ -147,6 +147,30 @@ func (e *event) scalars(p *path, yield func(string) bool) bool {
 	})
 }
 
+// meets tells whether all conditions hold for the event, by what the walk has found.
+func (e *event) meets(when []condition) bool {
+	for i := range when {
+		if e.met(&when[i]) == when[i].Not {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *event) met(c *condition) bool {
+	if c.Type == "array" || c.Type == "object" {
+		return e.passes(e.part.root, c) // of what holds others, the walk keeps no note
+	}
+	for i := range c.Path {
+		for h := e.hits.head[c.Path[i].slot]; h != 0; h = e.hits.all[h].next {
+			if e.valuePasses(e.hits.all[h].node, c) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // note keeps where a value came from.
 func (e *event) note(field, path, value string) {
 	if e.why && len(e.det.Why) < 4*e.limits.Observables {
@@ -168,7 +192,7 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		if f.Path.set && e.none(&f.Path) {
 			continue
 		}
-		if len(f.When) > 0 && !e.holds(e.part.root, f.When) {
+		if len(f.When) > 0 && !e.meets(f.When) {
 			continue
 		}
 		more := true

@@ -12,7 +12,17 @@ import (
 func (e *event) address() string {
 	found := ""
 	e.candidates(e.format.IP, func(_ *field, s, path string) bool {
-		for one := range valuesIn("ip", strings.TrimSpace(s)) {
+		s = strings.TrimSpace(s)
+		if v, ok := ipValue(s); ok && judgeAddr(v.addr, nil) != leaveOut {
+			found = v.data
+			e.note("ip", path, found)
+			return false
+		}
+		if !mayBeList(s) {
+			e.lost("ip", path, s, "no address of somebody")
+			return true
+		}
+		for one := range valuesIn("ip", s) {
 			if v, ok := ipValue(one); ok && judgeAddr(v.addr, nil) != leaveOut {
 				found = v.data
 				e.note("ip", path, found)

@@ -32,7 +32,7 @@ func (e *event) observables() {
 			}
 			continue
 		}
-		if len(o.When) > 0 && !e.holds(e.part.root, o.When) {
+		if len(o.When) > 0 && !e.meets(o.When) {
 			continue
 		}
 		e.observe(o)
@@ -67,15 +67,13 @@ func (e *event) observe(o *observables) {
 	}
 	if len(o.Join) > 0 {
 		before := len(e.det.Observables)
-		defer func() {
-			if len(e.det.Observables) == before && !o.Each.set {
-				e.lostParts(o)
-			}
-		}()
 		e.joined(&o.Each, o.Join, o.Sep, func(s string) bool {
 			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
 			return true
 		})
+		if e.why && !o.Each.set && len(e.det.Observables) == before {
+			e.lostParts(o)
+		}
 		return
 	}
 	for i := range o.Path {
@@ -134,6 +132,10 @@ func (e *event) read(o *observables, path, s string) bool {
 			take(o.Type, one)
 		}
 	default:
+		if !mayBeList(s) {
+			take(o.Type, s)
+			break
+		}
 		for one := range valuesIn(o.Type, s) {
 			take(o.Type, one)
 		}

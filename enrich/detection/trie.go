@@ -9,8 +9,10 @@ type trie struct {
 	any   *trie // what "*" leads to: every member
 	picks []pick
 	slots []int32
-	kv    bool // strings here are key=value lists
-	json  bool // strings here are JSON
+	// through are the slots of conditions that a flat name which goes on here satisfies ("a.b.c" for a.b).
+	through []int32
+	kv      bool // strings here are key=value lists
+	json    bool // strings here are JSON
 }
 
 type pick struct {
@@ -138,6 +140,9 @@ func (h *hits) member(t *trie, name string, c int32) error {
 		switch {
 		case kid == nil:
 		case flat:
+			for _, slot := range kid.through {
+				h.add(slot, c)
+			}
 			if err := h.member(kid, rest, c); err != nil {
 				return err
 			}
@@ -153,7 +158,7 @@ func (h *hits) member(t *trie, name string, c int32) error {
 // inner reads a string that holds JSON or key=value pairs, and goes on in what it says.
 // A string that does not parse is the text that it is.
 func (h *hits) inner(t *trie, n int32) error {
-	plain := trie{kids: t.kids, any: t.any, picks: t.picks, slots: t.slots}
+	plain := trie{kids: t.kids, any: t.any, picks: t.picks, slots: t.slots, through: t.through}
 	src := strings.TrimSpace(h.tree.textOf(n))
 	var root int32
 	var err error

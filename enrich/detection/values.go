@@ -11,7 +11,7 @@ import (
 // alone and hold together, since people write names with spaces.
 func valuesIn(dataType, s string) iter.Seq[string] {
 	one := func(yield func(string) bool) { yield(s) }
-	if !strings.ContainsAny(s, ",;| \n\t") {
+	if !mayBeList(s) {
 		return one
 	}
 	switch dataType {
@@ -49,6 +49,17 @@ func someOf(dataType, s string, members iter.Seq[string]) iter.Seq[string] {
 		}
 	}
 	return func(yield func(string) bool) { yield(s) }
+}
+
+// mayBeList tells whether a text has what parts the members of a list.
+func mayBeList(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case ',', ';', '|', ' ', '\n', '\t':
+			return true
+		}
+	}
+	return false
 }
 
 // nextURL is where a URL ends and the next one begins.
