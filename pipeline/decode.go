@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc/panics"
 
@@ -21,7 +22,7 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 	return &message{
 		stream: meta.Stream, sequence: meta.Sequence.Stream,
 		deliveries: int(min(meta.NumDelivered, 1<<31-1)),
-		stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()), msg: msg,
+		stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()) + headerBytes(msg.Headers()), msg: msg,
 	}, nil
 }
 
@@ -47,10 +48,7 @@ const aloneAfter = 3
 const ReasonTooLarge = "message too large"
 
 func (w *Worker) fill(m *message, results map[int]error) {
-	if m.bytes > w.options.MaxMessageBytes {
-		m.failed = &enrich.MalformedError{
-			Reason: ReasonTooLarge, Detail: fmt.Sprintf("%d bytes of at most %d", m.bytes, w.options.MaxMessageBytes),
-		}
+	if m.failed = w.tooLarge(m); m.failed != nil {
 		return
 	}
 	result, err := w.decoder.Decode(detection.Message{
@@ -74,6 +72,33 @@ func (w *Worker) fill(m *message, results map[int]error) {
 	if m.plans == 0 && m.failed == nil && len(m.dropped) == 0 {
 		m.failed = &enrich.MalformedError{Reason: "no detections"}
 	}
+}
+
+// mostHeaderBytes is what the headers of a message may have: what a forwarder says there are some words.
+const mostHeaderBytes = 64 << 10
+
+// tooLarge refuses a message whose body or headers are beyond their limits; nil is none.
+func (w *Worker) tooLarge(m *message) error {
+	body, headers := len(m.msg.Data()), headerBytes(m.msg.Headers())
+	switch {
+	case body > w.options.MaxMessageBytes:
+		return &enrich.MalformedError{Reason: ReasonTooLarge, Detail: fmt.Sprintf("%d bytes of at most %d", body, w.options.MaxMessageBytes)}
+	case headers > mostHeaderBytes:
+		return &enrich.MalformedError{Reason: ReasonTooLarge, Detail: fmt.Sprintf("headers of %d bytes of at most %d", headers, mostHeaderBytes)}
+	default:
+		return nil
+	}
+}
+
+// headerBytes is what headers weigh, about.
+func headerBytes(h nats.Header) int {
+	n := 0
+	for name, values := range h {
+		for _, value := range values {
+			n += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 // agree counts subjects that promise another format than the content is.

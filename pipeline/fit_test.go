@@ -118,3 +118,25 @@ func (foreign) Metadata() (*jetstream.MsgMetadata, error) { return nil, nats.Err
 func (foreign) Headers() nats.Header                      { return nil }
 func (foreign) Data() []byte                              { return nil }
 func (foreign) Subject() string                           { return "x" }
+
+// TestHeadersCountAndAreBounded: they are held as bodies are, and a message of headers is a dead letter.
+func TestHeadersCountAndAreBounded(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	for size, body := range map[int]string{1000: `{"id":"few","keys":["k"]}`, 100 << 10: `{"id":"many","keys":["k"]}`} {
+		msg := nats.NewMsg("alerts.x")
+		msg.Data = []byte(body)
+		msg.Header.Set("Tenant", strings.Repeat("x", size))
+		_, err := r.js.PublishMsg(t.Context(), msg)
+		must(t, err)
+	}
+	r.start()
+	r.ended(2)
+	letters := r.letters()
+	if len(letters) != 1 || letters[0].Reason != ReasonTooLarge || !strings.Contains(string(letters[0].Body), "many") {
+		t.Errorf("letters %+v", letters)
+	}
+	if n := r.seen.count(func(s Settlement) bool { return s.Bytes > 1000 }); n != 2 {
+		t.Errorf("the headers of %d messages count, want 2", n)
+	}
+}

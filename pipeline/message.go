@@ -26,7 +26,7 @@ type message struct {
 	failed     error       // what made a part unfit before any apply: the worst of them
 	parts      []part      // what is to be applied now
 	plans      int         // how many plans the message has, applied here before or not
-	bytes      int         // of the body
+	bytes      int         // of body and headers
 	tried      bool        // an apply of it failed here before
 	alone      bool        // failed so often that it is applied by itself
 	span       trace.Span  // of the message; the sender's, where nothing is traced; nil is none

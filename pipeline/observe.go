@@ -48,7 +48,7 @@ type Settlement struct {
 	Queue      string // hash of the first plan's key; empty without a plan
 	Deliveries int    // how often the server delivered the message, at most a signal
 	Tries      int    // failed applies that this process counted
-	Bytes      int    // of the body
+	Bytes      int    // of body and headers
 
 	Action  Action
 	Class   enrich.Class
