@@ -305,3 +305,34 @@ func TestADeletedCaseIsNotTakenForTheSourceOfABackfilledOne(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeyOpensAThousandCases: in one message and one after the other, at a cost that stays.
+func TestAKeyOpensAThousandCases(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]func(d desk, e *enrich.Enricher, all []enrich.Plan){
+		"in one message": func(d desk, e *enrich.Enricher, all []enrich.Plan) { apply(d.t, e, all) },
+		"one after the other": func(d desk, e *enrich.Enricher, all []enrich.Plan) {
+			for i := range all {
+				apply(d.t, e, all[i:i+1])
+				wait(d.t.Context(), time.Second)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t)
+				e := d.worker(t)
+				all := under(t, enrich.ClosedNew, 1, apart(0, 1000)...)
+				few := d.calls(func() { run(d, e, all[:100]) })
+				late := d.calls(func() { run(d, e, all[100:]) })
+				if n := len(d.hive.Snapshot().Cases); n != 1000 {
+					t.Errorf("%d cases", n)
+				}
+				if late > 12*few {
+					t.Errorf("%d calls for the first hundred, %d for nine hundred more", few, late)
+				}
+			})
+		})
+	}
+}
