@@ -35,6 +35,9 @@ func parse(text []byte) (ast.Node, *Problem) {
 	if len(text) > maxText {
 		return nil, &Problem{Err: ErrText, Detail: "longer than " + Size(maxText).String()}
 	}
+	if err := checkDepth(text); err != nil {
+		return nil, &Problem{Err: ErrText, Detail: err.Error()}
+	}
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, textProblem(string(text), err)
