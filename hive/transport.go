@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,7 +54,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 func (o Options) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
+		pem, err := readPEM(o.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("new transport: read CAFile: %w", err)
 		}
@@ -70,7 +71,7 @@ func (o Options) tlsConfig() (*tls.Config, error) {
 		return nil, invalid("new transport", "CertFile", "and KeyFile need each other")
 	}
 	if o.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		pair, err := keyPair(o.CertFile, o.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("new transport: load client certificate: %w", err)
 		}
@@ -96,4 +97,33 @@ func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
 		return http.ProxyURL(u), nil
 	}
 	return nil, invalid("new transport", "Proxy", "must begin with http://, https:// or socks5://")
+}
+
+// maxPEM bounds a file of certificates or a key, in bytes.
+const maxPEM = 4 << 20
+
+// readPEM reads a file to its bound.
+func readPEM(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
+	if err == nil && len(text) > maxPEM {
+		err = fmt.Errorf("%s has more than %d KiB", name, maxPEM>>10)
+	}
+	return text, err
+}
+
+func keyPair(cert, key string) (tls.Certificate, error) {
+	certificate, err := readPEM(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	secret, err := readPEM(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate, secret)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -67,7 +68,7 @@ func (c Connection) credentialsOption(*Link) (nats.Option, error) {
 	if c.Credentials == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.Credentials) // the client would say so only when it connects, and try for ever
+	text, err := readSecret(c.Credentials) // the client would say so only when it connects, and try for ever
 	if err != nil {
 		return nil, fmt.Errorf("credentials file: %w", err)
 	}
@@ -78,6 +79,23 @@ func (c Connection) credentialsOption(*Link) (nats.Option, error) {
 		return nil, fmt.Errorf("credentials file: %w", err)
 	}
 	return nats.UserCredentials(c.Credentials), nil
+}
+
+// maxSecret bounds a file of credentials, in bytes.
+const maxSecret = 1 << 20
+
+// readSecret reads a file to its bound.
+func readSecret(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err == nil && len(text) > maxSecret {
+		err = fmt.Errorf("%s has more than %d KiB", name, maxSecret>>10)
+	}
+	return text, err
 }
 
 func (c Connection) nkeyOption(l *Link) (nats.Option, error) {
@@ -110,7 +128,7 @@ type seed struct {
 }
 
 func (s *seed) read() error {
-	text, err := os.ReadFile(s.file)
+	text, err := readSecret(s.file)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +55,7 @@ func (w *Worker) letter(m *message, s *Settlement) *nats.Msg {
 	requeued := m.msg.Headers().Get(headerRequeued)
 	keepOriginals(letter.Header, m.msg.Headers())
 	own := [][2]string{
-		{headerSubject, s.Subject}, {headerStream, m.stream},
+		{headerSubject, encodeSubject(s.Subject)}, {headerStream, m.stream},
 		{headerSequence, strconv.FormatUint(m.sequence, 10)},
 		{headerStored, m.stored.UTC().Format(time.RFC3339Nano)}, {headerTime, m.original().UTC().Format(time.RFC3339Nano)},
 		{headerDied, w.now().UTC().Format(time.RFC3339Nano)},
@@ -92,6 +94,29 @@ func keepOriginals(to, from nats.Header) {
 		}
 		to[name] = append(to[name], values...)
 	}
+}
+
+// encodeSubject writes a subject, in which NATS allows nearly every byte, so that it can act
+// neither in a header nor on a terminal and is read again byte for byte: what is no visible ASCII,
+// and "%", is percent-encoded.
+func encodeSubject(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// decodeSubject reads what encodeSubject wrote; what it did not write is taken as it is.
+func decodeSubject(s string) string {
+	if raw, err := url.PathUnescape(s); err == nil && encodeSubject(raw) == s {
+		return raw
+	}
+	return s
 }
 
 // oneLine makes a text fit for a header.

@@ -158,7 +158,7 @@ func readLetter(raw *jetstream.RawStreamMsg) DeadLetter {
 	l := DeadLetter{
 		Number: raw.Sequence, Reason: h.Get(headerReason), Class: h.Get(headerClass), Step: h.Get(headerStep),
 		Status: number(h, headerStatus), Detail: h.Get(headerError), Attempts: number(h, headerAttempts),
-		Format: h.Get(headerFormat), Subject: h.Get(headerSubject), Stream: h.Get(headerStream),
+		Format: h.Get(headerFormat), Subject: decodeSubject(h.Get(headerSubject)), Stream: h.Get(headerStream),
 		Stored: moment(h, headerStored), Time: moment(h, headerTime), Died: moment(h, headerDied),
 		Worker: h.Get(headerWorker), Requeued: number(h, headerRequeued), Body: raw.Data,
 	}

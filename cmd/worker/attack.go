@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -118,7 +117,7 @@ func isRelease(r mitre.Release, asked string) bool {
 func withBundles(known *mitre.Catalogue, c *config.Config) (*mitre.Catalogue, error) {
 	var wrong []config.Mistake
 	for i, name := range c.Attack.Bundles {
-		text, err := os.ReadFile(name)
+		text, err := readFile(name, mostBundle)
 		if err == nil {
 			if known, err = withBundle(known, name, text); err != nil {
 				err = fmt.Errorf("%s: %w", name, err)

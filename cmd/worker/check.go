@@ -25,7 +25,11 @@ func (f *configFlag) addTo(flags *pflag.FlagSet) {
 // load reads the configuration. Of servers that it is not told of, addresses and credentials may
 // be missing.
 func (f configFlag) load(sh *shell, connects ...string) (*config.Config, error) {
-	return f.loadBy(newWitness(), sh, connects...)
+	c, err := f.loadBy(newWitness(), sh, connects...)
+	if err == nil && len(connects) > 0 {
+		err = unreadable(c)
+	}
+	return c, err
 }
 
 // loadBy reads the configuration through a witness.

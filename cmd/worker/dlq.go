@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
+	"golang.org/x/term"
 
 	"forager/config"
 	"forager/enrich/detection"
@@ -173,6 +175,16 @@ func (c *dlqShowCmd) command(sh *shell) *cobra.Command {
 	return cmd
 }
 
+// writeBody writes the bytes as they are, but to a terminal, which would obey them.
+func writeBody(sh *shell, body []byte) error {
+	to := sh.rawOut
+	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		to = sh.out
+	}
+	_, err := to.Write(body)
+	return err
+}
+
 // letterNumbers reads what ls calls the letters.
 func letterNumbers(args []string) (numbers []uint64, err error) {
 	for _, arg := range args {
@@ -197,8 +209,7 @@ func (c *dlqShowCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	if c.Body {
-		_, err := sh.out.Write(l.Body)
-		return err
+		return writeBody(sh, l.Body)
 	}
 	line := letterLine(l)
 	line.Header, line.Body = l.Header, string(l.Body)

@@ -65,7 +65,7 @@ func eventsIn(name string, in io.Reader) iter.Seq2[event, error] {
 }
 
 func eventsInFile(name string, yield func(event, error) bool) bool {
-	f, err := os.Open(name)
+	f, err := openFile(name)
 	if err != nil {
 		return yield(event{file: name}, fmt.Errorf("read events: %w", err))
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 
@@ -42,7 +41,7 @@ func unreadable(c *config.Config) error {
 		if file == "" {
 			continue
 		}
-		if _, err := os.ReadFile(file); err != nil {
+		if err := readable(file); err != nil {
 			wrong = append(wrong, config.Mistake{Key: key, Err: err})
 		}
 	}

@@ -20,8 +20,10 @@ const (
 type shell struct {
 	env []string
 	in  io.Reader
-	out io.Writer // results
-	err io.Writer // everything else
+	out io.Writer // results; a printer
+	err io.Writer // everything else; a printer
+
+	rawOut, rawErr io.Writer // behind the printers: for bytes as they are, and for what moves on a terminal
 }
 
 // say writes a line for people to standard error.
@@ -31,7 +33,7 @@ func (s *shell) say(format string, args ...any) {
 
 // run is the whole program: main without its process.
 func run(ctx context.Context, args, env []string, in io.Reader, out, err io.Writer) int {
-	sh := &shell{env: env, in: in, out: out, err: err}
+	sh := &shell{env: env, in: in, out: &printer{to: out}, err: &printer{to: err}, rawOut: out, rawErr: err}
 	switch failed := dispatch(ctx, sh, args); {
 	case failed == nil, errors.Is(failed, errHelped):
 		return exitDone

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +48,7 @@ func (r *rotating) text() string {
 
 // look reads the file, and says once what is new.
 func (r *rotating) look() {
-	text, err := os.ReadFile(r.file)
+	text, err := readFile(r.file, mostSecret)
 	var secret config.Secret
 	if err == nil {
 		secret, err = config.ParseSecret(text)

@@ -64,6 +64,9 @@ func (c *runCmd) read(sh *shell, w *witness) (*config.Config, error) {
 	if err != nil {
 		return nil, mistakes(cfg, err, w)
 	}
+	if unreadable(cfg) != nil {
+		return nil, mistakes(cfg, nil, w)
+	}
 	return cfg, nil
 }
 

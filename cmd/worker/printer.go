@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// printer writes for people and their terminals: what a terminal would obey, and what hides or
+// reorders other characters, is written as \u and four digits, as JSON does, wherever it came from.
+// What is no UTF-8 becomes U+FFFD. Line feeds and tabs stay. Safe for concurrent use.
+type printer struct {
+	mu   sync.Mutex
+	to   io.Writer
+	rest []byte // a character whose end is not written yet
+}
+
+// Write writes all of a text, or fails.
+func (p *printer) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := text
+	if len(p.rest) > 0 {
+		all, p.rest = append(p.rest, text...), nil
+	}
+	if !harmless(all) {
+		all = p.harmless(all)
+	}
+	if _, err := p.to.Write(all); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// harmless is the common case: printable ASCII.
+func harmless(text []byte) bool {
+	return !bytes.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && (r < ' ' || r > '~') })
+}
+
+func (p *printer) harmless(text []byte) []byte {
+	out := make([]byte, 0, len(text)+len(text)/4)
+	for len(text) > 0 {
+		if !utf8.FullRune(text) {
+			p.rest = bytes.Clone(text)
+			break
+		}
+		r, size := utf8.DecodeRune(text)
+		text = text[size:]
+		switch {
+		case !acts(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			a, b := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, a, b)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+// acts tells whether a character does something to a terminal, or to how others are seen. Joiners
+// stay: Persian and emoji need them.
+func acts(r rune) bool {
+	switch r {
+	case '\n', '\t', '\u200c', '\u200d':
+		return false
+	case '\u2028', '\u2029', '\u034f', '\u115f', '\u1160', '\u3164', '\uffa0', '\u2800':
+		return true
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) || 0xe0000 <= r && r <= 0xe0fff
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+)
+
+func TestWhatATerminalWouldObeyIsWrittenOut(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\tline\n": "plain\tline\n", "é 🎉 \u200d": "é 🎉 \u200d", "\x1b[2J": `\u001b[2J`, "a\rb": `a\u000db`, "\x00\x07\x7f": `\u0000\u0007\u007f`,
+		"\u0085\u009b31m": `\u0085\u009b31m`, "\u202egnp.exe": `\u202egnp.exe`, "\u2066\u2069\u200b\ufeff\u2028": `\u2066\u2069\u200b\ufeff\u2028`,
+		"\U000e0041": `\udb40\udc41`, "\xff\x9b": "\ufffd\ufffd",
+	} {
+		var whole, pieces bytes.Buffer
+		if _, err := (&printer{to: &whole}).Write([]byte(in)); err != nil || whole.String() != want {
+			t.Errorf("%q is written as %q, want %q; %v", in, whole.String(), want, err)
+		}
+		p := &printer{to: &pieces}
+		one := iotest.OneByteReader(strings.NewReader(in + "."))
+		for b := make([]byte, 1); ; {
+			n, err := one.Read(b)
+			if err != nil {
+				break
+			}
+			if _, err := p.Write(b[:n]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if pieces.String() != want+"." {
+			t.Errorf("%q in pieces is written as %q, want %q", in, pieces.String(), want)
+		}
+	}
+}
+
+// hostileText is what terminals obey.
+const hostileText = "\x1b]0;owned\x07\u009b2J\u202egnp.exe\x7f\r"
+
+func TestNoCommandLetsAnEventOrANameSteerTheTerminal(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a\x1b[2J\u202e\u009b.json")
+	event, err := json.Marshal(map[string]any{
+		"schema": "forager.detection/v1", "id": "x" + hostileText, "time": "2026-11-28T04:00:00Z", "title": hostileText, "host": "h" + hostileText, "tags": []string{hostileText},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, event, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wrong := filepath.Join(dir, "w\x1b[31m\u009b.yaml")
+	if err := os.WriteFile(wrong, []byte("nats: {\"u\x1b\u009b\": 1}\nlog: {level: \"\u009b2J\u202e\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"explain", name}, {"explain", name + "none"}, {"check", "--config", wrong}, {"check", "--config", wrong + "none"}, {"dlq", "show", hostileText},
+		{"explain", "--format", hostileText, name}, {hostileText}, {"attack", "resolve", hostileText}, {"run", "--config", wrong},
+	} {
+		var out, errs bytes.Buffer
+		run(t.Context(), args, nil, strings.NewReader(""), &out, &errs)
+		for _, r := range out.String() + errs.String() {
+			if acts(r) || r == utf8.RuneError && !strings.Contains(fmt.Sprint(args), "\ufffd") && r != '\ufffd' {
+				t.Errorf("%q wrote %q: %q", args, r, out.String()+errs.String())
+				break
+			}
+		}
+		if out.Len()+errs.Len() == 0 {
+			t.Errorf("%q says nothing", args)
+		}
+	}
+}
+
+func TestAFileWithoutAnEndIsRefusedWhereverOneIsNamed(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip("this system has no /dev/zero")
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/dev/zero", link); err != nil {
+		t.Fatal(err)
+	}
+	base := "nats: {url: nats://127.0.0.1:1}\nhive: {url: http://127.0.0.1:1}\n"
+	keys := []string{
+		"NATS_PASSWORD_FILE", "NATS_TOKEN_FILE", "NATS_CREDS_FILE", "NATS_NKEY_FILE", "NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE", "HIVE_API_KEY_FILE",
+		"HIVE_PASSWORD_FILE", "HIVE_CA_FILE", "HIVE_CERT_FILE", "HIVE_KEY_FILE", "WEBHOOK_TOKEN_FILE", "WEBHOOK_PASSWORD_FILE", "FILES_ZIP_PASSWORD_FILE", "RULES_FILES", "ATTACK_BUNDLES",
+	}
+	config := filepath.Join(t.TempDir(), "worker.yaml")
+	if err := os.WriteFile(config, []byte(base), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "run"} {
+		for _, key := range keys {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			var out bytes.Buffer
+			env := []string{"FORAGER_" + key + "=" + link}
+			if key != "HIVE_API_KEY_FILE" {
+				env = append(env, "FORAGER_HIVE_API_KEY=x")
+			}
+			code := run(t.Context(), []string{command, "--config", config}, env, strings.NewReader(""), &out, &out)
+			runtime.ReadMemStats(&after)
+			if code != exitUsage || !strings.Contains(out.String(), "neither a file nor a pipe") {
+				t.Errorf("%s with %s ends with %d: %s", command, key, code, out.String())
+			}
+			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 200 {
+				t.Errorf("%s with %s takes %d MiB", command, key, used)
+			}
+		}
+	}
+	for _, args := range [][]string{{"check", "--config", link}, {"explain", link}} {
+		var out bytes.Buffer
+		if code := run(t.Context(), args, nil, strings.NewReader(""), &out, &out); code == exitDone || !strings.Contains(out.String(), "neither a file nor a pipe") {
+			t.Errorf("%v ends with %d: %s", args, code, out.String())
+		}
+	}
+}
