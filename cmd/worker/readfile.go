@@ -20,7 +20,7 @@ var errNoFile = errors.New("is neither a file nor a pipe")
 func openFile(name string) (*os.File, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, err
+		return os.Open(name) // which fails, too, and says so as everywhere
 	}
 	if m := info.Mode(); !m.IsRegular() && m&os.ModeNamedPipe == 0 && name != os.DevNull {
 		if m.IsDir() {
