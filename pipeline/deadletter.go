@@ -18,8 +18,11 @@ var errTooLarge = errors.New("dead letter is too large")
 // errOtherLetter says that both places of a letter are taken by others.
 var errOtherLetter = errors.New("another dead letter lies there")
 
-// codeTooLarge is the API error of a message above a stream's max_msg_size.
-const codeTooLarge = 10054
+// API errors of a message above a stream's max_msg_size, and of headers above the server's 64 KiB.
+const (
+	codeTooLarge        = 10054
+	codeHeadersTooLarge = 10097
+)
 
 // box is the dead-letter stream as the worker sees it: it puts in, and looks only where
 // something lies already.
@@ -64,7 +67,7 @@ func (b *box) put(ctx context.Context, letter *nats.Msg) error {
 		return nil
 	}
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
-	if errors.Is(err, nats.ErrMaxPayload) || isAPI && api.ErrorCode == codeTooLarge {
+	if errors.Is(err, nats.ErrMaxPayload) || isAPI && (api.ErrorCode == codeTooLarge || api.ErrorCode == codeHeadersTooLarge) {
 		return fmt.Errorf("store dead letter: %w: %d bytes: %w", errTooLarge, len(letter.Data), err)
 	}
 	return fmt.Errorf("store dead letter: %w", b.link.why(err))

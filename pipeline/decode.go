@@ -75,7 +75,7 @@ func (w *Worker) fill(m *message, results map[int]error) {
 }
 
 // mostHeaderBytes is what the headers of a message may have: what a forwarder says there are some words.
-const mostHeaderBytes = 64 << 10
+const mostHeaderBytes = 32 << 10
 
 // tooLarge refuses a message whose body or headers are beyond their limits; nil is none.
 func (w *Worker) tooLarge(m *message) error {

@@ -123,7 +123,7 @@ func (foreign) Subject() string                           { return "x" }
 func TestHeadersCountAndAreBounded(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	for size, body := range map[int]string{1000: `{"id":"few","keys":["k"]}`, 100 << 10: `{"id":"many","keys":["k"]}`} {
+	for size, body := range map[int]string{1000: `{"id":"few","keys":["k"]}`, 40 << 10: `{"id":"many","keys":["k"]}`} {
 		msg := nats.NewMsg("alerts.x")
 		msg.Data = []byte(body)
 		msg.Header.Set("Tenant", strings.Repeat("x", size))
@@ -138,5 +138,23 @@ func TestHeadersCountAndAreBounded(t *testing.T) {
 	}
 	if n := r.seen.count(func(s Settlement) bool { return s.Bytes > 1000 }); n != 2 {
 		t.Errorf("the headers of %d messages count, want 2", n)
+	}
+}
+
+// TestLetterWhoseHeadersDoNotFitStopsNobody: its message stays in the stream, and the gate open.
+func TestLetterWhoseHeadersDoNotFitStopsNobody(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	msg := nats.NewMsg("alerts.x")
+	msg.Data = []byte("not json")
+	msg.Header.Set("Tenant", strings.Repeat("x", 65_400))
+	_, err := r.js.PublishMsg(t.Context(), msg)
+	must(t, err)
+	r.publish(alert{ID: "good", Keys: []string{"k"}})
+	r.start()
+	r.seen.until(t, "the letter does not fit", func() bool { return r.seen.heard(NoticeLetterLost) > 0 })
+	r.ended(1)
+	if got := r.seen.gateLines(); len(got) != 0 {
+		t.Errorf("the gate said %q", got)
 	}
 }
