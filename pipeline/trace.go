@@ -64,7 +64,7 @@ func (t *tracing) begin(ctx context.Context, m *message) {
 	if m.span.IsRecording() {
 		m.span.SetAttributes(
 			attribute.String("messaging.message.id", strconv.FormatUint(m.sequence, 10)),
-			attribute.Int("messaging.message.body.size", m.bytes),
+			attribute.Int("messaging.message.body.size", len(m.msg.Data())),
 			attribute.String("forager.subject", m.msg.Subject()),
 			attribute.Int("forager.deliveries", m.deliveries),
 		)
