@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
-.PHONY: help test lint unit cover fuzz build bench integration chart image sbom vulnerabilities demo tools clean
+.PHONY: help test lint unit cover fuzz boxes build bench integration chart image sbom vulnerabilities demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -23,6 +23,9 @@ cover: ## coverage of each package
 
 fuzz: ## ten seconds of every fuzz target
 	.ci/fuzz 10s
+
+boxes: ## a minute of random middle boxes between the worker and TheHive
+	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s ./cmd/worker
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker

@@ -190,6 +190,10 @@ func verdictOf(err error) hive.Verdict {
 // reasonForeign is the reason of a message that somebody else than TheHive answered to, to the last.
 const reasonForeign = "foreign answer"
 
+// IsForeign tells whether somebody else than TheHive answered, a firewall or a portal for instance. That
+// concerns what was sent alone, and says nothing of TheHive.
+func IsForeign(err error) bool { return ClassOf(err) == Transient && verdictOf(err) == hive.Foreign }
+
 // ReasonOf names an error in few, bounded words, for metrics and dead letters.
 func ReasonOf(err error) string {
 	if err == nil {
@@ -210,11 +214,10 @@ func ReasonOf(err error) string {
 	if errors.Is(err, ErrKeyBlocked) {
 		return ErrKeyBlocked.Error()
 	}
-	class := ClassOf(err)
-	if class == Transient && verdictOf(err) == hive.Foreign {
+	if IsForeign(err) {
 		return reasonForeign
 	}
-	return class.String()
+	return ClassOf(err).String()
 }
 
 // RetryAfter is how long TheHive asked to be left alone; 0 when it did not.

@@ -225,6 +225,8 @@ func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 	}
 	g.mu.Unlock()
 	switch {
+	case probe && g.asks && enrich.IsForeign(err): // TheHive was asked before, and answered: this is the message's own matter
+		g.open()
 	case probe:
 		g.close(reasonFailing, err)
 	case lost && !g.asks:

@@ -106,6 +106,7 @@ func (c *crossing) open(nats string, env []string) {
 	cfg.Hive.Settle = boxSettle // TheHive next door has committed before its answer is lost
 	options := pipelineOptions(cfg, zap.NewNop())
 	options.Observer = c
+	options.Settle = patience // how long TheHive may take to say that it is well
 	short := pipeline.Backoff{First: 10 * time.Millisecond, Last: 60 * time.Millisecond}
 	options.Policy = pipeline.Policy{MaxTries: boxTries, MaxAge: boxAge, Transient: short, Throttled: short, Blocked: short, Probe: short}
 	ctx, stop := context.WithCancel(c.t.Context())
