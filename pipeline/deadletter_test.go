@@ -46,7 +46,7 @@ func TestDeadLetterKeepsBytesAndHeadersAndSaysWhy(t *testing.T) {
 	}, []byte("body"))
 	err := &enrich.RejectedError{Items: []enrich.Refusal{{Step: "procedure", Item: "T1", Status: 404, Type: "NotFound", Reason: "line\r\nbreak"}}}
 	s := w.settlement(m, 1, err, Verdict{Action: ActionDeadLetter})
-	l := w.letter(m, &s)
+	l := w.letter(m, &s, "")
 	if l.Subject != "forager.dlq.DET.7" || string(l.Data) != "body" {
 		t.Errorf("subject %q, body %q", l.Subject, l.Data)
 	}
@@ -71,7 +71,7 @@ func TestOwnHeadersOfADeadLetterAreBounded(t *testing.T) {
 		err := &enrich.MalformedError{Reason: "r", Detail: rapid.StringN(0, 5000, 20000).Draw(t, "detail")}
 		s := w.settlement(m, 1, err, Verdict{Action: ActionDeadLetter})
 		size := 0
-		for name, values := range w.letter(m, &s).Header {
+		for name, values := range w.letter(m, &s, "").Header {
 			for _, v := range values {
 				size += len(name) + len(": \r\n") + len(v)
 				if strings.ContainsAny(v, "\r\n\x00") {
@@ -93,7 +93,7 @@ func storeLetter(t *testing.T, r *rig, body string, stored time.Time) {
 	m.stored = stored
 	s := w.settlement(m, 1, errPassing, Verdict{Action: ActionDeadLetter})
 	b := &box{link: r.link, stream: defaultDeadLetters}
-	if err := b.store(t.Context(), w.letter(m, &s)); err != nil {
+	if err := b.store(t.Context(), w.letter(m, &s, "")); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -26,13 +27,14 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 	}, nil
 }
 
-// decode fills in the plans of a message that are not applied yet. It makes no call. What goes
-// wrong is kept with the message, whose other parts go on.
-func (w *Worker) decode(m *message) {
+// decode fills in the plans of a message that are not applied yet. It makes no call, but where
+// a message says that it was requeued. What goes wrong is kept with the message, whose other parts
+// go on.
+func (w *Worker) decode(ctx context.Context, m *message) {
 	known := w.memory.recall(m.sequence, m.stored)
 	m.tried, m.alone = known.tries > 0, known.tries >= aloneAfter
 	var caught panics.Catcher
-	caught.Try(func() { w.fill(m, known.results) })
+	caught.Try(func() { w.fill(ctx, m, known.results) })
 	if r := caught.Recovered(); r != nil {
 		w.options.Observer.Noticed(NoticePanic)
 		m.parts, m.failed = nil, fmt.Errorf("decode: %w", r.AsError())
@@ -47,7 +49,10 @@ const aloneAfter = 3
 // ReasonTooLarge is the reason of a dead letter above Options.MaxMessageBytes.
 const ReasonTooLarge = "message too large"
 
-func (w *Worker) fill(m *message, results map[int]error) {
+func (w *Worker) fill(ctx context.Context, m *message, results map[int]error) {
+	if m.failed = w.believe(ctx, m); m.failed != nil {
+		return
+	}
 	if m.failed = w.tooLarge(m); m.failed != nil {
 		return
 	}
@@ -110,7 +115,7 @@ func (w *Worker) agree(r detection.Result) {
 
 // plan adds the part of one detection, unless it has its result from an earlier delivery.
 func (w *Worker) plan(m *message, index int, d detection.Detection, results map[int]error) {
-	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject(), Requeued: m.msg.Headers().Get(headerRequeued) != ""}
+	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject(), Requeued: m.requeued > 0}
 	plan, err := w.planner.Plan(d, origin)
 	if enrich.ClassOf(err) == enrich.Dropped {
 		m.dropped = append(m.dropped, enrich.ReasonOf(err))
@@ -141,16 +146,11 @@ func (m *message) fail(err error) {
 	}
 }
 
-// original is when the message was stored first: a requeued dead letter says so itself. Only an
-// earlier time is believed.
+// original is when the message was stored first: a requeued dead letter proves it. Only an earlier
+// time is believed.
 func (m *message) original() time.Time {
-	said := m.msg.Headers().Get(headerTime)
-	if said == "" {
+	if m.first.IsZero() || m.first.After(m.stored) {
 		return m.stored
 	}
-	t, err := time.Parse(time.RFC3339Nano, said)
-	if err != nil || t.After(m.stored) {
-		return m.stored
-	}
-	return t
+	return m.first
 }

@@ -190,9 +190,10 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 			return
 		}
 	}
+	letter := w.letter(m, s, w.vouch(ctx, m))
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
-	if err := w.letters.store(bounded, w.letter(m, s)); err != nil {
+	if err := w.letters.store(bounded, letter); err != nil {
 		w.unburied(m, s, err)
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +31,7 @@ const (
 	headerFormat   = "Forager-Format"
 	headerWorker   = "Forager-Worker"
 	headerRequeued = "Forager-Requeued" // how often the message was requeued
+	headerProof    = "Forager-Proof"    // that a requeue says so: see voucher
 
 	originalPrefix = "Forager-Original-"
 	foragerPrefix  = "forager-"
@@ -48,20 +48,21 @@ func letterSubject(stream string, sequence uint64) string {
 
 const letterPrefix = "forager.dlq."
 
-// letter makes the dead letter of a message: its original bytes, and headers that say why.
-func (w *Worker) letter(m *message, s *Settlement) *nats.Msg {
+// letter makes the dead letter of a message: its original bytes, and headers that say why. The proof
+// is that of [Worker.vouch].
+func (w *Worker) letter(m *message, s *Settlement, proof string) *nats.Msg {
 	letter := nats.NewMsg(letterSubject(m.stream, m.sequence))
 	letter.Data = m.msg.Data()
-	requeued := m.msg.Headers().Get(headerRequeued)
-	keepOriginals(letter.Header, m.msg.Headers())
+	keepOriginals(letter.Header, m.msg.Headers(), m.requeued > 0)
 	own := [][2]string{
 		{headerSubject, encodeSubject(s.Subject)}, {headerStream, m.stream},
 		{headerSequence, strconv.FormatUint(m.sequence, 10)},
-		{headerStored, m.stored.UTC().Format(time.RFC3339Nano)}, {headerTime, m.original().UTC().Format(time.RFC3339Nano)},
-		{headerDied, w.now().UTC().Format(time.RFC3339Nano)},
+		{headerStored, instant(m.stored)}, {headerTime, instant(m.original())},
+		{headerDied, instant(w.now())},
 		{headerReason, s.Reason}, {headerClass, s.Class.String()},
 		{headerAttempts, strconv.Itoa(s.Deliveries)},
-		{headerFormat, s.Format}, {headerWorker, cut(w.options.Worker, 256)}, {headerRequeued, cut(requeued, 10)},
+		{headerFormat, s.Format}, {headerWorker, cut(w.options.Worker, 256)}, {headerRequeued, times(m.requeued)},
+		{headerProof, proof},
 	}
 	if e, ok := errors.AsType[*enrich.RejectedError](s.Err); ok && len(e.Items) > 0 {
 		own = append(own, [2]string{headerStep, e.Items[0].Step}, [2]string{headerStatus, strconv.Itoa(e.Items[0].Status)})
@@ -82,11 +83,20 @@ func (w *Worker) letter(m *message, s *Settlement) *nats.Msg {
 	return letter
 }
 
-// keepOriginals copies the headers of a message so that they neither act nor pass for ours.
-func keepOriginals(to, from nats.Header) {
+// times is a count as a header; none is empty.
+func times(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// keepOriginals copies the headers of a message so that they neither act nor pass for ours. Those
+// that a requeue wrote are written anew: they are no part of the original.
+func keepOriginals(to, from nats.Header, requeued bool) {
 	for name, values := range from {
-		if name == headerTime || name == headerRequeued {
-			continue // ours, from an earlier requeue: written anew
+		if requeued && (name == headerTime || name == headerRequeued || name == headerProof) {
+			continue
 		}
 		folded := strings.ToLower(name)
 		if strings.HasPrefix(folded, natsPrefix) || strings.HasPrefix(folded, foragerPrefix) {

@@ -32,6 +32,7 @@ type DeadLetter struct {
 	Died     time.Time // when it became a dead letter
 	Worker   string    // who gave it up
 	Requeued int       // how often it was requeued before
+	Proof    string    // of Time and Requeued, for the worker that meets the requeued message; empty in letters of older versions
 
 	Header map[string][]string // the original's own headers
 	Body   []byte              // the original's bytes
@@ -117,20 +118,23 @@ func (l *Letters) Get(ctx context.Context, number uint64) (DeadLetter, error) {
 
 // Requeue publishes the original message to its stream again, waits for the server's word, and
 // removes the letter. The message keeps its first time, so that a detection without a time of
-// its own does not move. Its message id is made for this letter: no deduplication window takes
+// its own does not move, but where the letter has no proof of it: it is as old as the requeue then. Its message id is made for this letter: no deduplication window takes
 // it for the original, and a requeue that is repeated is stored once within the window; later
 // it is a detection sent twice, which adds nothing in TheHive.
 func (l *Letters) Requeue(ctx context.Context, letter DeadLetter) error {
 	m := nats.NewMsg(letter.Subject)
 	m.Data = letter.Body
-	keepOriginals(m.Header, letter.Header)
+	keepOriginals(m.Header, letter.Header, false)
 	for name := range m.Header { // what would act, or pass for ours, stays behind
 		if strings.HasPrefix(name, originalPrefix) {
 			m.Header.Del(name)
 		}
 	}
-	m.Header.Set(headerTime, letter.Time.UTC().Format(time.RFC3339Nano))
+	m.Header.Set(headerTime, instant(letter.Time))
 	m.Header.Set(headerRequeued, strconv.Itoa(letter.Requeued+1))
+	if letter.Proof != "" {
+		m.Header.Set(headerProof, letter.Proof)
+	}
 	id := fmt.Sprintf("forager-requeue-%s-%d-%d", l.name, letter.Number, letter.Died.UnixNano())
 	_, err := l.link.js.PublishMsg(ctx, m, jetstream.WithMsgID(id), jetstream.WithExpectStream(letter.Stream))
 	if err != nil {
@@ -160,7 +164,7 @@ func readLetter(raw *jetstream.RawStreamMsg) DeadLetter {
 		Status: number(h, headerStatus), Detail: h.Get(headerError), Attempts: number(h, headerAttempts),
 		Format: h.Get(headerFormat), Subject: decodeSubject(h.Get(headerSubject)), Stream: h.Get(headerStream),
 		Stored: moment(h, headerStored), Time: moment(h, headerTime), Died: moment(h, headerDied),
-		Worker: h.Get(headerWorker), Requeued: number(h, headerRequeued), Body: raw.Data,
+		Worker: h.Get(headerWorker), Requeued: number(h, headerRequeued), Proof: h.Get(headerProof), Body: raw.Data,
 	}
 	l.Sequence, _ = strconv.ParseUint(h.Get(headerSequence), 10, 64)
 	if l.Died.IsZero() {

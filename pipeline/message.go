@@ -16,7 +16,9 @@ type message struct {
 	stream     string
 	sequence   uint64
 	deliveries int
-	stored     time.Time // when the stream stored it, or, requeued, its original
+	stored     time.Time // when the stream stored it
+	first      time.Time // when it was stored before it was requeued, proven; zero is stored
+	requeued   int       // how often it was requeued, proven
 	arrived    time.Time
 	format     string
 	queue      string      // of the first plan, for the log

@@ -63,7 +63,7 @@ var eventMetrics = map[enrich.EventKind][2]string{
 var (
 	noticeWords = []string{
 		NoticeUnconfirmed, NoticeRebound, NoticeStalled, NoticePermission, NoticePanic, NoticeOverflow, NoticeKeyHot, NoticeLetterLost,
-		NoticeDisagreement, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
+		NoticeDisagreement, NoticeUnproven, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
 		NoticeRefused, NoticeCrowded, NoticeSenderHeld,
 	}
 	gateWords    = []string{reasonBlocked, reasonLedger, reasonSilent, reasonFailing, reasonLetters}

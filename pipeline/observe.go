@@ -30,6 +30,7 @@ const (
 	NoticeKeyHot       = "key hot"              // half of what may be unacknowledged waits for one key
 	NoticeLetterLost   = "letter unstored"      // a dead letter fits nowhere; its message stays in the stream
 	NoticeDisagreement = "disagreement"         // subject says one format, recognition another
+	NoticeUnproven     = "requeue unproven"     // headers of a requeue that nothing proves were ignored, or a dead letter got no proof
 	NoticeAbandoned    = "abandoned"            // applies did not end within the drain time
 	NoticeReloaded     = "reloaded"             // routes, silences, formats or lists were replaced; told by the command
 	NoticeReloadFailed = "reload failed"        // they could not be read, the old ones stay; told by the command

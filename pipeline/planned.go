@@ -49,7 +49,7 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 				return
 			}
 			left = r.worker.hold.pending.Load()
-			if !yield(r.worker.planned(m), nil) || m.sequence == r.span.Last {
+			if !yield(r.worker.planned(ctx, m), nil) || m.sequence == r.span.Last {
 				return
 			}
 		}
@@ -75,8 +75,8 @@ func (r *Replay) readAll(ctx context.Context) (messages jetstream.MessagesContex
 }
 
 // planned decodes a message as a worker would.
-func (w *Worker) planned(m *message) Planned {
-	w.decode(m)
+func (w *Worker) planned(ctx context.Context, m *message) Planned {
+	w.decode(ctx, m)
 	p := Planned{
 		Sequence: m.sequence, Subject: m.msg.Subject(), Stored: m.stored, Format: m.format, Dropped: m.dropped, Err: m.failed,
 	}

@@ -32,6 +32,7 @@ type Worker struct {
 	failing  *failing
 	senders  *senders
 	letters  *box
+	voucher  *voucher
 	tracing  *tracing
 	finished chan *message
 	runners  Crew         // one for each queue with something in it
@@ -62,7 +63,7 @@ func New(link *Link, options Options, decoder Decoder, planner Planner, applier 
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
-		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters},
+		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters}, voucher: newVoucher(link, o),
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
 	}
@@ -169,7 +170,7 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 		return
 	}
 	w.tracing.begin(ctx, m)
-	w.decode(m)
+	w.decode(ctx, m)
 	if len(m.parts) == 0 || w.refuse(m) {
 		w.finished <- m
 		return
