@@ -123,6 +123,24 @@ func (e *RejectedError) Error() string {
 	return "rejected: " + r.Step + " " + r.Item + ": " + r.Type + ": " + r.Reason
 }
 
+// UnsettledError says which items of a detection failed without a verdict of TheHive: it may take
+// them the next time. Everything else of the detection is in TheHive. Its class is Transient, and
+// it says nothing against other detections, of the same key neither.
+type UnsettledError struct {
+	Items []Refusal
+	Err   error // of the first
+}
+
+func (e *UnsettledError) Error() string {
+	if len(e.Items) == 0 {
+		return "unsettled: " + e.Err.Error()
+	}
+	return "unsettled: " + e.Items[0].Step + " " + e.Items[0].Item + ": " + e.Err.Error()
+}
+
+// Unwrap is the error of the first item.
+func (e *UnsettledError) Unwrap() error { return e.Err }
+
 // ClassOf tells the class of an error of this package, of hive or of detection; unknown errors
 // are Transient, so that no detection is ever lost to an error that nobody thought of.
 func ClassOf(err error) Class {
@@ -154,6 +172,9 @@ func classOfTyped(err error) (Class, bool) {
 	}
 	if _, ok := errors.AsType[*RejectedError](err); ok {
 		return Rejected, true
+	}
+	if _, ok := errors.AsType[*UnsettledError](err); ok {
+		return Transient, true
 	}
 	if _, ok := errors.AsType[*OrganisationError](err); ok {
 		return Blocked, true

@@ -1,11 +1,14 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"forager/hive"
 )
 
 // addComments notes each rule and day once, in a comment or in the description that names it, and
@@ -15,11 +18,18 @@ func (w *work) addComments(held context.Context) error {
 		if w.marks.has(kindComment, m.name()) {
 			continue
 		}
-		if err := w.comment(held, m); err != nil {
+		err := caught(func() error { return w.comment(held, m) })
+		if err == nil {
+			continue
+		}
+		if err := w.stepFailed(w.ownersOf(m), kindComment, err); err != nil {
 			return err
 		}
 	}
-	return w.refreshComments(held)
+	if err := w.refreshComments(held); err != nil && scopeOf(err) == scopeAll {
+		return err
+	}
+	return nil // numbers are no effect: the next minute tries again
 }
 
 func (w *work) comment(held context.Context, m marker) error {
@@ -42,56 +52,109 @@ func (w *work) comment(held context.Context, m marker) error {
 	case len(w.body.Comments) >= w.e.options.Limits.Comments:
 		w.leaveOut(kindComment)
 		return w.raiseFields(held)
+	case w.mute:
+		return ErrUnsettled
 	default:
-		return w.postComment(held, m, ref, 0)
+		return w.postComment(held, m, ref)
 	}
 }
 
-// postComment adds the comment of a rule and day. TheHive keeps doubles, so after an ambiguous
-// answer it is looked for until settle has passed.
-func (w *work) postComment(held context.Context, m marker, ref commentRef, tries int) error {
+// postComment adds the comment of a rule and day under the headline of the first plan. One that is
+// refused is tried under those of others, and at last under none: only whose headline was refused is
+// charged. TheHive keeps doubles, so after an answer that says nothing certain it is looked for.
+func (w *work) postComment(held context.Context, m marker, ref commentRef) error {
+	m.ids = ref.IDs
+	var cause error
+	for _, title := range w.headlines(m) {
+		err := w.tryComment(held, m, ref, title)
+		if err == nil || scopeOf(err) == scopeAll {
+			return err
+		}
+		cause = err
+		if title != noHeadline {
+			w.charge(w.whoseTitle(m, title), kindComment, title, err)
+		}
+	}
+	w.mute = scopeOf(cause) == scopeFailed
+	w.charge(w.ownersOf(m), kindComment, m.name(), cause)
+	return nil
+}
+
+// noHeadline is the headline of a comment when those of events are refused.
+const noHeadline = "Detections"
+
+// maxHeadlines bounds how many titles of events are tried for one comment.
+const maxHeadlines = 3
+
+// headlines are the titles under which a comment may be written, in the order of trying.
+func (w *work) headlines(m marker) []string {
+	var all []string
+	for _, i := range w.ownersOf(m) {
+		if t := w.plans[i].Title; !slices.Contains(all, t) && len(all) < maxHeadlines {
+			all = append(all, t)
+		}
+	}
+	return append(all, noHeadline)
+}
+
+// whoseTitle gives the plans of a rule and day that have a title.
+func (w *work) whoseTitle(m marker, title string) []int {
+	return slices.DeleteFunc(w.ownersOf(m), func(i int) bool { return w.plans[i].Title != title })
+}
+
+// tryComment posts a comment under one headline.
+func (w *work) tryComment(held context.Context, m marker, ref commentRef, title string) error {
+	text := commentText(title, ref, m)
+	return bisection[string]{
+		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
+		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },
+		missing: func(texts []string) []string {
+			if _, there := w.body.Comments[m.name()]; there {
+				return nil
+			}
+			return texts
+		},
+		alone: func(_ string, err error) error { return err },
+	}.run([]string{text})
+}
+
+// sendComment makes one request, and compares the answer with what was sent.
+func (w *work) sendComment(held context.Context, m marker, ref commentRef, text string) error {
 	calls, done := w.claim.calling(held)
 	defer done()
-	m.ids = ref.IDs
-	text := commentText(w.titleOf(m), ref, m)
 	made, err := w.hive.AddComment(calls, w.c.ID, text)
-	if err == nil {
-		ref.ID, ref.Written, ref.Pending = made.ID, textHash(text), false
+	if err != nil {
+		return cmp.Or(w.stillThere(calls, err), err)
+	}
+	if slices.ContainsFunc(markersIn(made.Message), func(x marker) bool { return x.name() == m.name() }) {
+		ref.ID, ref.Written, ref.Pending = made.ID, textHash(made.Message), false
 		w.body.Comments[m.name()] = ref
 		w.e.pace.note(w.id)
 		return nil
 	}
-	if uncertain(err) {
-		return w.lookForComment(held, m, ref, tries, err)
-	}
-	refusal, ok := refusalOf(kindComment, m.name(), err)
-	if !ok {
+	if err := w.listComments(held); err != nil {
 		return err
 	}
-	if err := w.stillThere(calls, err); err != nil {
-		return err
+	if _, there := w.body.Comments[m.name()]; there {
+		return nil
 	}
-	w.refuseItem(w.ownersOf(m), refusal)
-	return nil
+	// Sent again it may be there twice.
+	return &hive.Error{Op: "add comment", Status: http.StatusBadRequest, Type: "OtherComment", Message: "TheHive answered with another comment", Sent: true}
 }
 
-func (w *work) lookForComment(held context.Context, m marker, ref commentRef, tries int, cause error) error {
-	w.e.happened(EventAmbiguous, w.c.Number, "add comment")
-	if tries == maxResends {
-		return errors.Join(ErrUnsettled, cause)
+// lookForComment lists after an answer that says nothing certain, until settle has passed.
+func (w *work) lookForComment(held context.Context, m marker, cause error) error {
+	if !uncertain(cause) {
+		return nil
 	}
-	there := false
-	err := w.look(held, cause, func() (bool, error) {
+	w.e.happened(EventAmbiguous, w.c.Number, "add comment")
+	return w.look(held, cause, func() (bool, error) {
 		if err := w.listComments(held); err != nil {
 			return false, err
 		}
-		_, there = w.body.Comments[m.name()]
+		_, there := w.body.Comments[m.name()]
 		return there, nil
 	})
-	if err != nil || there {
-		return err
-	}
-	return w.postComment(held, m, ref, tries+1)
 }
 
 // ownersOf gives the plans of a rule and day.
@@ -102,15 +165,6 @@ func (w *work) ownersOf(m marker) (owners []int) {
 		}
 	}
 	return owners
-}
-
-func (w *work) titleOf(m marker) string {
-	for _, p := range w.plans {
-		if p.commentKey() == m.name() {
-			return p.Title
-		}
-	}
-	return ""
 }
 
 func textHash(text string) string { return itemHash("text", text) }

@@ -50,6 +50,13 @@ func description(plans []Plan) string {
 		size += len(p.Description)
 		b.WriteString("### " + detection.Escape(p.Title) + "\n\n" + p.Description + "\n")
 	}
+	b.WriteString(markersOnly(plans))
+	return b.String()
+}
+
+// markersOnly are the markers of a description.
+func markersOnly(plans []Plan) string {
+	var b strings.Builder
 	for _, m := range firstMarkers(plans) {
 		b.WriteString("\n" + m.String() + "\n")
 	}

@@ -1,9 +1,10 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"slices"
+	"strings"
 
 	"forager/hive"
 )
@@ -11,80 +12,113 @@ import (
 // statusReopened is the status of a case that a detection reopens.
 const statusReopened = "InProgress"
 
+// change is one part of an update of the case, with the plans that ask for it.
+type change struct {
+	name   string
+	set    func(u *hive.CaseUpdate)
+	owners []int
+}
+
 // raiseFields adds the tags that the case lacks, and raises severity, TLP and PAP, each only when
-// a detection exceeds both the present value and the highest that Forager itself wrote.
+// a detection exceeds both the present value and the highest that Forager itself wrote. An update
+// that fails for what it holds is taken apart, until what spoils it stands alone.
 func (w *work) raiseFields(held context.Context) error {
-	u, tags, needed := w.difference()
-	if !needed {
-		return nil
-	}
-	return w.patch(held, u, tags, 0)
-}
-
-// difference is the update that the case needs.
-func (w *work) difference() (u hive.CaseUpdate, tags []wantedTag, needed bool) {
-	for _, t := range w.want.tags {
-		if !slices.Contains(w.c.Tags, t.tag) && !slices.Contains(w.body.Tags, t.tag) && len(w.body.Tags)+len(tags) < maxTags {
-			tags = append(tags, t)
-			u.AddTags = append(u.AddTags, t.tag)
-		}
-	}
-	raise := func(to, present, wrote int) *int {
-		if to > present && to > wrote {
-			needed = true
-			return &to
-		}
-		return nil
-	}
-	u.Severity = raise(w.want.severity, w.c.Severity, w.body.High.Severity)
-	u.TLP = raise(w.want.tlp, w.c.TLP, w.body.High.TLP)
-	u.PAP = raise(w.want.pap, w.c.PAP, w.body.High.PAP)
-	if w.created && w.plans[0].shape.assignee == nobody && w.c.Assignee != "" {
-		u.Clear, needed = append(u.Clear, hive.ClearAssignee), true
-	}
-	if w.reopen && w.c.Stage == stageClosed {
-		status := statusReopened
-		u.Status, needed = &status, true
-	}
-	return u, tags, needed || len(tags) > 0
-}
-
-// patch updates the case. All of it is idempotent, but it is looked before it is sent again.
-func (w *work) patch(held context.Context, u hive.CaseUpdate, tags []wantedTag, tries int) error {
-	calls, done := w.claim.calling(held)
-	defer done()
-	err := w.hive.UpdateCase(calls, w.c.ID, u)
-	if err == nil {
-		w.noteFields(u)
-		return nil
-	}
-	if uncertain(err) {
-		return w.patchAgain(held, u, tries, err)
-	}
-	if isGone(err) {
-		return ErrVanished
-	}
-	refusal, ok := refusalOf("case update", w.c.ID, err)
-	if !ok {
-		return err
-	}
-	for _, t := range tags {
-		w.refuseItem(t.owners, refusal)
-	}
-	if len(tags) == 0 {
-		return err
+	err := bisection[change]{
+		send: func(all []change) ([]change, error) { return all, w.patch(held, all) },
+		look: func(_ []change, cause error) error { return w.lookAtCase(held, cause) },
+		missing: func(all []change) []change {
+			left := w.changes()
+			return slices.DeleteFunc(slices.Clone(all), func(c change) bool {
+				return !slices.ContainsFunc(left, func(l change) bool { return l.name == c.name })
+			})
+		},
+		alone: func(c change, err error) error {
+			w.spoilt[c.name] = true
+			w.charge(c.owners, stepFields(c), c.name, err)
+			return nil
+		},
+	}.run(w.changes())
+	if err != nil {
+		return w.stepFailed(ownersOf(w.changes(), func(c change) []int { return c.owners }), "case update", err)
 	}
 	return nil
 }
 
-// patchAgain looks at the case after an ambiguous answer, notes what of it arrived, and sends what
-// the case still lacks.
-func (w *work) patchAgain(held context.Context, sent hive.CaseUpdate, tries int, cause error) error {
-	w.e.happened(EventAmbiguous, w.c.Number, "update case")
-	if tries == maxResends {
-		return errors.Join(ErrUnsettled, cause)
+// stepFields names the step of a change in refusals.
+func stepFields(c change) string {
+	if strings.HasPrefix(c.name, kindTag+" ") {
+		return kindTag
 	}
-	if err := w.seat.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+	return "case update"
+}
+
+// changes is what the case lacks.
+func (w *work) changes() (all []change) {
+	room := maxTags - len(w.body.Tags)
+	for _, t := range w.want.tags {
+		if room > 0 && !slices.Contains(w.c.Tags, t.tag) && !slices.Contains(w.body.Tags, t.tag) {
+			room--
+			all = append(all, change{kindTag + " " + t.tag, func(u *hive.CaseUpdate) { u.AddTags = append(u.AddTags, t.tag) }, t.owners})
+		}
+	}
+	raise := func(name string, to, present, wrote int, of func(Plan) int, set func(u *hive.CaseUpdate)) {
+		if to > present && to > wrote {
+			owners := slices.DeleteFunc(w.everybody(), func(i int) bool { return of(w.plans[i]) != to })
+			all = append(all, change{name, set, owners})
+		}
+	}
+	severity, tlp, pap := w.want.severity, w.want.tlp, w.want.pap
+	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
+	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
+	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
+	if w.created && w.plans[0].shape.assignee == nobody && w.c.Assignee != "" {
+		all = append(all, change{"assignee", func(u *hive.CaseUpdate) { u.Clear = append(u.Clear, hive.ClearAssignee) }, []int{0}})
+	}
+	if w.reopen && w.c.Stage == stageClosed {
+		status := statusReopened
+		all = append(all, change{"status", func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
+	}
+	return slices.DeleteFunc(all, func(c change) bool { return w.spoilt[c.name] })
+}
+
+// patch updates the case.
+func (w *work) patch(held context.Context, all []change) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var u hive.CaseUpdate
+	for _, c := range all {
+		c.set(&u)
+	}
+	calls, done := w.claim.calling(held)
+	defer done()
+	if err := w.hive.UpdateCase(calls, w.c.ID, u); err != nil {
+		return cmp.Or(w.stillThere(calls, err), err)
+	}
+	w.noteFields(u)
+	w.show(u)
+	return nil
+}
+
+// show makes the case that is known look as TheHive confirmed it.
+func (w *work) show(u hive.CaseUpdate) {
+	w.c.Tags = append(slices.Clone(w.c.Tags), u.AddTags...)
+	if len(u.Clear) > 0 {
+		w.c.Assignee = ""
+	}
+	if u.Status != nil {
+		w.c.Stage = ""
+	}
+}
+
+// lookAtCase looks at the case after an update whose answer says nothing certain, and notes what of
+// it arrived. All of it is idempotent, so that it may be sent again.
+func (w *work) lookAtCase(held context.Context, cause error) error {
+	if !uncertain(cause) {
+		return nil
+	}
+	w.e.happened(EventAmbiguous, w.c.Number, "update case")
+	if err := w.seat.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
 		return err
 	}
 	calls, done := w.claim.calling(held)
@@ -96,13 +130,13 @@ func (w *work) patchAgain(held context.Context, sent hive.CaseUpdate, tries int,
 	if err != nil {
 		return err
 	}
+	var sent hive.CaseUpdate
+	for _, change := range w.changes() {
+		change.set(&sent)
+	}
 	w.c = c
 	w.noteFields(arrived(sent, c))
-	u, tags, needed := w.difference()
-	if !needed {
-		return nil
-	}
-	return w.patch(held, u, tags, tries+1)
+	return nil
 }
 
 // arrived is the part of an update that a case shows.

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -73,23 +74,47 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// addFiles uploads what the case lacks. It is the last step: what is wrong with a file costs
-// nothing else.
+// addFiles uploads what the case lacks. What is wrong with one file costs no other.
 func (w *work) addFiles(held context.Context) error {
+	hopeless := 0 // files in a row that failed without a verdict
 	for _, f := range w.want.files() {
 		if f.SHA256 != "" && w.hasFile(fileHash(f.SHA256, f.Name)) {
 			continue
 		}
-		err := w.addFile(held, f)
-		if bad, ok := errors.AsType[*badFileError](err); ok {
-			w.refuseItem(f.owners, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: bad.reason})
+		err := ErrUnsettled
+		if hopeless < maxHopelessFiles {
+			err = caught(func() error { return w.addFile(held, f) })
+		}
+		if err == nil {
+			hopeless = 0
 			continue
 		}
-		if err != nil {
+		if bad, ok := errors.AsType[*badFileError](err); ok {
+			w.refuseFile(f, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: bad.reason})
+			continue
+		}
+		if ended := held.Err(); ended != nil {
+			return stopped(held)
+		}
+		if e, ok := errors.AsType[*hive.Error](err); scopeOf(err) == scopeAll || ok && e.Status == 0 && !e.Sent {
 			return err
 		}
+		if scopeOf(err) == scopeFailed {
+			hopeless++
+		}
+		w.charge(f.owners, kindFile, f.Name, err)
 	}
 	return nil
+}
+
+// maxHopelessFiles bounds how many files in a row are tried in vain.
+const maxHopelessFiles = 3
+
+// refuseFile charges a file that is at fault by itself.
+func (w *work) refuseFile(f wantedFile, r Refusal) {
+	for _, o := range f.owners {
+		w.out.refuse([]int{w.charged[o]}, r)
+	}
 }
 
 // addFile uploads one file, unless the case has it in any form. Errors: *badFileError.
@@ -112,11 +137,27 @@ func (w *work) addFile(held context.Context, f wantedFile) error {
 	if err != nil || send == nil {
 		return err
 	}
-	return w.upload(held, f, *send, 0)
+	return w.upload(held, *send)
 }
 
 // upload posts one file, and looks before it posts it again.
-func (w *work) upload(held context.Context, f wantedFile, u outgoing, tries int) error {
+func (w *work) upload(held context.Context, u outgoing) error {
+	return bisection[outgoing]{
+		send: func(one []outgoing) ([]outgoing, error) { return one, w.sendFile(held, one[0]) },
+		look: func(one []outgoing, cause error) error { return w.lookForFile(held, one[0], cause) },
+		missing: func(one []outgoing) []outgoing {
+			if w.isThere(one[0]) {
+				return nil
+			}
+			return one
+		},
+		alone: func(_ outgoing, err error) error { return err },
+	}.run([]outgoing{u})
+}
+
+// sendFile makes one request, and compares the answer with what was sent: there is what TheHive
+// names by its content, or lists.
+func (w *work) sendFile(held context.Context, u outgoing) error {
 	if _, err := u.content.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
@@ -126,59 +167,100 @@ func (w *work) upload(held context.Context, f wantedFile, u outgoing, tries int)
 	}
 	calls, done := w.claim.calling(held)
 	defer done()
-	name, err := w.send(calls, u, limit)
-	if err == nil {
-		w.body.noteFile(fileHash(u.sha, name), u.item)
+	made, err := w.postFile(calls, u, limit)
+	if err != nil {
+		return cmp.Or(w.stillThere(calls, err), err)
+	}
+	if made.ContentID == u.sha {
+		w.body.noteFile(fileHash(u.sha, cmp.Or(made.Name, u.name)), u.item)
 		return nil
 	}
-	if uncertain(err) {
-		return w.lookForFile(held, f, u, tries, err)
-	}
-	refusal, ok := refusalOf(kindFile, f.Name, err)
-	if !ok {
+	if there, err := w.openFile(held, u, made.refusal != ""); there || err != nil {
 		return err
 	}
-	if err := w.stillThere(calls, err); err != nil {
-		return err
+	return &hive.Error{
+		Op: "add file", Status: http.StatusBadRequest, Type: "OtherFile", Sent: true,
+		Message: cmp.Or(made.refusal, "TheHive answered with another file"),
 	}
-	w.refuseItem(f.owners, refusal)
-	return nil
 }
 
-// send posts a file in the form that the policy chooses, and tells the name that TheHive gave it:
-// attachments whose name is taken get another.
-func (w *work) send(calls context.Context, u outgoing, limit time.Duration) (string, error) {
+// openFile lists a file of which an answer leaves open whether it is there. Where TheHive says that
+// it exists, its list may lag behind, or it has the content under another name.
+func (w *work) openFile(held context.Context, u outgoing, exists bool) (there bool, err error) {
+	err = w.lookUntilSettled(held, ErrUnsettled, func() (bool, error) {
+		if err := w.listFiles(held); err != nil {
+			return false, err
+		}
+		if there = w.isThere(u); !there && exists {
+			var err error
+			if there, err = w.nameFile(held, u); err != nil {
+				return there, err
+			}
+		}
+		return there || !exists, nil
+	})
+	return there, err
+}
+
+// madeFile is a file as TheHive's answer names it; empty when it says that it exists.
+type madeFile struct {
+	hive.Attachment
+
+	refusal string
+}
+
+// postFile posts a file in the form that the policy chooses. TheHive gives attachments whose name is
+// taken another.
+func (w *work) postFile(calls context.Context, u outgoing, limit time.Duration) (madeFile, error) {
 	upload := hive.Upload{Name: u.name, Size: u.size, Body: u.content, Timeout: limit}
 	if w.e.options.Files.Attach {
 		made, err := w.hive.AddAttachments(calls, w.c.ID, upload)
-		if err != nil {
-			return "", err
+		if err != nil || len(made) != 1 {
+			return madeFile{}, err
 		}
-		return cmp.Or(made[0].Name, u.name), nil
+		return madeFile{Attachment: made[0]}, nil
 	}
 	result, err := w.hive.AddFile(calls, w.c.ID, hive.NewObservable{DataType: typeFile, Message: u.message, Tags: u.tags}, upload)
-	if err != nil || len(result.Refused) == 0 || result.Refused[0].Exists() {
-		return u.name, err
+	switch {
+	case err != nil:
+		return madeFile{}, err
+	case len(result.Refused) > 0 && !result.Refused[0].Exists():
+		return madeFile{}, refusedValue(result.Refused[0])
+	case len(result.Refused) > 0:
+		return madeFile{refusal: result.Refused[0].Message}, nil
+	case len(result.Created) == 1 && result.Created[0].Attachment != nil:
+		return madeFile{Attachment: *result.Created[0].Attachment}, nil
+	default:
+		return madeFile{}, nil
 	}
-	r := result.Refused[0]
-	return "", &hive.Error{Op: "add file", Status: 400, Type: r.Type, Message: r.Message, Sent: true}
 }
 
-func (w *work) lookForFile(held context.Context, f wantedFile, u outgoing, tries int, cause error) error {
+// nameFile gives an observable that has the content under another name a tag with this one: TheHive
+// knows a file by its content alone. It tells whether there is such an observable.
+func (w *work) nameFile(held context.Context, u outgoing) (bool, error) {
+	i := slices.IndexFunc(w.files, func(l listedFile) bool { return !l.attached && l.id != "" && l.sha == u.sha })
+	if i < 0 {
+		return false, nil
+	}
+	calls, done := w.claim.calling(held)
+	defer done()
+	if err := w.hive.UpdateObservable(calls, w.files[i].id, hive.ObservableUpdate{AddTags: []string{nameTag(u.name)}}); err != nil {
+		return true, err
+	}
+	w.files[i].names = append(w.files[i].names, nameTag(u.name))
+	w.body.noteFile(nameHash(u.sha, nameTag(u.name)), u.item)
+	return true, nil
+}
+
+func (w *work) lookForFile(held context.Context, u outgoing, cause error) error {
+	if !uncertain(cause) && !errors.Is(cause, ErrUnsettled) {
+		return nil
+	}
 	w.e.happened(EventAmbiguous, w.c.Number, "add file")
-	if tries == maxResends {
-		return errors.Join(ErrUnsettled, cause)
-	}
-	there := false
-	err := w.look(held, cause, func() (bool, error) {
+	return w.look(held, cause, func() (bool, error) {
 		err := w.listFiles(held)
-		there = w.isThere(u)
-		return there, err
+		return w.isThere(u), err
 	})
-	if err != nil || there {
-		return err
-	}
-	return w.upload(held, f, u, tries+1)
 }
 
 // noteFile makes the entry say that TheHive lists a file, which stands for another, or for itself.
@@ -187,9 +269,14 @@ func (b *caseBody) noteFile(listed, item string) {
 		b.Files = append(b.Files, listed)
 	}
 	if listed != item {
-		if b.Stored == nil {
-			b.Stored = map[string]string{}
-		}
-		b.Stored[listed] = item
+		b.standsFor(listed, item)
 	}
+}
+
+// standsFor notes that what TheHive lists is another item in a form that it takes.
+func (b *caseBody) standsFor(listed, item string) {
+	if b.Stored == nil {
+		b.Stored = map[string]string{}
+	}
+	b.Stored[listed] = item
 }

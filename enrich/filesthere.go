@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"forager/hive"
 )
 
 // A file is known by its content and name, whatever form it has in TheHive: itself, an archive of
@@ -31,9 +33,20 @@ type outgoing struct {
 // listedFile is a file as TheHive lists it.
 type listedFile struct {
 	hash, sha, name string
-	inside          string // what its tag says of the content of an archive, SHA-256; empty is nothing
-	attached        bool   // to the case: its name may have got a number
+	inside          string   // what its tag says of the content of an archive, SHA-256; empty is nothing
+	attached        bool     // to the case: its name may have got a number
+	id              string   // of the observable
+	names           []string // tags that give it further names
 }
+
+// tagName begins the tag that gives a file a second name: TheHive knows it by its content alone.
+const tagName = "name:"
+
+// nameTag is the tag for a further name of a file.
+func nameTag(name string) string { return hive.Truncate(tagName+name, hive.MaxTag) }
+
+// nameHash is how the entry lists a further name of a file.
+func nameHash(sha, tag string) string { return itemHash("file name", sha, tag) }
 
 // tagContent begins the tag that names an archive's content.
 const tagContent = "sha256:"
@@ -131,8 +144,15 @@ func (w *work) hasFile(item string) bool {
 // stands for.
 func (w *work) isThere(u outgoing) bool {
 	for _, l := range w.files {
-		if l.isNamed(u.name) && (l.sha == u.sha || l.inside == u.inside) {
+		if l.sha != u.sha && l.inside != u.inside {
+			continue
+		}
+		if l.isNamed(u.name) {
 			w.body.noteFile(l.hash, u.item)
+			return true
+		}
+		if slices.Contains(l.names, nameTag(u.name)) {
+			w.body.noteFile(nameHash(l.sha, nameTag(u.name)), u.item)
 			return true
 		}
 	}
@@ -188,18 +208,23 @@ func (w *work) listFiles(held context.Context) error {
 			return err
 		}
 		if a := o.Attachment; a != nil {
-			files = append(files, listedFile{fileHash(a.ContentID, a.Name), a.ContentID, a.Name, contentOf(o.Tags), false})
+			files = append(files, listedFile{
+				hash: fileHash(a.ContentID, a.Name), sha: a.ContentID, name: a.Name, inside: contentOf(o.Tags), id: o.ID, names: namesOf(o.Tags),
+			})
 		}
 	}
 	for a, err := range w.hive.CaseAttachments(calls, w.c.ID) {
 		if err != nil {
 			return err
 		}
-		files = append(files, listedFile{fileHash(a.ContentID, a.Name), a.ContentID, a.Name, "", true})
+		files = append(files, listedFile{hash: fileHash(a.ContentID, a.Name), sha: a.ContentID, name: a.Name, attached: true})
 	}
 	var there []string
 	for _, l := range files {
 		there = append(there, l.hash)
+		for _, tag := range l.names {
+			there = append(there, nameHash(l.sha, tag))
+		}
 	}
 	back := w.body.meant(there)
 	gone := subtract(w.body.meant(subtract(w.body.Files, there)), back)
@@ -209,6 +234,16 @@ func (w *work) listFiles(held context.Context) error {
 	w.body.Files, w.files = there, files
 	w.listed[kindFile] = true
 	return nil
+}
+
+// namesOf gives the tags that are further names.
+func namesOf(tags []string) (names []string) {
+	for _, t := range tags {
+		if strings.HasPrefix(t, tagName) {
+			names = append(names, t)
+		}
+	}
+	return names
 }
 
 // contentOf is what tags say of the content of an archive.

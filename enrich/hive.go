@@ -30,6 +30,7 @@ type Cases interface {
 // Observables reads and writes the observables of a case.
 type Observables interface {
 	AddObservables(ctx context.Context, caseID string, o hive.NewObservable) (hive.ObservableResult, error)
+	UpdateObservable(ctx context.Context, id string, u hive.ObservableUpdate) error
 	CaseObservables(ctx context.Context, caseID string) iter.Seq2[hive.Observable, error]
 }
 

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,10 +23,11 @@ func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, 
 	if err := r.room(held); err != nil {
 		return nil, false, err
 	}
-	c, created, err := r.create(held, plans)
-	if err != nil {
-		return nil, false, r.refuseCase(t, err)
+	c, created, degraded, err := r.createOf(held, &t)
+	if err != nil || c.ID == "" {
+		return nil, false, err
 	}
+	plans = r.chosen(t)
 	r.refer(c, false)
 	r.body.count(hour(plans[0].At))
 	if !created {
@@ -38,18 +40,45 @@ func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	w.c, w.plans, w.charged, w.created = c, plans, r.pick(t), true
+	w.c, w.plans, w.charged, w.created, w.degraded = c, plans, r.pick(t), true, degraded
 	return w, false, nil
 }
 
-// refuseCase charges all plans with a case that TheHive refuses for good.
-func (r *round) refuseCase(t target, err error) error {
-	refusal, ok := refusalOf("case", r.all[r.pick(t)[0]].Title, err)
-	if !ok {
-		return err
+// createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
+// is opened by half of them, and what is left of the target is what was done: the others come next.
+// A plan that alone cannot open the case is charged, and there is no case.
+func (r *round) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, err error) {
+	for {
+		plans := r.chosen(*t)
+		n := r.newCreation(plans)
+		if n.err == nil {
+			c, created, n.err = r.create(held, n)
+		}
+		switch {
+		case n.err == nil:
+			r.chargeTexts(*t, n)
+			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, nil
+		case scopeOf(n.err) == scopeAll, errors.Is(n.err, ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
+			return c, false, false, n.err
+		case len(plans) == 1:
+			if scopeOf(n.err) == scopeFailed {
+				r.out.opensFailed++
+			}
+			r.out.charge(r.pick(*t), refusalOf("case", plans[0].Title, n.err), n.err)
+			return hive.Case{}, false, false, nil
+		}
+		t.plans = t.plans[:(len(t.plans)+1)/2]
 	}
-	r.out.fail(r.pick(t), &RejectedError{Items: []Refusal{refusal}})
-	return nil
+}
+
+// chargeTexts charges a detection with what of its own words the case was opened without. Tags are
+// tried again, one by one.
+func (r *round) chargeTexts(t target, n *creation) {
+	for _, p := range n.left {
+		if !p.config && p.name != "tags" {
+			r.out.charge(r.pick(t), refusalOf("case", p.name, n.cause), n.cause)
+		}
+	}
 }
 
 // unshown notes that the search may not show a case yet, so that the list alone knows of it.
@@ -80,30 +109,58 @@ func (r *round) room(held context.Context) error {
 	}
 }
 
-// create posts the case. An answer that says nothing certain is looked after by the tag.
-func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created bool, err error) {
+// maxFailedOpens bounds how many plans of an apply in vain try to open a case without a verdict.
+const maxFailedOpens = 2
+
+// creation is a case on its way: what is sent, and what may be left out of it.
+type creation struct {
+	plans []Plan
+	base  hive.NewCase // without what an error named
+	sent  hive.NewCase
+	out   []optional // what errors named
+	left  []optional // what is left out of this trial
+	trial int
+	tries int
+	cause error // the first refusal
+	err   error
+}
+
+func (r *round) newCreation(plans []Plan) *creation {
+	n := &creation{plans: plans}
+	n.err = caught(func() error { n.base = newCase(plans); return nil })
+	if old, ok := r.follows(plans[0]); ok {
+		n.base.Description = following(old) + n.base.Description
+	}
+	n.sent = n.base
+	return n
+}
+
+// create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
+// that may be due to the configuration costs the value that is at fault, and no other.
+func (r *round) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
 	calls, done := r.key.calling(held)
 	defer done()
-	in := newCase(plans)
-	if old, ok := r.follows(plans[0]); ok {
-		in.Description = following(old) + in.Description
-	}
-	for range maxCreates {
-		c, err = r.hive.CreateCase(calls, in)
-		if err == nil {
+	for lost := 0; lost < maxCreates; {
+		c, err = r.hive.CreateCase(calls, n.sent)
+		switch {
+		case err == nil:
+			if n.degraded() || len(lostFields(c, n.sent)) > 0 {
+				r.e.happened(EventDegraded, c.Number, "route "+n.plans[0].Route+": "+n.why(c))
+			}
 			return c, true, nil
-		}
-		if less, shaped := plain(in); shaped && refusedForGood(err) {
-			r.e.happened(EventDegraded, 0, "route "+plans[0].Route+": "+short(err.Error()))
-			in = less
+		case scopeOf(err) == scopeRefused:
+			n.cause = cmp.Or(n.cause, err)
+			if len(n.plans) > 1 && !n.named(err) || !n.leaveOut(err) {
+				return c, false, err
+			}
 			continue
-		}
-		if !uncertain(err) {
+		case !uncertain(err):
 			return c, false, err
 		}
+		lost++
 		r.unclear = true
 		r.e.happened(EventAmbiguous, 0, "create case")
-		found, lookErr := r.await(held, plans[0].At, err)
+		found, lookErr := r.await(held, n.plans[0].At, err)
 		if lookErr != nil {
 			return c, false, lookErr
 		}
@@ -114,12 +171,6 @@ func (r *round) create(held context.Context, plans []Plan) (c hive.Case, created
 		}
 	}
 	return c, false, errors.Join(ErrUnsettled, err)
-}
-
-// refusedForGood tells whether TheHive refused what a request holds.
-func refusedForGood(err error) bool {
-	_, ok := refusalOf("case", "", err)
-	return ok
 }
 
 // uncertain tells whether an error leaves open if the write happened.
@@ -201,15 +252,6 @@ func newCase(plans []Plan) hive.NewCase {
 
 // nobody is the assignee of a case that nobody is assigned to; TheHive's default is its creator.
 const nobody = "none"
-
-// plain leaves out of a refused case what came from the configuration: an assignee who is gone, a
-// template that was renamed, a custom field that does not exist. It costs a tag, not the case.
-func plain(c hive.NewCase) (hive.NewCase, bool) {
-	shaped := c.Assignee != "" || c.CaseTemplate != "" || len(c.CustomFields)+len(c.Tasks)+len(c.Pages) > 0
-	c.Assignee, c.CaseTemplate, c.CustomFields, c.Tasks, c.Pages = "", "", nil, nil, nil
-	c.Tags = append(c.Tags, tagPrefix+"degraded")
-	return c, shaped
-}
 
 // maxTags bounds the tags that Forager adds to one case.
 const maxTags = 100

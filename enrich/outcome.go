@@ -2,12 +2,15 @@ package enrich
 
 // outcomes collects what became of each plan of an apply.
 type outcomes struct {
-	errs     []error
-	refusals [][]Refusal
+	errs      []error
+	refusals  [][]Refusal
+	unsettled []*UnsettledError
+
+	opensFailed int // plans that could not open a case, without a verdict
 }
 
 func newOutcomes(n int) *outcomes {
-	return &outcomes{errs: make([]error, n), refusals: make([][]Refusal, n)}
+	return &outcomes{errs: make([]error, n), refusals: make([][]Refusal, n), unsettled: make([]*UnsettledError, n)}
 }
 
 // fail gives plans an error, unless they have one.
@@ -26,11 +29,35 @@ func (o *outcomes) refuse(plans []int, r Refusal) {
 	}
 }
 
-// all gives the verdict on each plan: its error, else its refusals, else nil.
+// unsettle charges plans with an item that failed, and that TheHive may take the next time.
+func (o *outcomes) unsettle(plans []int, r Refusal, err error) {
+	for _, i := range plans {
+		if o.unsettled[i] == nil {
+			o.unsettled[i] = &UnsettledError{Err: err}
+		}
+		o.unsettled[i].Items = append(o.unsettled[i].Items, r)
+	}
+}
+
+// charge charges plans with an item, by what its error says.
+func (o *outcomes) charge(plans []int, r Refusal, err error) {
+	if scopeOf(err) == scopeRefused {
+		o.refuse(plans, r)
+		return
+	}
+	o.unsettle(plans, r, err)
+}
+
+// all gives the verdict on each plan: an error of the whole apply, else what may pass the next
+// time, else its refusals, else nil.
 func (o *outcomes) all() []error {
-	for i, r := range o.refusals {
-		if o.errs[i] == nil && len(r) > 0 {
-			o.errs[i] = &RejectedError{Items: r}
+	for i := range o.errs {
+		switch {
+		case o.errs[i] != nil:
+		case o.unsettled[i] != nil:
+			o.errs[i] = o.unsettled[i]
+		case len(o.refusals[i]) > 0:
+			o.errs[i] = &RejectedError{Items: o.refusals[i]}
 		}
 	}
 	return o.errs

@@ -1,8 +1,9 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -12,16 +13,26 @@ import (
 // addProcedures posts the techniques that the case lacks. TheHive keeps every double, so what is
 // there is listed before anything is posted to a case that this apply did not create.
 func (w *work) addProcedures(held context.Context) error {
-	if len(w.missingProcedures()) == 0 {
+	need := w.missingProcedures()
+	if len(need) == 0 {
 		return nil
 	}
+	err := error(nil)
 	if !w.listed[kindProcedure] {
-		if err := w.listProcedures(held); err != nil {
-			return err
+		if err = w.listProcedures(held); err == nil {
+			need = w.missingProcedures()
 		}
 	}
-	return w.postProcedures(held, w.limited(w.missingProcedures()), 0)
+	if err == nil {
+		err = w.postProcedures(held, w.limited(need))
+	}
+	if err != nil {
+		return w.stepFailed(ownersOf(w.stillMissing(need), wantedProcedure.by), kindProcedure, err)
+	}
+	return nil
 }
+
+func (p wantedProcedure) by() []int { return p.owners }
 
 // missingProcedures are those that neither the case holds, by lineage and tactic, nor an analyst
 // removed.
@@ -65,40 +76,92 @@ func (w *work) limited(need []wantedProcedure) []wantedProcedure {
 	return need[:min(room, len(need))]
 }
 
-// postProcedures posts in bulk, and looks before it posts again. A bulk that is refused is
-// halved, until the technique that spoils it stands alone.
-func (w *work) postProcedures(held context.Context, batch []wantedProcedure, tries int) error {
+// postProcedures posts in bulk. A bulk that fails for what it holds is taken apart, and it is looked
+// before anything is posted again, until the technique that spoils it stands alone.
+func (w *work) postProcedures(held context.Context, batch []wantedProcedure) error {
 	if len(batch) == 0 {
 		return nil
 	}
+	return bisection[wantedProcedure]{
+		send: func(items []wantedProcedure) ([]wantedProcedure, error) { return w.sendProcedures(held, items) },
+		look: func(failed []wantedProcedure, cause error) error {
+			return w.lookForProcedures(held, failed, cause)
+		},
+		missing: w.stillMissing,
+		alone:   func(p wantedProcedure, err error) error { return w.saveProcedure(held, p, err) },
+	}.run(batch)
+}
+
+// sendProcedures makes one request, and compares the answer with what was sent.
+func (w *work) sendProcedures(held context.Context, batch []wantedProcedure) (failed []wantedProcedure, err error) {
 	calls, done := w.claim.calling(held)
 	defer done()
 	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
-	if err == nil {
-		w.noteProcedures(made)
-		return w.thereAgain(held, made)
+	if err != nil {
+		return batch, cmp.Or(w.stillThere(calls, err), err)
 	}
-	if uncertain(err) {
-		return w.lookForProcedures(held, batch, tries, err)
+	w.noteProcedures(made)
+	if err := w.thereAgain(held, made); err != nil {
+		return nil, err
 	}
-	refusal, ok := refusalOf(kindProcedure, batch[0].ID, err)
-	if !ok {
-		return err
-	}
-	if err := w.stillThere(calls, err); err != nil {
-		return err
+	unnamed := slices.DeleteFunc(slices.Clone(batch), func(p wantedProcedure) bool {
+		return slices.ContainsFunc(made, p.isMade)
+	})
+	if len(unnamed) == 0 {
+		return nil, nil
 	}
 	if err := w.listProcedures(held); err != nil {
-		return err
+		return unnamed, err
 	}
-	if batch = w.stillMissing(batch); len(batch) > 1 {
-		half := len(batch) / 2
-		if err := w.postProcedures(held, batch[:half], tries); err != nil {
+	for _, p := range w.stillMissing(unnamed) { // sent again it may be there twice
+		w.charge(p.owners, kindProcedure, p.ID, &hive.Error{
+			Op: "add procedures", Status: http.StatusBadRequest, Type: "OtherProcedure", Message: "TheHive answered with another procedure", Sent: true,
+		})
+	}
+	return nil, nil
+}
+
+// isMade tells whether a procedure of an answer is the one that was sent. TheHive itself gives a
+// tactic to one that was sent without.
+func (p wantedProcedure) isMade(made hive.Procedure) bool {
+	return made.PatternID == p.ID && (p.Tactic == "" || made.Tactic == p.Tactic)
+}
+
+// saveProcedure gives a procedure that fails by itself its last chances: without its description,
+// then as another technique or a tag.
+func (w *work) saveProcedure(held context.Context, p wantedProcedure, cause error) error {
+	refused := scopeOf(cause) == scopeRefused
+	if refused && !isGone(cause) && p.note != "" {
+		bare := p
+		bare.note = ""
+		failed, err := w.sendProcedures(held, []wantedProcedure{bare})
+		if err == nil && len(failed) == 0 {
+			w.charge(p.owners[:1], kindProcedure, p.ID+" with its description", cause)
+			return nil
+		}
+		if scopeOf(err) == scopeAll {
 			return err
 		}
-		return w.postProcedures(held, batch[half:], tries)
+		if uncertain(err) {
+			return w.giveUpProcedure(held, p, err)
+		}
 	}
-	return w.remap(held, batch, refusal)
+	if !refused {
+		w.charge(p.owners, kindProcedure, p.ID, cause)
+		return nil
+	}
+	return w.remap(held, p, cause)
+}
+
+// giveUpProcedure looks once more for a procedure whose last request was lost.
+func (w *work) giveUpProcedure(held context.Context, p wantedProcedure, cause error) error {
+	if err := w.lookForProcedures(held, []wantedProcedure{p}, cause); err != nil {
+		return err
+	}
+	for _, p := range w.stillMissing([]wantedProcedure{p}) {
+		w.charge(p.owners, kindProcedure, p.ID, cause)
+	}
+	return nil
 }
 
 func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
@@ -111,17 +174,13 @@ func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
 // remap deals with a technique that the server refuses: the catalogue of the server is asked
 // again, and the technique mapped to what it holds now; failing that it becomes a tag. A
 // mapping never fails a detection.
-func (w *work) remap(held context.Context, batch []wantedProcedure, r Refusal) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	p := batch[0]
-	w.e.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+r.Type)
+func (w *work) remap(held context.Context, p wantedProcedure, cause error) error {
+	w.e.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+refusalOf(kindProcedure, p.ID, cause).Type)
 	if next, ok := w.mapAgain(held, p); ok && next.ID+next.Tactic != p.ID+p.Tactic {
 		if w.removedProcedure(next.ID, next.Tactic) {
 			return nil
 		}
-		return w.postProcedures(held, w.stillMissing([]wantedProcedure{next}), 0)
+		return w.postProcedures(held, w.stillMissing([]wantedProcedure{next}))
 	}
 	w.want.tags = append(w.want.tags, wantedTag{tag: p.Tag(), owners: p.owners})
 	return nil
@@ -176,25 +235,20 @@ func procedureItem(id, tactic string) [2]string {
 	return [2]string{kindProcedure, procedureName(id, tactic)}
 }
 
-// lookForProcedures lists after an ambiguous answer, at once and again with growing pauses: what
-// is found ends the wait, only absence needs all of settle. Then what is missing is posted again.
-func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, tries int, cause error) error {
-	w.e.happened(EventAmbiguous, w.c.Number, "add procedures")
-	if tries == maxResends {
-		return errors.Join(ErrUnsettled, cause)
+// lookForProcedures lists after a request that failed: TheHive says nowhere whether a bulk that it
+// refuses is undone. After an answer that says nothing certain it looks at once and again with
+// growing pauses: what is found ends the wait, only absence needs all of settle.
+func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, cause error) error {
+	if !uncertain(cause) {
+		return w.listProcedures(held)
 	}
-	missing := batch
-	err := w.look(held, cause, func() (bool, error) {
+	w.e.happened(EventAmbiguous, w.c.Number, "add procedures")
+	return w.look(held, cause, func() (bool, error) {
 		if err := w.listProcedures(held); err != nil {
 			return false, err
 		}
-		missing = w.stillMissing(batch)
-		return len(missing) == 0, nil
+		return len(w.stillMissing(batch)) == 0, nil
 	})
-	if err != nil {
-		return err
-	}
-	return w.postProcedures(held, missing, tries+1)
 }
 
 // look looks until the lost call has settled. While it lasts the entry counts as dirty.

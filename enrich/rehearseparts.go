@@ -2,6 +2,9 @@ package enrich
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"iter"
 	"maps"
 	"slices"
@@ -31,6 +34,11 @@ func (s *stagedHive) AddObservables(ctx context.Context, caseID string, o hive.N
 		result.Created = append(result.Created, made)
 	}
 	return result, nil
+}
+
+// UpdateObservable notes nothing: a file's second name is no effect of its own.
+func (s *stagedHive) UpdateObservable(context.Context, string, hive.ObservableUpdate) error {
+	return nil
 }
 
 // look lists a case's observables once.
@@ -90,8 +98,19 @@ func (s *stagedHive) UpdateComment(context.Context, string, string) error { retu
 func (s *stagedHive) AddFile(_ context.Context, caseID string, _ hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	file, err := s.stored(u)
+	if err != nil {
+		return hive.ObservableResult{}, err
+	}
 	s.draft(caseID).note(s.Rehearsal, kindFile, u.Name)
-	return hive.ObservableResult{Created: []hive.Observable{{ID: s.id(), DataType: typeFile}}}, nil
+	return hive.ObservableResult{Created: []hive.Observable{{ID: s.id(), DataType: typeFile, Attachment: &file}}}, nil
+}
+
+// stored is what TheHive would say of a file. The lock is held.
+func (s *stagedHive) stored(u hive.Upload) (hive.Attachment, error) {
+	sum := sha256.New()
+	n, err := io.Copy(sum, u.Body)
+	return hive.Attachment{ID: s.id(), ContentID: hex.EncodeToString(sum.Sum(nil)), Name: u.Name, Size: n}, err
 }
 
 // AddAttachments notes files as attachments.
@@ -100,7 +119,11 @@ func (s *stagedHive) AddAttachments(_ context.Context, caseID string, files ...h
 	defer s.mu.Unlock()
 	var made []hive.Attachment
 	for _, u := range files {
-		made = append(made, hive.Attachment{ID: s.id(), Name: u.Name})
+		file, err := s.stored(u)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, file)
 		s.draft(caseID).note(s.Rehearsal, kindFile, u.Name)
 	}
 	return made, nil

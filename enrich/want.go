@@ -18,6 +18,7 @@ type want struct {
 	tags        []wantedTag
 	severity    int
 	tlp, pap    int
+	broken      map[int]error // plans whose items could not be made
 }
 
 type wantedObservable struct {
@@ -40,23 +41,30 @@ type wantedTag struct {
 
 // merge unites plans of one case, which are sorted by event time.
 func merge(plans []Plan) *want {
-	w := &want{plans: plans}
+	w := &want{plans: plans, broken: map[int]error{}}
 	observables, procedures, tags := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, p := range plans {
-		w.severity, w.tlp, w.pap = max(w.severity, p.Severity), max(w.tlp, p.TLP), max(w.pap, p.PAP)
-		for _, o := range p.Observables {
-			w.addObservable(observables, o, i)
-		}
-		for _, t := range p.Techniques {
-			if t.ID != "" {
-				w.addProcedure(procedures, t, p, i)
-			}
-		}
-		for _, tag := range p.Tags {
-			w.addTag(tags, tag, i)
+		if err := caught(func() error { w.add(p, i, observables, procedures, tags); return nil }); err != nil {
+			w.broken[i] = err
 		}
 	}
 	return w
+}
+
+// add adds what one plan asks for.
+func (w *want) add(p Plan, i int, observables, procedures, tags map[string]int) {
+	w.severity, w.tlp, w.pap = max(w.severity, p.Severity), max(w.tlp, p.TLP), max(w.pap, p.PAP)
+	for _, o := range p.Observables {
+		w.addObservable(observables, o, i)
+	}
+	for _, t := range p.Techniques {
+		if t.ID != "" {
+			w.addProcedure(procedures, t, p, i)
+		}
+	}
+	for _, tag := range p.Tags {
+		w.addTag(tags, tag, i)
+	}
 }
 
 func (w *want) addObservable(seen map[string]int, o detection.Observable, owner int) {
@@ -103,8 +111,11 @@ func procedureNote(t Technique, p Plan) string {
 	if t.Note != "" {
 		note += " " + t.Note + "."
 	}
-	return detection.Escape(note)
+	return detection.Escape(detection.Clean(note, maxNote))
 }
+
+// maxNote bounds the description of a procedure, in units, before it is escaped.
+const maxNote = 8 << 10
 
 // observableHash is the identity of an observable in the ledger.
 func observableHash(dataType, data string) string { return itemHash("observable", dataType, data) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"forager/hive"
@@ -20,18 +21,22 @@ type work struct {
 	created bool // by this apply: nothing else can be in it yet
 	reopen  bool
 
-	body    caseBody
-	marks   marks
-	fresh   bool // the ledger had no entry of the case
-	listed  map[string]bool
-	texts   map[string]string // of comments with a marker, by id, as last listed
-	files   []listedFile      // as last listed
-	want    *want
-	charged []int     // indices of the plans among all of the apply
-	began   time.Time // when the case was ours: waits for others are not our apply
-	ready   bool      // the body says what is in the case
-	unclear bool      // an effect is unknown: leave the entry dirty
-	left    bool
+	body     caseBody
+	marks    marks
+	fresh    bool // the ledger had no entry of the case
+	listed   map[string]bool
+	texts    map[string]string // of comments with a marker, by id, as last listed
+	files    []listedFile      // as last listed
+	want     *want
+	charged  []int           // indices of the plans among all of the apply
+	began    time.Time       // when the case was ours: waits for others are not our apply
+	ready    bool            // the body says what is in the case
+	sure     map[string]bool // observables that TheHive confirmed to this apply: its list may lag behind
+	spoilt   map[string]bool // changes of the case that were charged already
+	mute     bool            // not even a comment without words of events was taken: no other is tried
+	degraded bool            // something of the configuration is not in the case
+	unclear  bool            // an effect is unknown: leave the entry dirty
+	left     bool
 }
 
 // hold takes the turn of a case in this process, claims it and reads what the ledger knows of it.
@@ -49,7 +54,7 @@ func (r *round) hold(ctx context.Context, id string) (w *work, err error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}}
+	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}, sure: map[string]bool{}, spoilt: map[string]bool{}}
 	if err := cl.entry.read(&mine.body); err != nil {
 		return nil, errors.Join(err, cl.end(ctx, nil, false))
 	}
@@ -98,6 +103,12 @@ func (w *work) run(ctx context.Context) error {
 	held, free := w.claim.bind(ctx)
 	defer free()
 	w.want = merge(w.plans)
+	for i, err := range w.want.broken {
+		w.charge([]int{i}, "plan", w.plans[i].Title, err)
+	}
+	if w.degraded {
+		w.want.tags = append(w.want.tags, wantedTag{tag: degradedTag})
+	}
 	if err := w.prepareCase(held); err != nil {
 		return err
 	}
@@ -105,12 +116,23 @@ func (w *work) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		w.addObservables, w.addProcedures, w.raiseFields, w.addComments, w.addFiles,
 	} {
-		if err := step(held); err != nil {
-			w.unclear = w.unclear || uncertain(err)
-			return err
+		if err := caught(func() error { return step(held) }); err != nil {
+			if err := w.stepFailed(w.everybody(), "case", err); err != nil {
+				w.unclear = w.unclear || uncertain(err)
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// everybody gives all plans of the case.
+func (w *work) everybody() []int {
+	all := make([]int, len(w.plans))
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 // prepareCase makes the entry say what is in the case: nothing for a new one, what it says for a
@@ -160,24 +182,47 @@ const (
 	kindTag        = "tag"
 )
 
-// refuseItem charges an item to the plans that brought it.
-func (w *work) refuseItem(owners []int, r Refusal) {
+// charge charges an item to the plans that brought it, by what its error says.
+func (w *work) charge(owners []int, step, item string, err error) {
 	for _, o := range owners {
-		w.out.refuse([]int{w.charged[o]}, r)
+		w.out.charge([]int{w.charged[o]}, refusalOf(step, item, err), err)
 	}
 }
 
-// refusalOf turns the refusal of a request for what it holds into one of an item; other errors
-// concern the apply.
-func refusalOf(step, item string, err error) (Refusal, bool) {
+// stepFailed charges a failure of a step, other than of its items, to the plans that needed it, so
+// that the other steps go on; it gives back what concerns everybody.
+func (w *work) stepFailed(owners []int, step string, err error) error {
+	if e, ok := errors.AsType[*hive.Error](err); scopeOf(err) == scopeAll || ok && e.Status == 0 {
+		return err
+	}
+	w.unclear = w.unclear || errors.Is(err, ErrUnsettled)
+	w.charge(owners, step, w.c.ID, err)
+	return nil
+}
+
+// ownersOf gives all that brought some items.
+func ownersOf[T any](items []T, of func(T) []int) []int {
+	var all []int
+	for _, it := range items {
+		all = append(all, of(it)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// refusalOf says of an item why it is not in TheHive.
+func refusalOf(step, item string, err error) Refusal {
+	r := Refusal{Step: step, Item: short(item), Reason: short(err.Error())}
 	if e, ok := errors.AsType[*hive.InvalidError](err); ok {
-		return Refusal{Step: step, Item: short(item), Status: http.StatusBadRequest, Type: "InvalidError", Reason: e.Error()}, true
+		r.Status, r.Type, r.Reason = http.StatusBadRequest, "InvalidError", e.Error()
 	}
-	e, ok := errors.AsType[*hive.Error](err)
-	if !ok || e.Verdict() != hive.Unacceptable && e.Verdict() != hive.NotFound {
-		return Refusal{}, false
+	if e, ok := errors.AsType[*hive.Error](err); ok {
+		r.Status, r.Type = e.Status, e.Type
+		if e.Type != "" {
+			r.Reason = short(e.Message)
+		}
 	}
-	return Refusal{Step: step, Item: short(item), Status: e.Status, Type: e.Type, Reason: short(e.Message)}, true
+	return r
 }
 
 // short bounds what errors quote.
