@@ -18,7 +18,7 @@ const (
 	scopeFailed               // perhaps what the request holds: nobody knows whether it will be taken
 )
 
-// panicError is a panic while the request for some items was made.
+// panicError is a panic while what a plan asks for was made.
 type panicError struct{ err error }
 
 func (e *panicError) Error() string { return "panic: " + e.err.Error() }
@@ -44,7 +44,8 @@ func scopeOf(err error) scope {
 	}
 }
 
-// caught does something, and makes its panic an error.
+// caught makes something of a plan, and a panic of that an error. No call stands in it: a panic there
+// leaves open what was done, and concerns the apply.
 func caught(do func() error) (err error) {
 	var c panics.Catcher
 	c.Try(func() { err = do() })
@@ -123,12 +124,7 @@ func (b bisection[T]) round(all []request[T], hopeless *int) (failed []request[T
 			failed = append(failed, request[T]{r.items, r.tries + 1, all[0].reason(failed)})
 			continue
 		}
-		var rest []T
-		err := caught(func() (err error) {
-			rest = r.items // of a panic
-			rest, err = b.send(r.items)
-			return err
-		})
+		rest, err := b.send(r.items)
 		switch {
 		case err == nil:
 			*hopeless = 0

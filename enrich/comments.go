@@ -18,7 +18,7 @@ func (w *work) addComments(held context.Context) error {
 		if w.marks.has(kindComment, m.name()) {
 			continue
 		}
-		err := caught(func() error { return w.comment(held, m) })
+		err := w.comment(held, m)
 		if err == nil {
 			continue
 		}
@@ -104,7 +104,10 @@ func (w *work) whoseTitle(m marker, title string) []int {
 
 // tryComment posts a comment under one headline.
 func (w *work) tryComment(held context.Context, m marker, ref commentRef, title string) error {
-	text := commentText(title, ref, m)
+	var text string
+	if err := caught(func() error { text = commentText(title, ref, m); return nil }); err != nil {
+		return err
+	}
 	return bisection[string]{
 		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
 		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },

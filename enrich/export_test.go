@@ -152,3 +152,13 @@ func Count(batches ...[]Plan) (n int, ids []string) {
 	}
 	return c.N, c.IDs
 }
+
+// Bisect opens the bisection of requests to its table.
+func Bisect[T any](items []T, send func([]T) error, alone func(T, error)) error {
+	return bisection[T]{
+		send:    func(part []T) ([]T, error) { return part, send(part) },
+		look:    func([]T, error) error { return nil },
+		missing: func(part []T) []T { return part },
+		alone:   func(item T, err error) error { alone(item, err); return nil },
+	}.run(items)
+}

@@ -83,7 +83,7 @@ func (w *work) addFiles(held context.Context) error {
 		}
 		err := ErrUnsettled
 		if hopeless < maxHopelessFiles {
-			err = caught(func() error { return w.addFile(held, f) })
+			err = w.addFile(held, f)
 		}
 		if err == nil {
 			hopeless = 0
@@ -119,7 +119,8 @@ func (w *work) refuseFile(f wantedFile, r Refusal) {
 
 // addFile uploads one file, unless the case has it in any form. Errors: *badFileError.
 func (w *work) addFile(held context.Context, f wantedFile) error {
-	s, err := w.spool(held, f.File)
+	var s *spooled
+	err := caught(func() (err error) { s, err = w.spool(held, f.File); return err })
 	if err != nil {
 		return err
 	}

@@ -15,19 +15,19 @@ import (
 const maxCreates = 3
 
 // open creates the case of the plans, and claims it.
-func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, err error) {
-	plans := r.chosen(t)
+func (r *round) open(ctx, held context.Context, t *target) (w *work, again bool, err error) {
+	plans := r.chosen(*t)
 	if err := r.mayOpen(held, plans[0]); err != nil {
 		return nil, false, err
 	}
 	if err := r.room(held); err != nil {
 		return nil, false, err
 	}
-	c, created, degraded, err := r.createOf(held, &t)
+	c, created, degraded, err := r.createOf(held, t)
 	if err != nil || c.ID == "" {
 		return nil, false, err
 	}
-	plans = r.chosen(t)
+	plans = r.chosen(*t)
 	r.refer(c, false)
 	r.body.count(hour(plans[0].At))
 	if !created {
@@ -40,7 +40,7 @@ func (r *round) open(ctx, held context.Context, t target) (w *work, again bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	w.c, w.plans, w.charged, w.created, w.degraded = c, plans, r.pick(t), true, degraded
+	w.c, w.plans, w.charged, w.created, w.degraded = c, plans, r.pick(*t), true, degraded
 	return w, false, nil
 }
 

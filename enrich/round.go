@@ -202,7 +202,7 @@ func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
 		if err != nil {
 			return target{}, nil, err
 		}
-		w, again, err := r.follow(ctx, held, t)
+		w, again, err := r.follow(ctx, held, &t)
 		if err != nil || !again {
 			return t, w, err
 		}
@@ -258,7 +258,7 @@ func (r *round) settleKey(held context.Context) error {
 
 // follow acts on a target: again means that the references changed and the plans must be
 // assigned anew.
-func (r *round) follow(ctx, held context.Context, t target) (w *work, again bool, err error) {
+func (r *round) follow(ctx, held context.Context, t *target) (w *work, again bool, err error) {
 	if t.tied {
 		r.e.happened(EventDoubled, t.ref.Number, r.key.name)
 	}
@@ -266,10 +266,10 @@ func (r *round) follow(ctx, held context.Context, t target) (w *work, again bool
 	case fateOpen:
 		return r.open(ctx, held, t)
 	case fateTombed:
-		r.out.fail(r.pick(t), &DroppedError{Reason: "case deleted"})
+		r.out.fail(r.pick(*t), &DroppedError{Reason: "case deleted"})
 		return nil, false, nil
 	default:
-		return r.join(ctx, held, t)
+		return r.join(ctx, held, *t)
 	}
 }
 

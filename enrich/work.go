@@ -116,7 +116,7 @@ func (w *work) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		w.addObservables, w.addProcedures, w.raiseFields, w.addComments, w.addFiles,
 	} {
-		if err := caught(func() error { return step(held) }); err != nil {
+		if err := step(held); err != nil {
 			if err := w.stepFailed(w.everybody(), "case", err); err != nil {
 				w.unclear = w.unclear || uncertain(err)
 				return err

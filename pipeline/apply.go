@@ -131,7 +131,10 @@ func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results
 		w.failing.succeeded(queue)
 	} else if enrich.ClassOf(best) == enrich.Transient {
 		now := w.gate.clock()
-		for _, p := range batch {
+		for i, p := range batch {
+			if _, own := errors.AsType[*enrich.UnsettledError](results[i]); own {
+				continue // an item of it failed: that says nothing against its key
+			}
 			w.failing.failed(queue, p.of.sequence, now)
 		}
 	}

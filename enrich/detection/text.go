@@ -3,12 +3,13 @@ package detection
 import (
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Clean makes a text fit to be shown: valid UTF-8, no control characters but line feeds, none
 // that reorder or hide text (bidirectional controls, tag characters, zero-width spaces), each
-// replaced by U+FFFD; at most most runes, cut on a rune boundary with "…" as the last. CR LF and CR
+// replaced by U+FFFD; at most most UTF-16 units, cut on a rune boundary with "…" as the last. CR LF and CR
 // become LF, tabs spaces, and white space around it goes.
 func Clean(s string, most int) string {
 	return bound(strings.TrimSpace(plain(s, true)), most)
@@ -19,20 +20,20 @@ func line(s string, most int) string {
 	return bound(strings.TrimSpace(plain(s, false)), most)
 }
 
-// bound cuts a valid text to most runes.
+// bound cuts a valid text to most UTF-16 units, in which TheHive counts: an emoji is two.
 func bound(s string, most int) string {
-	if len(s) <= most {
+	if len(s) <= most { // no text has more units than bytes
 		return s
 	}
 	if most <= 0 {
 		return ""
 	}
 	n, last := 0, 0
-	for i := range s {
-		if n == most-1 {
+	for i, r := range s {
+		if n <= most-1 {
 			last = i
 		}
-		if n++; n > most {
+		if n += max(1, utf16.RuneLen(r)); n > most {
 			return strings.TrimRightFunc(s[:last], unicode.IsSpace) + "…"
 		}
 	}

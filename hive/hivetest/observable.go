@@ -3,7 +3,6 @@ package hivetest
 import (
 	"maps"
 	"net/http"
-	"unicode/utf8"
 )
 
 var observableRoutes = []route{
@@ -159,7 +158,7 @@ func dataOf(v any) ([]string, error) {
 		return nil, missing("data")
 	}
 	for _, s := range out {
-		if n := utf8.RuneCountInString(s); n < 1 || n > 4096 {
+		if n := units(s); n < 1 || n > 4096 {
 			return nil, invalid("data", s, "string of 1 to 4096 characters")
 		}
 	}

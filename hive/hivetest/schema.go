@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"unicode/utf16"
 )
 
 // shapeOf is the form of a value on the wire.
@@ -180,7 +180,7 @@ func (f field) decode(v any, lenient bool) (any, []attributeFault) {
 }
 
 func (f field) fits(s string) bool {
-	n := int64(utf8.RuneCountInString(s))
+	n := int64(units(s))
 	return n >= f.lo && (f.hi == 0 || n <= f.hi)
 }
 
@@ -295,3 +295,6 @@ func whole(v any) (int64, bool) {
 	i, err := strconv.ParseInt(n.String(), 10, 64)
 	return i, err == nil
 }
+
+// units is the length of a text as TheHive's runtime counts it: in UTF-16 code units.
+func units(s string) int { return len(utf16.Encode([]rune(s))) }

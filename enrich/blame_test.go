@@ -1,0 +1,152 @@
+package enrich_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"unicode/utf16"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/hive/hivetest"
+)
+
+// poisoned is a detection with one item that TheHive refuses by its content.
+func poisoned(d detection.Detection, kind, word string) detection.Detection {
+	switch kind {
+	case "observable":
+		d.Observables = append(slices.Clone(d.Observables), detection.Observable{DataType: "other", Data: word})
+	case "tag":
+		d.Tags = append(slices.Clone(d.Tags), word)
+	case "comment":
+		d.Rule.ID, d.Title = "rule of "+word, word
+	case "file":
+		d.Files = append(slices.Clone(d.Files), detection.File{Name: word + ".txt", Data: []byte(word)})
+	}
+	return d
+}
+
+// refuseWord makes TheHive refuse every write that holds a word.
+func refuseWord(s *site, word string, status int) {
+	s.hive.On(hivetest.BeforeEffect, "", func(c hivetest.Call) hivetest.Action {
+		if c.Method == http.MethodGet || strings.HasSuffix(c.Path, "/query") || !strings.Contains(string(c.Body), word) {
+			return hivetest.Action{}
+		}
+		return hivetest.Action{Status: status, Type: map[int]string{404: "NotFoundError", 500: "InternalError"}[status], Message: "no " + word}
+	})
+}
+
+// TestPoisonCostsItsOwnDetectionAlone: any mixture of refused items among detections of one group.
+func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 7))
+				s := newSite(t, hivetest.Options{Seed: seed})
+				n, kinds := 8+rng.IntN(40), map[int]string{}
+				var all []detection.Detection
+				for i := range n {
+					d := seen("web01", fmt.Sprintf("id-%d", i), day(6))
+					d.Tags = []string{fmt.Sprintf("tag%d", i)}
+					d.Observables = []detection.Observable{{DataType: "other", Data: fmt.Sprintf("value %d", i)}}
+					if i > 0 && rng.IntN(8) == 0 {
+						kinds[i] = []string{"observable", "tag", "comment", "file"}[rng.IntN(4)]
+						word := fmt.Sprintf("poison%dx", i)
+						refuseWord(s, word, []int{400, 404, 413, 422, 500}[rng.IntN(5)])
+						d = poisoned(d, kinds[i], word)
+					}
+					all = append(all, d)
+				}
+				plans := plan(t, 1, all...)
+				before := s.hive.Stats(0).Total
+				errs := s.worker(t).Apply(t.Context(), plans[0].Queue(), plans)
+				calls := s.hive.Stats(0).Total - before
+				for i, err := range errs {
+					var refused *enrich.RejectedError
+					var failed *enrich.UnsettledError
+					switch named := errors.As(err, &refused) || errors.As(err, &failed); {
+					case kinds[i] == "" && err != nil:
+						t.Errorf("clean detection %d: %v", i, err)
+					case kinds[i] == "comment" && i >= 20 && err == nil: // the description names its rule, and not its title
+					case kinds[i] != "" && (!named || !strings.Contains(err.Error(), "poison") && !strings.Contains(err.Error(), "description")):
+						t.Errorf("detection %d, poisoned by a %s: %v", i, kinds[i], err)
+					}
+				}
+				complete(t, s, n)
+				k := float64(len(kinds))
+				if most := 60 + 40*k*math.Log2(float64(n)); float64(calls) > most {
+					t.Errorf("%d calls for %v poisoned of %d", calls, k, n)
+				}
+			})
+		})
+	}
+}
+
+// complete looks for all that is not poisoned, once each.
+func complete(t *testing.T, s *site, n int) {
+	t.Helper()
+	got := s.hive.Snapshot()
+	if len(got.Cases) != 1 || len(got.Cases[0].Procedures) != 2 {
+		t.Fatalf("cases %+v", got.Cases)
+	}
+	values := map[string]int{}
+	for _, o := range got.Cases[0].Observables {
+		values[o.Data]++
+	}
+	for i := range n {
+		if values[fmt.Sprintf("value %d", i)] != 1 || !slices.Contains(got.Cases[0].Tags, fmt.Sprintf("tag%d", i)) {
+			t.Errorf("of detection %d: value %d times, tags %v", i, values[fmt.Sprintf("value %d", i)], got.Cases[0].Tags)
+		}
+	}
+}
+
+// TestWhatTheHiveDidNotConfirmIsNotRemembered: a false "already exists".
+func TestWhatTheHiveDidNotConfirmIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		e := s.worker(t)
+		apply(t, e, plan(t, 1, seen("web01", "a", day(9))))
+		d := seen("web01", "b", day(9))
+		d.Observables = []detection.Observable{{DataType: "other", Data: "not there"}}
+		remove := s.hive.On(hivetest.BeforeEffect, "POST /api/v1/case/{id}/observable", func(hivetest.Call) hivetest.Action {
+			return hivetest.Action{Status: 400, Type: "CreateError", Message: "Observable already exists"}
+		})
+		plans := plan(t, 2, d)
+		var refused *enrich.RejectedError
+		if err := e.Apply(t.Context(), plans[0].Queue(), plans)[0]; !errors.As(err, &refused) || refused.Items[0].Reason != "Observable already exists" {
+			t.Errorf("error %v", err)
+		}
+		remove()
+		apply(t, e, plans)
+		if got := s.hive.Snapshot().Cases[0].Observables; !slices.ContainsFunc(got, func(o hivetest.Observable) bool { return o.Data == "not there" }) {
+			t.Errorf("observables %+v", got)
+		}
+	})
+}
+
+// TestTextsAreCutByTheUnitsOfTheHive: seventy emoji are seventy runes, and 140 units.
+func TestTextsAreCutByTheUnitsOfTheHive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		emoji := strings.Repeat("😀", 70)
+		all := []detection.Detection{seen("web01", "a", day(9)), seen("web01", "b", day(9)), seen("web01", "c", day(9))}
+		all[1].Techniques = []detection.Reference{{Text: emoji}}
+		all[1].Tags, all[1].Title = []string{emoji}, strings.Repeat(emoji, 9)
+		apply(t, s.worker(t), plan(t, 1, all...))
+		for _, tag := range s.hive.Snapshot().Cases[0].Tags {
+			if n := len(utf16.Encode([]rune(tag))); n > 128 {
+				t.Errorf("a tag of %d units", n)
+			}
+		}
+	})
+}
