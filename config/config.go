@@ -182,7 +182,7 @@ func Default() Config {
 		Limits:      Limits{NewCasesPerKey: 20},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
-		Files:       Files{MaxBytes: 100 << 20, As: "observable", Zip: "never"},
+		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},
 		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},
 		Ops:         Ops{Addr: ":8080"},

@@ -105,7 +105,9 @@ type AllowList struct {
 type Files struct {
 	MaxBytes Size   `key:"maxBytes" min:"1KiB" max:"10GiB" doc:"largest file; a larger one is not attached, and its message becomes a dead letter after the rest was applied"`
 	As       string `key:"as" oneof:"observable attachment" doc:"what a file becomes: an observable of type file, or an attachment of the case"`
-	Spool    string `key:"spool" path:"yes" doc:"directory for files on their way, with room for several of files.maxBytes; empty is the system's for temporary files"`
+	Spool    string `key:"spool" path:"yes" doc:"directory for files on their way, with room for files.spoolBytes; empty is the system's for temporary files"`
+
+	SpoolBytes Size `key:"spoolBytes" min:"1MiB" max:"1TiB" doc:"bytes that these files take there at a time, at most; others wait, and one that is larger is alone there"`
 
 	Zip             string `key:"zip" oneof:"never malicious always" doc:"which files go to TheHive inside a ZIP with a password: none; those whose name or digest the detection marks as an indicator; or all"`
 	ZipPassword     Secret `key:"zipPassword" show:"infected" doc:"password of these ZIPs: 1 to 64 visible ASCII characters, no backtick; a shield from scanners, not a secret: the observable says it"`

@@ -140,7 +140,7 @@ func (a *archive) entry() (io.Reader, error) {
 	if _, err := a.content.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	return &encrypted{plain: io.MultiReader(bytes.NewReader(a.salt), a.content.File), key: a.key}, nil
+	return &encrypted{plain: io.MultiReader(bytes.NewReader(a.salt), a.content), key: a.key}, nil
 }
 
 // Read gives the archive's bytes.

@@ -80,6 +80,7 @@ type Enricher struct {
 	slots   slots
 	rivals  *rivals
 	pace    *pace
+	spools  *spools
 	login   atomic.Pointer[string] // the worker's own account, once known
 }
 
@@ -102,6 +103,7 @@ func New(o Options) (*Enricher, error) {
 		slots:   make(slots, o.Slots),
 		rivals:  newRivals(),
 		pace:    newPace(),
+		spools:  newSpools(o.Files),
 	}, nil
 }
 
@@ -117,6 +119,7 @@ func (o Options) withDefaults() Options {
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
+	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)
 	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, DefaultZipPassword)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
 	if o.Events == nil {

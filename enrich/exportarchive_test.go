@@ -7,11 +7,12 @@ import (
 
 // Archive is the archive of a content, read twice, and what it says of itself.
 func Archive(dir string, content []byte, name, password string) (first, second []byte, sha string, size int64, err error) {
-	s, err := copyOut(dir, bytes.NewReader(content))
+	w, err := copyOut(dir, bytes.NewReader(content))
 	if err != nil {
 		return nil, nil, "", 0, err
 	}
-	defer s.remove()
+	defer w.remove()
+	s := &spooled{SectionReader: io.NewSectionReader(w.file, 0, w.size), sha: w.sha, crc: w.crc, size: w.size}
 	a, err := newArchive(s, name, password)
 	if err != nil {
 		return nil, nil, "", 0, err

@@ -17,9 +17,18 @@ import (
 
 // Opener opens files that detections carry by reference, "bucket/key" in an object store.
 type Opener interface {
-	// Open gives the content and its size. The caller bounds the time by the context and closes
-	// the reader. Errors: ErrNoObject when there is none; all others may pass.
-	Open(ctx context.Context, ref string) (io.ReadCloser, int64, error)
+	// Find tells of a file, and reads nothing of it. Errors: ErrNoObject when there is none; all
+	// others may pass.
+	Find(ctx context.Context, ref string) (Object, error)
+}
+
+// Object is a file in an object store.
+type Object struct {
+	Size    int64  // in bytes
+	Version string // tells contents of one reference apart
+	// Open gives the content. The caller bounds the time by the context and closes the reader.
+	// Errors: ErrNoObject when it is there no more; all others may pass.
+	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
 // ErrNoObject says that the file that a detection refers to does not exist.
@@ -31,11 +40,13 @@ type FilePolicy struct {
 	Attach      bool   // as attachments of the case; default: as observables of type "file"
 	MaxBytes    int64  // largest file, whatever its form (default 100 MiB)
 	Spool       string // folder for files on their way (default: the system's for temporary files)
+	SpoolBytes  int64  // that these files may take there at a time (default 200 MiB); one that is larger is alone there
 	ZipPassword string // of archives: 1 to 64 visible ASCII characters without a backtick (default [DefaultZipPassword])
 }
 
 const (
 	defaultMaxFile = 100 << 20
+	defaultSpool   = 200 << 20
 	// slowestUpload is the rate, in bytes a second, that a file's deadline allows for.
 	slowestUpload = 256 << 10
 	kindFile      = "file"

@@ -19,12 +19,14 @@ import (
 // shelf is an object store of one bucket.
 type shelf map[string][]byte
 
-func (s shelf) Open(_ context.Context, ref string) (io.ReadCloser, int64, error) {
+func (s shelf) Find(_ context.Context, ref string) (enrich.Object, error) {
 	data, ok := s[ref]
 	if !ok {
-		return nil, 0, enrich.ErrNoObject
+		return enrich.Object{}, enrich.ErrNoObject
 	}
-	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+	return enrich.Object{Size: int64(len(data)), Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}}, nil
 }
 
 func shaOf(data []byte) string {

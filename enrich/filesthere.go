@@ -114,7 +114,7 @@ func (w *work) zips(f wantedFile, s *spooled) (bool, error) {
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return false, err
 		}
-		return hasDigest(s.File, digests)
+		return hasDigest(s, digests)
 	}
 	for _, o := range f.owners {
 		if zip, err := w.plans[o].zips(f.Name, has); zip || err != nil {

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,18 +15,16 @@ import (
 	"forager/enrich/detection"
 )
 
-// spooled is a file on this machine's disk, whole and checked.
+// spooled is a file on this machine's disk, whole and checked, as one of its holders reads it.
 type spooled struct {
-	*os.File
+	*io.SectionReader
 	sha  string // SHA-256 in lower hex
 	crc  uint32 // CRC-32 (IEEE)
 	size int64  // in bytes
+	give func() // gives the copy back
 }
 
-func (s *spooled) remove() {
-	_ = s.Close()
-	_ = os.Remove(s.Name())
-}
+func (s *spooled) remove() { s.give() }
 
 // badFileError says what is wrong with a file for good.
 type badFileError struct{ reason string }
@@ -33,68 +32,93 @@ type badFileError struct{ reason string }
 func (e *badFileError) Error() string { return e.reason }
 
 // spool copies a file to disk, outside the apply slots, and checks size and digest before a byte
-// of it goes to TheHive.
-func (w *work) spool(held context.Context, f detection.File) (*spooled, error) {
-	source, size, err := w.open(held, f)
-	if errors.Is(err, ErrNoObject) {
-		return nil, &badFileError{"object " + short(f.Object) + " does not exist"}
-	}
+// of it goes to TheHive. Whoever has it gives it back by remove.
+func (w *work) spool(held context.Context, f detection.File) (s *spooled, err error) {
+	c, err := w.content(held, f)
 	if err != nil {
-		return nil, fmt.Errorf("open file: %w", err)
+		return nil, missing(f, fmt.Errorf("open file: %w", err))
 	}
-	defer source.Close()
-	most := w.e.options.Files.MaxBytes
-	if size > most {
-		return nil, &badFileError{fmt.Sprintf("%d bytes, at most %d are allowed", size, most)}
+	if most := w.e.options.Files.MaxBytes; c.size > most {
+		return nil, &badFileError{fmt.Sprintf("%d bytes, at most %d are allowed", c.size, most)}
 	}
 	w.seat.leave()
-	s, err := copyOut(w.e.options.Files.Spool, io.LimitReader(source, most+1))
+	all, err := w.e.spools.hold(held, c)
 	if err != nil {
-		return nil, err
+		return nil, missing(f, err)
 	}
-	if bad := s.check(f, most); bad != nil {
-		s.remove()
-		return nil, bad
+	defer func() {
+		if s == nil {
+			all.remove()
+		}
+	}()
+	if err := all.check(f); err != nil {
+		return nil, err
 	}
 	if err := w.seat.take(held); err != nil {
-		s.remove()
 		return nil, err
 	}
-	return s, nil
+	return all, nil
 }
 
-func (w *work) open(held context.Context, f detection.File) (io.ReadCloser, int64, error) {
+// missing tells an object that does not exist from what may pass.
+func missing(f detection.File, err error) error {
+	if errors.Is(err, ErrNoObject) {
+		return &badFileError{"object " + short(f.Object) + " does not exist"}
+	}
+	return err
+}
+
+// content says where a file's bytes are to be had, and what they share a copy with.
+func (w *work) content(held context.Context, f detection.File) (content, error) {
 	if f.Object == "" {
-		return io.NopCloser(bytes.NewReader(f.Data)), int64(len(f.Data)), nil
+		open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.Data)), nil }
+		return content{name: "data " + cmp.Or(digest(f.Data), "none"), size: int64(len(f.Data)), open: open}, nil
 	}
 	if w.e.options.Opener == nil {
-		return nil, 0, ErrNoObject
+		return content{}, ErrNoObject
 	}
-	return w.e.options.Opener.Open(held, f.Object)
+	o, err := w.e.options.Opener.Find(held, f.Object)
+	return content{name: "object " + f.Object + " " + o.Version, size: o.Size, open: o.Open}, err
 }
 
-func (s *spooled) check(f detection.File, most int64) error {
-	switch {
-	case s.size > most:
-		return &badFileError{fmt.Sprintf("more than the %d bytes that are allowed", most)}
-	case f.SHA256 != "" && f.SHA256 != s.sha:
+func (s *spooled) check(f detection.File) error {
+	if f.SHA256 != "" && f.SHA256 != s.sha {
 		return &badFileError{"SHA-256 is " + s.sha + ", the detection says " + short(f.SHA256)}
-	default:
-		return nil
 	}
+	return nil
 }
 
-func copyOut(dir string, source io.Reader) (*spooled, error) {
-	file, err := os.CreateTemp(dir, "forager-*")
+// written is a whole copy of a content.
+type written struct {
+	file *os.File
+	sha  string
+	crc  uint32
+	size int64
+}
+
+func (c written) remove() {
+	_ = c.file.Close()
+	_ = os.Remove(c.file.Name())
+}
+
+// copyOut writes a content to a file of its own.
+func copyOut(dir string, source io.Reader) (c written, err error) {
+	c.file, err = os.CreateTemp(dir, "forager-*")
 	if err != nil {
-		return nil, fmt.Errorf("spool file: %w", err)
+		return written{}, fmt.Errorf("spool file: %w", err)
 	}
+	whole := false
+	defer func() {
+		if !whole {
+			c.remove()
+		}
+	}()
 	sum, crc := sha256.New(), crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(file, sum, crc), source)
-	s := &spooled{File: file, size: n, sha: hex.EncodeToString(sum.Sum(nil)), crc: crc.Sum32()}
+	c.size, err = io.Copy(io.MultiWriter(c.file, sum, crc), source)
 	if err != nil {
-		s.remove()
-		return nil, fmt.Errorf("spool file: %w", err)
+		return written{}, fmt.Errorf("spool file: %w", err)
 	}
-	return s, nil
+	whole = true
+	c.sha, c.crc = hex.EncodeToString(sum.Sum(nil)), crc.Sum32()
+	return c, nil
 }

@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// ErrSpoolRoom says that a folder for files on their way has less room than the largest file needs.
+// ErrSpoolRoom says that a folder for files on their way has less room than files may take.
 // It may get more: it is no reason to keep a worker from all other work.
 var ErrSpoolRoom = errors.New("not enough room")
 
-// CheckSpool tells whether files of so many bytes can be spooled in a folder; the empty name is
+// CheckSpool tells whether files of so many bytes in all can be spooled in a folder; the empty name is
 // the system's for temporary files. It writes a file there and removes it. Errors: ErrSpoolRoom;
 // all others mean that no file can be carried, and name the folder.
-func CheckSpool(dir string, largest int64) error {
+func CheckSpool(dir string, most int64) error {
 	dir = cmp.Or(dir, os.TempDir())
 	info, err := os.Stat(dir)
 	switch {
@@ -34,8 +34,8 @@ func CheckSpool(dir string, largest int64) error {
 	if err = errors.Join(err, file.Close(), os.Remove(file.Name())); err != nil {
 		return fmt.Errorf("%s cannot be written: %w", dir, bare(err))
 	}
-	if free, known := roomIn(dir); known && free < largest {
-		return fmt.Errorf("%w: %s has %d MiB, a file may have %d", ErrSpoolRoom, dir, free>>20, largest>>20)
+	if free, known := roomIn(dir); known && free < most {
+		return fmt.Errorf("%w: %s has %d MiB, files may take %d", ErrSpoolRoom, dir, free>>20, most>>20)
 	}
 	return nil
 }

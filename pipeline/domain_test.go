@@ -74,7 +74,7 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 			must(t, err)
 			_, err = store.PutString(t.Context(), "f", "content")
 			must(t, err)
-			content, _, err := NewObjects(r.link).Open(t.Context(), "F/f")
+			content, _, err := openObject(t.Context(), r, "F/f")
 			must(t, err)
 			if text, err := io.ReadAll(content); err != nil || string(text) != "content" {
 				t.Errorf("%q, %v", text, err)

@@ -44,35 +44,42 @@ const maxObjectKey = 512
 // bucketName is what JetStream allows for buckets.
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 
-// Open gives the content of an object and its size in bytes. A reference that cannot be one, a
+// Find tells of an object; its content is read by what it gives. A reference that cannot be one, a
 // bucket, or an object that is not there, is [enrich.ErrNoObject]; so is a link, which would lead
 // out of the bucket that the reference names. All other errors may pass.
 // A read ends with an error past 30 s and one second for each 256 KiB; one that does not reach
 // the end is no proof of what it gave: the store's own digest is compared there.
-func (o *Objects) Open(ctx context.Context, ref string) (io.ReadCloser, int64, error) {
+func (o *Objects) Find(ctx context.Context, ref string) (enrich.Object, error) {
 	bucket, key, err := splitRef(ref)
 	if err != nil {
-		return nil, 0, err
+		return enrich.Object{}, err
 	}
 	store, err := o.link.js.ObjectStore(ctx, bucket)
 	if err != nil {
-		return nil, 0, o.failed("bucket", err)
+		return enrich.Object{}, o.failed("bucket", err)
 	}
 	info, err := store.GetInfo(ctx, key)
 	if err != nil {
-		return nil, 0, o.failed("look up object", err)
+		return enrich.Object{}, o.failed("look up object", err)
 	}
 	if info.Opts != nil && info.Opts.Link != nil {
-		return nil, 0, fmt.Errorf("open object: it is a link: %w", enrich.ErrNoObject)
+		return enrich.Object{}, fmt.Errorf("open object: it is a link: %w", enrich.ErrNoObject)
 	}
 	if info.Size > 1<<62 {
-		return nil, 0, fmt.Errorf("open object: size %d: %w", info.Size, enrich.ErrNoObject)
+		return enrich.Object{}, fmt.Errorf("open object: size %d: %w", info.Size, enrich.ErrNoObject)
 	}
+	return enrich.Object{Size: int64(info.Size), Version: info.NUID + " " + info.Digest, Open: func(ctx context.Context) (io.ReadCloser, error) {
+		return o.open(ctx, info)
+	}}, nil
+}
+
+// open begins to read an object.
+func (o *Objects) open(ctx context.Context, info *jetstream.ObjectInfo) (io.ReadCloser, error) {
 	content, err := o.read(ctx, info)
 	if err != nil {
-		return nil, 0, o.failed("get object", err)
+		return nil, o.failed("get object", err)
 	}
-	return content, int64(info.Size), nil
+	return content, nil
 }
 
 // read begins to read an object's chunks. They are pulled, few at a time: the client's own reader

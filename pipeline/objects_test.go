@@ -29,13 +29,42 @@ func (r *rig) store(bucket string, objects map[string][]byte) jetstream.ObjectSt
 	return store
 }
 
+// openObject finds an object and begins to read it.
+func openObject(ctx context.Context, r *rig, ref string) (io.ReadCloser, int64, error) {
+	found, err := NewObjects(r.link).Find(ctx, ref)
+	if err != nil {
+		return nil, 0, err
+	}
+	content, err := found.Open(ctx)
+	return content, found.Size, err
+}
+
+func TestAnObjectThatIsReplacedIsAnotherVersion(t *testing.T) {
+	r := newRig(t, nil)
+	store := r.store("evidence", map[string][]byte{"dump": []byte("one")})
+	versions := map[string]bool{}
+	for range 2 {
+		found, err := NewObjects(r.link).Find(t.Context(), "evidence/dump")
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions[found.Version] = true
+		if _, err := store.PutBytes(t.Context(), "dump", []byte("two")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(versions) != 2 || versions[""] {
+		t.Errorf("versions %v", versions)
+	}
+}
+
 func TestObjectsAreReadWhole(t *testing.T) {
 	r := newRig(t, nil)
 	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10) // 1 MiB: eight chunks
 	objects := map[string][]byte{"empty": {}, "small.bin": []byte("x"), "case 7/mem.dmp": large, "Ü/*.>": []byte("y")}
 	r.store("evidence", objects)
 	for key, want := range objects {
-		content, size, err := NewObjects(r.link).Open(t.Context(), "evidence/"+key)
+		content, size, err := openObject(t.Context(), r, "evidence/"+key)
 		if err != nil {
 			t.Fatalf("%s: %v", key, err)
 		}
@@ -71,7 +100,7 @@ func TestObjectsThatAreNotThere(t *testing.T) {
 		"a bidirectional mark": "evidence/there\u202e", "broken text": "evidence/\xff", "a bucket that is too long": strings.Repeat("b", 300) + "/there",
 		"a key that is too long": "evidence/" + strings.Repeat("k", 4000), "an address": "http://example.com/there",
 	} {
-		content, _, err := NewObjects(r.link).Open(t.Context(), ref)
+		content, _, err := openObject(t.Context(), r, ref)
 		if !errors.Is(err, enrich.ErrNoObject) || content != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -84,7 +113,7 @@ func TestAnUnreachableStoreMayPass(t *testing.T) {
 	r.server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, _, err := NewObjects(r.link).Open(ctx, "evidence/there")
+	_, _, err := openObject(ctx, r, "evidence/there")
 	if err == nil || errors.Is(err, enrich.ErrNoObject) || enrich.ClassOf(err) == enrich.Rejected {
 		t.Errorf("got %v, class %v", err, enrich.ClassOf(err))
 	}
@@ -110,7 +139,7 @@ func TestAChunkThatIsMissingIsAnErrorAtTheEnd(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	content, _, err := NewObjects(r.link).Open(ctx, "evidence/dump")
+	content, _, err := openObject(ctx, r, "evidence/dump")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ import (
 // folder for temporary files unless one is mounted, which matters only where detections bring
 // files: both are findings.
 func checkSpool(c *config.Config) (finding string, err error) {
-	err = enrich.CheckSpool(c.Files.Spool, int64(c.Files.MaxBytes))
+	err = enrich.CheckSpool(c.Files.Spool, int64(max(c.Files.MaxBytes, c.Files.SpoolBytes)))
 	switch {
 	case err == nil:
 		return "", nil
 	case errors.Is(err, enrich.ErrSpoolRoom):
-		return "files.spool: " + err.Error() + ": larger ones are tried again until there is room, and die in the end; make room, or lower files.maxBytes", nil
+		return "files.spool: " + err.Error() + ": what finds no room is tried again until there is, and dies in the end; make room, or lower files.maxBytes and files.spoolBytes", nil
 	case c.Files.Spool == "":
 		return "no detection with a file can be carried: files.spool is not set, and the system's directory for temporary files, " + err.Error() + ": mount a volume there, or set files.spool", nil
 	default:

@@ -196,7 +196,8 @@ func enricherOptions(c *config.Config, p *parts, link *pipeline.Link, log *zap.L
 // filePolicy says what becomes of files.
 func filePolicy(c *config.Config) enrich.FilePolicy {
 	return enrich.FilePolicy{
-		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), Spool: c.Files.Spool, ZipPassword: c.Files.ZipPassword.Reveal(),
+		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), ZipPassword: c.Files.ZipPassword.Reveal(),
+		Spool: c.Files.Spool, SpoolBytes: int64(c.Files.SpoolBytes),
 	}
 }
 

@@ -197,7 +197,11 @@ func files(ctx context.Context, s *site) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	file, _, err := pipeline.NewObjects(s.worker).Open(ctx, "FORAGER_FILES/host/dump.bin")
+	object, err := pipeline.NewObjects(s.worker).Find(ctx, "FORAGER_FILES/host/dump.bin")
+	if err != nil {
+		return err
+	}
+	file, err := object.Open(ctx)
 	if err != nil {
 		return err
 	}
