@@ -181,6 +181,8 @@ func attackTags(tags []string) (refs []Reference, tactics []string) {
 			switch {
 			case isTechnique(bare):
 				refs = append(refs, Reference{Text: one})
+			case isTechnique(vendorTag(lower)):
+				refs = append(refs, Reference{Text: strings.ToUpper(vendorTag(lower))})
 			case sigma && bare != "" && !isNumbered(bare) && !slices.Contains(tactics, bare):
 				tactics = append(tactics, bare)
 			default:
@@ -191,6 +193,17 @@ func attackTags(tags []string) (refs []Reference, tactics []string) {
 		}
 	}
 	return refs, tactics
+}
+
+// vendorTag is what stands behind the prefix by which a vendor marks a technique among its tags:
+// "MITRE.T1071", "MITREV9.T1569.002" (Trend Micro), "@ATE.T1055" (Trellix).
+func vendorTag(lower string) string {
+	for _, prefix := range []string{"mitre.", "mitrev9.", "@ate."} {
+		if bare, ok := strings.CutPrefix(lower, prefix); ok {
+			return bare
+		}
+	}
+	return ""
 }
 
 // isTechnique tells whether a lower-case tag starts with the id of a technique.

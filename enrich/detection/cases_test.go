@@ -227,7 +227,7 @@ func TestEveryFormatHasALastKey(t *testing.T) {
 		if f.Fragment || f.OwnKey {
 			continue
 		}
-		f.Host, f.User, f.IP, f.Key = nil, nil, nil, nil
+		f.Host, f.User, f.IP, f.Key, f.Split = nil, nil, nil, nil, splitRule{}
 		found := false
 		for _, file := range sampleFiles(t, "testdata") {
 			if filepath.Base(filepath.Dir(file)) != name {

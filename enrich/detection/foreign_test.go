@@ -14,6 +14,20 @@ var ofReadProducts = map[string]string{
 	"further/sechub-v2-eventbridge.json":        "ocsf",
 	"further/splunk-webhook.json":               "splunk",
 	"further/securityonion-suricata-alert.json": "suricata", // in its message
+	"further/cloudtrail.json":                   "cloudtrail",
+	"further/cortex-xdr-alert.json":             "cortex_xdr",
+	"further/darktrace-model-breach.json":       "darktrace",
+	"further/entra-risk-detection.json":         "entra_id",
+	"further/eset-protect-threat.json":          "eset_protect",
+	"further/extrahop.json":                     "extrahop",
+	"further/github-audit.json":                 "github_audit",
+	"further/proofpoint-tap-siem.json":          "proofpoint_tap",
+	"further/sophos-central-event.json":         "sophos_central",
+	"further/tehtris-edr.json":                  "tehtris",
+	"further/thinkst-canary.json":               "thinkst_canary",
+	"further/trend-vision-one-workbench.json":   "trend_workbench",
+	"further/withsecure-elements.json":          "withsecure",
+	"further/wiz-threat-detection.json":         "wiz",
 }
 
 // TestNoFormatTakesForeignAlerts reads the alerts of products that no embedded format is for:
