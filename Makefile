@@ -25,7 +25,7 @@ fuzz: ## ten seconds of every fuzz target
 	.ci/fuzz 10s
 
 boxes: ## a minute of random middle boxes between the worker and TheHive
-	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s ./cmd/worker
+	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker
