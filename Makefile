@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
-.PHONY: help test lint unit cover fuzz boxes build bench integration chart image sbom vulnerabilities demo tools clean
+.PHONY: help test lint unit cover fuzz boxes week build bench integration chart image sbom vulnerabilities demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -26,6 +26,10 @@ fuzz: ## ten seconds of every fuzz target
 
 boxes: ## a minute of random middle boxes between the worker and TheHive
 	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker
+
+week: ## a week of good and hostile senders in a minute: how long the good ones wait, and the worker's memory
+	go vet -tags week ./cmd/worker
+	go test -tags week -count=1 -run '^TestAWeek' -v ./cmd/worker
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker
