@@ -84,6 +84,9 @@ func decode(body []byte, out any) error {
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 		return fmt.Errorf("%w: null", ErrShape) // it would decode into anything: an empty list
 	}
+	if err := checkCount(body); err != nil {
+		return fmt.Errorf("%w: %w", ErrShape, err)
+	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("%w: %w", ErrShape, err)
 	}
@@ -126,7 +129,7 @@ func ownError(resp *http.Response, body []byte) (kind, message string, ok bool) 
 // isStrange reports that a 2xx that was not accepted is whole: called something
 // else than JSON, or JSON of another kind. A list that broke off is neither.
 func isStrange(resp *http.Response, body []byte, err error) bool {
-	return errors.Is(err, ErrShape) && (!saysJSON(resp.Header) || json.Valid(body))
+	return errors.Is(err, ErrShape) && !errors.Is(err, ErrTooLarge) && (!saysJSON(resp.Header) || json.Valid(body))
 }
 
 // saysJSON reports that an answer is called JSON by its sender.

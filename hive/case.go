@@ -101,7 +101,7 @@ func (c *Client) Case(ctx context.Context, idOrNumber string) (Case, error) {
 	if err := checkCase("get case", idOrNumber); err != nil {
 		return out, err
 	}
-	err := c.do(ctx, call{op: "get case", method: http.MethodGet, path: "/case/" + idOrNumber, accept: intoEntity(&out, caseID)})
+	err := c.do(ctx, call{op: "get case", method: http.MethodGet, path: "/case/" + idOrNumber, weight: weightLarge, accept: intoEntity(&out, caseID)})
 	return out, err
 }
 
@@ -114,7 +114,7 @@ func (c *Client) CreateCase(ctx context.Context, n NewCase) (Case, error) {
 	}
 	n.Tags = distinct(n.Tags)
 	n.CustomFields = inputFields(n.CustomFields)
-	err := c.do(ctx, call{op: "create case", method: http.MethodPost, path: "/case", body: n, write: true, accept: intoEntity(&out, caseID)})
+	err := c.do(ctx, call{op: "create case", method: http.MethodPost, path: "/case", body: n, write: true, weight: weightLarge, accept: intoEntity(&out, caseID)})
 	return out, err
 }
 
@@ -128,7 +128,7 @@ func (c *Client) UpdateCase(ctx context.Context, idOrNumber string, u CaseUpdate
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: "update case", method: http.MethodPatch, path: "/case/" + idOrNumber, body: body, write: true, accept: nothing})
+	return c.do(ctx, call{op: "update case", method: http.MethodPatch, path: "/case/" + idOrNumber, body: body, write: true, weight: weightLarge, accept: nothing})
 }
 
 // UpdateCases changes several cases alike (PATCH /api/v1/case/_bulk); ids only.
@@ -157,7 +157,7 @@ func (c *Client) MergeCases(ctx context.Context, ids ...string) (Case, error) {
 	if len(ids) < 2 || len(ids) > maxMerge {
 		return out, invalid("merge cases", "ids", "must be two to fifty different ones")
 	}
-	err := c.do(ctx, call{op: "merge cases", method: http.MethodPost, path: "/case/_merge/" + strings.Join(ids, ","), write: true, accept: intoEntity(&out, caseID)})
+	err := c.do(ctx, call{op: "merge cases", method: http.MethodPost, path: "/case/_merge/" + strings.Join(ids, ","), write: true, weight: weightLarge, accept: intoEntity(&out, caseID)})
 	return out, err
 }
 

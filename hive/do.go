@@ -33,7 +33,9 @@ type call struct {
 	upload *form  // sent as multipart instead of body
 	write  bool   // changes something: guarded, and never sent again once it may have acted
 	accept func(status int, body []byte) error
+	weight int64     // bytes that its answer may have; 0: as an ordinary object
 	as     *identity // of the attempt
+	large  bool      // its answer is, of the attempt
 }
 
 // do performs a call: encodes it, tries it as the retry rules allow, decodes
@@ -60,7 +62,7 @@ func (c *Client) attempt(ctx context.Context, k call, payload []byte, n int) err
 	}
 	start, end := time.Now(), throttle.Abandoned // of an attempt that panics
 	defer func() { slot.Release(end, k.took(start)) }()
-	status, err := c.exchange(ctx, k, payload)
+	status, err := c.exchange(ctx, &k, payload)
 	end = ending(ctx, err)
 	if c.options.Observe != nil {
 		c.options.Observe(Call{Op: k.op, Method: k.method, Status: status, Duration: time.Since(start), Attempt: n, Err: err})
@@ -74,23 +76,26 @@ func (c *Client) unsent(k call, err error) *Error {
 }
 
 // exchange sends one request and reads its answer to the end.
-func (c *Client) exchange(ctx context.Context, k call, payload []byte) (int, error) {
-	timed, cancel := context.WithTimeout(ctx, k.timeout(c.options.Timeout))
-	defer cancel()
+func (c *Client) exchange(ctx context.Context, k *call, payload []byte) (int, error) {
+	timed, clock := startClock(ctx, k.timeout(c.options.Timeout))
+	defer clock.stop()
 	defer k.upload.retire() // the caller may read the file again
-	resp, err := c.send(timed, ctx, k, payload)
+	resp, err := c.send(timed, ctx, *k, payload)
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	body, readErr := readBounded(resp.Body, c.options.MaxResponseBytes)
+	share := room{throttle: c.throttle}
+	defer share.free() // when the answer is decoded
+	body, readErr := share.read(ctx, clock, resp, k.limit(resp.StatusCode, len(payload), c.options.MaxResponseBytes))
+	k.large = len(body) > weightSmall
 	failure := &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		k.as.explain(failure, resp, body)
 		return resp.StatusCode, failure
 	}
 	if readErr != nil {
-		failure.Err = fmt.Errorf("%w: %w", ErrShape, causeOf(ctx, readErr))
+		failure.Err = fmt.Errorf("%w: %w", ErrShape, causeOf(ctx, causeOf(timed, readErr)))
 		return resp.StatusCode, failure
 	}
 	if err := k.judge(resp, body); err != nil {
@@ -143,7 +148,7 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 	if err == nil {
 		return resp, nil
 	}
-	e := c.unsent(k, k.as.cause(caller, err))
+	e := c.unsent(k, k.as.cause(caller, causeOf(timed, err)))
 	e.Sent = way.sent()
 	if refusal := way.guard.refusal(); refusal != nil && !e.Sent {
 		e.incomplete, e.Err = true, refusal
@@ -205,13 +210,4 @@ func causeOf(ctx context.Context, err error) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
-}
-
-// readBounded reads all, or fails with ErrTooLarge beyond limit.
-func readBounded(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if int64(len(body)) > limit {
-		return body[:limit], fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
-	}
-	return body, err
 }

@@ -82,7 +82,7 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 	if resp.StatusCode != http.StatusOK {
 		defer b.release()
 		defer resp.Body.Close()
-		body, _ := readBounded(resp.Body, maxErrorBody) // what can be read explains
+		body, _ := readBounded(resp.Body, weightSmall) // what can be read explains
 		k.as.explain(b.fail, resp, body)
 		end = ending(ctx, b.fail)
 		return nil, resp.StatusCode, b.fail
@@ -90,9 +90,6 @@ func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
 	b.body, b.cause = resp.Body, func(err error) error { return causeOf(ctx, causeOf(timed, err)) }
 	return b, resp.StatusCode, nil
 }
-
-// maxErrorBody bounds what is read of an answer that is no success to a download.
-const maxErrorBody = 64 << 10
 
 // streamBody is an open download.
 type streamBody struct {

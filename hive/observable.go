@@ -180,7 +180,7 @@ func (o NewObservable) wire() map[string]any {
 // which a 400 "already exists" is a result and not an error.
 func (c *Client) postObservables(ctx context.Context, only string, k call) (ObservableResult, error) {
 	var result ObservableResult
-	k.accept = result.accept
+	k.accept, k.weight = result.accept, weightLarge
 	err := c.do(ctx, k)
 	if e, ok := asError(err); ok && only != "" && e.Exists() {
 		return ObservableResult{Refused: []RefusedObservable{{Data: only, Type: e.Type, Message: e.Message}}}, nil

@@ -20,8 +20,8 @@ const (
 	DefaultTimeout = 10 * time.Second
 	// DefaultWriteTimeout bounds one write to the socket.
 	DefaultWriteTimeout = 8 * time.Second
-	// DefaultMaxResponseBytes is the weight of an answer, decompressed.
-	DefaultMaxResponseBytes = 32 << 20
+	// DefaultMaxResponseBytes is the weight of any answer, decompressed.
+	DefaultMaxResponseBytes = weightLarge
 )
 
 // maxSecret bounds keys, names and passwords in bytes, so that the headers of
@@ -63,7 +63,11 @@ type Options struct {
 	// default 8 s, at most Timeout. It must stay below the time after which
 	// somebody else may act in place of a caller that fell silent.
 	WriteTimeout time.Duration
-	// MaxResponseBytes bounds an answer after decompression; default 32 MiB.
+	// MaxResponseBytes bounds any answer after decompression; default 8 MiB, as a
+	// case or a page of a list may have. Other objects have 1 MiB and four times
+	// what was sent, errors 64 KiB. All that are over 64 KiB, of all clients of one
+	// Throttle, have throttle.RoomBytes together, and wait for it beside Timeout. A
+	// page that is too large is asked for in halves.
 	MaxResponseBytes int64
 
 	// Transport carries the requests; nil means NewTransport(Options). A

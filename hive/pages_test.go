@@ -160,3 +160,38 @@ func TestUnitsCountAsTheServerDoes(t *testing.T) {
 		}
 	})
 }
+
+// TestAPageThatIsTooLargeIsHalved: whatever its entities weigh, a list ends: with all of them, or with the one that is too large by itself.
+func TestAPageThatIsTooLargeIsHalved(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const most = 100
+		weights := rapid.SliceOfN(rapid.IntRange(1, most+2), 0, 60).Draw(t, "weights")
+		size := rapid.IntRange(1, 50).Draw(t, "size")
+		requests := 0
+		var list []row
+		for i := range weights {
+			list = append(list, row{i})
+		}
+		got, err := readAll(pages[row]{size: size, id: rowID, fetch: func(from, to int) ([]row, error) {
+			requests++
+			page, sum := list[min(from, len(list)):min(to, len(list))], 0
+			for _, r := range page {
+				sum += weights[r.id]
+			}
+			if sum > most {
+				return nil, &Error{Err: ErrTooLarge}
+			}
+			return slices.Clone(page), nil
+		}})
+		heavy := slices.IndexFunc(weights, func(w int) bool { return w > most })
+		switch {
+		case heavy < 0 && (err != nil || !slices.Equal(got, ids(list))):
+			t.Fatalf("got %v, %v", got, err)
+		case heavy >= 0 && (!errors.Is(err, ErrTooLarge) || !slices.Equal(got, ids(list[:heavy]))):
+			t.Fatalf("got %v, %v, where %d is too large", got, err, heavy)
+		case requests > 3*len(list)+10:
+			t.Fatalf("%d requests for %d", requests, len(list))
+		}
+	})
+}

@@ -3,6 +3,7 @@ package hive
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -122,7 +123,7 @@ func (c *Client) query(ctx context.Context, s source, steps []step, accept func(
 	return c.do(ctx, call{
 		op: s.op, method: http.MethodPost, path: "/query",
 		query: url.Values{"name": {strings.ReplaceAll(s.op, " ", "-")}}.Encode(), // a label in TheHive's log
-		body:  body, accept: accept,
+		body:  body, accept: accept, weight: c.options.MaxResponseBytes,
 	})
 }
 
@@ -174,12 +175,27 @@ func list[T any](ctx context.Context, c *Client, s source, q Query, id func(*T) 
 // pages reads a list that others may change meanwhile. Each page but the first
 // begins with the last entity of the one before: when another one is there,
 // something before it came or went, and the list is read again from its start,
-// leaving out what was already given.
+// leaving out what was already given. A page that is too large is asked for in
+// halves, down to one entity.
 type pages[T any] struct {
 	op          string
 	size, limit int
 	id          func(*T) string
 	fetch       func(from, to int) ([]T, error)
+}
+
+// pair is fetch. Two entities, of which the first is the last of the page before,
+// come singly where they are too large together.
+func (p pages[T]) pair(from, to int) ([]T, error) {
+	page, err := p.fetch(from, to)
+	if !errors.Is(err, ErrTooLarge) || to-from != 2 || p.size != 1 {
+		return page, err
+	}
+	if page, err = p.fetch(from, from+1); err != nil || len(page) == 0 {
+		return page, err
+	}
+	next, err := p.fetch(from+1, to)
+	return append(page, next...), err
 }
 
 // each yields every entity once; it returns nil when the consumer stopped.
@@ -189,7 +205,11 @@ func (p pages[T]) each(yield func(T, error) bool) error {
 	for {
 		to := from + p.size
 		begin := max(0, from-1)
-		page, err := p.fetch(begin, to)
+		page, err := p.pair(begin, to)
+		if errors.Is(err, ErrTooLarge) && p.size > 1 {
+			p.size /= 2
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -71,9 +71,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // proxy says once it need not say again; but who is sent away to log in is sent
 // away each time.
 func readAgain(e *Error) bool {
+	if errors.Is(e, ErrTooLarge) {
+		return false
+	}
 	switch e.Verdict() {
 	case Unanswered, Throttled, Failed:
-		return !errors.Is(e, ErrTooLarge)
+		return true
 	case Foreign:
 		return e.Status/100 != 3 && e.Status != http.StatusUnauthorized && e.Status != http.StatusProxyAuthRequired
 	case Unauthenticated, Denied, NotFound, Unacceptable:

@@ -29,9 +29,9 @@ func (c *Client) slot(ctx context.Context, k *call) (*throttle.Slot, error) {
 	return slot, nil
 }
 
-// took is how long an attempt took; 0 of an upload, which takes as long as its file is large.
+// took is how long an attempt took; 0 of an upload or a large answer, which takes as long as it is large.
 func (k call) took(start time.Time) time.Duration {
-	if k.upload != nil {
+	if k.upload != nil || k.large {
 		return 0
 	}
 	return max(time.Since(start), 1)

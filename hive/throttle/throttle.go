@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"golang.org/x/sync/semaphore"
 )
 
 // Errors for which no call may be made now.
@@ -42,6 +43,20 @@ type Throttle struct {
 	breaker circuitbreaker.CircuitBreaker[any]
 	limit   *limit
 	refused refusals
+	room    *semaphore.Weighted
+}
+
+// RoomBytes is what the large answers weigh together, in bytes, while they are read and decoded.
+const RoomBytes = 16 << 20
+
+// Room waits until n more bytes of answers may be held; done gives them back. Who asks for more than
+// [RoomBytes] has all. Nobody may wait who holds room. The error is the context's.
+func (t *Throttle) Room(ctx context.Context, n int64) (done func(), err error) {
+	n = min(n, RoomBytes)
+	if err := t.room.Acquire(ctx, n); err != nil {
+		return func() {}, err
+	}
+	return sync.OnceFunc(func() { t.room.Release(n) }), nil
 }
 
 // New makes a throttle for at most so many calls in flight, one at least.
@@ -52,6 +67,7 @@ func New(most int) *Throttle {
 			WithDelay(breakerPause).
 			Build(),
 		limit:   newLimit(max(1, most)),
+		room:    semaphore.NewWeighted(RoomBytes),
 		refused: refusals{last: map[string]time.Time{}},
 	}
 }
