@@ -29,6 +29,9 @@ func scopeOf(err error) scope {
 	if _, ok := errors.AsType[*hive.InvalidError](err); ok {
 		return scopeRefused
 	}
+	if isDenied(err) {
+		return scopeRefused
+	}
 	e, ok := errors.AsType[*hive.Error](err)
 	switch {
 	case ClassOf(err) != Transient, errors.Is(err, ErrVanished):

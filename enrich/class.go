@@ -173,6 +173,9 @@ func classOfTyped(err error) (Class, bool) {
 	if _, ok := errors.AsType[*RejectedError](err); ok {
 		return Rejected, true
 	}
+	if isDenied(err) {
+		return Rejected, true
+	}
 	if _, ok := errors.AsType[*UnsettledError](err); ok {
 		return Transient, true
 	}

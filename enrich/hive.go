@@ -17,6 +17,12 @@ type Hive interface {
 	Procedures
 	Comments
 	Files
+	Account
+}
+
+// Account tells what the account may do in the organisation.
+type Account interface {
+	CurrentUser(ctx context.Context) (hive.User, error)
 }
 
 // Cases reads and writes cases.

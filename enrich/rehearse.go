@@ -214,3 +214,8 @@ func (s *stagedHive) UpdateCase(_ context.Context, id string, u hive.CaseUpdate)
 	}
 	return nil
 }
+
+// CurrentUser asks TheHive.
+func (h *stagedHive) CurrentUser(ctx context.Context) (hive.User, error) {
+	return h.real.CurrentUser(ctx)
+}

@@ -234,16 +234,27 @@ func short(s string) string {
 	return hive.Truncate(s, most) + "…"
 }
 
-// stillThere decides what a 404 below the case means: the case is gone (ErrVanished), or the
-// item is refused (nil).
+// stillThere decides what a 404 or a 403 below the case means: the case is gone (ErrVanished), the
+// account may not do this here, though it may elsewhere (*DeniedError), or what err says (nil).
 func (w *work) stillThere(calls context.Context, err error) error {
-	if !isGone(err) {
+	denied := verdictOf(err) == hive.Denied
+	if !isGone(err) && !denied {
 		return nil
 	}
 	if _, err := w.hive.Case(calls, w.c.ID); isGone(err) {
 		return ErrVanished
 	} else if err != nil {
 		return err
+	}
+	if !denied {
+		return nil
+	}
+	user, lookErr := w.hive.CurrentUser(calls)
+	if lookErr != nil {
+		return lookErr
+	}
+	if user.May(rightFor(err)) {
+		return &DeniedError{Err: err}
 	}
 	return nil
 }

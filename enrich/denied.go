@@ -1,0 +1,38 @@
+package enrich
+
+import (
+	"errors"
+
+	"forager/hive"
+)
+
+// DeniedError says that TheHive does not let the account do something to one case, though its
+// profile has the right: the case is shared with fewer rights, or the step needs a right of its own,
+// as reopening does. It concerns what was asked alone; its class is Rejected.
+type DeniedError struct {
+	Err error // TheHive's answer
+}
+
+func (e *DeniedError) Error() string { return "denied in this case: " + e.Err.Error() }
+
+// Unwrap is TheHive's answer.
+func (e *DeniedError) Unwrap() error { return e.Err }
+
+// isDenied reports a DeniedError.
+func isDenied(err error) bool {
+	_, ok := errors.AsType[*DeniedError](err)
+	return ok
+}
+
+// rightFor is the right that a call below a case needs in the account's profile, by the call's name.
+func rightFor(err error) string {
+	e, ok := errors.AsType[*hive.Error](err)
+	if !ok {
+		return ""
+	}
+	return map[string]string{
+		"update case": "manageCase/update", "add attachments": "manageCase/update",
+		"add observables": "manageObservable", "add file": "manageObservable", "update observable": "manageObservable",
+		"add procedures": "manageProcedure",
+	}[e.Op]
+}
