@@ -11,12 +11,12 @@ func TestOnlyRulesChangeWithoutARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := load(enough + "case: {window: 1h}\nroutes: [{name: b}]\nsilences: []\nformats: {directories: [x]}\nrules: {reload: 1s}\n")
+	same, err := load(enough + "case: {window: 1h}\nroutes: [{name: b}]\nsilences: []\nfiles: {objects: [{subject: a.>, bucket: B}]}\nformats: {directories: [x]}\nrules: {reload: 1s}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	merged, restart := old.WithRulesOf(same)
-	if len(restart) != 0 || merged.Routes[0].Name != "b" || len(merged.Formats.Directories) != 1 || old.Routes[0].Name != "a" {
+	if len(restart) != 0 || merged.Routes[0].Name != "b" || len(merged.Formats.Directories) != 1 || len(merged.Files.Objects) != 1 || old.Routes[0].Name != "a" {
 		t.Errorf("restart for %v, merged %+v", restart, merged.Routes)
 	}
 	other, err := load(enough+"routes: [{name: c}]\ncase: {window: 2h}\n", "FORAGER_HIVE_CONCURRENCY=4", "FORAGER_NATS_TOKEN=x")

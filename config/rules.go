@@ -109,9 +109,18 @@ type Files struct {
 
 	SpoolBytes Size `key:"spoolBytes" min:"1MiB" max:"1TiB" doc:"bytes that these files take there at a time, at most; others wait, and one that is larger is alone there"`
 
+	Objects []ObjectRule `key:"objects" doc:"list of {subject, bucket, prefix}: objects that messages of a subject may name, besides their own, whose names begin with the message's subject and a slash"`
+
 	Zip             string `key:"zip" oneof:"never malicious always" doc:"which files go to TheHive inside a ZIP with a password: none; those whose name or digest the detection marks as an indicator; or all"`
 	ZipPassword     Secret `key:"zipPassword" show:"infected" doc:"password of these ZIPs: 1 to 64 visible ASCII characters, no backtick; a shield from scanners, not a secret: the observable says it"`
 	ZipPasswordFile string `key:"zipPasswordFile" doc:"file that holds files.zipPassword"`
+}
+
+// ObjectRule lets the messages of a subject name objects.
+type ObjectRule struct {
+	Subject string `key:"subject" need:"always" doc:"subject, with NATS wildcards"`
+	Bucket  string `key:"bucket" need:"always" doc:"object store"`
+	Prefix  string `key:"prefix" doc:"what the names of the objects begin with, such as edr/; empty is every object of the bucket"`
 }
 
 // Level is a severity from 1 (low) to 4 (critical), written as a number or a word; 0 is none.

@@ -165,6 +165,12 @@ func (l *loader) subjects() {
 			l.refuse(index("formats.pins", i)+".subject", ErrValue, "expected words parted by dots, * for one word, > for the rest")
 		}
 	}
+	for i, r := range c.Files.Objects {
+		if r.Subject != "" && !validSubject(r.Subject) {
+			l.refuse(index("files.objects", i)+".subject", ErrValue, "expected words parted by dots, * for one word, > for the rest")
+		}
+		l.name(index("files.objects", i)+".bucket", r.Bucket)
+	}
 	l.jetStream()
 	l.name("nats.stream", c.NATS.Stream)
 	l.name("nats.consumer", c.NATS.Consumer)

@@ -69,6 +69,7 @@ const (
 	EventOverflow   EventKind = "route opened too many cases"
 	EventCrowded    EventKind = "key opened too many cases"
 	EventTechnique  EventKind = "technique refused by the server"
+	EventBarred     EventKind = "object that its sender may not name"
 	EventUnreleased EventKind = "claim could not be released"
 )
 

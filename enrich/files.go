@@ -87,6 +87,7 @@ func digest(data []byte) string {
 
 // addFiles uploads what the case lacks. What is wrong with one file costs no other.
 func (w *work) addFiles(held context.Context) error {
+	w.refuseBarred()
 	hopeless := 0 // files in a row that failed without a verdict
 	for _, f := range w.want.files() {
 		if f.SHA256 != "" && w.hasFile(fileHash(f.SHA256, f.Name)) {

@@ -54,8 +54,9 @@ type Plan struct {
 	Observables []detection.Observable
 	Techniques  []Technique
 	Files       []detection.File
-	Zip         ZipPolicy      // which of the files go into an archive; empty is ZipNever
-	LeftOut     map[string]int // what limits left out, by kind
+	Barred      []detection.File // whose objects the sender may not name
+	Zip         ZipPolicy        // which of the files go into an archive; empty is ZipNever
+	LeftOut     map[string]int   // what limits left out, by kind
 
 	Route  string   // name of the route that decided; empty is the default
 	When   string   // its condition; empty holds always

@@ -18,6 +18,7 @@ type PlannerOptions struct {
 	FullHosts    bool                 // hosts are told apart by their full names, not by the first label
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
 	NewCases     int                  // that one key may open in an hour of event time; negative is no limit (default 20)
+	Objects      []ObjectRule         // which objects messages may name, besides their own (default: none)
 	Zip          ZipPolicy            // which files go into an archive (default ZipNever)
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
@@ -83,6 +84,7 @@ func NewPlanner(o PlannerOptions) *Planner {
 // to correlate on.
 func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	plan := p.start(d, o)
+	p.files(&plan, d)
 	p.techniques(&plan, d.Techniques)
 	if err := p.route(&plan, d, see(d, plan.Techniques, o)); err != nil {
 		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, err
@@ -118,7 +120,6 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Title:        titleOf(d, key),
 		Tags:         tagsOf(d),
 		Observables:  observablesOf(d),
-		Files:        d.Files,
 		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
 		Description:  describe(d, key),
@@ -267,6 +268,9 @@ func (p Plan) Steps() []string {
 	}
 	for _, f := range p.Files {
 		steps = append(steps, p.fileStep(f))
+	}
+	for _, f := range p.Barred {
+		steps = append(steps, "file "+f.Name+", left out: "+barredWords(p, f))
 	}
 	steps = append(steps, "tags: "+strings.Join(p.Tags, ", "))
 	return append(steps, "comment of rule "+p.RuleHash+" on "+p.Day+" (or named in the description)")

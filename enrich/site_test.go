@@ -126,10 +126,12 @@ func seen(host, id string, at time.Time) detection.Detection {
 // plan makes the plans of detections, one message each.
 func plan(t *testing.T, first uint64, all ...detection.Detection) []enrich.Plan {
 	t.Helper()
-	p := enrich.NewPlanner(enrich.PlannerOptions{Organisation: hivetest.DefaultOrganisation, TLP: -1, PAP: -1})
+	p := enrich.NewPlanner(enrich.PlannerOptions{
+		Organisation: hivetest.DefaultOrganisation, TLP: -1, PAP: -1, Objects: []enrich.ObjectRule{{Subject: ">", Bucket: "evidence"}},
+	})
 	var plans []enrich.Plan
 	for i, d := range all {
-		one, err := p.Plan(d, enrich.Origin{Stream: "DETECTIONS", Sequence: first + uint64(i), Time: d.Time})
+		one, err := p.Plan(d, enrich.Origin{Stream: "DETECTIONS", Sequence: first + uint64(i), Subject: "detections.test", Time: d.Time})
 		if err != nil {
 			t.Fatal(err)
 		}

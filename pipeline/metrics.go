@@ -51,6 +51,7 @@ var eventMetrics = map[enrich.EventKind][2]string{
 	enrich.EventUnseen:     {"forager_cases_unseen_total", "cases that TheHive does not show any more, though nothing said that they were deleted; a new one follows each"},
 	enrich.EventDoubled:    {"forager_doubled_cases_total", "times that two cases of one key had one start date"},
 	enrich.EventOverLimit:  {"forager_over_limit_total", "times that a case was at a limit and an item was left out"},
+	enrich.EventBarred:     {"forager_objects_refused_total", "files left out since files.objects does not let their sender name the object"},
 	enrich.EventOverflow:   {"forager_route_overflow_total", "detections collected in one case since their route opened too many"},
 	enrich.EventCrowded:    {"forager_key_overflow_total", "detections collected in one case since their key opened too many"},
 	enrich.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},

@@ -54,6 +54,7 @@ func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		NewCases:     newCases(c),
 		TLP:          -1,
 		PAP:          -1,
+		Objects:      objectRules(c),
 		Zip:          enrich.ZipPolicy(c.Files.Zip),
 		Catalogue:    catalogue,
 		Target:       target,
@@ -199,6 +200,14 @@ func filePolicy(c *config.Config) enrich.FilePolicy {
 		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), ZipPassword: c.Files.ZipPassword.Reveal(),
 		Spool: c.Files.Spool, SpoolBytes: int64(c.Files.SpoolBytes),
 	}
+}
+
+// objectRules says which objects senders may name.
+func objectRules(c *config.Config) (rules []enrich.ObjectRule) {
+	for _, r := range c.Files.Objects {
+		rules = append(rules, enrich.ObjectRule{Subject: r.Subject, Bucket: r.Bucket, Prefix: r.Prefix})
+	}
+	return rules
 }
 
 // connection says how to reach NATS. The log tells of secrets that were exchanged.

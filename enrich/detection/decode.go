@@ -71,7 +71,7 @@ func (d *Decoder) release(s *scratch) {
 // pin is the format that the subject names, nil for none.
 func (d *Decoder) pin(subject string) *format {
 	for _, p := range d.pins {
-		if matchSubject(p.Subject, subject) {
+		if MatchSubject(p.Subject, subject) {
 			return d.formats[p.Format]
 		}
 	}

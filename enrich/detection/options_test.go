@@ -145,7 +145,7 @@ func TestSubjectsMatchAsInNATS(t *testing.T) {
 	}{
 		{"a.b", "a.b", true}, {"a.b", "a.b.c", false}, {"a.*", "a.b", true}, {"a.*", "a", false}, {"a.*.c", "a.b.c", true}, {"a.>", "a.b.c", true}, {"a.>", "a", false}, {">", "a.b", true}, {"a", "", false},
 	} {
-		if got := matchSubject(c.pattern, c.subject); got != c.want {
+		if got := MatchSubject(c.pattern, c.subject); got != c.want {
 			t.Errorf("%q %q: %v", c.pattern, c.subject, got)
 		}
 	}

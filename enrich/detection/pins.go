@@ -23,8 +23,8 @@ func checkPattern(pattern string) error {
 	return nil
 }
 
-// matchSubject tells whether a subject is of a pattern, as NATS does.
-func matchSubject(pattern, subject string) bool {
+// MatchSubject tells whether a subject is of a pattern, as NATS does.
+func MatchSubject(pattern, subject string) bool {
 	for {
 		p, patternRest, morePattern := strings.Cut(pattern, ".")
 		if p == ">" {
