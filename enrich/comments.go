@@ -50,7 +50,7 @@ func (w *work) comment(held context.Context, m marker) error {
 		w.body.Comments[m.name()] = ref
 		return nil
 	case len(w.body.Comments) >= w.e.options.Limits.Comments:
-		w.leaveOut(kindComment)
+		w.leaveOut(kindComment, m.name())
 		return w.raiseFields(held)
 	case w.mute:
 		return ErrUnsettled
@@ -105,7 +105,7 @@ func (w *work) whoseTitle(m marker, title string) []int {
 // tryComment posts a comment under one headline.
 func (w *work) tryComment(held context.Context, m marker, ref commentRef, title string) error {
 	var text string
-	if err := caught(func() error { text = commentText(title, ref, m); return nil }); err != nil {
+	if err := caught(func() error { text = commentText(title, ref, m, w.body.LeftOut); return nil }); err != nil {
 		return err
 	}
 	return bisection[string]{
@@ -250,7 +250,7 @@ func (w *work) rewrite(held context.Context, name string, ref commentRef) commen
 		return ref
 	}
 	rule, day, _ := strings.Cut(name, "/")
-	next := commentNumbers(headline(text), ref, marker{rule: rule, day: day, ids: ref.IDs})
+	next := commentNumbers(headline(text), ref, marker{rule: rule, day: day, ids: ref.IDs}, w.body.LeftOut)
 	calls, done := w.claim.calling(held)
 	defer done()
 	if err := w.hive.UpdateComment(calls, ref.ID, next); err != nil {

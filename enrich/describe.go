@@ -80,18 +80,22 @@ func firstMarkers(plans []Plan) []marker {
 }
 
 // commentText is the comment of one rule and day.
-func commentText(title string, c commentRef, m marker) string {
-	return commentNumbers("**"+detection.Escape(title)+"**", c, m)
+func commentText(title string, c commentRef, m marker, left map[string]int) string {
+	return commentNumbers("**"+detection.Escape(title)+"**", c, m, left)
 }
 
 // commentNumbers is a comment under a headline that is Markdown already.
-func commentNumbers(headline string, c commentRef, m marker) string {
+func commentNumbers(headline string, c commentRef, m marker, left map[string]int) string {
 	times := "1 detection"
 	if c.N != 1 {
 		times = "at least " + strconv.Itoa(c.N) + " detections"
 	}
+	words := leftOutWords(left)
+	if words != "" {
+		words += ".\n\n"
+	}
 	return headline + "\n\n" + times + ", first seen " + stamp(c.First) +
-		", " + lastSeen + stamp(c.Last) + "\n\n" + m.String()
+		", " + lastSeen + stamp(c.Last) + "\n\n" + words + m.String()
 }
 
 const lastSeen = "last seen "

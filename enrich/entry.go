@@ -157,7 +157,8 @@ type caseBody struct {
 	Tasks       []string                `json:"tasks,omitempty"`
 	Pages       []string                `json:"pages,omitempty"`
 	High        high                    `json:"high"`
-	LeftOut     map[string]int          `json:"leftOut,omitempty"` // by kind, what a limit left out
+	LeftOut     map[string]int          `json:"leftOut,omitempty"`   // by kind, what a limit left out
+	LeftItems   []string                `json:"leftItems,omitempty"` // hashes of what was counted so
 	home
 }
 

@@ -54,12 +54,8 @@ func stepFields(c change) string {
 
 // changes is what the case lacks.
 func (w *work) changes() (all []change) {
-	room := maxTags - len(w.body.Tags)
-	for _, t := range w.want.tags {
-		if room > 0 && !slices.Contains(w.c.Tags, t.tag) && !slices.Contains(w.body.Tags, t.tag) {
-			room--
-			all = append(all, change{kindTag + " " + t.tag, func(u *hive.CaseUpdate) { u.AddTags = append(u.AddTags, t.tag) }, t.owners})
-		}
+	for _, t := range w.missingTags() {
+		all = append(all, change{kindTag + " " + t.tag, func(u *hive.CaseUpdate) { u.AddTags = append(u.AddTags, t.tag) }, t.owners})
 	}
 	raise := func(name string, to, present, wrote int, of func(Plan) int, set func(u *hive.CaseUpdate)) {
 		if to > present && to > wrote {

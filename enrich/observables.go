@@ -36,26 +36,15 @@ func (w *work) missingObservables() []wantedObservable {
 	}
 	var need []wantedObservable
 	for _, o := range w.want.observables {
-		switch {
-		case known[o.hash] || w.marks.has(kindObservable, o.hash):
-		case len(known)+len(need) >= w.e.options.Limits.Observables:
-			w.leaveOut(kindObservable)
-		default:
+		if !known[o.hash] && !w.marks.has(kindObservable, o.hash) {
 			need = append(need, o)
 		}
 	}
+	need, out := w.want.fitObservables(need, len(known), w.e.options.Limits.Observables)
+	for _, o := range out {
+		w.leaveOut(kindObservable, o.hash)
+	}
 	return need
-}
-
-// leaveOut counts what a limit keeps out of the case; the case says so by a tag.
-func (w *work) leaveOut(kind string) {
-	if w.body.LeftOut == nil {
-		w.body.LeftOut = map[string]int{}
-	}
-	if w.body.LeftOut[kind]++; w.body.LeftOut[kind] == 1 {
-		w.want.tags = append(w.want.tags, wantedTag{tag: tagPrefix + "limit-" + kind, owners: []int{0}})
-	}
-	w.e.happened(EventOverLimit, w.c.Number, kind)
 }
 
 // postObservables posts one batch. One that fails for what it holds is taken apart, until what

@@ -231,10 +231,9 @@ func (r *round) knows(id string) bool {
 func newCase(plans []Plan) hive.NewCase {
 	first, all := plans[0], merge(plans)
 	tags := []string{first.Tag()}
-	for _, t := range all.tags {
-		if len(tags) < maxTags {
-			tags = append(tags, t.tag)
-		}
+	fitting, _ := all.fitTags(tags)
+	for _, t := range fitting {
+		tags = append(tags, t.tag)
 	}
 	c := hive.NewCase{
 		Title: first.Title, Description: description(plans), Severity: &all.severity,
@@ -253,5 +252,5 @@ func newCase(plans []Plan) hive.NewCase {
 // nobody is the assignee of a case that nobody is assigned to; TheHive's default is its creator.
 const nobody = "none"
 
-// maxTags bounds the tags that Forager adds to one case.
+// maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
 const maxTags = 100

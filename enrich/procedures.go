@@ -69,11 +69,11 @@ func (w *work) removedProcedure(id, tactic string) bool {
 }
 
 func (w *work) limited(need []wantedProcedure) []wantedProcedure {
-	room := max(w.e.options.Limits.Procedures-len(w.body.Procedures), 0)
-	for range need[min(room, len(need)):] {
-		w.leaveOut(kindProcedure)
+	in, out := w.want.fitProcedures(need, len(w.body.Procedures), w.e.options.Limits.Procedures)
+	for _, p := range out {
+		w.leaveOut(kindProcedure, w.sameProcedure(p.ID, p.Tactic))
 	}
-	return need[:min(room, len(need))]
+	return in
 }
 
 // postProcedures posts in bulk. A bulk that fails for what it holds is taken apart, and it is looked
