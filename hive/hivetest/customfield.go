@@ -16,8 +16,8 @@ type customValue struct {
 	Order int64  `json:"order"`
 }
 
-// resolveCustom turns custom fields as sent into values as kept: the field must exist, the value must be of its type.
-// In an update, fields that are not named keep their values.
+// resolveCustom turns custom fields as sent into values as kept: the value must be of its field's type.
+// A field that nobody defined is left out, or refused by option. In an update, fields that are not named keep their values.
 func (s *store) resolveCustom(values map[string]any, former *doc) error {
 	sent, ok := values["customFields"].([]customInput)
 	if !ok {
@@ -30,6 +30,9 @@ func (s *store) resolveCustom(values map[string]any, former *doc) error {
 	}
 	for i, in := range sent {
 		def := s.lookup(customFieldKind, "", in.name)
+		if def == nil && !s.refuseUnknown {
+			continue
+		}
 		if def == nil {
 			return notFound("CustomField %s not found", in.name)
 		}

@@ -29,6 +29,8 @@ type Misbehaviour struct {
 	LateCommit  float64       `json:"lateCommit"`  // a write commits only after its client has gone
 	LateAfter   time.Duration `json:"lateAfter"`   // … or after this time, whether the client waits or not
 
+	Wrong float64 `json:"wrong"` // the answer to a write says something else than what was done, in any of the ways of [Wrong]
+
 	Truncate float64       `json:"truncate"` // the answer ends in the middle of its body
 	SlowBody time.Duration `json:"slowBody"` // the answer's body takes so long to arrive
 
@@ -48,6 +50,7 @@ type fate struct {
 	reset    bool
 	late     bool
 	lost     bool
+	wrong    Wrong
 	truncate bool
 }
 
@@ -67,6 +70,9 @@ func (h *Hive) fate(m *Misbehaviour, write bool) fate {
 	}
 	f.late = write && h.dice.roll(m.LateCommit)
 	f.lost = write && h.dice.roll(m.Ambiguous)
+	if write && h.dice.roll(m.Wrong) {
+		f.wrong = Nameless + Wrong(h.dice.below(time.Duration(Fewer)))
+	}
 	f.truncate = h.dice.roll(m.Truncate)
 	return f
 }

@@ -41,6 +41,7 @@ var dataTypes = []string{
 // found makes the store of a server that was just installed.
 func (h *Hive) found() *store {
 	s, st := newStore(), h.stamp(systemUser)
+	s.refuseUnknown = h.options.RefuseUnknownFields
 	st.lag = 0
 	for name, list := range permissionsOf {
 		s.add(profileKind, "", nil, map[string]any{

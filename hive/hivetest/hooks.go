@@ -19,7 +19,8 @@ type Action struct {
 	Status  int    // not 0: answer this status instead; before the effect, there is then no effect
 	Type    string // of the error body; empty: "GenericError"
 	Message string
-	Cut     bool // cut the connection instead of answering
+	Cut     bool  // cut the connection instead of answering
+	Wrong   Wrong // after the effect: answer something else than what was done
 }
 
 type hook struct {

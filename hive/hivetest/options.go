@@ -32,6 +32,9 @@ type Options struct {
 	MaxUpload int64
 	// Lenient accepts properties that TheHive's API description does not know, as TheHive itself may; they are ignored.
 	Lenient bool
+	// RefuseUnknownFields answers 404 to a custom field that nobody defined. By default it is left out without a word, as
+	// clients that write such fields have seen.
+	RefuseUnknownFields bool
 	// Version is what the status says. Empty: "5.5.13-1".
 	Version string
 	// Journal is how many calls are remembered. 0: 4096. Their bodies together take at most 32 MiB.

@@ -113,7 +113,13 @@ func (c *call) attempt(f fate, m *Misbehaviour, readErr error) (out reply, ended
 func (c *call) finish(out reply, f fate, m *Misbehaviour) (reply, bool) {
 	c.log.Status = out.status
 	if a := c.h.hooks.run(AfterEffect, c.log); a != (Action{}) {
+		if a.Wrong != 0 {
+			return out.wrongly(a.Wrong, c.viewer), false
+		}
 		return a.reply(), a.Cut
+	}
+	if f.wrong != 0 && !f.lost {
+		return out.wrongly(f.wrong, c.viewer), false
 	}
 	if f.lost && out.status < 300 {
 		return proxyPage(m.AmbiguousBy), m.AmbiguousBy == 0

@@ -34,7 +34,7 @@ func TestSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := session{rig: newRig(t, hivetest.Options{}), vars: map[string]string{}}
+			s := session{rig: newRig(t, hivetest.Options{RefuseUnknownFields: true}), vars: map[string]string{}}
 			s.play(strings.ReplaceAll(string(raw), "\n ", " "))
 		})
 	}

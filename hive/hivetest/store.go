@@ -115,6 +115,8 @@ type store struct {
 	secrets map[string]secret   // by login
 	keys    map[string]string   // login by API key
 	cookies map[string]string   // login by session
+
+	refuseUnknown bool // custom fields that nobody defined
 }
 
 type secret struct{ password, key string }
