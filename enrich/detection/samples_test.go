@@ -102,6 +102,40 @@ func TestSamplesAreOfTheirFolder(t *testing.T) {
 	t.Log("\n" + table(rows))
 }
 
+// TestSamplesOfOtherProductsAreOfTheirFolderOrNoise reads the public events of the products that came
+// later: those whose folder is a format are recognised as it, or dropped by name; the table tells the rest.
+func TestSamplesOfOtherProductsAreOfTheirFolderOrNoise(t *testing.T) {
+	dir := filepath.Join(filepath.Dir(samplesDir(t)), "samples-2")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("the shared samples of other products are not here")
+	}
+	d := mustNew(t, Options{})
+	rows := map[string]*sampleRow{}
+	for _, file := range sampleFiles(t, dir) {
+		folder := filepath.Base(filepath.Dir(file))
+		row := rows[folder]
+		if row == nil {
+			row = &sampleRow{dropped: map[string]int{}}
+			rows[folder] = row
+		}
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.Decode(Message{Body: body, Time: now})
+		row.add(r, err)
+		if slices.Contains(d.Formats(), folder) && (err != nil || r.Format != folder) {
+			t.Errorf("%s/%s: recognised as %q, %v", folder, filepath.Base(file), r.Format, err)
+		}
+		for _, det := range r.Detections {
+			if det.ID == "" || det.Title == "" || det.Severity == 0 || det.Time.IsZero() {
+				t.Errorf("%s: incomplete: %+v", file, det)
+			}
+		}
+	}
+	t.Log("\n" + table(rows))
+}
+
 type sampleRow struct {
 	files, detections, observables, techniques, broken int
 	dropped                                            map[string]int

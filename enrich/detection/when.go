@@ -36,6 +36,9 @@ func moment(s string) (time.Time, bool) {
 // whether something of it had to be guessed: zone, hour, or year.
 func instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
 	s = strings.TrimSpace(s)
+	if bare, ok := strings.CutSuffix(s, " (UTC)"); ok { // Thinkst Canary's
+		s = bare + " UTC"
+	}
 	if len(s) < 4 || len(s) > 64 || !strings.ContainsAny(s, "0123456789") {
 		return time.Time{}, false, false
 	}
