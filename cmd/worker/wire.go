@@ -24,7 +24,7 @@ import (
 func newDecoder(c *config.Config, w *witness, pins []detection.Pin, why bool) (*detection.Decoder, error) {
 	lists, wrongLists := allowLists(c, w.ReadFile)
 	formats, wrongFolders := formatFolders(c, w)
-	o := detection.Options{Formats: formats, Pins: pins, Why: why, Lists: lists}
+	o := detection.Options{Formats: formats, Pins: pins, Why: why, Lists: lists, Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
 	for _, p := range c.Formats.Pins {
 		if wrongFolders == nil { // else the formats that pins name may be in there
 			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})

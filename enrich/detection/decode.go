@@ -23,10 +23,11 @@ type part struct {
 	root   int32
 	format *format // nil where nothing knows it
 	pinned bool
-	outer  envelope // the innermost envelope around it
-	host   string   // folded, of a part of an event that is of several hosts
-	nth    int      // of these, from 0
-	drop   string   // why the part is no detection, where the envelope tells
+	outer  envelope        // the innermost envelope around it
+	host   string          // folded, of a part of an event that is of several hosts
+	nth    int             // of these, from 0
+	drop   string          // why the part is no detection, where the envelope tells
+	err    *MalformedError // why it is not to be read
 }
 
 // Decode reads a message. It is pure: the same message gives the same result, and the message is
@@ -34,7 +35,13 @@ type part struct {
 // JSON are so as a whole, since nothing in them can be trusted to be what was sent. Bytes that are not
 // UTF-8 become U+FFFD, and mark the detections that have them: one byte is not to hide an alert.
 func (d *Decoder) Decode(m Message) (Result, error) {
-	body := bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf"))
+	s, _ := d.scratchs.Get().(*scratch)
+	defer d.release(s)
+	u := unwrapper{Decoder: d, tree: s.tree, pin: d.pin(m.Subject)}
+	body, err := u.expanded(bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf")))
+	if err != nil {
+		return Result{}, err
+	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Result{}, malformed(Empty, "")
 	}
@@ -42,16 +49,16 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 	if broken {
 		body = bytes.ToValidUTF8(body, []byte("\ufffd"))
 	}
-	s, _ := d.scratchs.Get().(*scratch)
-	defer d.release(s)
 	root, err := s.parseAll(string(body))
+	if isReason(err, InvalidJSON) {
+		root, err = u.plainText(body, err)
+	}
 	if err != nil && broken && isReason(err, InvalidJSON) {
 		return Result{}, malformed(InvalidUTF8, "")
 	}
 	if err != nil {
 		return Result{}, err
 	}
-	u := unwrapper{Decoder: d, tree: s.tree, pin: d.pin(m.Subject)}
 	if err := u.unwrap(root, outermost(m.Header), 0); err != nil {
 		return Result{}, err
 	}
@@ -123,18 +130,54 @@ func (r *reading) part(p part) error {
 		r.out.Dropped = append(r.out.Dropped, Drop{Reason: p.drop, Format: p.outer.name})
 		return nil
 	}
+	if p.err != nil {
+		r.out.Unreadable = append(r.out.Unreadable, p.err)
+		return nil
+	}
 	if p.format == nil {
 		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root)))
 		return nil
 	}
 	for _, drop := range p.format.Drop {
 		if r.holds(p.root, drop.When) {
+			if done, err := r.carried(p, drop.Reason); done || err != nil {
+				return err
+			}
 			r.out.Dropped = append(r.out.Dropped, Drop{Reason: drop.Reason, Format: p.format.Format})
 			return nil
 		}
 	}
 	return r.splitting(p, r.read)
 }
+
+// carried reads the event that a mere message has as JSON in its text, where it is known.
+func (r *reading) carried(p part, reason string) (bool, error) {
+	if reason != DropNotDetection || p.pinned {
+		return false, nil
+	}
+	for _, way := range carriers {
+		for _, c := range (&unwrapper{tree: r.tree}).follow(p.root, way, nil) {
+			if s := strings.TrimSpace(r.textOf(c)); r.nodes[c].kind != text || s == "" || s[0] != '{' && s[0] != '[' {
+				continue
+			}
+			u := unwrapper{Decoder: r.Decoder, tree: r.tree}
+			done, err := u.try([]int32{c}, p.outer.into(p.format.Format), 0, many)
+			if !done || err != nil {
+				return false, err
+			}
+			for _, inner := range u.parts {
+				if err := r.part(inner); err != nil {
+					return true, err
+				}
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// carriers are the members in which a log record has what was logged.
+var carriers = []string{"message", "event.original", "event/original", "_raw", "log"}
 
 // read makes the detection of one event, or of one host's part of it.
 func (r *reading) read(p part) error {
@@ -146,6 +189,11 @@ func (r *reading) read(p part) error {
 			return nil
 		}
 		return err
+	}
+	if r.why {
+		for _, step := range p.outer.steps {
+			det.Why = append(det.Why, Origin{Field: "envelope", Path: step})
+		}
 	}
 	if r.broken && r.replaced(p.root) {
 		det.mark(MarkInvalidUTF8)

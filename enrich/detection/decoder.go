@@ -50,6 +50,7 @@ type Limits struct {
 	Text         int // runes of any other text, default 512
 	Observable   int // bytes of an observable, default and highest 4096 (TheHive's OpenAPI 5.5.13)
 	FileContent  int // bytes of a file sent by value, default 8 MiB
+	Unpacked     int // bytes that base64 and gzip in a message decode to, all together, default 8 MiB; gzip to ten times its size, or 256 KiB, as well
 	unwrapLevels int
 }
 
@@ -61,7 +62,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Depth, 64}, {&l.Keys, 10_000}, {&l.Array, 10_000}, {&l.Values, 250_000}, {&l.Number, 100},
 		{&l.Observables, 200}, {&l.Techniques, 50}, {&l.Tags, 50}, {&l.Files, 20}, {&l.Detections, 500},
 		{&l.Title, 512}, {&l.Description, 64 << 10}, {&l.Text, 512}, {&l.Observable, 4096},
-		{&l.FileContent, 8 << 20}, {&l.unwrapLevels, 8},
+		{&l.FileContent, 8 << 20}, {&l.Unpacked, 8 << 20}, {&l.unwrapLevels, 6},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
@@ -118,6 +119,7 @@ const (
 	UnknownFormat = "unknown format"
 	NothingToRead = "nothing to read" // a known format, and not a title, rule, host or observable in it
 	TooMany       = "too many detections"
+	TooLarge      = "too large" // what base64 and gzip in it decode to
 	Empty         = "empty message"
 )
 

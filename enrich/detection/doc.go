@@ -16,7 +16,7 @@
 // # Limits
 //
 // Limits bounds nesting, members, values, numbers, texts and counts; what a detection loses by one is
-// counted in LeftOut. A body that is not JSON is malformed as a whole; a byte that is not
+// counted in LeftOut. A body that is neither JSON nor text as below is malformed as a whole; a byte that is not
 // UTF-8 becomes U+FFFD, and marks the detection. Half a surrogate
 // pair in an escape becomes U+FFFD. Of members of one name, the last counts, in the first's place, as
 // with encoding/json. Numbers are kept as written. Several JSON values in a row (NDJSON), and arrays,
@@ -25,11 +25,26 @@
 // # The way of a message
 //
 // Envelopes are taken off (CloudEvents in both modes and in batches, Elasticsearch hits, EventBridge, SNS,
-// then, around what no format knows, records, value, data, result, message and their like, JSON in
-// strings included). An event's top-level names select the few formats worth asking, so that the
+// then, around what no format knows, those of the table in wrappers.go, and records, value, data,
+// result, message and their like, JSON, text, base64 and gzip in strings included), six in one another at
+// most; Detection.Why names each. A scalar beside an object in an array is no event. An event's top-level names select the few formats worth asking, so that the
 // number of formats costs nothing. The format's conditions decide, in its order. All paths of a format are
 // one trie, walked once beside the event. Observables are made canonical, sifted (addresses of nobody
 // and of the reporting agent, lists) and merged. Detections of one id in one message are one detection.
+//
+// # Text
+//
+// Lines, with Unix or Windows ends, become trees like any other, so that a format file reads them like JSON:
+//
+//	CEF:…       cef.version, deviceVendor, deviceProduct, deviceVersion, signature, name, severity; cef.ext.src, …
+//	            by the sender's keys; cef.label.<text of cs1Label> is what cs1 says, and so for cn1, flexString1, …
+//	LEEF:…      leef.version, vendor, product, productVersion, eventId; leef.ext.src, …
+//	key=value   a member each at the top: type, subtype, srcip; quoted by " or ', backslashes before both
+//	{…}         the object, after whatever stands before it in the line
+//	<13>…       RFC 5424 or 3164 around any of them, or around other text: syslog.time, host, app, process, id,
+//	            facility, severity, structured.<id>.<name>; message, where it is none of the above
+//
+// Values are texts. A line that is none of these is no JSON either.
 //
 // The JSON reader is an own scanner onto a tree in one slice. Measured against encoding/json into any on
 // real Wazuh and ECS events it takes two fifths of the time with a twentieth of the
@@ -55,6 +70,7 @@
 //	  - {reason: heartbeat, when: [{path: what, is: [ping, pong]}]}
 //	roots: [result, _raw]        # all paths hold below these as well, and below one another; strings are JSON or k="v" pairs
 //	parse: {json: [entities], pairs: [fields]}   # strings that hold JSON, or k="v" pairs
+//	inside: [backlog]            # members that may hold events of other formats; where they do, those are read
 //	id: [[ref, tenant], uuid]    # alternatives; of each, all that are there, the first must be
 //	hash: [rule, host, at]       # else the id is a hash of these, else of the whole event
 //	time: [at, received]         # fields: the first that says something plausible

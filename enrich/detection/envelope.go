@@ -1,43 +1,35 @@
 package detection
 
 import (
-	"encoding/base64"
+	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // envelope is what a transport wraps around events.
 type envelope struct {
-	name   string // "cloudevents", "" where there is none
-	id     string // identity that it gives the event, used where the event has none
-	closed bool   // whatever is inside came through it: nothing known in it is a drop, not an error
+	name   string   // "cloudevents", "" where there is none
+	id     string   // identity that it gives the event, used where the event has none
+	closed bool     // whatever is inside came through it: nothing known in it is a drop, not an error
+	steps  []string // all that was taken off, the outermost first; never changed in place
+	depth  int      // wrappers among the steps
 }
 
-// wrapper is a known envelope: when all of has are there, the event is at the first of inner.
-type wrapper struct {
-	name  string
-	has   []string
-	not   string
-	inner []string
-	id    string // member that holds the identity
+// into is the envelope around what is one wrapper further inside.
+func (e envelope) into(name string) envelope {
+	e.depth++
+	return e.by(name)
 }
 
-// strict wrappers come before any format: their names are unmistakable.
-var strict = []wrapper{
-	{name: "cloudevents", has: []string{"specversion", "id", "source", "type"}, inner: []string{"data", "data_base64"}},
-	{name: "elasticsearch hit", has: []string{"_source", "_id"}, inner: []string{"_source"}, id: "_id"},
-	{name: "elasticsearch hit", has: []string{"_source", "_index"}, inner: []string{"_source"}},
-	{name: "elasticsearch hit", has: []string{"fields", "_index"}, not: "_source", inner: []string{"fields"}, id: "_id"},
-	{name: "eventbridge", has: []string{"detail-type", "detail", "source"}, inner: []string{"detail"}, id: "id"},
-	{name: "sns", has: []string{"Type", "MessageId", "TopicArn", "Message"}, inner: []string{"Message"}, id: "MessageId"},
-}
-
-// loose wrappers are tried on what no format knows, in this order, by these names of members.
-var loose = []string{
-	"records", "Records", "value", "findings", "Findings", "_source", "source", "hits", "result", "results", "data", "detail",
-	"alerts", "alert", "detections", "detection", "events", "event", "items", "incidents", "threats", "resources", "object",
-	"properties", "message", "Message", "_raw", "raw", "raw_data", "event.original", "original", "payload", "body", "log", "msg", "content", "doc",
+// by is the envelope around what was decoded by an encoding, which is no further inside.
+func (e envelope) by(name string) envelope {
+	e.steps = append(slices.Clip(e.steps), name)
+	if e.name == "" {
+		e.name = name
+	}
+	return e
 }
 
 // unwrapper finds the events of a message.
@@ -81,20 +73,15 @@ func ceText(s string) string {
 
 // unwrap finds the events at and below n.
 func (u *unwrapper) unwrap(n int32, outer envelope, level int) error {
-	if level > u.limits.unwrapLevels {
-		return malformed(TooDeep, "envelopes in envelopes")
+	if outer.depth > u.limits.unwrapLevels || level > maxLevels {
+		u.failed(n, outer, malformed(TooDeep, "envelopes in envelopes"))
+		return nil
 	}
 	switch u.nodes[n].kind {
 	case list:
 		return u.batch(n, outer, level)
 	case text:
-		inner, err := u.inString(n)
-		if err != nil {
-			return err
-		}
-		if inner != 0 {
-			return u.unwrap(inner, outer, level+1)
-		}
+		return u.string(n, outer, level)
 	case object:
 		for i := range strict {
 			if u.fits(n, &strict[i]) {
@@ -107,27 +94,69 @@ func (u *unwrapper) unwrap(n int32, outer envelope, level int) error {
 	return nil
 }
 
+// string goes on in what a string holds.
+func (u *unwrapper) string(n int32, outer envelope, level int) error {
+	inner, in, err := u.inString(n, outer)
+	if m, ok := errors.AsType[*MalformedError](err); ok && (m.Reason == TooLarge || m.Reason == TooDeep) {
+		u.failed(n, in, m)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if inner != 0 {
+		return u.unwrap(inner, in, level+1)
+	}
+	u.unknown(n, outer)
+	return nil
+}
+
 func (u *unwrapper) batch(n int32, outer envelope, level int) error {
 	if u.nodes[n].count == 0 {
 		u.parts = append(u.parts, part{root: n, outer: outer, drop: DropEmpty})
+	}
+	if record := u.fluentRecord(n); record != 0 {
+		return u.unwrap(record, outer, level+1)
 	}
 	structured := false
 	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
 		structured = structured || u.nodes[c].kind >= list
 	}
 	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
-		if structured && u.nodes[c].kind < text {
-			continue // a number beside an object is a time or an offset, and no event that failed
-		}
 		one := outer
 		if u.nodes[n].count > 1 {
 			one.id = "" // the envelope's identity is that of no one of them
 		}
-		if err := u.unwrap(c, one, level+1); err != nil {
+		var err error
+		switch kind := u.nodes[c].kind; {
+		case structured && kind < text: // a number beside an object is a time or an offset, and no event that failed
+		case structured && kind == text: // a tag, or an event in a string
+			_, err = u.try([]int32{c}, one, level, many)
+		default:
+			err = u.unwrap(c, one, level+1)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fluentRecord is the record of Fluent Bit's [[time, metadata], record], or the records of Fluentd's
+// [tag, [[time, record], …], options]; 0 is none.
+func (u *unwrapper) fluentRecord(n int32) int32 {
+	head := u.nodes[n].first
+	if c := u.nodes[n].count; (c == 2 || c == 3) && u.nodes[head].kind == text && u.nodes[u.nodes[head].next].kind == list {
+		return u.nodes[head].next
+	}
+	if u.nodes[n].count != 2 || u.nodes[head].kind != list || u.nodes[head].count != 2 {
+		return 0
+	}
+	at, record := u.nodes[head].first, u.nodes[head].next
+	if u.nodes[at].kind == number && u.nodes[u.nodes[at].next].kind == object && u.nodes[record].kind == object {
+		return record
+	}
+	return 0
 }
 
 // fits tells whether an object is a wrapper's envelope.
@@ -140,12 +169,16 @@ func (u *unwrapper) fits(n int32, w *wrapper) bool {
 	if w.name == "cloudevents" {
 		return u.nodes[u.child(n, "specversion")].kind == text && u.nodes[u.child(n, "type")].kind == text
 	}
+	if w.says[0] != "" && u.textOf(u.child(n, w.says[0])) != w.says[1] {
+		return false
+	}
 	return w.not == "" || u.child(n, w.not) == 0
 }
 
 // open goes on inside an envelope. One that holds nothing that anybody knows is a drop.
 func (u *unwrapper) open(n int32, w *wrapper, outer envelope, level int) error {
-	in := envelope{name: w.name, id: outer.id, closed: true}
+	in := outer.into(w.name)
+	in.name, in.closed = w.name, true
 	switch {
 	case w.name == "cloudevents":
 		in.id = u.textOf(u.child(n, "source")) + "/" + u.textOf(u.child(n, "id"))
@@ -156,9 +189,6 @@ func (u *unwrapper) open(n int32, w *wrapper, outer envelope, level int) error {
 		c := u.child(n, name)
 		if c == 0 {
 			continue
-		}
-		if name == "data_base64" {
-			c = u.inBase64(c)
 		}
 		if c != 0 && u.nodes[c].kind != null {
 			return u.unwrap(c, in, level+1)
@@ -171,6 +201,11 @@ func (u *unwrapper) open(n int32, w *wrapper, outer envelope, level int) error {
 // event recognises an object, or looks for an event in the usual members of what nobody knows.
 func (u *unwrapper) event(n int32, outer envelope, level int) error {
 	f := u.recognise(u.tree, n)
+	if f != nil && len(f.Inside) > 0 {
+		if done, err := u.instead(n, f, outer, level); done || err != nil {
+			return err
+		}
+	}
 	if f != nil && u.recognised == "" {
 		u.recognised = f.Format
 	}
@@ -194,51 +229,101 @@ func (u *unwrapper) event(n int32, outer envelope, level int) error {
 	return nil
 }
 
-// inside tries the loose wrappers; it is done when something below one of them is known.
-func (u *unwrapper) inside(n int32, outer envelope, level int) (bool, error) {
-	for _, name := range loose {
-		c := u.child(n, name)
-		if c == 0 || u.nodes[c].kind == null {
-			continue
-		}
-		if k := u.nodes[c].kind; k != object && k != list && k != text {
-			continue
-		}
-		if level >= u.limits.unwrapLevels {
-			return false, nil
-		}
-		try := unwrapper{Decoder: u.Decoder, tree: u.tree}
-		in := outer
-		if in.name == "" {
-			in.name = name
-		}
-		if err := try.unwrap(c, in, level+1); err != nil {
-			return false, err
-		}
-		if try.known(u.nodes[n].count) {
-			for _, p := range try.parts {
-				if u.pin != nil && p.format != nil {
-					p.format, p.pinned = u.pin, true
-				}
-				u.parts = append(u.parts, p)
-			}
-			if u.recognised == "" {
-				u.recognised = try.recognised
-			}
-			return true, nil
+// instead reads what an event of a format is only the messenger of, where that is known.
+func (u *unwrapper) instead(n int32, f *format, outer envelope, level int) (done bool, err error) {
+	for i := range f.Inside {
+		var found []int32
+		u.under(n, f.Inside[i].steps, false, func(c int32) bool {
+			found = append(found, c)
+			return true
+		})
+		if done, err = u.try(found, outer.into(f.Format), level, many); done || err != nil {
+			return done, err
 		}
 	}
 	return false, nil
+}
+
+// inside tries the wrappers that anybody's event may look like; it is done when something below one
+// of them is known, or hostile.
+func (u *unwrapper) inside(n int32, outer envelope, level int) (bool, error) {
+	before := len(u.parts)
+	for i := range around {
+		w := &around[i]
+		if !u.fits(n, w) {
+			continue
+		}
+		if w.drop != "" {
+			u.parts = append(u.parts, part{root: n, drop: w.drop, outer: envelope{name: w.name}})
+			return true, nil
+		}
+		for _, c := range u.contents(n, w) {
+			if done, err := u.try(c, outer.into(w.name), level, many); done || err != nil {
+				return done, err
+			}
+		}
+	}
+	for _, name := range loose {
+		c := u.child(n, name)
+		if c == 0 || u.nodes[c].kind < text {
+			continue
+		}
+		if done, err := u.try([]int32{c}, outer.into(name), level, u.nodes[n].count); done || err != nil {
+			return done, err
+		}
+	}
+	return len(u.parts) > before, nil
+}
+
+// try unwraps values, and keeps what it finds if any of it is known. What is hostile is kept once.
+func (u *unwrapper) try(values []int32, in envelope, level int, members int32) (bool, error) {
+	sub := unwrapper{Decoder: u.Decoder, tree: u.tree}
+	for _, c := range values {
+		if err := sub.unwrap(c, in, level+1); err != nil {
+			return false, err
+		}
+	}
+	if !sub.known(members) {
+		for _, p := range sub.parts {
+			if p.err != nil && u.pin == nil && !slices.ContainsFunc(u.parts, func(have part) bool { return have.err != nil }) {
+				u.parts = append(u.parts, p)
+			}
+		}
+		return false, nil
+	}
+	for _, p := range sub.parts {
+		if u.pin != nil && p.format != nil {
+			p.format, p.pinned = u.pin, true
+		}
+		u.parts = append(u.parts, p)
+	}
+	if u.recognised == "" {
+		u.recognised = sub.recognised
+	}
+	return true, nil
 }
 
 // pageMembers is the number of members up to which an object around an empty array is the page of
 // an answer (value, @odata.context, next link, count), and not an event with an empty array in it.
 const pageMembers = 4
 
-// known tells whether any part is of a known format, or all there is an empty batch.
+// many is more members than a page has.
+const many = pageMembers + 1
+
+// known tells whether any part is of a known format, or all there is an empty batch, or what an
+// envelope says to be none.
 func (u *unwrapper) known(outerMembers int32) bool {
 	for _, p := range u.parts {
-		if p.format != nil || p.drop == DropEmpty && outerMembers <= pageMembers {
+		switch p.drop {
+		case "":
+			if p.format != nil {
+				return true
+			}
+		case DropEmpty:
+			if outerMembers <= pageMembers {
+				return true
+			}
+		case DropNotDetection, DropHeartbeat:
 			return true
 		}
 	}
@@ -255,28 +340,31 @@ func (u *unwrapper) unknown(n int32, outer envelope) {
 	u.parts = append(u.parts, p)
 }
 
-// inString parses a string that looks like JSON; 0 is none.
-func (u *unwrapper) inString(n int32) (int32, error) {
-	src := strings.TrimSpace(u.textOf(n))
-	if len(src) < 2 || src[0] != '{' && src[0] != '[' {
-		return 0, nil
-	}
-	root, err := u.parse(src)
-	if isReason(err, InvalidJSON) {
-		return 0, nil
-	}
-	return root, err
+// failed keeps that what is at n is not to be read.
+func (u *unwrapper) failed(n int32, outer envelope, err *MalformedError) {
+	u.parts = append(u.parts, part{root: n, outer: outer, err: err})
 }
 
-// inBase64 decodes CloudEvents' data_base64; 0 where it holds no JSON.
-func (u *unwrapper) inBase64(n int32) int32 {
-	raw, err := base64.StdEncoding.DecodeString(u.textOf(n))
-	if err != nil {
-		return 0
+// inString reads a string that holds JSON, lines of text, or either of them in base64 and gzip; 0 is none.
+func (u *unwrapper) inString(n int32, outer envelope) (int32, envelope, error) {
+	src := strings.TrimSpace(u.textOf(n))
+	if plain, by, err := u.unpack(src); err != nil {
+		return 0, outer, err
+	} else if len(by) > 0 {
+		src = strings.TrimSpace(plain)
+		for _, name := range by {
+			outer = outer.by(name)
+		}
 	}
-	root, err := u.parse(strings.ToValidUTF8(string(raw), "\ufffd"))
-	if err != nil {
-		return 0
+	if len(src) < 2 {
+		return 0, outer, nil
 	}
-	return root
+	if src[0] == '{' || src[0] == '[' {
+		root, err := u.parseAll(src)
+		if isReason(err, InvalidJSON) {
+			return 0, outer, nil
+		}
+		return root, outer, err
+	}
+	return u.lines(src, outer)
 }

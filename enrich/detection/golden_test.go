@@ -28,7 +28,7 @@ func TestFixturesGiveTheirGoldenDetections(t *testing.T) {
 		if folder == "fuzz" {
 			continue
 		}
-		t.Run(folder+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+		t.Run(folder+"/"+strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), func(t *testing.T) {
 			body, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -44,7 +44,7 @@ func TestFixturesGiveTheirGoldenDetections(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := strings.TrimSuffix(file, ".json") + ".golden"
+			golden := strings.TrimSuffix(file, filepath.Ext(file)) + ".golden"
 			if update {
 				if err := os.WriteFile(golden, append(got, '\n'), 0o600); err != nil {
 					t.Fatal(err)

@@ -43,6 +43,11 @@ func sampleFiles(tb testing.TB, dir string) []string {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	lines, err := filepath.Glob(filepath.Join(dir, "*", "*.txt"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	files = append(files, lines...)
 	slices.Sort(files)
 	return files
 }

@@ -17,6 +17,7 @@ type spec struct {
 	Drop        []dropRule    `yaml:"drop"`
 	Roots       []path        `yaml:"roots"`
 	Parse       parseRule     `yaml:"parse"`
+	Inside      []path        `yaml:"inside"`
 	With        []include     `yaml:"with"`
 	ID          []idRule      `yaml:"id"`
 	Hash        []path        `yaml:"hash"`

@@ -36,6 +36,8 @@ type tree struct {
 	most  *Limits
 	table []int32 // scratch of dedupe
 	seed  maphash.Seed
+
+	unpacked int // bytes that came out of base64 and gzip so far
 }
 
 // smallObject is the number of members up to which comparing all pairs beats hashing.
@@ -51,6 +53,7 @@ func newTree(most *Limits) *tree {
 func (t *tree) reset() {
 	clear(t.nodes)
 	t.nodes = append(t.nodes[:0], node{})
+	t.unpacked = 0
 }
 
 // add appends a value and reports where it lies.
