@@ -154,7 +154,7 @@ func TestProceduresAndCommentsThatTheHiveNamesOtherwise(t *testing.T) {
 				plans := plan(t, 2, two)
 				err := e.Apply(t.Context(), plans[0].Queue(), plans)[0]
 				var refused *enrich.RejectedError
-				if (err != nil) != (c.failed != "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.failed)) {
+				if (err != nil) != (c.failed != "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.failed) || refused.Items[0].Step != "procedure") {
 					t.Errorf("error %v", err)
 				}
 				got := d.hive.Snapshot().Cases[0]
@@ -202,7 +202,9 @@ func TestACommentThatIsRefusedStandsUnderANeutralHeadline(t *testing.T) {
 					t.Errorf("errors %v", errs)
 				}
 				got := s.hive.Snapshot().Cases[0].Comments
-				if len(got) != 2 || !slices.ContainsFunc(got, func(text string) bool { return strings.Contains(text, "ids=b,c") && strings.Contains(text, "Suspicious logon") }) {
+				if len(got) != 2 || !slices.ContainsFunc(got, func(text string) bool {
+					return strings.Contains(text, "ids=b,c") && strings.Contains(text, "Suspicious logon")
+				}) {
 					t.Errorf("comments %q", got)
 				}
 				alone := seen("web01", "e", day(9))
