@@ -80,13 +80,7 @@ func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {
 					}
 					all = append(all, d)
 				}
-				s.administer(t, "customField", "admin", `{"name":"user","group":"g","description":"d","type":"string"}`)
-				s.administer(t, "customField", "admin", `{"name":"good","group":"g","description":"d","type":"string"}`)
-				fields := []enrich.Field{{Name: "user", Value: "{{ detection.user }}"}, {Name: "good", Value: "x"}}
-				p, plans := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: fields}}}}), []enrich.Plan{}
-				for i, d := range all {
-					plans = append(plans, planned(t, p, uint64(i+1), d))
-				}
+				plans := planWithFields(t, s, all)
 				before := s.hive.Stats(0).Total
 				e := s.worker(t)
 				errs := e.Apply(t.Context(), plans[0].Queue(), plans)
@@ -116,6 +110,20 @@ func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// planWithFields plans by a route that writes the user, and a fixed text, into custom fields.
+func planWithFields(t *testing.T, s *site, all []detection.Detection) (plans []enrich.Plan) {
+	t.Helper()
+	for _, name := range []string{"user", "good"} {
+		s.administer(t, "customField", "admin", `{"name":"`+name+`","group":"g","description":"d","type":"string"}`)
+	}
+	fields := []enrich.Field{{Name: "user", Value: "{{ detection.user }}"}, {Name: "good", Value: "x"}}
+	p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: fields}}}})
+	for i, d := range all {
+		plans = append(plans, planned(t, p, uint64(i+1), d))
+	}
+	return plans
 }
 
 // again delivers once more what TheHive gave no verdict on: what could not open the case joins it.

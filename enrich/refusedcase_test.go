@@ -43,6 +43,25 @@ func (h *heardEvents) degradations() (all []string) {
 	return all
 }
 
+// configured is a site with a template and two fields, that says no more than a text of what it refuses.
+func configured(t *testing.T, refuse bool, says string) *site {
+	t.Helper()
+	s := newSite(t, hivetest.Options{RefuseUnknownFields: refuse})
+	for _, f := range []string{"good", "fine"} {
+		s.administer(t, "customField", "admin", `{"name":"`+f+`","group":"g","description":"d","type":"string"}`)
+	}
+	s.administer(t, "caseTemplate", hivetest.DefaultOrganisation, `{"name":"triage"}`)
+	if says != "" {
+		s.hive.On(hivetest.AfterEffect, caseRoute, func(call hivetest.Call) hivetest.Action {
+			if call.Status < 300 {
+				return hivetest.Action{}
+			}
+			return hivetest.Action{Status: 400, Type: "BadRequest", Message: says}
+		})
+	}
+	return s
+}
+
 // TestARefusedCaseLacksOneValueAndNoOther: what a person configured is dropped one at a time.
 func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 	t.Parallel()
@@ -72,19 +91,7 @@ func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 			t.Run(fmt.Sprint(name, silent), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					s := newSite(t, hivetest.Options{RefuseUnknownFields: !silent})
-					for _, f := range []string{"good", "fine"} {
-						s.administer(t, "customField", "admin", `{"name":"`+f+`","group":"g","description":"d","type":"string"}`)
-					}
-					s.administer(t, "caseTemplate", hivetest.DefaultOrganisation, `{"name":"triage"}`)
-					if c.says != "" {
-						s.hive.On(hivetest.AfterEffect, caseRoute, func(call hivetest.Call) hivetest.Action {
-							if call.Status < 300 {
-								return hivetest.Action{}
-							}
-							return hivetest.Action{Status: 400, Type: "BadRequest", Message: c.says}
-						})
-					}
+					s := configured(t, !silent, c.says)
 					shape := enrich.CaseFields{
 						Assignee: c.assignee, Template: c.template, Fields: fields(c.fields...),
 						Tasks: []enrich.Task{{Title: "look"}, {Title: "act"}}, Pages: []enrich.Page{{Title: "notes", Category: "c", Content: "x"}},
