@@ -97,6 +97,9 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 	if finding != "" {
 		sh.say("%s", finding)
 	}
+	for _, line := range exposed(cfg) {
+		sh.say("%s", line)
+	}
 	if !c.JSON {
 		if _, err := fmt.Fprintln(sh.out, "configuration: ok"); err != nil {
 			return err

@@ -50,6 +50,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 	if err := beforeFiles(c, options.Log); err != nil {
 		return nil, err
 	}
+	tellExposed(c, options.Log)
 	parts, err := newParts(c, w, options.Log)
 	if err != nil {
 		return nil, err
