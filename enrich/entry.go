@@ -58,7 +58,7 @@ type entry struct {
 var (
 	headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
 	bodyFields = []string{
-		"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "organisation",
+		"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "leftItems", "organisation",
 	}
 )
 
