@@ -173,9 +173,9 @@ func TestAnswersAreBoundedAfterDecompression(t *testing.T) {
 			}
 		}
 	}
-	c, _ := rawServer(t, bomb, func(o *hive.Options) { o.MaxResponseBytes = 1 << 20 })
+	c, _ := rawServer(t, bomb, func(o *hive.Options) { o.MaxResponseBytes, o.Timeout = 1<<20, time.Minute })
 	var attempts int
-	for _, err := range c.FindCases(t.Context(), hive.Query{}) {
+	for _, err := range c.FindCases(t.Context(), hive.Query{PageSize: 1}) {
 		attempts++
 		if !errors.Is(err, hive.ErrTooLarge) {
 			t.Errorf("error %v", err)
