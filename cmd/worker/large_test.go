@@ -58,7 +58,7 @@ func builtWorker(t *testing.T) string {
 func passLarge(t *testing.T, binary, zip string) {
 	b := newBackyard(t)
 	b.env = append(b.env, "FORAGER_FILES_ZIP="+zip)
-	digest := b.object("evidence", "memory.dmp", largeFile)
+	digest := b.object("evidence", "detections.test/memory.dmp", largeFile)
 	pid := b.process(binary)
 	b.publish("warm", "web00", weekAgo(), "203.0.113.9", "T1059")
 	b.until("the first case", func() bool { return len(b.cases()) == 1 })
@@ -66,7 +66,7 @@ func passLarge(t *testing.T, binary, zip string) {
 	resetPeak(t, pid)
 	began := time.Now()
 	b.send(fmt.Sprintf(`{"schema":"forager.detection/v1","id":"big","time":%q,"title":"T","severity":2,"host":"web01",
-		"files":[{"name":"memory.dmp","object":"evidence/memory.dmp","sha256":%q}]}`, weekAgo().Format(time.RFC3339), digest))
+		"files":[{"name":"memory.dmp","object":"evidence/detections.test/memory.dmp","sha256":%q}]}`, weekAgo().Format(time.RFC3339), digest))
 	b.until("the file", func() bool {
 		cases := b.cases()
 		return len(cases) == 2 && len(cases[1].Observables) == 1
