@@ -277,9 +277,6 @@ func (w *work) lookForObservables(held context.Context, tries int) error {
 	return w.listObservables(held)
 }
 
-// maxResends bounds how often a write is sent again after a look.
-const maxResends = 4
-
 // listObservables makes the entry hold what is in the case; what it held and is gone was removed.
 func (w *work) listObservables(held context.Context) error {
 	calls, done := w.claim.calling(held)

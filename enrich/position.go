@@ -78,6 +78,7 @@ func placesIn(parts []part, kind textKind) ([]position, *allowed, []*RuleError) 
 			places[i] = inAddress
 		}
 		return places, nil, nil
+	case markdownText:
 	}
 	probe := newProbe(parts)
 	var wrong []*RuleError

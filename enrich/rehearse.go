@@ -216,6 +216,6 @@ func (s *stagedHive) UpdateCase(_ context.Context, id string, u hive.CaseUpdate)
 }
 
 // CurrentUser asks TheHive.
-func (h *stagedHive) CurrentUser(ctx context.Context) (hive.User, error) {
-	return h.real.CurrentUser(ctx)
+func (s *stagedHive) CurrentUser(ctx context.Context) (hive.User, error) {
+	return s.real.CurrentUser(ctx)
 }

@@ -3,7 +3,6 @@ package hive_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -109,10 +108,11 @@ func TestFloodedChild(t *testing.T) {
 	for range 32 {
 		calls.Go(func() {
 			if !strings.HasSuffix(url, "/objects") {
-				_ = create(context.Background(), c)
+				_ = create(t.Context(), c)
 				return
 			}
-			for range c.FindCases(context.Background(), hive.Query{PageSize: 1}) {
+			for _, err := range c.FindCases(t.Context(), hive.Query{PageSize: 1}) {
+				_ = err // the bound is about memory, not about what the answer means
 				break
 			}
 		})

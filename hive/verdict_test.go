@@ -165,7 +165,7 @@ func FuzzAnswers(f *testing.F) {
 	}
 	f.Add(uint16(403), "application/json", `{"type":"AuthorizationError","message":"no"}`, "5")
 	f.Add(uint16(101), "", "", "")
-	f.Fuzz(func(t *testing.T, status uint16, kind, body, pause string) {
+	f.Fuzz(func(t *testing.T, status uint16, kind, body, _ string) {
 		s := sender{100 + int(status)%500, kind, body}
 		if e := answered(t, s, create); e != nil {
 			judged := 0

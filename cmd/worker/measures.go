@@ -134,9 +134,9 @@ func (s *service) measureOnce(ctx context.Context, failing bool) bool {
 func (s *service) tellDrift(drift string) {
 	before := s.drift
 	s.drift = drift
-	switch {
-	case drift == before:
-	case drift == "":
+	switch drift {
+	case before:
+	case "":
 		s.log.Info("NATS is as the configuration says")
 	default:
 		s.log.Warn("NATS differs from the configuration: change one of them, or let nats.manage do it", zap.String("what", drift))

@@ -85,16 +85,6 @@ func (b *middlebox) set(rules ...boxRule) {
 	b.rules, b.spent = rules, make([]int, len(rules))
 }
 
-// answered is how many calls the box has answered itself.
-func (b *middlebox) answered() (n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, one := range b.spent {
-		n += one
-	}
-	return n
-}
-
 // judge finds the rule that a call breaks.
 func (b *middlebox) judge(r *http.Request, body []byte) (boxRule, bool) {
 	b.mu.Lock()

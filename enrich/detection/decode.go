@@ -132,7 +132,7 @@ func (r *reading) part(p part) error {
 	}
 	if p.err != nil {
 		r.out.Unreadable = append(r.out.Unreadable, p.err)
-		return nil
+		return nil //nolint:nilerr // it is this part's own, and kept
 	}
 	if p.format == nil {
 		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root)))

@@ -51,7 +51,7 @@ func TestNoFormatTakesForeignAlerts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name := r.Format; slices.Contains(d.Formats(), name) && name != ofReadProducts[rel] && name != filepath.Base(filepath.Dir(file)) && !(filepath.Ext(file) == ".txt" && (name == "cef" || name == "leef")) {
+		if name := r.Format; slices.Contains(d.Formats(), name) && name != ofReadProducts[rel] && name != filepath.Base(filepath.Dir(file)) && (filepath.Ext(file) != ".txt" || name != "cef" && name != "leef") {
 			t.Errorf("%s is taken for %s", rel, name)
 		}
 	}

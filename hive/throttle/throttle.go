@@ -134,10 +134,12 @@ func (s *Slot) Release(end Ending, took time.Duration) {
 		if end == Down || end == Abandoned {
 			took = 0
 		}
-		if end == Refused {
+		switch end {
+		case Refused:
 			s.t.refused.note(s.who, time.Now())
-		} else if end == Answered {
+		case Answered:
 			s.t.refused.forget(s.who)
+		case Busy, Down, Abandoned:
 		}
 		s.t.limit.release(s.kind, took, end == Busy)
 	})
