@@ -206,6 +206,31 @@ func TestBadValuesAreRefused(t *testing.T) {
 	}
 }
 
+// TestTheRuntimeKeepsBelowTheMemoryLimit: GOMEMLIMIT is nine tenths of it, unless extraEnv says another.
+func TestTheRuntimeKeepsBelowTheMemoryLimit(t *testing.T) {
+	for limit, want := range map[string]string{
+		"resources.limits.memory=512Mi":                        "483183820",
+		"resources.limits.memory=1.5Gi":                        "1449551462",
+		"resources.limits.memory=1G":                           "900000000",
+		"resources.limits.memory=2000000000":                   "1800000000",
+		"resources.limits.memory=0.5e9":                        "",
+		"resources.limits=null":                                "",
+		"extraEnv[0].name=GOMEMLIMIT,extraEnv[0].value=300MiB": "300MiB",
+	} {
+		var d apps.Deployment
+		read(t, one(t, render(t, "--values", valueSets(t)["1-minimal"], "--set", limit), "Deployment"), &d)
+		got := ""
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			if e.Name == "GOMEMLIMIT" {
+				got += e.Value
+			}
+		}
+		if got != want {
+			t.Errorf("%s: GOMEMLIMIT %q, want %q", limit, got, want)
+		}
+	}
+}
+
 // TestREADMENamesEveryValue: each leaf of values.yaml has its row, and no row is of the past.
 func TestREADMENamesEveryValue(t *testing.T) {
 	text, err := os.ReadFile(chart + "/README.md")

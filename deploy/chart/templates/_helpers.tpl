@@ -88,3 +88,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $all := dict "nats" $nats "hive" $hive "ledger" (dict "bucket" .Values.ledger.bucket "lease" (printf "%ss" (include "forager.leaseSeconds" .))) "deadLetters" (dict "stream" .Values.deadLetters.stream) "ops" (dict "addr" (printf ":%d" (int .Values.ops.port))) }}
 {{- toYaml (mergeOverwrite $all (deepCopy .Values.config)) }}
 {{- end }}
+
+{{/* What Go's runtime keeps to: nine tenths of the container's memory limit. Empty where there is none, or where extraEnv says it. */}}
+{{- define "forager.memoryLimit" -}}
+{{- $given := dig "limits" "memory" "" (.Values.resources | default dict) }}
+{{- $limit := kindIs "float64" $given | ternary (printf "%.0f" (float64 $given)) (toString $given) }}
+{{- range .Values.extraEnv }}{{ if eq .name "GOMEMLIMIT" }}{{ $limit = "" }}{{ end }}{{ end }}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $limit }}
+{{- $unit := trimPrefix $number $limit }}
+{{- if and $number (hasKey $units $unit) }}
+{{- mulf (float64 $number) (float64 (get $units $unit)) 0.9 | floor | int64 }}
+{{- end }}
+{{- end }}
