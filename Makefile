@@ -17,6 +17,7 @@ lint: $(GOLANGCI) ## go vet and golangci-lint
 
 unit: ## tests, shuffled, with the race detector, and the architecture test
 	go test -race -shuffle=on -timeout 25m ./...
+	go test -run ThirtyTwo ./hive
 
 cover: ## coverage of each package
 	go test -cover ./...

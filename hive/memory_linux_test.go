@@ -1,3 +1,7 @@
+// The race detector multiplies memory, and what is measured here is memory.
+
+//go:build !race
+
 package hive_test
 
 import (
