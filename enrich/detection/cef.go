@@ -41,16 +41,11 @@ var cefNames = []string{"version", "deviceVendor", "deviceProduct", "deviceVersi
 // parseCEF reads ArcSight's Common Event Format (version 0 and 1) as
 // {"cef": {"version", "deviceVendor", …, "ext": {…}, "label": {…}}}.
 func (t *tree) parseCEF(src string) (int32, error) {
-	src = strings.TrimLeft(strings.TrimPrefix(src, "CEF:"), " ")
-	fields, rest := cutHeader(src, len(cefNames))
-	if len(fields) < len(cefNames) {
-		return 0, malformed(InvalidJSON, "a header of CEF with too few fields")
+	header, rest, err := headerOf("CEF", src, cefNames)
+	if err != nil {
+		return 0, err
 	}
-	pairs := make([]pairOf, len(cefNames))
-	for i, name := range cefNames {
-		pairs[i] = pairOf{name, fields[i]}
-	}
-	return t.textEvent("cef", pairs, extensionOf(rest))
+	return t.textEvent("cef", header, extensionOf(rest))
 }
 
 // leefNames are the fields of LEEF's header.
@@ -59,23 +54,32 @@ var leefNames = []string{"version", "vendor", "product", "productVersion", "even
 // parseLEEF reads IBM's Log Event Extended Format (1.0 and 2.0) as
 // {"leef": {"version", "vendor", …, "ext": {…}}}.
 func (t *tree) parseLEEF(src string) (int32, error) {
-	src = strings.TrimLeft(strings.TrimPrefix(src, "LEEF:"), " ")
-	fields, rest := cutHeader(src, len(leefNames))
-	if len(fields) < len(leefNames) {
-		return 0, malformed(InvalidJSON, "a header of LEEF with too few fields")
-	}
-	pairs := make([]pairOf, len(leefNames))
-	for i, name := range leefNames {
-		pairs[i] = pairOf{name, fields[i]}
+	header, rest, err := headerOf("LEEF", src, leefNames)
+	if err != nil {
+		return 0, err
 	}
 	sep := "\t"
-	if strings.HasPrefix(fields[0], "2") {
+	if strings.HasPrefix(header[0].value, "2") {
 		sep, rest = leefSeparator(rest)
 	}
-	return t.textEvent("leef", pairs, leefAttributes(rest, sep))
+	return t.textEvent("leef", header, leefAttributes(rest, sep))
 }
 
-// event makes the object of a format's header and extension.
+// headerOf reads the named fields of a header, and gives what follows them.
+func headerOf(format, src string, names []string) (header []pairOf, rest string, err error) {
+	src = strings.TrimLeft(strings.TrimPrefix(src, format+":"), " ")
+	fields, rest := cutHeader(src, len(names))
+	if len(fields) < len(names) {
+		return nil, "", malformed(InvalidJSON, "a header of "+format+" with too few fields")
+	}
+	header = make([]pairOf, len(names))
+	for i, name := range names {
+		header[i] = pairOf{name, fields[i]}
+	}
+	return header, rest, nil
+}
+
+// textEvent makes the object of a format's header and extension.
 func (t *tree) textEvent(format string, header, ext []pairOf) (int32, error) {
 	root, err := t.add(node{kind: object})
 	if err != nil {

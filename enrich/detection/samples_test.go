@@ -70,6 +70,24 @@ func mustNew(tb testing.TB, o Options) *Decoder {
 // now is the time of every test's messages: later than every sample.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// decodeSample reads an event, and counts what became of it in its folder's row.
+func decodeSample(t *testing.T, d *Decoder, file string, rows map[string]*sampleRow) (folder string, r Result, err error) {
+	t.Helper()
+	folder = filepath.Base(filepath.Dir(file))
+	row := rows[folder]
+	if row == nil {
+		row = &sampleRow{dropped: map[string]int{}}
+		rows[folder] = row
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = d.Decode(Message{Body: body, Time: now})
+	row.add(r, err)
+	return folder, r, err
+}
+
 // TestSamplesAreOfTheirFolder reads every public event: each is recognised as what its folder says,
 // or dropped as such, and as nothing else.
 func TestSamplesAreOfTheirFolder(t *testing.T) {
@@ -77,18 +95,7 @@ func TestSamplesAreOfTheirFolder(t *testing.T) {
 	d := mustNew(t, Options{})
 	rows := map[string]*sampleRow{}
 	for _, file := range sampleFiles(t, dir) {
-		folder := filepath.Base(filepath.Dir(file))
-		row := rows[folder]
-		if row == nil {
-			row = &sampleRow{dropped: map[string]int{}}
-			rows[folder] = row
-		}
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := d.Decode(Message{Body: body, Time: now})
-		row.add(r, err)
+		folder, r, err := decodeSample(t, d, file, rows)
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", filepath.Base(file), err)
@@ -117,18 +124,7 @@ func TestSamplesOfOtherProductsAreOfTheirFolderOrNoise(t *testing.T) {
 	d := mustNew(t, Options{})
 	rows := map[string]*sampleRow{}
 	for _, file := range sampleFiles(t, dir) {
-		folder := filepath.Base(filepath.Dir(file))
-		row := rows[folder]
-		if row == nil {
-			row = &sampleRow{dropped: map[string]int{}}
-			rows[folder] = row
-		}
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := d.Decode(Message{Body: body, Time: now})
-		row.add(r, err)
+		folder, r, err := decodeSample(t, d, file, rows)
 		if slices.Contains(d.Formats(), folder) && (err != nil || r.Format != folder) {
 			t.Errorf("%s/%s: recognised as %q, %v", folder, filepath.Base(file), r.Format, err)
 		}
