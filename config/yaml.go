@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"forager/yamlbound"
 )
 
 // maxText bounds the file, so that a wrong path to something huge is refused, not parsed.
@@ -35,7 +37,7 @@ func parse(text []byte) (ast.Node, *Problem) {
 	if len(text) > maxText {
 		return nil, &Problem{Err: ErrText, Detail: "longer than " + Size(maxText).String()}
 	}
-	if err := checkDepth(text); err != nil {
+	if err := yamlbound.Check(text, true); err != nil {
 		return nil, &Problem{Err: ErrText, Detail: err.Error()}
 	}
 	f, err := parser.ParseBytes(text, 0)

@@ -23,6 +23,8 @@ var arrows = map[string][]string{
 	"enrich":               {"enrich/detection", "hive", "mitre"},
 	"enrich/ledgertest":    {"enrich"},
 	"hive":                 {"hive/throttle"},
+	"config":               {"yamlbound"},
+	"enrich/detection":     {"yamlbound"},
 }
 
 // testArrows are what the tests of every package may import besides.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"forager/yamlbound"
 )
 
 //go:embed formats/*.yaml
@@ -114,7 +116,7 @@ func readSpec(dir fs.FS, name string) (*spec, error) {
 	if len(src) > maxFormatFile {
 		return nil, &FormatError{File: name, Err: fmt.Errorf("larger than %d bytes", maxFormatFile)}
 	}
-	if err := checkDepth(src); err != nil {
+	if err := yamlbound.Check(src, false); err != nil {
 		return nil, &FormatError{File: name, Err: err}
 	}
 	s := &spec{}
