@@ -26,7 +26,7 @@ import (
 
 // Bounds of the image.
 const (
-	mostBytes  = 26_000_000
+	mostBytes  = 27_000_000
 	readyIn    = time.Second
 	stoppedIn  = 2 * time.Second
 	anyUser    = "34567:0" // as OpenShift gives

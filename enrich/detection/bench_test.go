@@ -159,3 +159,19 @@ func BenchmarkFormats(b *testing.B) {
 	b.ReportMetric(float64(y)/float64(x), "ratio")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkEscape is the text of a detection: most of it holds no address.
+func BenchmarkEscape(b *testing.B) {
+	for name, s := range map[string]string{
+		"words":     strings.Repeat("Multiple failed logons (user: *root*) within 5 minutes; ", 16),
+		"addresses": strings.Repeat("powershell -enc from 10.0.0.7 to http://evil.example/x, by a@b.example | ", 12),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(s)))
+			b.ReportAllocs()
+			for b.Loop() {
+				Escape(s)
+			}
+		})
+	}
+}

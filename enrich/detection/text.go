@@ -177,6 +177,10 @@ func codeSpan(b *strings.Builder, s string) {
 
 // escapeRow escapes one line that starts with no space, word by word.
 func escapeRow(b *strings.Builder, row string) {
+	if !addresses(row) { // nor is any word of it one
+		escapeAll(b, row)
+		return
+	}
 	for row != "" {
 		end := strings.IndexFunc(row, parts)
 		if end < 0 {
@@ -198,56 +202,79 @@ func escapeRow(b *strings.Builder, row string) {
 // parts tells what parts words: white space, and what parts the cells of a table.
 func parts(r rune) bool { return r == '|' || unicode.IsSpace(r) }
 
-// Characters around a word that belong to no address.
-const (
-	opening = `([{<"'`
-	ending  = `)]}>"',;:.!?`
-)
-
 // escapeWord escapes a word; one that could be an address becomes a code span.
 func escapeWord(b *strings.Builder, word string) {
-	inner := strings.TrimRight(strings.TrimLeft(word, opening), ending)
-	if !addresses(inner) {
+	begin, end := 0, len(word)
+	for begin < end && classes[word[begin]]&opens != 0 {
+		begin++
+	}
+	for end > begin && classes[word[end-1]]&ends != 0 {
+		end--
+	}
+	if !addresses(word[begin:end]) {
 		escapeAll(b, word)
 		return
 	}
-	before := strings.Index(word, inner)
-	escapeAll(b, word[:before])
-	codeSpan(b, inner)
-	escapeAll(b, word[before+len(inner):])
+	escapeAll(b, word[:begin])
+	codeSpan(b, word[begin:end])
+	escapeAll(b, word[end:])
 }
 
-// addresses tells whether a word holds what a renderer may take for an address: a scheme, a mail
+// addresses tells whether a text holds what a renderer may take for an address: a scheme, a mail
 // address, or a dot within a name.
-func addresses(word string) bool {
-	if strings.Contains(word, "//") || strings.Contains(word, "@") {
-		return true
-	}
-	for i := 1; i < len(word)-1; i++ {
-		if word[i] == '.' && nameByte(word[i-1]) && nameByte(word[i+1]) {
+func addresses(s string) bool {
+	for i := range len(s) {
+		switch s[i] {
+		case '@':
 			return true
+		case '/':
+			if i > 0 && s[i-1] == '/' {
+				return true
+			}
+		case '.':
+			if i > 0 && i < len(s)-1 && classes[s[i-1]]&names != 0 && classes[s[i+1]]&names != 0 {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// nameByte tells whether a byte can stand beside the dot of a host name: of ASCII, no punctuation
-// but "-" and "_"; of all other characters, any.
-func nameByte(c byte) bool {
-	return c >= utf8.RuneSelf || c == '-' || c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-}
-
 func escapeAll(b *strings.Builder, s string) {
+	from := 0
 	for i := range len(s) {
-		if meansSomething(s[i]) {
+		if classes[s[i]]&means != 0 {
+			b.WriteString(s[from:i])
 			b.WriteByte('\\')
+			from = i
 		}
-		b.WriteByte(s[i])
 	}
+	b.WriteString(s[from:])
 }
 
-// meansSomething tells whether Markdown, or a dialect of it, gives the character a meaning.
-// All that is left out of ASCII punctuation are comma, semicolon, quotation marks, "?" and "%".
-func meansSomething(c byte) bool {
-	return strings.IndexByte("\\`*_{}[]()<>#+-.!|~=:@&/^$", c) >= 0
-}
+// class says what a byte can be in Markdown: a set of the four below.
+type class uint8
+
+const (
+	means class = 1 << iota // Markdown, or a dialect of it, gives it a meaning
+	names                   // it can stand beside the dot of a host name
+	opens                   // it stands before a word and belongs to no address
+	ends                    // it stands after a word and belongs to no address
+)
+
+// classes is the class of every byte. All that means nothing of ASCII punctuation are comma,
+// semicolon, quotation marks, "?" and "%". Of all that is not ASCII, anything names.
+var classes = func() (table [256]class) {
+	for c := range table {
+		letter := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+		if c >= utf8.RuneSelf || letter || c == '-' || c == '_' {
+			table[c] |= names
+		}
+	}
+	for chars, of := range map[string]class{"\\`*_{}[]()<>#+-.!|~=:@&/^$": means, `([{<"'`: opens, `)]}>"',;:.!?`: ends} {
+		for _, c := range []byte(chars) {
+			table[c] |= of
+		}
+	}
+	return table
+}()
