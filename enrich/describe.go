@@ -43,15 +43,24 @@ func description(plans []Plan) string {
 	var b strings.Builder
 	size := 0
 	for i, p := range plans {
-		if i == maxListed || size+len(p.Description) > maxDescription {
-			b.WriteString("\n… and " + strconv.Itoa(len(plans)-i) + " more detections at once.\n")
+		if i == maxListed {
+			b.WriteString(moreAtOnce(len(plans) - i))
 			break
 		}
-		size += len(p.Description)
-		b.WriteString("### " + detection.Escape(p.Title) + "\n\n" + p.Description + "\n")
+		text := p.Description()
+		if size+len(text) > maxDescription {
+			b.WriteString(moreAtOnce(len(plans) - i))
+			break
+		}
+		size += len(text)
+		b.WriteString("### " + detection.Escape(p.Title) + "\n\n" + text + "\n")
 	}
 	b.WriteString(markersOnly(plans))
 	return b.String()
+}
+
+func moreAtOnce(n int) string {
+	return "\n… and " + strconv.Itoa(n) + " more detections at once.\n"
 }
 
 // markersOnly are the markers of a description.

@@ -49,7 +49,6 @@ type Plan struct {
 	Severity    int    // 1–4
 	TLP, PAP    int
 	Title       string // of the case, should one be opened
-	Description string // in Markdown, safe: opening text of the case, without the marker
 	Tags        []string
 	Observables []detection.Observable
 	Techniques  []Technique
@@ -63,6 +62,9 @@ type Plan struct {
 	Faults []string // rules that failed at run time and gave way to the default, bounded words
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
 	KeyCap int      // cases that the key may open in an hour of event time; 0 is no limit
+
+	describe func() string // the text of the case, should one be opened
+	notes    string        // what follows that text
 
 	shape shape       // of the case, should one be opened
 	find  hive.Filter // the route's own filter
@@ -78,6 +80,15 @@ type Technique struct {
 	Tactic   string     // short name, one of the technique's own; empty when it has none
 	Note     string     // how Found became ID; or why it did not
 	Kind     mitre.Kind // how Reported came to ID
+}
+
+// Description is the opening text of the case in Markdown, safe, without the marker. It is made
+// each time it is asked for, since most detections open no case.
+func (p Plan) Description() string {
+	if p.describe == nil {
+		return p.notes
+	}
+	return p.describe() + p.notes
 }
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.

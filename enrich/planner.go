@@ -122,7 +122,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Observables:  observablesOf(d),
 		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
-		Description:  describe(d, key),
+		describe:     func() string { return describe(d, key) },
 	}
 }
 

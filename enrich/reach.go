@@ -41,7 +41,7 @@ func (p *Planner) files(plan *Plan, d detection.Detection) {
 			continue
 		}
 		plan.Barred = append(plan.Barred, f)
-		plan.Description += "\n- **Left out**: " + detection.Escape("file "+f.Name+": "+barredWords(*plan, f)) + "\n"
+		plan.notes += "\n- **Left out**: " + detection.Escape("file "+f.Name+": "+barredWords(*plan, f)) + "\n"
 	}
 	if len(plan.Barred) > 0 {
 		plan.Tags = append(plan.Tags, tagBarred)

@@ -91,3 +91,15 @@ func TestARefusedObjectCostsOnlyItself(t *testing.T) {
 		}
 	})
 }
+
+// TestARoutesOwnTextHidesNoRefusedObject: whatever text a route gives a case, what was left out
+// stands below it.
+func TestARoutesOwnTextHidesNoRefusedObject(t *testing.T) {
+	t.Parallel()
+	d := seen("web01", "a", day(9))
+	d.Files = []detection.File{{Name: "dump.bin", Object: "evidence/edr/dump"}}
+	text := written(t, enrich.CaseFields{Description: "Call the owner."}, d).Description()
+	if !strings.HasPrefix(text, "Call the owner.\n") || !strings.Contains(text, "**Left out**: file `dump.bin`") {
+		t.Errorf("the text of the case is %q", text)
+	}
+}

@@ -98,7 +98,13 @@ func (q *route) content(plan *Plan, d detection.Detection, s Seen, fault func(st
 	if plan.Title == "" {
 		plan.Title = titleOf(d, plan.Key)
 	}
-	plan.Description = render(f.description, s, plan.Description, at+"description", fault)
+	if f.description != nil {
+		if text, err := f.description.render(s); err != nil {
+			fault(at + "description")
+		} else {
+			plan.describe = func() string { return text }
+		}
+	}
 	for _, l := range []struct {
 		t         *text
 		to        *int
@@ -121,7 +127,7 @@ func (q *route) content(plan *Plan, d detection.Detection, s Seen, fault func(st
 	}
 	plan.shape = q.shape(s, fault)
 	if plan.shape.links != "" {
-		plan.Description += "\n" + plan.shape.links
+		plan.notes += "\n" + plan.shape.links
 	}
 	for _, tag := range plan.shape.tags {
 		if !reserved(tag) && !slices.Contains(plan.Tags, tag) {

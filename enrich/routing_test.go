@@ -155,8 +155,8 @@ func TestP7AnEventCannotExtendATemplateOrALink(t *testing.T) {
 	d.Host += ` {{detection.user}}`
 	got := planned(t, p, 1, d)
 	want := "(https://siem.example/search/a%2F..%2F..%2Fb%3Fx%3D1%23y%20%7B%7Bdetection.user%7D%7D?q=x%26admin%3D1%29%20%5Bclick%5D%28javascript%3Aalert%281%29%29%20%7B%7Bdetection.id%7D%7D%20%22%7D%5D%2C%22_any%22%3A%7B)"
-	if !strings.Contains(got.Description, want) {
-		t.Errorf("description %s\nlacks %s", got.Description, want)
+	if !strings.Contains(got.Description(), want) {
+		t.Errorf("description %s\nlacks %s", got.Description(), want)
 	}
 	if strings.Contains(got.Title, "x&admin") {
 		t.Errorf("title %q", got.Title)

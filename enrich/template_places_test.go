@@ -110,7 +110,7 @@ func actsNot(t *testing.T, text string, links int, host, user string) {
 	}
 	var out bytes.Buffer
 	renderer := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList), goldmark.WithRendererOptions(ghtml.WithUnsafe()))
-	if err := renderer.Convert([]byte(got.Description), &out); err != nil {
+	if err := renderer.Convert([]byte(got.Description()), &out); err != nil {
 		t.Fatal(err)
 	}
 	page := inCode.ReplaceAllString(out.String(), "")
@@ -121,7 +121,7 @@ func actsNot(t *testing.T, text string, links int, host, user string) {
 		bad = bad || strings.Contains(page, tag)
 	}
 	if bad {
-		t.Errorf("%q with %q and %q became\n%s\n%s", text, host, user, got.Description, page)
+		t.Errorf("%q with %q and %q became\n%s\n%s", text, host, user, got.Description(), page)
 	}
 }
 

@@ -72,8 +72,8 @@ func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 		`[it](https://x.example/) ({{ detection.user }}`:        `[it](https://x.example/) (\*bold\*`,
 	} {
 		got := written(t, enrich.CaseFields{Description: text}, d)
-		if got.Description != want || len(got.Faults) > 0 {
-			t.Errorf("%s gives\n%s, want\n%s; faults %v", text, got.Description, want, got.Faults)
+		if got.Description() != want || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", text, got.Description(), want, got.Faults)
 		}
 	}
 	for to, want := range map[string]string{
@@ -83,8 +83,8 @@ func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 		`https://x.example/{{ "." }}{{ "." }}/{{ ".." }}/{{ "..." }}x{{ ".a." }}`: "https://x.example///x.a.",
 	} {
 		got := written(t, enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: to}}}, d)
-		if !strings.HasSuffix(got.Description, "- [x]("+want+")\n") || len(got.Faults) > 0 {
-			t.Errorf("%s gives\n%s, want\n%s; faults %v", to, got.Description, want, got.Faults)
+		if !strings.HasSuffix(got.Description(), "- [x]("+want+")\n") || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", to, got.Description(), want, got.Faults)
 		}
 	}
 }
@@ -126,8 +126,8 @@ func TestTextsThatFailOnADetectionGiveWayAndAreTold(t *testing.T) {
 		if fails {
 			want = []string{"route r description"}
 		}
-		if preset := strings.Contains(got.Description, "**Host**: web01"); preset != fails || !slices.Equal(got.Faults, want) {
-			t.Errorf("%s: faults %v, description %.80s", text, got.Faults, got.Description)
+		if preset := strings.Contains(got.Description(), "**Host**: web01"); preset != fails || !slices.Equal(got.Faults, want) {
+			t.Errorf("%s: faults %v, description %.80s", text, got.Faults, got.Description())
 		}
 	}
 }
@@ -197,13 +197,13 @@ func FuzzP7NoEventActsInAText(f *testing.F) {
 			Links:       []enrich.Link{{Name: "x", URL: "https://x.example/a/{{ detection.host }}?q={{ detection.host }}"}},
 		}, d)
 		var html bytes.Buffer
-		if err := goldmark.Convert([]byte(got.Description), &html); err != nil {
+		if err := goldmark.Convert([]byte(got.Description()), &html); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(html.String(), "<a href="); n != 2 || strings.Contains(html.String(), "<em>") {
 			t.Errorf("%q became %s", host, html.String())
 		}
-		_, to, _ := strings.Cut(got.Description, "- [x](")
+		_, to, _ := strings.Cut(got.Description(), "- [x](")
 		u, err := url.Parse(strings.TrimSuffix(to, ")\n"))
 		if err != nil || u.Host != "x.example" || !strings.HasPrefix(u.JoinPath().EscapedPath(), "/a/") || strings.Count(u.EscapedPath(), "/") != 2 {
 			t.Errorf("%q became %s, %v", host, to, err)

@@ -232,12 +232,18 @@ func addresses(s string) bool {
 				return true
 			}
 		case '.':
-			if i > 0 && i < len(s)-1 && classes[s[i-1]]&names != 0 && classes[s[i+1]]&names != 0 {
+			if i > 0 && i < len(s)-1 && nameByte(s[i-1]) && nameByte(s[i+1]) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// nameByte tells whether a byte can stand beside the dot of a host name: of ASCII, no punctuation
+// but "-" and "_"; of all other characters, any.
+func nameByte(c byte) bool {
+	return c >= utf8.RuneSelf || c == '-' || c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 func escapeAll(b *strings.Builder, s string) {
@@ -252,29 +258,22 @@ func escapeAll(b *strings.Builder, s string) {
 	b.WriteString(s[from:])
 }
 
-// class says what a byte can be in Markdown: a set of the four below.
+// class says what an ASCII punctuation character can be in Markdown: a set of the three below.
 type class uint8
 
 const (
 	means class = 1 << iota // Markdown, or a dialect of it, gives it a meaning
-	names                   // it can stand beside the dot of a host name
 	opens                   // it stands before a word and belongs to no address
 	ends                    // it stands after a word and belongs to no address
 )
 
 // classes is the class of every byte. All that means nothing of ASCII punctuation are comma,
-// semicolon, quotation marks, "?" and "%". Of all that is not ASCII, anything names.
-var classes = func() (table [256]class) {
-	for c := range table {
-		letter := '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-		if c >= utf8.RuneSelf || letter || c == '-' || c == '_' {
-			table[c] |= names
-		}
-	}
-	for chars, of := range map[string]class{"\\`*_{}[]()<>#+-.!|~=:@&/^$": means, `([{<"'`: opens, `)]}>"',;:.!?`: ends} {
-		for _, c := range []byte(chars) {
-			table[c] |= of
-		}
-	}
-	return table
-}()
+// semicolon, quotation marks, "?" and "%".
+var classes = [256]class{
+	'\\': means, '`': means, '*': means, '_': means, '#': means, '+': means, '-': means, '|': means,
+	'~': means, '=': means, '@': means, '&': means, '/': means, '^': means, '$': means,
+	'{': means | opens, '[': means | opens, '(': means | opens, '<': means | opens,
+	'}': means | ends, ']': means | ends, ')': means | ends, '>': means | ends, '.': means | ends, '!': means | ends, ':': means | ends,
+	'"': opens | ends, '\'': opens | ends,
+	',': ends, ';': ends, '?': ends,
+}
