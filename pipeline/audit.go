@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,12 +25,12 @@ type AuditOptions struct {
 }
 
 func (o AuditOptions) withDefaults() AuditOptions {
-	o.Stream = orElse(o.Stream, "FORAGER_AUDIT")
-	o.Consumer = orElse(o.Consumer, "forager")
-	o.Replicas = orElse(o.Replicas, 1)
-	o.Within = orElse(o.Within, 40*time.Millisecond)
-	o.AckWait = orElse(o.AckWait, 30*time.Second)
-	o.Retry = orElse(o.Retry, Backoff{First: time.Second, Last: time.Minute})
+	o.Stream = cmp.Or(o.Stream, "FORAGER_AUDIT")
+	o.Consumer = cmp.Or(o.Consumer, "forager")
+	o.Replicas = cmp.Or(o.Replicas, 1)
+	o.Within = cmp.Or(o.Within, 40*time.Millisecond)
+	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.Retry = cmp.Or(o.Retry, Backoff{First: time.Second, Last: time.Minute})
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}

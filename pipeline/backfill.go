@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -76,7 +77,7 @@ func newBackfill(ctx context.Context, link *Link, o Options, r ReplayOptions) (*
 	}
 	b := &backfill{
 		link: link, live: o.Consumer, again: r.Again, told: r.Told,
-		most: orElse(r.Live, uint64(4*o.Concurrency)), look: orElse(r.Look, replayLook), quantum: replayQuantum * o.Concurrency,
+		most: cmp.Or(r.Live, uint64(4*o.Concurrency)), look: cmp.Or(r.Look, replayLook), quantum: replayQuantum * o.Concurrency,
 	}
 	if r.Rate > 0 {
 		b.limiter = rate.NewLimiter(rate.Limit(r.Rate), max(int(r.Rate)/replayBurst, 1))

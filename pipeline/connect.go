@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (c Connection) prefix() string {
 
 // api is the subject of a request to JetStream's API.
 func (l *Link) api(request string) string {
-	return orElse(l.prefix, jetstream.DefaultAPIPrefix) + request
+	return cmp.Or(l.prefix, jetstream.DefaultAPIPrefix) + request
 }
 
 func (c Connection) options(l *Link) ([]nats.Option, error) {
@@ -132,15 +133,15 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 	if c.Domain != "" && c.APIPrefix != "" {
 		return nil, fmt.Errorf("%w: a JetStream domain and an API prefix, of which one says it all", ErrConnection)
 	}
-	if !validName(orElse(c.Domain, "x")) || strings.ContainsAny(c.APIPrefix, "*> \t\r\n") {
+	if !validName(cmp.Or(c.Domain, "x")) || strings.ContainsAny(c.APIPrefix, "*> \t\r\n") {
 		return nil, fmt.Errorf("%w: JetStream domain %q, API prefix %q", ErrConnection, c.Domain, c.APIPrefix)
 	}
-	pause := orElse(c.pause, reconnectWait)
+	pause := cmp.Or(c.pause, reconnectWait)
 	options := []nats.Option{
-		nats.Name(orElse(c.Name, "forager")),
+		nats.Name(cmp.Or(c.Name, "forager")),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(pause), nats.ReconnectJitter(pause/2, pause),
-		nats.PingInterval(pingInterval), nats.Timeout(orElse(c.Timeout, apiTimeout)),
+		nats.PingInterval(pingInterval), nats.Timeout(cmp.Or(c.Timeout, apiTimeout)),
 		// A write that is stuck, into a partition with the kernel's buffer full, holds the lock that
 		// the pings need: without this, nobody notices for many minutes that the server is gone.
 		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func Inspect(ctx context.Context, link *Link, what Inspection) ([]Finding, error
 		audit := what.Audit.withDefaults()
 		i.audit = &audit
 	}
-	if !i.connection(ctx, orElse(what.reach, reachWithin)) || !i.server(ctx) || !i.permissions(ctx) {
+	if !i.connection(ctx, cmp.Or(what.reach, reachWithin)) || !i.server(ctx) || !i.permissions(ctx) {
 		return i.found, nil
 	}
 	if !i.account(ctx) {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -35,7 +36,7 @@ func (i *inspection) permissions(ctx context.Context) bool {
 	for _, p := range all {
 		lines[p.line] = true
 		bounded, cancel := i.bounded(ctx)
-		err := i.publishes(bounded, orElse(p.subject, p.line), p.body, p.header)
+		err := i.publishes(bounded, cmp.Or(p.subject, p.line), p.body, p.header)
 		cancel()
 		if err == nil {
 			continue

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,10 @@ type LedgerOptions struct {
 }
 
 func (o LedgerOptions) withDefaults() LedgerOptions {
-	o.Bucket = orElse(o.Bucket, defaultBucket)
-	o.Young = orElse(o.Young, 40*time.Second)
-	o.Timeout = orElse(o.Timeout, apiTimeout)
-	o.Recheck = orElse(o.Recheck, 30*time.Second)
+	o.Bucket = cmp.Or(o.Bucket, defaultBucket)
+	o.Young = cmp.Or(o.Young, 40*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, apiTimeout)
+	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
 	return o
 }
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ var ErrNoLetter = errors.New("no such dead letter")
 
 // OpenLetters looks at a dead-letter stream; an empty name is "FORAGER_DLQ". It makes no call.
 func OpenLetters(link *Link, stream string) *Letters {
-	return &Letters{link: link, name: orElse(stream, defaultDeadLetters)}
+	return &Letters{link: link, name: cmp.Or(stream, defaultDeadLetters)}
 }
 
 // List goes through the letters that the filter chooses, oldest first, up to the last there is

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,21 +99,21 @@ const (
 
 // withDefaults fills in what was left zero.
 func (o Options) withDefaults() Options {
-	o.Bucket = orElse(o.Bucket, defaultBucket)
-	o.DeadLetters = orElse(o.DeadLetters, defaultDeadLetters)
-	o.Replicas = orElse(o.Replicas, 1)
-	o.MaxMessageBytes = orElse(o.MaxMessageBytes, 1<<20)
-	o.Concurrency = orElse(o.Concurrency, defaultConcurrency)
-	o.MaxInFlight = orElse(o.MaxInFlight, inFlightPerCall*o.Concurrency)
-	o.MaxBytesHeld = orElse(o.MaxBytesHeld, 32<<20)
-	o.MaxAckPending = orElse(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
-	o.AckWait = orElse(o.AckWait, 30*time.Second)
-	o.Lease = orElse(o.Lease, 15*time.Second)
-	o.Settle = orElse(o.Settle, 25*time.Second)
-	o.Drain = orElse(o.Drain, 30*time.Second)
-	o.Confirm = orElse(o.Confirm, 5*time.Second)
-	o.KeyBlocked = orElse(o.KeyBlocked, 10*time.Minute)
-	o.DeadLetterShare = orElse(o.DeadLetterShare, 20)
+	o.Bucket = cmp.Or(o.Bucket, defaultBucket)
+	o.DeadLetters = cmp.Or(o.DeadLetters, defaultDeadLetters)
+	o.Replicas = cmp.Or(o.Replicas, 1)
+	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, 1<<20)
+	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, inFlightPerCall*o.Concurrency)
+	o.MaxBytesHeld = cmp.Or(o.MaxBytesHeld, 32<<20)
+	o.MaxAckPending = cmp.Or(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
+	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.Lease = cmp.Or(o.Lease, 15*time.Second)
+	o.Settle = cmp.Or(o.Settle, 25*time.Second)
+	o.Drain = cmp.Or(o.Drain, 30*time.Second)
+	o.Confirm = cmp.Or(o.Confirm, 5*time.Second)
+	o.KeyBlocked = cmp.Or(o.KeyBlocked, 10*time.Minute)
+	o.DeadLetterShare = cmp.Or(o.DeadLetterShare, 20)
 	o.Policy = o.Policy.withDefaults()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -121,14 +122,6 @@ func (o Options) withDefaults() Options {
 		o.Observer = nobody{}
 	}
 	return o
-}
-
-func orElse[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // validate refuses what would fail later, or never end, naming field and value.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -53,4 +54,4 @@ func (r *returning) advance(now time.Time) {
 	r.first = current
 }
 
-func (r *returning) wide() time.Duration { return orElse(r.width, returningBucket) }
+func (r *returning) wide() time.Duration { return cmp.Or(r.width, returningBucket) }

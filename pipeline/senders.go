@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"container/list"
 	"fmt"
 	"strings"
@@ -171,7 +172,7 @@ func (s *senders) ended(m *message, class enrich.Class, reason string) {
 	after := of.reason
 	s.mu.Unlock()
 	if after != before {
-		s.tell(of.name, after != "", orElse(after, before))
+		s.tell(of.name, after != "", cmp.Or(after, before))
 	}
 }
 

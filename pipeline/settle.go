@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -64,12 +65,12 @@ type Backoff struct {
 }
 
 func (p Policy) withDefaults() Policy {
-	p.MaxTries = orElse(p.MaxTries, 20)
-	p.MaxAge = orElse(p.MaxAge, time.Hour)
-	p.Transient = orElse(p.Transient, Backoff{time.Second, 5 * time.Minute})
-	p.Throttled = orElse(p.Throttled, Backoff{time.Second, 30 * time.Second})
-	p.Blocked = orElse(p.Blocked, Backoff{10 * time.Second, time.Minute})
-	p.Probe = orElse(p.Probe, Backoff{time.Second, 30 * time.Second})
+	p.MaxTries = cmp.Or(p.MaxTries, 20)
+	p.MaxAge = cmp.Or(p.MaxAge, time.Hour)
+	p.Transient = cmp.Or(p.Transient, Backoff{time.Second, 5 * time.Minute})
+	p.Throttled = cmp.Or(p.Throttled, Backoff{time.Second, 30 * time.Second})
+	p.Blocked = cmp.Or(p.Blocked, Backoff{10 * time.Second, time.Minute})
+	p.Probe = cmp.Or(p.Probe, Backoff{time.Second, 30 * time.Second})
 	return p
 }
 
