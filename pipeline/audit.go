@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // AuditOptions say where audit documents of TheHive wait, and how they are taken from there.
@@ -59,14 +61,14 @@ type Learner interface {
 
 // Audits are the documents between the intake and the ledger.
 type Audits struct {
-	link    *Link
+	link    *stream.Link
 	options AuditOptions
 }
 
 // NewAudits makes no call. An error wraps [ErrOptions].
-func NewAudits(link *Link, options AuditOptions) (*Audits, error) {
+func NewAudits(link *stream.Link, options AuditOptions) (*Audits, error) {
 	o := options.withDefaults()
-	if !validName(o.Stream) || !validName(o.Consumer) {
+	if !stream.ValidName(o.Stream) || !stream.ValidName(o.Consumer) {
 		return nil, fmt.Errorf("%w: audit stream %q, consumer %q: a JetStream name is not empty and has no dot, star, > or space", ErrOptions, o.Stream, o.Consumer)
 	}
 	return &Audits{link: link, options: o}, nil
@@ -83,20 +85,20 @@ func (a *Audits) Ensure(ctx context.Context) error {
 		Description: "what analysts did in TheHive",
 	})
 	if err != nil {
-		return a.link.why(err)
+		return a.link.Explain(err)
 	}
-	_, err = a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	_, err = a.link.JetStream().Consumer(ctx, a.options.Stream, a.options.Consumer)
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return a.link.why(wrap(err, "look up consumer "+a.options.Consumer))
+		return a.link.Explain(wrap(err, "look up consumer "+a.options.Consumer))
 	}
-	_, err = a.link.js.CreateConsumer(ctx, a.options.Stream, jetstream.ConsumerConfig{
+	_, err = a.link.JetStream().CreateConsumer(ctx, a.options.Stream, jetstream.ConsumerConfig{
 		Durable: a.options.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.options.AckWait,
 		MaxDeliver: -1, MaxAckPending: 64 * auditBatch, DeliverPolicy: jetstream.DeliverAllPolicy,
 	})
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil
 	}
-	return a.link.why(wrap(err, "create consumer "+a.options.Consumer))
+	return a.link.Explain(wrap(err, "create consumer "+a.options.Consumer))
 }
 
 // ErrAuditTooLarge says that a document is larger than [AuditMaxBytes], or than the server takes.
@@ -110,24 +112,21 @@ func (a *Audits) Store(ctx context.Context, key string, document []byte) error {
 		return fmt.Errorf("%w: %d bytes", ErrAuditTooLarge, len(document))
 	}
 	if !a.link.Connected() {
-		return a.link.why(fmt.Errorf("store audit document: %w", errNotConnected))
+		return a.link.Explain(fmt.Errorf("store audit document: %w", stream.ErrNotConnected))
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.options.Within)
 	defer cancel()
-	_, err := a.link.js.Publish(ctx, a.options.subject(), document,
+	_, err := a.link.JetStream().Publish(ctx, a.options.subject(), document,
 		jetstream.WithMsgID(key), jetstream.WithExpectStream(a.options.Stream), jetstream.WithRetryAttempts(0))
 	if err != nil {
-		return a.link.why(fmt.Errorf("store audit document: %w", err))
+		return a.link.Explain(fmt.Errorf("store audit document: %w", err))
 	}
 	return nil
 }
 
-// errNotConnected: the client would keep what is published until it connects again.
-var errNotConnected = errors.New("not connected")
-
 // room is what the server takes in one message besides headers; before it has said so, anything.
 func (a *Audits) room() int64 {
-	most := a.link.nc.MaxPayload()
+	most := a.link.Conn().MaxPayload()
 	if most <= 0 {
 		return AuditMaxBytes
 	}

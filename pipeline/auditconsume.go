@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // Run hands the documents of the stream to the learner until ctx ends, one at a time: replicas
@@ -22,7 +23,7 @@ func (a *Audits) Run(ctx context.Context, learner Learner) error {
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		if a.link.nc.IsClosed() {
+		if a.link.Conn().IsClosed() {
 			return closedError(a.link)
 		}
 		if why := err.Error(); why != said {
@@ -41,9 +42,9 @@ func (a *Audits) consume(ctx context.Context, learner Learner, bound func()) err
 	if err := a.Ensure(ctx); err != nil {
 		return err
 	}
-	consumer, err := a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	consumer, err := a.link.JetStream().Consumer(ctx, a.options.Stream, a.options.Consumer)
 	if err != nil {
-		return a.link.why(fmt.Errorf("bind consumer %s of stream %s: %w", a.options.Consumer, a.options.Stream, err))
+		return a.link.Explain(fmt.Errorf("bind consumer %s of stream %s: %w", a.options.Consumer, a.options.Stream, err))
 	}
 	a.options.Log.Info("consuming audit documents", zap.String("stream", a.options.Stream), zap.String("consumer", a.options.Consumer))
 	for ctx.Err() == nil {
@@ -65,13 +66,13 @@ func (a *Audits) pull(ctx context.Context, consumer jetstream.Consumer, learner 
 	defer cancel()
 	batch, err := consumer.Fetch(auditBatch, jetstream.FetchContext(within), jetstream.FetchHeartbeat(auditPull/4))
 	if err != nil {
-		return a.link.why(fmt.Errorf("pull audit documents: %w", err))
+		return a.link.Explain(fmt.Errorf("pull audit documents: %w", err))
 	}
 	for msg := range batch.Messages() {
 		a.take(ctx, msg, learner)
 	}
-	if err := batch.Error(); err != nil && !isTimeout(err) && !errors.Is(err, context.Canceled) {
-		return a.link.why(fmt.Errorf("pull audit documents: %w", err))
+	if err := batch.Error(); err != nil && !stream.IsTimeout(err) && !errors.Is(err, context.Canceled) {
+		return a.link.Explain(fmt.Errorf("pull audit documents: %w", err))
 	}
 	return nil
 }
@@ -115,9 +116,9 @@ func (a *Audits) learn(ctx context.Context, document []byte, learner Learner) (e
 func (a *Audits) Pending(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditPull)
 	defer cancel()
-	consumer, err := a.link.js.Consumer(ctx, a.options.Stream, a.options.Consumer)
+	consumer, err := a.link.JetStream().Consumer(ctx, a.options.Stream, a.options.Consumer)
 	if err != nil {
-		return 0, a.link.why(fmt.Errorf("count audit documents: %w", err))
+		return 0, a.link.Explain(fmt.Errorf("count audit documents: %w", err))
 	}
 	info := consumer.CachedInfo()
 	return info.NumPending + uint64(max(info.NumAckPending, 0)), nil

@@ -14,12 +14,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
+
+	"forager/pipeline/stream"
 )
 
 // backfill is what makes a worker a replay: the consumer that it makes itself, the sequence at
 // which it ends, and what holds it back. All that the worker asks it answers for nil, too.
 type backfill struct {
-	link    *Link
+	link    *stream.Link
 	options Options // the worker's
 	live    string  // the live consumer
 	filter  []string
@@ -65,7 +67,7 @@ const (
 )
 
 // newBackfill looks at the stream and works out first and last sequence.
-func newBackfill(ctx context.Context, link *Link, o Options, r ReplayOptions) (*backfill, error) {
+func newBackfill(ctx context.Context, link *stream.Link, o Options, r ReplayOptions) (*backfill, error) {
 	if r.Since.IsZero() || !r.Until.IsZero() && !r.Until.After(r.Since) {
 		return nil, fmt.Errorf("%w: it must begin before it ends", ErrReplay)
 	}
@@ -112,23 +114,23 @@ func (b *backfill) choose(ctx context.Context, r ReplayOptions) error {
 	}
 	info, err := b.info(ctx, b.live)
 	switch {
-	case isMissing(err):
+	case stream.IsMissing(err):
 		b.filter = b.options.Subjects
 	case err != nil:
-		return fmt.Errorf("replay: look up consumer %s: %w", b.live, b.link.why(err))
+		return fmt.Errorf("replay: look up consumer %s: %w", b.live, b.link.Explain(err))
 	default:
-		b.filter = filtersOf(info.Config)
+		b.filter = stream.Filters(info.Config)
 	}
 	return nil
 }
 
 // measure finds first and last sequence: those of the consumer, where it is there already.
 func (b *backfill) measure(ctx context.Context, r ReplayOptions) error {
-	stream, err := b.link.js.Stream(ctx, b.options.Stream)
+	found, err := b.link.JetStream().Stream(ctx, b.options.Stream)
 	if err != nil {
-		return fmt.Errorf("replay: look up stream %s: %w", b.options.Stream, b.link.why(err))
+		return fmt.Errorf("replay: look up stream %s: %w", b.options.Stream, b.link.Explain(err))
 	}
-	state, retention := stream.CachedInfo().State, stream.CachedInfo().Config.Retention
+	state, retention := found.CachedInfo().State, found.CachedInfo().Config.Retention
 	if retention != jetstream.LimitsPolicy {
 		return fmt.Errorf("%w: stream %s has retention %s: what was acknowledged is gone from it", ErrReplay, b.options.Stream, retention)
 	}
@@ -139,8 +141,8 @@ func (b *backfill) measure(ctx context.Context, r ReplayOptions) error {
 			b.span.Resumed = true
 			return b.adopt(info)
 		}
-		if !isMissing(err) {
-			return fmt.Errorf("replay: look up consumer %s: %w", b.span.Consumer, b.link.why(err))
+		if !stream.IsMissing(err) {
+			return fmt.Errorf("replay: look up consumer %s: %w", b.span.Consumer, b.link.Explain(err))
 		}
 	}
 	b.span.Last = state.LastSeq
@@ -158,15 +160,15 @@ func (b *backfill) measure(ctx context.Context, r ReplayOptions) error {
 // sequenceAt is the sequence of the first message that was stored at a time or later; past the
 // end it is one more than the last. The server finds it when it makes a consumer.
 func (b *backfill) sequenceAt(ctx context.Context, at time.Time) (uint64, error) {
-	probe, err := b.link.js.CreateConsumer(ctx, b.options.Stream, jetstream.ConsumerConfig{
+	probe, err := b.link.JetStream().CreateConsumer(ctx, b.options.Stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: b.options.Confirm,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("replay: find %s in stream %s: %w", at.Format(time.RFC3339), b.options.Stream, b.link.why(err))
+		return 0, fmt.Errorf("replay: find %s in stream %s: %w", at.Format(time.RFC3339), b.options.Stream, b.link.Explain(err))
 	}
 	info := probe.CachedInfo()
-	_ = b.link.js.DeleteConsumer(ctx, b.options.Stream, info.Name) // else the server does, soon
+	_ = b.link.JetStream().DeleteConsumer(ctx, b.options.Stream, info.Name) // else the server does, soon
 	return info.Delivered.Stream + 1, nil
 }
 
@@ -184,15 +186,15 @@ func (b *backfill) adopt(info *jetstream.ConsumerInfo) error {
 // consumer is the replay's, made when it is missing. Of two who make it at once, one is first,
 // and its end holds for both.
 func (b *backfill) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	consumer, err := b.link.js.Consumer(ctx, b.options.Stream, b.span.Consumer)
+	consumer, err := b.link.JetStream().Consumer(ctx, b.options.Stream, b.span.Consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		consumer, err = b.create(ctx)
 	}
 	if errors.Is(err, jetstream.ErrConsumerExists) {
-		consumer, err = b.link.js.Consumer(ctx, b.options.Stream, b.span.Consumer)
+		consumer, err = b.link.JetStream().Consumer(ctx, b.options.Stream, b.span.Consumer)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("replay: consumer %s of stream %s: %w", b.span.Consumer, b.options.Stream, b.link.why(err))
+		return nil, fmt.Errorf("replay: consumer %s of stream %s: %w", b.span.Consumer, b.options.Stream, b.link.Explain(err))
 	}
 	return consumer, nil
 }
@@ -211,15 +213,15 @@ func (b *backfill) create(ctx context.Context) (jetstream.Consumer, error) {
 			metaFirst: strconv.FormatUint(b.span.First, 10), metaLast: strconv.FormatUint(b.span.Last, 10),
 		},
 	}
-	setFilters(&config, b.filter)
-	return b.link.js.CreateConsumer(ctx, b.options.Stream, config)
+	stream.SetFilters(&config, b.filter)
+	return b.link.JetStream().CreateConsumer(ctx, b.options.Stream, config)
 }
 
 // info asks the server about a consumer, for no longer than a confirmation may take.
 func (b *backfill) info(ctx context.Context, name string) (*jetstream.ConsumerInfo, error) {
 	bounded, cancel := context.WithTimeout(ctx, b.options.Confirm)
 	defer cancel()
-	consumer, err := b.link.js.Consumer(bounded, b.options.Stream, name)
+	consumer, err := b.link.JetStream().Consumer(bounded, b.options.Stream, name)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // serverFolder names, in the environment of a child process, where its server stores.
@@ -76,7 +77,7 @@ func BenchmarkBacklog(b *testing.B) {
 		messages = n
 	}
 	for b.Loop() {
-		link, err := Connect(b.Context(), Connection{URLs: []string{elsewhere(b)}}, nil)
+		link, err := stream.Connect(b.Context(), stream.Connection{URLs: []string{elsewhere(b)}}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"forager/enrich"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // BenchmarkPipeline compares, in one run, the worker with an applier that costs nothing to bare
@@ -38,14 +39,14 @@ func BenchmarkPipeline(b *testing.B) {
 }
 
 // rateOf fills a new server with a backlog and times how it is consumed.
-func rateOf(b *testing.B, keys, messages int, consume func(*testing.B, *Link, int)) float64 {
+func rateOf(b *testing.B, keys, messages int, consume func(*testing.B, *stream.Link, int)) float64 {
 	b.Helper()
 	server, err := natstest.Start(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer server.Close()
-	link, err := Connect(b.Context(), Connection{URLs: []string{server.URL()}}, nil)
+	link, err := stream.Connect(b.Context(), stream.Connection{URLs: []string{server.URL()}}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -64,9 +65,9 @@ func benchOptions() Options {
 }
 
 // backlog publishes messages of one kilobyte.
-func backlog(b *testing.B, link *Link, keys, messages int) {
+func backlog(b *testing.B, link *stream.Link, keys, messages int) {
 	b.Helper()
-	js, err := jetstream.New(link.nc, jetstream.WithPublishAsyncMaxPending(4000))
+	js, err := jetstream.New(link.Conn(), jetstream.WithPublishAsyncMaxPending(4000))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,9 +81,9 @@ func backlog(b *testing.B, link *Link, keys, messages int) {
 	<-js.PublishAsyncComplete()
 }
 
-func consumeBare(b *testing.B, link *Link, messages int) {
+func consumeBare(b *testing.B, link *stream.Link, messages int) {
 	b.Helper()
-	consumer, err := link.js.Consumer(b.Context(), "DET", "worker")
+	consumer, err := link.JetStream().Consumer(b.Context(), "DET", "worker")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -104,13 +105,13 @@ func consumeBare(b *testing.B, link *Link, messages int) {
 	acks.Wait()
 }
 
-func consumeWorker(b *testing.B, link *Link, messages int) {
+func consumeWorker(b *testing.B, link *stream.Link, messages int) {
 	b.Helper()
 	work(b, link, nil, &scripted{}, &countdown{left: int64(messages), done: make(chan struct{})})
 }
 
 // work runs a worker until all has ended.
-func work(b *testing.B, link *Link, provider trace.TracerProvider, applier Applier, ends *countdown) {
+func work(b *testing.B, link *stream.Link, provider trace.TracerProvider, applier Applier, ends *countdown) {
 	b.Helper()
 	options := benchOptions()
 	options.Observer, options.Tracer = ends, provider
@@ -157,7 +158,7 @@ func BenchmarkHotKeys(b *testing.B) {
 					return make([]error, len(plans))
 				})
 				ends := &countdown{left: messages, done: make(chan struct{})}
-				rate := rateOf(b, keys, messages, func(b *testing.B, link *Link, _ int) { work(b, link, nil, slow, ends) })
+				rate := rateOf(b, keys, messages, func(b *testing.B, link *stream.Link, _ int) { work(b, link, nil, slow, ends) })
 				b.ReportMetric(rate, "messages/s")
 				b.ReportMetric(float64(messages)/float64(len(slow.batches)), "plans/apply")
 				b.ReportMetric(float64(ends.naks.Load())/messages, "naks/message")
@@ -179,7 +180,7 @@ func (forgetful) Apply(_ context.Context, _ string, plans []enrich.Plan) []error
 func BenchmarkTracing(b *testing.B) {
 	const messages = 40_000
 	rate := func(provider trace.TracerProvider) float64 {
-		return rateOf(b, 50, messages, func(b *testing.B, link *Link, messages int) {
+		return rateOf(b, 50, messages, func(b *testing.B, link *stream.Link, messages int) {
 			work(b, link, provider, &scripted{}, &countdown{left: int64(messages), done: make(chan struct{})})
 		})
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"forager/pipeline/stream"
 )
 
 // certificateRotation: each generation of clients has an authority of its own.
@@ -33,9 +35,9 @@ func certificateRotation(t *testing.T, first bool) rotation {
 				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authorities[n].pool(),
 			}
 		},
-		worker: func(t *testing.T, folder string, n int) Connection {
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
 			c := authorities[n].issue(t)
-			return Connection{
+			return stream.Connection{
 				RootCAs:           []string{inFile(t, folder, "ca.pem", own.certificate)},
 				ClientCertificate: inFile(t, folder, "client.pem", c.certificate), ClientKey: inFile(t, folder, "client.key", c.key),
 				HandshakeFirst: first,
@@ -57,8 +59,8 @@ func authorityRotation(t *testing.T) rotation {
 			o.TLS, o.TLSTimeout = true, 2
 			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{authorities[n].issue(t).pair}}
 		},
-		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{RootCAs: []string{inFile(t, folder, "ca.pem", authorities[n].certificate)}}
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
+			return stream.Connection{RootCAs: []string{inFile(t, folder, "ca.pem", authorities[n].certificate)}}
 		},
 	}
 }

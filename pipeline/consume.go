@@ -20,7 +20,7 @@ func (w *Worker) consume(ctx context.Context) error {
 			w.isBound(nil)
 			err = w.pull(ctx, consumer)
 		}
-		if w.link.nc.IsClosed() {
+		if w.link.Conn().IsClosed() {
 			return closedError(w.link)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -61,12 +61,12 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 		}
 		w.adjusted(ctx)
 	}
-	consumer, err := w.link.js.Consumer(ctx, w.options.Stream, w.options.Consumer)
+	consumer, err := w.link.JetStream().Consumer(ctx, w.options.Stream, w.options.Consumer)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
 		return nil, refusedFor(pushes("consumer " + w.options.Consumer))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.why(err))
+		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.Explain(err))
 	}
 	return consumer, w.fit(ctx, consumer.CachedInfo())
 }
@@ -75,7 +75,7 @@ func (w *Worker) ensure(ctx context.Context, ledger bool) error {
 	if ledger {
 		return Ensure(ctx, w.link, w.options)
 	}
-	return w.link.why(ensureStreams(ctx, w.link, w.options))
+	return w.link.Explain(ensureStreams(ctx, w.link, w.options))
 }
 
 // pull pulls round after round, as many messages as may be held, or one to see whether the gate

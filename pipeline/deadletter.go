@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // errTooLarge says that a dead letter is larger than the server or its stream allows.
@@ -27,7 +29,7 @@ const (
 // box is the dead-letter stream as the worker sees it: it puts in, and looks only where
 // something lies already.
 type box struct {
-	link   *Link
+	link   *stream.Link
 	stream string
 }
 
@@ -36,7 +38,7 @@ type box struct {
 // a stream that began anew, keeps its place, and this one gets the time appended.
 func (b *box) store(ctx context.Context, letter *nats.Msg) error {
 	err := b.put(ctx, letter)
-	if !isWrongSequence(err) {
+	if !stream.IsWrongSequence(err) {
 		return err
 	}
 	same, err := b.holds(ctx, letter)
@@ -49,7 +51,7 @@ func (b *box) store(ctx context.Context, letter *nats.Msg) error {
 	}
 	letter.Subject += "." + strconv.FormatInt(stored.UnixMilli(), 10)
 	err = b.put(ctx, letter)
-	if !isWrongSequence(err) {
+	if !stream.IsWrongSequence(err) {
 		return err
 	}
 	same, err = b.holds(ctx, letter)
@@ -61,7 +63,7 @@ func (b *box) store(ctx context.Context, letter *nats.Msg) error {
 
 // put stores a letter on a subject that has none yet.
 func (b *box) put(ctx context.Context, letter *nats.Msg) error {
-	_, err := b.link.js.PublishMsg(ctx, letter,
+	_, err := b.link.JetStream().PublishMsg(ctx, letter,
 		jetstream.WithExpectLastSequencePerSubject(0), jetstream.WithExpectStream(b.stream))
 	if err == nil {
 		return nil
@@ -70,18 +72,18 @@ func (b *box) put(ctx context.Context, letter *nats.Msg) error {
 	if errors.Is(err, nats.ErrMaxPayload) || isAPI && (api.ErrorCode == codeTooLarge || api.ErrorCode == codeHeadersTooLarge) {
 		return fmt.Errorf("store dead letter: %w: %d bytes: %w", errTooLarge, len(letter.Data), err)
 	}
-	return fmt.Errorf("store dead letter: %w", b.link.why(err))
+	return fmt.Errorf("store dead letter: %w", b.link.Explain(err))
 }
 
 // holds tells whether the letter on this subject is this one.
 func (b *box) holds(ctx context.Context, letter *nats.Msg) (bool, error) {
-	stream, err := b.link.js.Stream(ctx, b.stream)
+	stream, err := b.link.JetStream().Stream(ctx, b.stream)
 	if err != nil {
-		return false, fmt.Errorf("look at dead letter: %w", b.link.why(err))
+		return false, fmt.Errorf("look at dead letter: %w", b.link.Explain(err))
 	}
 	there, err := stream.GetLastMsgForSubject(ctx, letter.Subject)
 	if err != nil {
-		return false, fmt.Errorf("look at dead letter: %w", b.link.why(err))
+		return false, fmt.Errorf("look at dead letter: %w", b.link.Explain(err))
 	}
 	return there.Header.Get(headerStored) == letter.Header.Get(headerStored) && bytes.Equal(there.Data, letter.Data), nil
 }

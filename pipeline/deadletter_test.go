@@ -127,7 +127,7 @@ func TestDeadLetterIsStoredOnceAndNeverInAnothersPlace(t *testing.T) {
 func TestLetterThatDoesNotFitLeavesItsMessageInTheStream(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Policy.Transient.Last = time.Hour })
 	r.ensure()
-	most := int(r.link.nc.MaxPayload())
+	most := int(r.link.Conn().MaxPayload())
 	r.publishRaw("alerts.big", bytes.Repeat([]byte("x"), most-10))
 	r.publish(alert{ID: "next", Keys: []string{"k"}})
 	r.start()

@@ -31,7 +31,7 @@
 //
 // Use:
 //
-//	link, err := pipeline.Connect(ctx, pipeline.Connection{URLs: []string{"nats://127.0.0.1:4222"}}, log)
+//	link, err := stream.Connect(ctx, stream.Connection{URLs: []string{"nats://127.0.0.1:4222"}}, log)
 //	if err != nil {
 //		return err
 //	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // leafAndHub are a hub that holds the streams, of the domain "hub", and a leaf node with a JetStream
@@ -42,18 +43,18 @@ func leafAndHub(t *testing.T) (leaf, hub *natstest.Server) {
 
 // TestStreamsOfAnotherDomainAreUsedThroughALeafNode: for everything, and nothing is made on the leaf.
 func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
-	for name, c := range map[string]Connection{
+	for name, c := range map[string]stream.Connection{
 		"domain":         {Domain: "hub"},
 		"prefix":         {APIPrefix: "$JS.hub.API"},
 		"prefix and dot": {APIPrefix: "$JS.hub.API."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			leaf, hub := leafAndHub(t)
-			onHub := connectAs(t, hub, Connection{})
+			onHub := connectAs(t, hub, stream.Connection{})
 			r := rigOn(t, leaf, nil)
 			onLeaf := r.js
 			r.link = connectAs(t, leaf, c)
-			r.js = onHub.js
+			r.js = onHub.JetStream()
 			awaitDomain(t, r.link)
 			r.ensure()
 			r.publish(alert{ID: "a", Keys: []string{"k"}})
@@ -70,7 +71,7 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 				t.Errorf("letters through the leaf: %+v", letters)
 			}
 			requeueAll(t, r)
-			store, err := onHub.js.CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "F"})
+			store, err := onHub.JetStream().CreateObjectStore(t.Context(), jetstream.ObjectStoreConfig{Bucket: "F"})
 			must(t, err)
 			_, err = store.PutString(t.Context(), "f", "content")
 			must(t, err)
@@ -99,10 +100,10 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 }
 
 // awaitDomain waits until the leaf has reached its hub.
-func awaitDomain(t *testing.T, link *Link) {
+func awaitDomain(t *testing.T, link *stream.Link) {
 	t.Helper()
 	for range 200 {
-		if _, err := link.js.AccountInfo(t.Context()); err == nil {
+		if _, err := link.JetStream().AccountInfo(t.Context()); err == nil {
 			return
 		}
 		pause(t.Context(), 50*time.Millisecond)
@@ -120,11 +121,11 @@ func requeueAll(t *testing.T, r *rig) {
 }
 
 func TestImpossibleDomainsAreRefused(t *testing.T) {
-	for _, c := range []Connection{
+	for _, c := range []stream.Connection{
 		{Domain: "a", APIPrefix: "b"}, {Domain: "a.b"}, {Domain: "a b"}, {Domain: "*"}, {APIPrefix: "a.>"}, {APIPrefix: "a b"},
 	} {
 		c.URLs = []string{"nats://127.0.0.1:1"}
-		if _, err := Connect(t.Context(), c, nil); !errors.Is(err, ErrConnection) {
+		if _, err := stream.Connect(t.Context(), c, nil); !errors.Is(err, stream.ErrConnection) {
 			t.Errorf("%s: %v", strings.TrimSpace(fmt.Sprint(c.Domain, " ", c.APIPrefix)), err)
 		}
 	}

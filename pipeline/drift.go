@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // drift is where a stream and its consumer differ from what the options say: somebody changed the
@@ -35,7 +37,7 @@ func driftOf(o Options, s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) drif
 	if c == nil {
 		return d
 	}
-	filters := filtersOf(c.Config)
+	filters := stream.Filters(c.Config)
 	if len(filters) == 0 {
 		filters = listens
 	}
@@ -54,21 +56,21 @@ func driftOf(o Options, s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) drif
 // stream and never taken away, since others may publish there; the consumer's filters and ack wait
 // become those of the options. A work queue's filters are left alone: two consumers of one must not
 // overlap, and an update that the server refuses may cost the consumer.
-func adjust(ctx context.Context, link *Link, o Options) error {
-	stream, err := link.js.Stream(ctx, o.Stream)
+func adjust(ctx context.Context, link *stream.Link, o Options) error {
+	found, err := link.JetStream().Stream(ctx, o.Stream)
 	if err != nil {
 		return wrap(err, "look up stream "+o.Stream)
 	}
-	consumer, err := link.js.Consumer(ctx, o.Stream, o.Consumer)
+	consumer, err := link.JetStream().Consumer(ctx, o.Stream, o.Consumer)
 	if err != nil {
 		return wrap(err, "look up consumer "+o.Consumer)
 	}
-	s, c := stream.CachedInfo(), consumer.CachedInfo()
+	s, c := found.CachedInfo(), consumer.CachedInfo()
 	d := driftOf(o, s, c)
 	if len(d.unheard) > 0 {
 		config := s.Config
 		config.Subjects = heard(config.Subjects, d.unheard)
-		if _, err := link.js.UpdateStream(ctx, config); err != nil {
+		if _, err := link.JetStream().UpdateStream(ctx, config); err != nil {
 			return wrap(err, "add subjects to stream "+o.Stream)
 		}
 		d = driftOf(o, &jetstream.StreamInfo{Config: config}, c)
@@ -76,7 +78,7 @@ func adjust(ctx context.Context, link *Link, o Options) error {
 	config := c.Config
 	if d.filters = d.filters && s.Config.Retention != jetstream.WorkQueuePolicy; d.filters {
 		config.FilterSubject, config.FilterSubjects = "", nil
-		setFilters(&config, o.Subjects)
+		stream.SetFilters(&config, o.Subjects)
 	}
 	if d.ackWait {
 		config.AckWait = o.AckWait
@@ -84,7 +86,7 @@ func adjust(ctx context.Context, link *Link, o Options) error {
 	if !d.filters && !d.ackWait {
 		return nil
 	}
-	_, err = link.js.UpdateConsumer(ctx, o.Stream, config)
+	_, err = link.JetStream().UpdateConsumer(ctx, o.Stream, config)
 	return wrap(err, "update consumer "+o.Consumer)
 }
 
@@ -99,7 +101,7 @@ func heard(subjects, more []string) []string {
 func (w *Worker) adjusted(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, 2*w.options.Confirm)
 	defer cancel()
-	if err := adjust(bounded, w.link, w.options); err != nil && !isMissing(err) && !errors.Is(err, context.Canceled) {
-		w.options.Log.Warn("stream or consumer differ from the configuration, and cannot be changed", zap.Error(w.link.why(err)))
+	if err := adjust(bounded, w.link, w.options); err != nil && !stream.IsMissing(err) && !errors.Is(err, context.Canceled) {
+		w.options.Log.Warn("stream or consumer differ from the configuration, and cannot be changed", zap.Error(w.link.Explain(err)))
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // TestChangedSubjectsAndAckWaitAreAppliedWithManage: a configuration that was changed takes effect.
@@ -30,11 +32,11 @@ func TestChangedSubjectsAndAckWaitAreAppliedWithManage(t *testing.T) {
 			r.options.Subjects, r.options.AckWait = c.after, 5*time.Second
 			w, _ := r.start()
 			r.seen.until(t, "it consumes", func() bool { ok, _ := w.Ready(); return ok || pokeSoon(r) })
-			stream, err := r.js.Stream(t.Context(), "DET")
+			found, err := r.js.Stream(t.Context(), "DET")
 			must(t, err)
-			subjects := slices.Sorted(slices.Values(stream.CachedInfo().Config.Subjects))
+			subjects := slices.Sorted(slices.Values(found.CachedInfo().Config.Subjects))
 			config := r.consumer().Config
-			if diff := cmp.Diff([][]string{c.stream, c.filters}, [][]string{subjects, filtersOf(config)}); diff != "" {
+			if diff := cmp.Diff([][]string{c.stream, c.filters}, [][]string{subjects, stream.Filters(config)}); diff != "" {
 				t.Error(diff)
 			}
 			if config.AckWait != 5*time.Second {

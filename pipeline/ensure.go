@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // ErrLedgerGone says that the ledger's bucket is missing although the consumer has delivered
@@ -17,19 +19,19 @@ var ErrLedgerGone = errors.New("ledger bucket is missing and the consumer has de
 // as long as the consumer has delivered nothing, the ledger's bucket with its entry "born". What
 // is there is left as it is, whatever its configuration: in Kubernetes it belongs to somebody
 // else. Several workers may call it at once.
-func Ensure(ctx context.Context, link *Link, options Options) error {
+func Ensure(ctx context.Context, link *stream.Link, options Options) error {
 	o := options.withDefaults()
 	if err := o.validate(); err != nil {
 		return err
 	}
 	if err := ensureStreams(ctx, link, o); err != nil {
-		return link.why(err)
+		return link.Explain(err)
 	}
-	return link.why(ensureLedger(ctx, link, o))
+	return link.Explain(ensureLedger(ctx, link, o))
 }
 
 // ensureStreams creates all but the ledger.
-func ensureStreams(ctx context.Context, link *Link, o Options) error {
+func ensureStreams(ctx context.Context, link *stream.Link, o Options) error {
 	stream := jetstream.StreamConfig{
 		Name: o.Stream, Subjects: o.Subjects, Storage: jetstream.FileStorage, Replicas: o.Replicas,
 		Description: "detections for TheHive",
@@ -47,20 +49,20 @@ func ensureStreams(ctx context.Context, link *Link, o Options) error {
 	return ensureConsumer(ctx, link, o)
 }
 
-func ensureStream(ctx context.Context, link *Link, config jetstream.StreamConfig) error {
-	_, err := link.js.Stream(ctx, config.Name)
+func ensureStream(ctx context.Context, link *stream.Link, config jetstream.StreamConfig) error {
+	_, err := link.JetStream().Stream(ctx, config.Name)
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return wrap(err, "look up stream "+config.Name)
 	}
-	_, err = link.js.CreateStream(ctx, config)
+	_, err = link.JetStream().CreateStream(ctx, config)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil // another worker was faster
 	}
 	return wrap(err, "create stream "+config.Name)
 }
 
-func ensureConsumer(ctx context.Context, link *Link, o Options) error {
-	_, err := link.js.Consumer(ctx, o.Stream, o.Consumer)
+func ensureConsumer(ctx context.Context, link *stream.Link, o Options) error {
+	_, err := link.JetStream().Consumer(ctx, o.Stream, o.Consumer)
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return wrap(err, "look up consumer "+o.Consumer)
 	}
@@ -68,8 +70,8 @@ func ensureConsumer(ctx context.Context, link *Link, o Options) error {
 		Durable: o.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: o.AckWait,
 		MaxDeliver: -1, MaxAckPending: o.MaxAckPending, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
-	setFilters(&config, o.Subjects)
-	_, err = link.js.CreateConsumer(ctx, o.Stream, config)
+	stream.SetFilters(&config, o.Subjects)
+	_, err = link.JetStream().CreateConsumer(ctx, o.Stream, config)
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil
 	}
@@ -77,8 +79,8 @@ func ensureConsumer(ctx context.Context, link *Link, o Options) error {
 }
 
 // ensureLedger creates the bucket before anything is consumed, and says so in it.
-func ensureLedger(ctx context.Context, link *Link, o Options) error {
-	_, err := link.js.KeyValue(ctx, o.Bucket)
+func ensureLedger(ctx context.Context, link *stream.Link, o Options) error {
+	_, err := link.JetStream().KeyValue(ctx, o.Bucket)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
 		return wrap(err, "look up bucket "+o.Bucket)
 	}
@@ -87,7 +89,7 @@ func ensureLedger(ctx context.Context, link *Link, o Options) error {
 	} else if !virgin {
 		return fmt.Errorf("bucket %s: %w", o.Bucket, ErrLedgerGone)
 	}
-	kv, err := link.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+	kv, err := link.JetStream().CreateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: o.Bucket, History: 1, Storage: jetstream.FileStorage, Replicas: o.Replicas,
 		Description: "what was done in TheHive",
 	})
@@ -102,21 +104,21 @@ func ensureLedger(ctx context.Context, link *Link, o Options) error {
 
 // bear writes that nothing was consumed before the bucket existed: asked after it was made, the
 // consumer has still delivered nothing.
-func bear(ctx context.Context, link *Link, o Options, kv jetstream.KeyValue) error {
+func bear(ctx context.Context, link *stream.Link, o Options, kv jetstream.KeyValue) error {
 	virgin, err := isVirgin(ctx, link, o)
 	if err != nil || !virgin {
 		return err // unborn, the bucket is trusted once it is old enough
 	}
 	_, err = kv.Create(ctx, bornKey, []byte(`{"v":1}`))
-	if isWrongSequence(err) || errors.Is(err, jetstream.ErrKeyExists) {
+	if stream.IsWrongSequence(err) || errors.Is(err, jetstream.ErrKeyExists) {
 		return nil
 	}
 	return wrap(err, "write born")
 }
 
 // isVirgin tells whether the consumer has delivered nothing yet.
-func isVirgin(ctx context.Context, link *Link, o Options) (bool, error) {
-	consumer, err := link.js.Consumer(ctx, o.Stream, o.Consumer)
+func isVirgin(ctx context.Context, link *stream.Link, o Options) (bool, error) {
+	consumer, err := link.JetStream().Consumer(ctx, o.Stream, o.Consumer)
 	if err != nil {
 		return false, wrap(err, "look up consumer "+o.Consumer)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 func TestEnsureMayRunInManyWorkersAtOnce(t *testing.T) {
@@ -84,10 +85,10 @@ func least(o *server.Options) {
 	}
 }
 
-func connectAs(t *testing.T, s *natstest.Server, c Connection) *Link {
+func connectAs(t *testing.T, s *natstest.Server, c stream.Connection) *stream.Link {
 	t.Helper()
 	c.URLs = []string{s.URL()}
-	link, err := Connect(t.Context(), c, nil)
+	link, err := stream.Connect(t.Context(), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,13 +102,13 @@ func TestLeastPermissionsSufficeAndViolationsAreVisible(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	admin := connectAs(t, s, Connection{User: "admin", Password: "a"})
-	r := &rig{t: t, server: s, link: admin, js: admin.js, applier: &scripted{}, seen: newEnds()}
+	admin := connectAs(t, s, stream.Connection{User: "admin", Password: "a"})
+	r := &rig{t: t, server: s, link: admin, js: admin.JetStream(), applier: &scripted{}, seen: newEnds()}
 	r.options = Options{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, Observer: r.seen}
 	r.ensure()
 	r.publish(alert{ID: "a", Keys: []string{"k"}})
 	r.publishRaw("alerts.x", []byte("not json"))
-	r.link = connectAs(t, s, Connection{User: "worker", Password: "w", InboxPrefix: "_INBOX_worker"})
+	r.link = connectAs(t, s, stream.Connection{User: "worker", Password: "w", InboxPrefix: "_INBOX_worker"})
 	r.options.Manage = false
 	w, _ := r.start()
 	r.ended(2)
@@ -135,14 +136,14 @@ func TestRefusedCredentialsAtNATSAreTriedForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	link := connectAs(t, s, Connection{User: "worker", Password: "wrong"})
+	link := connectAs(t, s, stream.Connection{User: "worker", Password: "wrong"})
 	r := &rig{t: t, server: s, link: link, applier: &scripted{}, seen: newEnds()}
 	r.options = Options{Stream: "DET", Consumer: "worker", Observer: r.seen, Confirm: 100 * time.Millisecond}
 	w, stop := r.start()
 	if ok, reasons := w.Ready(); ok || len(reasons) == 0 {
 		t.Errorf("ready %v, reasons %q", ok, reasons)
 	}
-	if link.nc.IsClosed() {
+	if link.Conn().IsClosed() {
 		t.Error("the client gave up")
 	}
 	if err := stop(); err != nil {
@@ -161,8 +162,8 @@ func TestImpossibleOptionsAreRefusedNamingFieldAndValue(t *testing.T) {
 	if !errors.Is(err, ErrOptions) {
 		t.Errorf("%v is not ErrOptions", err)
 	}
-	for _, c := range []Connection{{}, {URLs: []string{"nats://x"}, User: "u", Token: "t"}, {URLs: []string{"nats://x"}, NKeySeed: "/nowhere"}} {
-		if _, err := Connect(t.Context(), c, nil); !errors.Is(err, ErrConnection) {
+	for _, c := range []stream.Connection{{}, {URLs: []string{"nats://x"}, User: "u", Token: "t"}, {URLs: []string{"nats://x"}, NKeySeed: "/nowhere"}} {
+		if _, err := stream.Connect(t.Context(), c, nil); !errors.Is(err, stream.ErrConnection) {
 			t.Errorf("Connect(%+v) = %v, want ErrConnection", c, err)
 		}
 	}

@@ -153,7 +153,7 @@ func (w *Worker) rememberDone(m *message) {
 
 func (w *Worker) unconfirmed(s *Settlement, err error) {
 	s.Action, s.Class, s.Reason = ActionNak, enrich.Transient, reasonUnconfirmed
-	s.Err = fmt.Errorf("confirm: %w", w.link.why(err))
+	s.Err = fmt.Errorf("confirm: %w", w.link.Explain(err))
 	s.Delay = 0
 }
 
@@ -228,7 +228,7 @@ func (w *Worker) unburied(m *message, s *Settlement, err error) {
 func (w *Worker) terminate(ctx context.Context, msg jetstream.Msg) error {
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
-	if _, err := w.link.nc.RequestWithContext(bounded, msg.Reply(), []byte("+TERM")); err != nil {
+	if _, err := w.link.Conn().RequestWithContext(bounded, msg.Reply(), []byte("+TERM")); err != nil {
 		return fmt.Errorf("term: %w", err)
 	}
 	return nil

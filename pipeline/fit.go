@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // errConsumer says that a consumer is configured in a way that loses messages or blocks.
@@ -58,7 +60,7 @@ func (w *Worker) inspect(ctx context.Context, info *jetstream.ConsumerInfo) []Fi
 func (i *inspection) there(ctx context.Context, name string) *jetstream.StreamInfo {
 	bounded, cancel := i.bounded(ctx)
 	defer cancel()
-	stream, err := i.link.js.Stream(bounded, name)
+	stream, err := i.link.JetStream().Stream(bounded, name)
 	if err != nil {
 		return nil
 	}
@@ -98,7 +100,7 @@ func (w *Worker) follow(info *jetstream.ConsumerInfo) {
 	if wait, _ := ackWaitOf(c); wait > 0 {
 		w.beats(wait / 3)
 	}
-	if filters := filtersOf(c); len(filters) > 0 {
+	if filters := stream.Filters(c); len(filters) > 0 {
 		w.senders.listens(filters)
 	}
 	w.hold.pending.Store(info.NumPending)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // Inspection says what [Inspect] compares NATS with.
@@ -23,7 +25,7 @@ type Inspection struct {
 
 // inspection gathers findings.
 type inspection struct {
-	link    *Link
+	link    *stream.Link
 	options Options
 	window  time.Duration
 	audit   *AuditOptions
@@ -41,7 +43,7 @@ type inspection struct {
 // It waits a few seconds for the connection, asks one thing after the other, each for no longer
 // than Options.Confirm, and ends when ctx ends with what it has found until then. An error, of
 // kind [ErrOptions], means that nothing could be inspected at all.
-func Inspect(ctx context.Context, link *Link, what Inspection) ([]Finding, error) {
+func Inspect(ctx context.Context, link *stream.Link, what Inspection) ([]Finding, error) {
 	o := what.Options.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (i *inspection) lookStream(ctx context.Context, about, name string, made bo
 	}
 	bounded, cancel := i.bounded(ctx)
 	defer cancel()
-	stream, err := i.link.js.Stream(bounded, name)
+	stream, err := i.link.JetStream().Stream(bounded, name)
 	if err != nil {
 		i.absent(about, made, err)
 		return nil
@@ -119,9 +121,9 @@ func (i *inspection) absent(about string, made bool, err error) {
 	switch {
 	case isOff(err):
 		i.add(LevelBroken, about, "no JetStream answers", "it is off, for the server or for this account", "enable it: jetstream {} in the server's configuration, and for the account")
-	case isMissing(err) && made:
+	case stream.IsMissing(err) && made:
 		i.add(LevelNote, about, "it is not there", "nats.manage is on: the first worker that starts makes it", "nothing, or make it yourself with limits of your own")
-	case isMissing(err):
+	case stream.IsMissing(err):
 		i.add(LevelBroken, about, "it is not there", "a worker waits for it and carries nothing", "make it, or set nats.manage: true")
 	default:
 		i.add(LevelBroken, about, "no answer: "+oneLine(err.Error()), "a worker would get none either", "look at the server's log: a stream or consumer without a leader does not answer")
@@ -160,7 +162,7 @@ func (i *inspection) account(ctx context.Context) bool {
 		}
 		return true
 	}
-	info, err := i.link.js.AccountInfo(bounded)
+	info, err := i.link.JetStream().AccountInfo(bounded)
 	if err != nil {
 		i.absent(about, false, err)
 		return !isOff(err)
@@ -192,7 +194,7 @@ func tierRules(name string, t jetstream.Tier) []rule {
 }
 
 // api is the subject of a request to JetStream, as the link sends it.
-func (i *inspection) api(request string) string { return i.link.api(request) }
+func (i *inspection) api(request string) string { return i.link.API(request) }
 
 // bytesOf shows a size as an operator writes it.
 func bytesOf(n uint64) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // TestInspectSaysWhyThereIsNoConnection: what an operator mends in different places has different words.
@@ -17,17 +18,19 @@ func TestInspectSaysWhyThereIsNoConnection(t *testing.T) {
 	mutual, authority := certificateRotation(t, false), authorityRotation(t)
 	for name, c := range map[string]struct {
 		server     func(*server.Options)
-		connection func(t *testing.T, folder string) Connection
+		connection func(t *testing.T, folder string) stream.Connection
 		want       string
 	}{
-		"nobody listens":     {nil, closedPort, "nobody listens there: "},
-		"silence":            {nil, silence, "no answer"},
-		"wrong password":     {least, func(*testing.T, string) Connection { return Connection{User: "worker", Password: "wrong"} }, "the server refuses the credentials: "},
-		"no credentials":     {least, func(*testing.T, string) Connection { return Connection{} }, "the server refuses the credentials: "},
-		"unknown authority":  {func(o *server.Options) { authority.server(t, o, 1) }, func(t *testing.T, f string) Connection { return authority.worker(t, f, 2) }, "nobody we trust signed the server's certificate: "},
-		"wrong certificate":  {func(o *server.Options) { mutual.server(t, o, 1) }, func(t *testing.T, f string) Connection { return mutual.worker(t, f, 2) }, "the server does not take our certificate, or misses one: "},
-		"TLS first to plain": {nil, func(t *testing.T, f string) Connection { return authority.first(t, f) }, "the server does not begin with TLS: "},
-		"TLS to plain":       {nil, func(t *testing.T, f string) Connection { return authority.worker(t, f, 1) }, "the server speaks no TLS: "},
+		"nobody listens": {nil, closedPort, "nobody listens there: "},
+		"silence":        {nil, silence, "no answer"},
+		"wrong password": {least, func(*testing.T, string) stream.Connection {
+			return stream.Connection{User: "worker", Password: "wrong"}
+		}, "the server refuses the credentials: "},
+		"no credentials":     {least, func(*testing.T, string) stream.Connection { return stream.Connection{} }, "the server refuses the credentials: "},
+		"unknown authority":  {func(o *server.Options) { authority.server(t, o, 1) }, func(t *testing.T, f string) stream.Connection { return authority.worker(t, f, 2) }, "nobody we trust signed the server's certificate: "},
+		"wrong certificate":  {func(o *server.Options) { mutual.server(t, o, 1) }, func(t *testing.T, f string) stream.Connection { return mutual.worker(t, f, 2) }, "the server does not take our certificate, or misses one: "},
+		"TLS first to plain": {nil, func(t *testing.T, f string) stream.Connection { return authority.first(t, f) }, "the server does not begin with TLS: "},
+		"TLS to plain":       {nil, func(t *testing.T, f string) stream.Connection { return authority.worker(t, f, 1) }, "the server speaks no TLS: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -42,8 +45,8 @@ func TestInspectSaysWhyThereIsNoConnection(t *testing.T) {
 				t.Cleanup(s.Close)
 				connection.URLs = []string{s.URL()}
 			}
-			connection.Timeout, connection.pause = 500*time.Millisecond, 20*time.Millisecond
-			link, err := Connect(t.Context(), connection, nil)
+			connection.Timeout, connection.Pause = 500*time.Millisecond, 20*time.Millisecond
+			link, err := stream.Connect(t.Context(), connection, nil)
 			must(t, err)
 			t.Cleanup(link.Close)
 			found := inspect(t, link, Inspection{Options: Options{Stream: "DET", Consumer: "worker"}, reach: 2 * time.Second})
@@ -63,28 +66,28 @@ func TestANameWithoutAddressIsToldApart(t *testing.T) {
 	}
 }
 
-func (r rotation) first(t *testing.T, folder string) Connection {
+func (r rotation) first(t *testing.T, folder string) stream.Connection {
 	t.Helper()
 	c := r.worker(t, folder, 1)
 	c.HandshakeFirst = true
 	return c
 }
 
-func closedPort(t *testing.T, _ string) Connection {
+func closedPort(t *testing.T, _ string) stream.Connection {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	must(t, l.Close())
-	return Connection{URLs: []string{"nats://" + l.Addr().String()}}
+	return stream.Connection{URLs: []string{"nats://" + l.Addr().String()}}
 }
 
 // silence takes connections and says nothing.
-func silence(t *testing.T, _ string) Connection {
+func silence(t *testing.T, _ string) stream.Connection {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
-	return Connection{URLs: []string{"nats://" + l.Addr().String()}}
+	return stream.Connection{URLs: []string{"nats://" + l.Addr().String()}}
 }
 
 // TestInspectWithoutJetStream: off for the server.
@@ -93,7 +96,7 @@ func TestInspectWithoutJetStream(t *testing.T) {
 	s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { o.JetStream = false }))
 	must(t, err)
 	t.Cleanup(s.Close)
-	found := inspect(t, connectAs(t, s, Connection{}), Inspection{Options: Options{Stream: "DET", Consumer: "worker"}})
+	found := inspect(t, connectAs(t, s, stream.Connection{}), Inspection{Options: Options{Stream: "DET", Consumer: "worker"}})
 	last := found[len(found)-1]
 	if last.Level != LevelBroken || last.What != "no JetStream answers" {
 		t.Errorf("found %+v", found)
@@ -111,9 +114,9 @@ func TestInspectNamesWhatIsRefused(t *testing.T) {
 	must(t, err)
 	t.Cleanup(s.Close)
 	options := Options{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}
-	i := &inspection{link: connectAs(t, s, Connection{}), options: options.withDefaults(), audit: &AuditOptions{Stream: "A", Consumer: "c", Manage: true}}
+	i := &inspection{link: connectAs(t, s, stream.Connection{}), options: options.withDefaults(), audit: &AuditOptions{Stream: "A", Consumer: "c", Manage: true}}
 	missing := map[string]bool{}
-	for _, f := range inspect(t, connectAs(t, s, Connection{User: "nobody", Password: "n"}), Inspection{Options: options, Audit: i.audit}) {
+	for _, f := range inspect(t, connectAs(t, s, stream.Connection{User: "nobody", Password: "n"}), Inspection{Options: options, Audit: i.audit}) {
 		if line, ok := strings.CutPrefix(f.What, "not allowed to publish to "); ok {
 			missing[line] = true
 		}
@@ -123,7 +126,7 @@ func TestInspectNamesWhatIsRefused(t *testing.T) {
 			t.Errorf("nothing says that %s is missing", p.line)
 		}
 	}
-	found := inspect(t, connectAs(t, s, Connection{User: "deaf", Password: "d"}), Inspection{Options: options})
+	found := inspect(t, connectAs(t, s, stream.Connection{User: "deaf", Password: "d"}), Inspection{Options: options})
 	if last := found[len(found)-1]; last.Level != LevelBroken || last.What != "not allowed to subscribe to _INBOX.>" {
 		t.Errorf("found %+v", found)
 	}

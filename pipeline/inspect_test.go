@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -161,7 +163,7 @@ func inspectSite(t *testing.T, spoil func(*testing.T, *rig)) []Finding {
 	return inspect(t, r.link, Inspection{Options: r.options, Window: 24 * time.Hour, Audit: &audits})
 }
 
-func madeAudits(t *testing.T, link *Link) AuditOptions {
+func madeAudits(t *testing.T, link *stream.Link) AuditOptions {
 	t.Helper()
 	options := AuditOptions{Manage: true}
 	audits, err := NewAudits(link, options)
@@ -175,7 +177,7 @@ func madeAudits(t *testing.T, link *Link) AuditOptions {
 	return options
 }
 
-func inspect(t *testing.T, link *Link, what Inspection) []Finding {
+func inspect(t *testing.T, link *stream.Link, what Inspection) []Finding {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

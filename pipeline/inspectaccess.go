@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"forager/pipeline/stream"
 )
 
 const reachWithin = 6 * time.Second
@@ -25,8 +27,8 @@ func (i *inspection) connection(ctx context.Context, within time.Duration) bool 
 	defer tick.Stop()
 	for !i.link.Connected() {
 		waited := time.Since(begun)
-		if ctx.Err() != nil || waited > within || waited > within/2 && i.link.failure() != nil {
-			what, remedy := unreachable(i.link.failure())
+		if ctx.Err() != nil || waited > within || waited > within/2 && i.link.Failure() != nil {
+			what, remedy := unreachable(i.link.Failure())
 			i.add(LevelBroken, about, what, "a worker waits for it and carries nothing", remedy)
 			return false
 		}
@@ -60,8 +62,8 @@ func unreachable(err error) (what, remedy string) {
 		return "the credentials were revoked: " + text, "write a new file: it is read at the next attempt"
 	case errors.Is(err, nats.ErrAuthorization), strings.Contains(text, "authorization violation"), errors.Is(err, nats.ErrNkeysNotSupported):
 		return "the server refuses the credentials: " + text, "look at nats.user and nats.passwordFile, nats.tokenFile, nats.credsFile or nats.nkeyFile, and at what the server knows"
-	case isTimeout(err), strings.Contains(text, "i/o timeout"):
-		return "no answer: " + text, "look whether the network lets through to it" + hint(err)
+	case stream.IsTimeout(err), strings.Contains(text, "i/o timeout"):
+		return "no answer: " + text, "look whether the network lets through to it" + stream.Hint(err)
 	}
 	return "not connected: " + text, "look at the server's log"
 }
@@ -98,7 +100,7 @@ var oldestServer = [2]int{2, 10}
 
 // server looks at what the server said of itself.
 func (i *inspection) server(ctx context.Context) bool {
-	nc := i.link.nc
+	nc := i.link.Conn()
 	version, payload := nc.ConnectedServerVersion(), nc.MaxPayload()
 	old := olderThan(version, oldestServer)
 	letter := int64(i.options.MaxMessageBytes + maxLetterHeader)
@@ -121,7 +123,7 @@ func (i *inspection) server(ctx context.Context) bool {
 }
 
 func (i *inspection) inbox() string {
-	if prefix := i.link.nc.Opts.InboxPrefix; prefix != "" {
+	if prefix := i.link.Conn().Opts.InboxPrefix; prefix != "" {
 		return strings.TrimSuffix(prefix, ".")
 	}
 	return strings.TrimSuffix(nats.InboxPrefix, ".")
@@ -129,8 +131,8 @@ func (i *inspection) inbox() string {
 
 // subscribes tries whether answers can be received.
 func (i *inspection) subscribes(ctx context.Context) error {
-	inbox := i.link.nc.NewInbox()
-	subscription, err := i.link.nc.SubscribeSync(inbox)
+	inbox := i.link.Conn().NewInbox()
+	subscription, err := i.link.Conn().SubscribeSync(inbox)
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func (i *inspection) subscribes(ctx context.Context) error {
 // publishes tries whether something may be published: nil is yes. A refusal comes back before the
 // answer to the ping that follows the message, so that silence means consent.
 func (i *inspection) publishes(ctx context.Context, subject, body string, header nats.Header) error {
-	if err := i.link.nc.PublishMsg(&nats.Msg{Subject: subject, Data: []byte(body), Header: header}); err != nil {
+	if err := i.link.Conn().PublishMsg(&nats.Msg{Subject: subject, Data: []byte(body), Header: header}); err != nil {
 		return err
 	}
 	return i.refused(ctx, subject)
@@ -149,11 +151,11 @@ func (i *inspection) publishes(ctx context.Context, subject, body string, header
 
 // refused tells whether the server refused a subject since.
 func (i *inspection) refused(ctx context.Context, subject string) error {
-	if err := i.link.nc.FlushWithContext(ctx); err != nil {
+	if err := i.link.Conn().FlushWithContext(ctx); err != nil {
 		return err
 	}
-	last := i.link.nc.LastError()
-	if refused, ok := violation(last); ok && strings.HasSuffix(refused, " to "+subject) {
+	last := i.link.Conn().LastError()
+	if refused, ok := stream.Violation(last); ok && strings.HasSuffix(refused, " to "+subject) {
 		return last
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // leastAckWait is what the configuration allows: heartbeats go out every third of it, and must have
@@ -56,7 +58,7 @@ func (i *inspection) lookConsumer(ctx context.Context, about, stream, name strin
 	}
 	bounded, cancel := i.bounded(ctx)
 	defer cancel()
-	consumer, err := i.link.js.Consumer(bounded, stream, name)
+	consumer, err := i.link.JetStream().Consumer(bounded, stream, name)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
 		i.found = append(i.found, pushes(about))
 		return nil
@@ -112,7 +114,7 @@ func (i *inspection) waitRules(c jetstream.ConsumerConfig) []rule {
 // pullRules are about how much may be asked for, and held.
 func (i *inspection) pullRules(c jetstream.ConsumerConfig) []rule {
 	o := i.options
-	bytes := pullBytesOf(o, i.link.nc.MaxPayload())
+	bytes := pullBytesOf(o, i.link.Conn().MaxPayload())
 	wanted := 4 * o.MaxInFlight
 	return []rule{
 		when(c.MaxAckPending > 0 && c.MaxAckPending < wanted, LevelHurts, fmt.Sprintf("max_ack_pending is %d: one replica needs %d, 4 × pipeline.maxInFlight", c.MaxAckPending, wanted),
@@ -126,10 +128,10 @@ func (i *inspection) pullRules(c jetstream.ConsumerConfig) []rule {
 }
 
 // subjectRules are about what is consumed.
-func (i *inspection) subjectRules(c jetstream.ConsumerConfig, stream *jetstream.StreamInfo) []rule {
-	filters := filtersOf(c)
-	if len(filters) == 0 && stream != nil {
-		filters = stream.Config.Subjects
+func (i *inspection) subjectRules(c jetstream.ConsumerConfig, of *jetstream.StreamInfo) []rule {
+	filters := stream.Filters(c)
+	if len(filters) == 0 && of != nil {
+		filters = of.Config.Subjects
 	}
 	if len(filters) == 0 {
 		return nil

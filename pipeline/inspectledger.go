@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // entryRoom is what an entry of a large case may weigh.
@@ -21,9 +23,9 @@ func (i *inspection) ledger(ctx context.Context, consumer *jetstream.ConsumerInf
 			return
 		}
 		bounded, cancel := i.bounded(ctx)
-		_, err := i.link.js.Stream(bounded, name)
+		_, err := i.link.JetStream().Stream(bounded, name)
 		cancel()
-		if isMissing(err) {
+		if stream.IsMissing(err) {
 			i.add(LevelBroken, about, "it is not there, although messages were delivered already",
 				"a worker does not make it anew: what analysts removed would be forgotten, and nobody would know",
 				"restore it, or make it yourself with history 1 to go on without: nats kv add "+i.options.Bucket+" --history 1 --replicas 3")

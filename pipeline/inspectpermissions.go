@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
+
+	"forager/pipeline/stream"
 )
 
 // permission is a line of deploy/nats/permissions.conf and a message that tries it without effect.
@@ -41,7 +43,7 @@ func (i *inspection) permissions(ctx context.Context) bool {
 		if err == nil {
 			continue
 		}
-		if _, refused := violation(err); !refused {
+		if _, refused := stream.Violation(err); !refused {
 			i.add(LevelBroken, "NATS", "the connection was lost: "+oneLine(err.Error()), "nothing more could be seen", "look at the server's log, and run check again")
 			return false
 		}
@@ -117,7 +119,7 @@ func (i *inspection) toRemember() []permission {
 	const block = "FORAGER_BIND"
 	bucket := i.options.Bucket
 	stream, keys := "KV_"+bucket, "$KV."+bucket+"."
-	prefix := i.link.prefix // of subjects in another domain
+	prefix := i.link.Prefix() // of subjects in another domain
 	all := []permission{
 		{line: i.api("STREAM.INFO." + stream), level: LevelBroken, why: "the ledger cannot be bound", block: block},
 		{

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // Lag is how far behind the consumer is, as the server sees it: the same for all replicas.
@@ -36,7 +38,7 @@ type Lag struct {
 // $JS.API.CONSUMER.INFO.<stream>.<consumer> and $JS.API.STREAM.INFO of the stream and of the
 // dead-letter stream.
 type Meter struct {
-	link    *Link
+	link    *stream.Link
 	options Options
 
 	mu   sync.Mutex
@@ -44,7 +46,7 @@ type Meter struct {
 }
 
 // NewMeter makes a meter for the stream, consumer and dead-letter stream of the options. It makes no call.
-func NewMeter(link *Link, options Options) *Meter {
+func NewMeter(link *stream.Link, options Options) *Meter {
 	return &Meter{link: link, options: options.withDefaults()}
 }
 
@@ -52,17 +54,17 @@ func NewMeter(link *Link, options Options) *Meter {
 func (m *Meter) Measure(ctx context.Context) (Lag, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.options.Confirm)
 	defer cancel()
-	stream, err := m.link.js.Stream(ctx, m.options.Stream)
+	stream, err := m.link.JetStream().Stream(ctx, m.options.Stream)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.Stream, m.link.why(err))
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.Stream, m.link.Explain(err))
 	}
-	consumer, err := m.link.js.Consumer(ctx, m.options.Stream, m.options.Consumer)
+	consumer, err := m.link.JetStream().Consumer(ctx, m.options.Stream, m.options.Consumer)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure consumer %s: %w", m.options.Consumer, m.link.why(err))
+		return Lag{}, fmt.Errorf("measure consumer %s: %w", m.options.Consumer, m.link.Explain(err))
 	}
-	letters, err := m.link.js.Stream(ctx, m.options.DeadLetters)
+	letters, err := m.link.JetStream().Stream(ctx, m.options.DeadLetters)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.DeadLetters, m.link.why(err))
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.DeadLetters, m.link.Explain(err))
 	}
 	c, l := consumer.CachedInfo(), letters.CachedInfo()
 	m.mu.Lock()
@@ -104,7 +106,7 @@ func (g *gone) measure(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 
 // takesAll tells whether a consumer takes every message of a stream with these subjects.
 func takesAll(subjects []string, c jetstream.ConsumerConfig) bool {
-	filters := filtersOf(c)
+	filters := stream.Filters(c)
 	if len(filters) == 0 {
 		return true
 	}

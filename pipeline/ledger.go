@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // LedgerOptions says which bucket a [Ledger] uses and how long it stays young.
@@ -25,7 +26,7 @@ type LedgerOptions struct {
 func (o LedgerOptions) withDefaults() LedgerOptions {
 	o.Bucket = cmp.Or(o.Bucket, defaultBucket)
 	o.Young = cmp.Or(o.Young, 40*time.Second)
-	o.Timeout = cmp.Or(o.Timeout, apiTimeout)
+	o.Timeout = cmp.Or(o.Timeout, stream.APITimeout)
 	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
 	return o
 }
@@ -38,7 +39,7 @@ func (o LedgerOptions) withDefaults() LedgerOptions {
 // context ended first: of a time-out nobody knows whether the change took place, and while
 // operations time out no claim can be kept either, so the gate is where it belongs.
 type Ledger struct {
-	link    *Link
+	link    *stream.Link
 	options LedgerOptions
 	highest atomic.Uint64 // the highest revision that any answer named
 
@@ -52,7 +53,7 @@ type Ledger struct {
 var _ enrich.Ledger = (*Ledger)(nil)
 
 // NewLedger makes a ledger on a bucket, which need not exist yet. It makes no call.
-func NewLedger(link *Link, options LedgerOptions) *Ledger {
+func NewLedger(link *stream.Link, options LedgerOptions) *Ledger {
 	return &Ledger{link: link, options: options.withDefaults()}
 }
 
@@ -195,7 +196,7 @@ func (l *Ledger) patiently(ctx context.Context, do func(context.Context, jetstre
 		if err == nil {
 			err = do(bounded, kv)
 		}
-		if !isUntaken(err) {
+		if !stream.IsUntaken(err) {
 			return err
 		}
 		pause(bounded, untakenPause)
@@ -216,7 +217,7 @@ func (l *Ledger) bind(ctx context.Context) (jetstream.KeyValue, error) {
 	if kv != nil {
 		return kv, nil
 	}
-	kv, err := l.link.js.KeyValue(ctx, l.options.Bucket)
+	kv, err := l.link.JetStream().KeyValue(ctx, l.options.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -253,17 +254,17 @@ func (l *Ledger) notice(revision, before uint64) {
 // the bucket is gone.
 func (l *Ledger) failed(ctx context.Context, op, key string, err error) error {
 	switch {
-	case isWrongSequence(err), errors.Is(err, jetstream.ErrKeyRevisionMismatch), errors.Is(err, jetstream.ErrKeyExists):
+	case stream.IsWrongSequence(err), errors.Is(err, jetstream.ErrKeyRevisionMismatch), errors.Is(err, jetstream.ErrKeyExists):
 		return fmt.Errorf("ledger %s %s: %w", op, key, enrich.ErrConflict)
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
 		return fmt.Errorf("ledger %s %s: %w", op, key, enrich.ErrNoEntry)
 	case ctx.Err() != nil:
 		return fmt.Errorf("ledger %s %s: %w", op, key, ctx.Err())
 	}
-	if isMissing(err) || isUntaken(err) {
+	if stream.IsMissing(err) || stream.IsUntaken(err) {
 		l.mu.Lock()
 		l.kv, l.trusted = nil, false
 		l.mu.Unlock()
 	}
-	return fmt.Errorf("ledger %s %s: %w: %w", op, key, enrich.ErrLedger, l.link.why(err))
+	return fmt.Errorf("ledger %s %s: %w: %w", op, key, enrich.ErrLedger, l.link.Explain(err))
 }

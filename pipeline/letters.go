@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // DeadLetter is a message that no try could settle, with what was known of it when it died.
@@ -57,7 +59,7 @@ func (f LetterFilter) Match(l DeadLetter) bool {
 
 // Letters is the dead-letter stream for people: list, show, requeue, purge.
 type Letters struct {
-	link *Link
+	link *stream.Link
 	name string
 }
 
@@ -65,7 +67,7 @@ type Letters struct {
 var ErrNoLetter = errors.New("no such dead letter")
 
 // OpenLetters looks at a dead-letter stream; an empty name is "FORAGER_DLQ". It makes no call.
-func OpenLetters(link *Link, stream string) *Letters {
+func OpenLetters(link *stream.Link, stream string) *Letters {
 	return &Letters{link: link, name: cmp.Or(stream, defaultDeadLetters)}
 }
 
@@ -74,9 +76,9 @@ func OpenLetters(link *Link, stream string) *Letters {
 // ends it.
 func (l *Letters) List(ctx context.Context, f LetterFilter) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
-		stream, err := l.link.js.Stream(ctx, l.name)
+		stream, err := l.link.JetStream().Stream(ctx, l.name)
 		if err != nil {
-			yield(DeadLetter{}, fmt.Errorf("list dead letters: %w", l.link.why(err)))
+			yield(DeadLetter{}, fmt.Errorf("list dead letters: %w", l.link.Explain(err)))
 			return
 		}
 		l.walk(ctx, stream, f, yield)
@@ -91,7 +93,7 @@ func (l *Letters) walk(ctx context.Context, stream jetstream.Stream, f LetterFil
 			return
 		}
 		if err != nil {
-			yield(DeadLetter{}, fmt.Errorf("list dead letters: %w", l.link.why(err)))
+			yield(DeadLetter{}, fmt.Errorf("list dead letters: %w", l.link.Explain(err)))
 			return
 		}
 		next = raw.Sequence
@@ -103,16 +105,16 @@ func (l *Letters) walk(ctx context.Context, stream jetstream.Stream, f LetterFil
 
 // Get returns the letter of a number, or an error wrapping [ErrNoLetter].
 func (l *Letters) Get(ctx context.Context, number uint64) (DeadLetter, error) {
-	stream, err := l.link.js.Stream(ctx, l.name)
+	stream, err := l.link.JetStream().Stream(ctx, l.name)
 	if err != nil {
-		return DeadLetter{}, fmt.Errorf("get dead letter %d: %w", number, l.link.why(err))
+		return DeadLetter{}, fmt.Errorf("get dead letter %d: %w", number, l.link.Explain(err))
 	}
 	raw, err := stream.GetMsg(ctx, number)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return DeadLetter{}, fmt.Errorf("get dead letter %d: %w", number, ErrNoLetter)
 	}
 	if err != nil {
-		return DeadLetter{}, fmt.Errorf("get dead letter %d: %w", number, l.link.why(err))
+		return DeadLetter{}, fmt.Errorf("get dead letter %d: %w", number, l.link.Explain(err))
 	}
 	return readLetter(raw), nil
 }
@@ -137,22 +139,22 @@ func (l *Letters) Requeue(ctx context.Context, letter DeadLetter) error {
 		m.Header.Set(headerProof, letter.Proof)
 	}
 	id := fmt.Sprintf("forager-requeue-%s-%d-%d", l.name, letter.Number, letter.Died.UnixNano())
-	_, err := l.link.js.PublishMsg(ctx, m, jetstream.WithMsgID(id), jetstream.WithExpectStream(letter.Stream))
+	_, err := l.link.JetStream().PublishMsg(ctx, m, jetstream.WithMsgID(id), jetstream.WithExpectStream(letter.Stream))
 	if err != nil {
-		return fmt.Errorf("requeue dead letter %d: %w", letter.Number, l.link.why(err))
+		return fmt.Errorf("requeue dead letter %d: %w", letter.Number, l.link.Explain(err))
 	}
 	return l.Purge(ctx, letter)
 }
 
 // Purge removes a letter for good; one that is gone already is no error.
 func (l *Letters) Purge(ctx context.Context, letter DeadLetter) error {
-	stream, err := l.link.js.Stream(ctx, l.name)
+	found, err := l.link.JetStream().Stream(ctx, l.name)
 	if err != nil {
-		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.why(err))
+		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.Explain(err))
 	}
-	err = stream.DeleteMsg(ctx, letter.Number)
-	if err != nil && !isNoMessage(err) {
-		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.why(err))
+	err = found.DeleteMsg(ctx, letter.Number)
+	if err != nil && !stream.IsNoMessage(err) {
+		return fmt.Errorf("purge dead letter %d: %w", letter.Number, l.link.Explain(err))
 	}
 	return nil
 }

@@ -18,18 +18,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // Objects opens files in JetStream's object stores by "bucket/key". Content is read as it comes;
 // nothing is buffered whole. Safe for concurrent use.
 type Objects struct {
-	link *Link
+	link *stream.Link
 }
 
 var _ enrich.Opener = (*Objects)(nil)
 
 // NewObjects makes an opener. It makes no call.
-func NewObjects(link *Link) *Objects { return &Objects{link: link} }
+func NewObjects(link *stream.Link) *Objects { return &Objects{link: link} }
 
 // Deadlines of an object. The client gives up a read after five seconds, whatever its size,
 // unless the context says otherwise.
@@ -54,7 +55,7 @@ func (o *Objects) Find(ctx context.Context, ref string) (enrich.Object, error) {
 	if err != nil {
 		return enrich.Object{}, err
 	}
-	store, err := o.link.js.ObjectStore(ctx, bucket)
+	store, err := o.link.JetStream().ObjectStore(ctx, bucket)
 	if err != nil {
 		return enrich.Object{}, o.failed("bucket", err)
 	}
@@ -87,7 +88,7 @@ func (o *Objects) open(ctx context.Context, info *jetstream.ObjectInfo) (io.Read
 func (o *Objects) read(ctx context.Context, info *jetstream.ObjectInfo) (*object, error) {
 	bounded, cancel := context.WithTimeout(ctx, objectTime(info.Size))
 	content := &object{cancel: cancel, left: info.Size, sum: sha256.New(), digest: info.Digest}
-	consumer, err := o.link.js.OrderedConsumer(bounded, "OBJ_"+info.Bucket, jetstream.OrderedConsumerConfig{
+	consumer, err := o.link.JetStream().OrderedConsumer(bounded, "OBJ_"+info.Bucket, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{"$O." + info.Bucket + ".C." + info.NUID},
 	})
 	if err == nil {
@@ -97,7 +98,7 @@ func (o *Objects) read(ctx context.Context, info *jetstream.ObjectInfo) (*object
 		cancel()
 		return nil, err
 	}
-	content.drop = func() { o.link.drop(ctx, consumer) }
+	content.drop = func() { o.link.Drop(ctx, consumer) }
 	content.next = func() (jetstream.Msg, error) { return content.chunks.Next(jetstream.NextContext(bounded)) }
 	return content, nil
 }
@@ -116,7 +117,7 @@ func (o *Objects) failed(doing string, err error) error {
 		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrInvalidStoreName) {
 		return fmt.Errorf("%s: %w", doing, enrich.ErrNoObject)
 	}
-	return fmt.Errorf("%s: %w", doing, o.link.why(err))
+	return fmt.Errorf("%s: %w", doing, o.link.Explain(err))
 }
 
 // splitRef takes a reference apart. Keys may hold slashes, but nothing that means something to a

@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/stream"
 )
 
 // Decoder turns a message into detections. It must return an error for which [enrich.ClassOf]
@@ -132,9 +131,9 @@ func (o Options) validate() error {
 			problems = append(problems, fmt.Errorf("%w: %s %v: %s", ErrOptions, field, value, why))
 		}
 	}
-	refuse(!validName(o.Stream), "stream", quoted(o.Stream), "a JetStream name is not empty and has no dot, star, > or space")
-	refuse(!validName(o.Consumer), "consumer", quoted(o.Consumer), "a JetStream name is not empty and has no dot, star, > or space")
-	refuse(!validName(o.DeadLetters), "dead letters", quoted(o.DeadLetters), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(!stream.ValidName(o.Stream), "stream", quoted(o.Stream), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(!stream.ValidName(o.Consumer), "consumer", quoted(o.Consumer), "a JetStream name is not empty and has no dot, star, > or space")
+	refuse(!stream.ValidName(o.DeadLetters), "dead letters", quoted(o.DeadLetters), "a JetStream name is not empty and has no dot, star, > or space")
 	refuse(o.DeadLetters == o.Stream, "dead letters", quoted(o.DeadLetters), "a dead letter in the stream it came from would be consumed again")
 	refuse(o.Manage && len(o.Subjects) == 0, "subjects", o.Subjects, "a stream to be created needs at least one")
 	refuse(o.MaxMessageBytes < 1, "max message bytes", o.MaxMessageBytes, "no message would fit")
@@ -146,30 +145,8 @@ func (o Options) validate() error {
 	return errors.Join(problems...)
 }
 
-func validName(name string) bool {
-	return name != "" && !strings.ContainsAny(name, ".*> \t\r\n/\\")
-}
-
 func quoted(s string) string { return fmt.Sprintf("%q", s) }
 
 // ackers is how many acknowledgements may wait for their confirmation at once: enough that the
 // round trip is never the limit (64 confirmed 63 000 a second on loopback).
 func (o Options) ackers() int { return max(64, 4*runtime.GOMAXPROCS(0)) }
-
-// setFilters gives a consumer its filters, in the form that the fewest permissions suffice for.
-func setFilters(c *jetstream.ConsumerConfig, subjects []string) {
-	if len(subjects) == 1 {
-		c.FilterSubject = subjects[0]
-		return
-	}
-	c.FilterSubjects = subjects
-}
-
-// filtersOf are a consumer's filters, in whichever form they were given; without any it takes
-// everything.
-func filtersOf(c jetstream.ConsumerConfig) []string {
-	if c.FilterSubject != "" {
-		return []string{c.FilterSubject}
-	}
-	return c.FilterSubjects
-}

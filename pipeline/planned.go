@@ -31,7 +31,7 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 		}
 		messages, left, drop, err := r.readAll(ctx)
 		if err != nil {
-			yield(Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.why(err)))
+			yield(Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.Explain(err)))
 			return
 		}
 		defer drop()
@@ -42,7 +42,7 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 				m, err = r.worker.read(msg)
 			}
 			if err != nil {
-				yield(Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.why(err)))
+				yield(Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.Explain(err)))
 				return
 			}
 			if m.sequence > r.span.Last {
@@ -59,7 +59,7 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[Planned, error] {
 // readAll reads the stream from the first sequence on, and tells how many messages there are. drop
 // ends the reading.
 func (r *Replay) readAll(ctx context.Context) (messages jetstream.MessagesContext, left uint64, drop func(), err error) {
-	consumer, err := r.link.js.OrderedConsumer(ctx, r.options.Stream, jetstream.OrderedConsumerConfig{
+	consumer, err := r.link.JetStream().OrderedConsumer(ctx, r.options.Stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: r.filter, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.span.First,
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *Replay) readAll(ctx context.Context) (messages jetstream.MessagesContex
 	messages, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(r.quantum, r.worker.pullBytes()))
 	drop = func() {
 		messages.Stop()
-		r.link.drop(ctx, consumer)
+		r.link.Drop(ctx, consumer)
 	}
 	return messages, left, drop, err
 }

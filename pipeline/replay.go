@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // ErrReplay says that a replay cannot work: its range is empty, or its stream keeps nothing.
@@ -75,7 +76,7 @@ type Replay struct {
 // OpenReplay finds out what a replay would do; it changes nothing yet. options are those of the
 // live worker: its stream, its consumer, its limits. Errors wrap [ErrReplay] or [ErrOptions] when
 // no waiting cures them.
-func OpenReplay(ctx context.Context, link *Link, options Options, what ReplayOptions, decoder Decoder, planner Planner, applier Applier) (*Replay, error) {
+func OpenReplay(ctx context.Context, link *stream.Link, options Options, what ReplayOptions, decoder Decoder, planner Planner, applier Applier) (*Replay, error) {
 	b, err := newBackfill(ctx, link, options.withDefaults(), what)
 	if err != nil {
 		return nil, err
@@ -125,9 +126,9 @@ func (r *Replay) Run(ctx context.Context) (ReplayState, error) {
 // begin makes the consumer, or begins it anew.
 func (r *Replay) begin(ctx context.Context) error {
 	if r.again {
-		err := r.link.js.DeleteConsumer(ctx, r.options.Stream, r.span.Consumer)
-		if err != nil && !isMissing(err) {
-			return fmt.Errorf("replay: delete consumer %s: %w", r.span.Consumer, r.link.why(err))
+		err := r.link.JetStream().DeleteConsumer(ctx, r.options.Stream, r.span.Consumer)
+		if err != nil && !stream.IsMissing(err) {
+			return fmt.Errorf("replay: delete consumer %s: %w", r.span.Consumer, r.link.Explain(err))
 		}
 	}
 	consumer, err := r.consumer(ctx)

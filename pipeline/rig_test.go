@@ -12,13 +12,14 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // rig is a real JetStream server, a worker on it, and an applier that does what it is told.
 type rig struct {
 	t       *testing.T
 	server  *natstest.Server
-	link    *Link
+	link    *stream.Link
 	js      jetstream.JetStream
 	applier *scripted
 	seen    *ledgerOfEnds
@@ -61,13 +62,13 @@ func rigOn(t *testing.T, server *natstest.Server, change func(*Options)) *rig {
 		change(&r.options)
 	}
 	r.link = r.connect()
-	r.js = r.link.js
+	r.js = r.link.JetStream()
 	return r
 }
 
-func (r *rig) connect() *Link {
+func (r *rig) connect() *stream.Link {
 	r.t.Helper()
-	link, err := Connect(r.t.Context(), Connection{URLs: []string{r.server.URL()}}, r.options.Log)
+	link, err := stream.Connect(r.t.Context(), stream.Connection{URLs: []string{r.server.URL()}}, r.options.Log)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // operator is a NATS operator with one account, as "nsc" makes them.
@@ -106,8 +107,8 @@ func credentialsRotation(t *testing.T) rotation {
 		server: func(_ *testing.T, o *server.Options, n int) {
 			op.serve(o, public(op.t, users[len(users)-n]))
 		},
-		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{Credentials: inFile(t, folder, "user.creds", op.credentials(users[n], time.Time{}))}
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
+			return stream.Connection{Credentials: inFile(t, folder, "user.creds", op.credentials(users[n], time.Time{}))}
 		},
 	}
 }
@@ -127,8 +128,8 @@ func TestExpiredCredentialsAreExchanged(t *testing.T) {
 	}
 	t.Cleanup(s.Close)
 	folder := t.TempDir()
-	link := connectAs(t, s, Connection{
-		Credentials: inFile(t, folder, "user.creds", op.credentials(user, time.Now().Add(3*time.Second))), pause: 20 * time.Millisecond,
+	link := connectAs(t, s, stream.Connection{
+		Credentials: inFile(t, folder, "user.creds", op.credentials(user, time.Now().Add(3*time.Second))), Pause: 20 * time.Millisecond,
 	})
 	waitUntil(t, link.Connected)
 	waitUntil(t, tried(link, 3))

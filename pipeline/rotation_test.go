@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // rotation is one kind of credentials: what the server asks for, and what a worker has for it.
@@ -17,7 +18,7 @@ type rotation struct {
 	// server makes the server accept generation n, and no other.
 	server func(t *testing.T, o *server.Options, n int)
 	// worker writes generation n where the connection reads it.
-	worker func(t *testing.T, folder string, n int) Connection
+	worker func(t *testing.T, folder string, n int) stream.Connection
 	// restart: a reload keeps connections that were secured with the certificates before.
 	restart bool
 }
@@ -60,7 +61,7 @@ func TestConnectRefusesTheWrongGeneration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, link := r.connected(t, t.TempDir(), 2)
-			waitUntil(t, func() bool { return link.failure() != nil })
+			waitUntil(t, func() bool { return link.Failure() != nil })
 			if link.Connected() {
 				t.Error("connected")
 			}
@@ -69,7 +70,7 @@ func TestConnectRefusesTheWrongGeneration(t *testing.T) {
 }
 
 // connected is a server that accepts the first generation, and a link with generation n.
-func (r rotation) connected(t *testing.T, folder string, n int) (*natstest.Server, *Link) {
+func (r rotation) connected(t *testing.T, folder string, n int) (*natstest.Server, *stream.Link) {
 	t.Helper()
 	s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { r.server(t, o, 1) }))
 	if err != nil {
@@ -77,7 +78,7 @@ func (r rotation) connected(t *testing.T, folder string, n int) (*natstest.Serve
 	}
 	t.Cleanup(s.Close)
 	c := r.worker(t, folder, n)
-	c.pause = 20 * time.Millisecond
+	c.Pause = 20 * time.Millisecond
 	return s, connectAs(t, s, c)
 }
 
@@ -123,8 +124,8 @@ func userRotation() rotation {
 		server: func(_ *testing.T, o *server.Options, n int) {
 			o.Users = []*server.User{{Username: "forager", Password: generations[n]}}
 		},
-		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{User: "forager", Password: "-", Secret: reading(t, inFile(t, folder, "password", []byte(generations[n])))}
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
+			return stream.Connection{User: "forager", Password: "-", Secret: reading(t, inFile(t, folder, "password", []byte(generations[n])))}
 		},
 	}
 }
@@ -132,8 +133,8 @@ func userRotation() rotation {
 func tokenRotation() rotation {
 	return rotation{
 		server: func(_ *testing.T, o *server.Options, n int) { o.Authorization = generations[n] },
-		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{Token: "-", Secret: reading(t, inFile(t, folder, "token", []byte(generations[n])))}
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
+			return stream.Connection{Token: "-", Secret: reading(t, inFile(t, folder, "token", []byte(generations[n])))}
 		},
 	}
 }
@@ -161,15 +162,15 @@ func nkeyRotation(t *testing.T) rotation {
 		server: func(_ *testing.T, o *server.Options, n int) {
 			o.Nkeys = []*server.NkeyUser{{Nkey: public[n]}}
 		},
-		worker: func(t *testing.T, folder string, n int) Connection {
-			return Connection{NKeySeed: inFile(t, folder, "seed", append(seeds[n], '\n'))}
+		worker: func(t *testing.T, folder string, n int) stream.Connection {
+			return stream.Connection{NKeySeed: inFile(t, folder, "seed", append(seeds[n], '\n'))}
 		},
 	}
 }
 
 // tried tells that the link has tried so often to come back, and found a server each time.
-func tried(link *Link, times uint64) func() bool {
-	return func() bool { return link.nc.Stats().Reconnects >= times }
+func tried(link *stream.Link, times uint64) func() bool {
+	return func() bool { return link.Conn().Stats().Reconnects >= times }
 }
 
 // waitUntil asks until something is so.

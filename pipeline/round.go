@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // Timings of a pull: short, since whatever swallows a pull request
@@ -62,7 +64,7 @@ func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulli
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.onError(err) }),
 	)
 	if err != nil {
-		return false, fmt.Errorf("pull: %w", w.link.why(err))
+		return false, fmt.Errorf("pull: %w", w.link.Explain(err))
 	}
 	err = r.wait(ctx, consumer, subscription)
 	r.finish()
@@ -71,7 +73,7 @@ func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulli
 
 // pullBytes is the byte limit of a pull request: a part of what may be held, but never less than
 // the largest message there can be, which would never come otherwise.
-func (w *Worker) pullBytes() int { return pullBytesOf(w.options, w.link.nc.MaxPayload()) }
+func (w *Worker) pullBytes() int { return pullBytesOf(w.options, w.link.Conn().MaxPayload()) }
 
 func pullBytesOf(o Options, largest int64) int {
 	const headersToo = 64 << 10
@@ -191,7 +193,7 @@ func (r *round) finish() {
 func (r *round) onError(err error) {
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrBadRequest),
-		errors.Is(err, jetstream.ErrConnectionClosed), isMissing(err):
+		errors.Is(err, jetstream.ErrConnectionClosed), stream.IsMissing(err):
 		r.fail(err)
 	case errors.Is(err, jetstream.ErrNoHeartbeat), errors.Is(err, nats.ErrNoResponders):
 		r.mu.Lock()
@@ -239,7 +241,7 @@ func (r *round) watch(ctx context.Context, consumer jetstream.Consumer) error {
 	defer cancel()
 	info, err := consumer.Info(bounded)
 	if err != nil {
-		if isMissing(err) {
+		if stream.IsMissing(err) {
 			return fmt.Errorf("pull: %w", err)
 		}
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // A requeued message says when it was stored first, and that it comes again. Anybody who may
@@ -47,7 +48,7 @@ type sealed struct {
 	Key []byte `json:"key"`
 }
 
-func newVoucher(link *Link, o Options) *voucher {
+func newVoucher(link *stream.Link, o Options) *voucher {
 	return &voucher{ledger: NewLedger(link, LedgerOptions{Bucket: o.Bucket, Timeout: o.Confirm}), now: time.Now}
 }
 

@@ -11,12 +11,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // Worker carries messages from one durable consumer to their settlements. It is made by [New],
 // and [Worker.Run] is called once.
 type Worker struct {
-	link    *Link
+	link    *stream.Link
 	options Options
 	decoder Decoder
 	planner Planner
@@ -55,7 +57,7 @@ type Worker struct {
 }
 
 // New makes a worker. It makes no call; an error wraps [ErrOptions].
-func New(link *Link, options Options, decoder Decoder, planner Planner, applier Applier) (*Worker, error) {
+func New(link *stream.Link, options Options, decoder Decoder, planner Planner, applier Applier) (*Worker, error) {
 	o := options.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.handBack(working.Err() != nil && ctx.Err() == nil)
 	stop()
 	_ = beside.Wait() // its error was told, and is fallen
-	if ferr := w.link.nc.FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
+	if ferr := w.link.Conn().FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
 		w.options.Log.Warn("last answers may be lost", zap.Error(ferr))
 	}
 	return errors.Join(err, fallen)
@@ -259,8 +261,8 @@ func (w *Worker) isBound(err error) {
 // errClosed ends Run: the connection is gone for good.
 var errClosed = errors.New("nats connection is closed")
 
-func closedError(l *Link) error {
-	if last := l.nc.LastError(); last != nil {
+func closedError(l *stream.Link) error {
+	if last := l.Conn().LastError(); last != nil {
 		return fmt.Errorf("consume: %w: %w", errClosed, last)
 	}
 	return fmt.Errorf("consume: %w", errClosed)

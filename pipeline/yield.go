@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // lookAtLive asks how much waits for the live consumer. Where there is none, nothing does; where
@@ -13,7 +15,7 @@ import (
 func (b *backfill) lookAtLive(ctx context.Context) {
 	info, err := b.info(ctx, b.live)
 	switch {
-	case isMissing(err):
+	case stream.IsMissing(err):
 		b.ahead.Store(0)
 	case err == nil:
 		b.ahead.Store(info.NumPending)

@@ -19,7 +19,7 @@ const module = "forager"
 var arrows = map[string][]string{
 	"cmd/worker":           {"*"},
 	"cmd/worker/telemetry": {"pipeline", "hive"},
-	"pipeline":             {"enrich", "enrich/detection"},
+	"pipeline":             {"enrich", "enrich/detection", "pipeline/stream"},
 	"enrich":               {"enrich/detection", "hive", "mitre"},
 	"enrich/ledgertest":    {"enrich"},
 	"hive":                 {"hive/throttle"},
@@ -32,8 +32,8 @@ var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgerte
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
-	"go.uber.org/zap":                    {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
+	"go.uber.org/zap":                    {"pipeline", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},

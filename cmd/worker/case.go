@@ -16,7 +16,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/hive"
-	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // caseCommands are "worker case": what Forager remembers of a case, for people.
@@ -72,7 +72,7 @@ func (c caseChoice) open(ctx context.Context, sh *shell) (*remembered, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(cfg, log), log)
+	link, err := stream.Connect(ctx, connection(cfg, log), log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

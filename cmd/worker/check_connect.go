@@ -10,6 +10,7 @@ import (
 
 	"forager/config"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // Bounds of an inspection: whatever the servers do, it ends.
@@ -39,7 +40,7 @@ func inspect(ctx context.Context, c *config.Config, within time.Duration) ([]pip
 func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([]pipeline.Finding, error) {
 	how := connection(c, zap.NewNop())
 	how.Timeout = min(askWithin, within/2/time.Duration(len(how.URLs))) // one attempt at each server comes first
-	link, err := pipeline.Connect(ctx, how, nil)
+	link, err := stream.Connect(ctx, how, nil)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -20,6 +20,7 @@ import (
 	"forager/config"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // dlqCommands are "worker dlq": dead letters, for people.
@@ -62,7 +63,7 @@ func (f configFlag) openLetters(ctx context.Context, sh *shell) (*pipeline.Lette
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(c, zap.NewNop()), zap.NewNop())
+	link, err := stream.Connect(ctx, connection(c, zap.NewNop()), zap.NewNop())
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

@@ -13,6 +13,7 @@ import (
 	"forager/config"
 	"forager/enrich"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // replayCmd is "worker replay".
@@ -160,7 +161,7 @@ func (c *replayCmd) carry(ctx context.Context, sh *shell, site *replaySite, show
 
 // replaySite is what a replay needs.
 type replaySite struct {
-	link     *pipeline.Link
+	link     *stream.Link
 	parts    *parts
 	rules    *live
 	config   *config.Config
@@ -177,7 +178,7 @@ func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.L
 	if err != nil {
 		return nil, err
 	}
-	link, err := pipeline.Connect(ctx, connection(c, log), log)
+	link, err := stream.Connect(ctx, connection(c, log), log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

@@ -13,6 +13,7 @@ import (
 	"forager/enrich/detection"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
@@ -23,7 +24,7 @@ const tidyEvery = time.Minute
 
 // service is the worker, wired: what run and demo share.
 type service struct {
-	link      *pipeline.Link
+	link      *stream.Link
 	worker    *pipeline.Worker
 	client    *hive.Client
 	knowledge *enrich.Knowledge
@@ -56,7 +57,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		return nil, err
 	}
 	parts.clients.traced(options.Tracer)
-	link, err := pipeline.Connect(ctx, connection(c, options.Log), options.Log)
+	link, err := stream.Connect(ctx, connection(c, options.Log), options.Log)
 	if err != nil {
 		return nil, &usageError{err}
 	}

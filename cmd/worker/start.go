@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // Pauses between two looks at what a start waits for.
@@ -46,7 +47,7 @@ func (s *start) need(name string, look func(context.Context) error) {
 }
 
 // reaching looks for NATS, and with nats.manage makes there what is missing.
-func reaching(link *pipeline.Link, o pipeline.Options) func(context.Context) error {
+func reaching(link *stream.Link, o pipeline.Options) func(context.Context) error {
 	if !o.Manage {
 		return func(context.Context) error { return link.Reach() }
 	}

@@ -19,6 +19,7 @@ import (
 	"forager/enrich"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // hookPath is where TheHive's endpoint posts to.
@@ -36,7 +37,7 @@ type hooks struct {
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *pipeline.Link, enricher *enrich.Enricher, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *enrich.Enricher, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)

@@ -15,6 +15,7 @@ import (
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // This file alone knows both what an operator writes (config) and what the packages take
@@ -164,17 +165,17 @@ func hiveOptions(c *config.Config) hive.Options {
 }
 
 // newLedger is the memory that the replicas share.
-func newLedger(c *config.Config, link *pipeline.Link) *pipeline.Ledger {
+func newLedger(c *config.Config, link *stream.Link) *pipeline.Ledger {
 	return pipeline.NewLedger(link, pipeline.LedgerOptions{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
 }
 
 // newEnricher makes what carries plans to TheHive.
-func newEnricher(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logger) (*enrich.Enricher, error) {
+func newEnricher(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) (*enrich.Enricher, error) {
 	return enrich.New(enricherOptions(c, p, link, log))
 }
 
 // enricherOptions says what an enricher works with.
-func enricherOptions(c *config.Config, p *parts, link *pipeline.Link, log *zap.Logger) enrich.Options {
+func enricherOptions(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) enrich.Options {
 	return enrich.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
@@ -211,9 +212,9 @@ func objectRules(c *config.Config) (rules []enrich.ObjectRule) {
 }
 
 // connection says how to reach NATS. The log tells of secrets that were exchanged.
-func connection(c *config.Config, log *zap.Logger) pipeline.Connection {
+func connection(c *config.Config, log *zap.Logger) stream.Connection {
 	n := c.NATS
-	o := pipeline.Connection{
+	o := stream.Connection{
 		Name: "forager", User: n.User, Password: n.Password.Reveal(), Token: n.Token.Reveal(), Secret: natsSecret(c, log).text,
 		Credentials: n.CredsFile, NKeySeed: n.NKeyFile,
 		ClientCertificate: n.CertFile, ClientKey: n.KeyFile, HandshakeFirst: n.TLSFirst, InboxPrefix: n.InboxPrefix, Domain: n.Domain, APIPrefix: n.APIPrefix,

@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/sourcegraph/conc"
 
-	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // A part is a block of permissions.conf, and what it promises to be enough for.
@@ -97,8 +97,8 @@ func (a allowed) without(line string) allowed {
 type site struct {
 	t      *testing.T
 	server *natstest.Server
-	worker *pipeline.Link // as the worker's user
-	admin  *pipeline.Link
+	worker *stream.Link // as the worker's user
+	admin  *stream.Link
 
 	refused context.CancelCauseFunc // ends the task
 }
@@ -176,9 +176,9 @@ func (s *site) watch(ctx context.Context) {
 	}
 }
 
-func (s *site) connect(user string) *pipeline.Link {
+func (s *site) connect(user string) *stream.Link {
 	s.t.Helper()
-	link, err := pipeline.Connect(s.t.Context(), pipeline.Connection{
+	link, err := stream.Connect(s.t.Context(), stream.Connection{
 		URLs: []string{s.server.URL()}, User: user, Password: password, InboxPrefix: "_INBOX_" + user,
 	}, nil)
 	if err != nil {

@@ -1,4 +1,4 @@
-package pipeline
+package stream
 
 import (
 	"cmp"
@@ -37,7 +37,7 @@ type Connection struct {
 
 	Timeout time.Duration // of one attempt at one server, 5 s; the first attempts are made within Connect
 
-	pause time.Duration // between attempts, and half of it by chance; 1 s
+	Pause time.Duration // between attempts, and half of it by chance; 1 s
 }
 
 // Timings of a connection, from measurement: the client's defaults notice a dead peer only
@@ -46,8 +46,10 @@ const (
 	pingInterval  = 20 * time.Second
 	writeTimeout  = 10 * time.Second
 	reconnectWait = time.Second
-	apiTimeout    = 5 * time.Second
 )
+
+// APITimeout is how long a request to JetStream may take unless its context says otherwise.
+const APITimeout = 5 * time.Second
 
 // Link is a connection to NATS that never gives up.
 type Link struct {
@@ -70,6 +72,10 @@ const maxViolations = 20
 // ErrConnection says that a [Connection] cannot work: its text or its files are wrong. That a
 // server does not answer is no error of [Connect].
 var ErrConnection = errors.New("impossible connection")
+
+// ErrNotConnected says that there is no connection at this moment. The client would keep what is
+// published until there is one again.
+var ErrNotConnected = errors.New("not connected")
 
 // Connect begins to connect and returns after one attempt at each server. A server that is down, or
 // refuses the credentials for now, is tried again for ever ([Link.Connected] tells). It fails with
@@ -102,7 +108,7 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 }
 
 func jetStream(nc *nats.Conn, prefix string) (jetstream.JetStream, error) {
-	timeout := jetstream.WithDefaultTimeout(apiTimeout)
+	timeout := jetstream.WithDefaultTimeout(APITimeout)
 	if prefix != "" {
 		return jetstream.NewWithAPIPrefix(nc, prefix, timeout)
 	}
@@ -121,8 +127,11 @@ func (c Connection) prefix() string {
 	}
 }
 
-// api is the subject of a request to JetStream's API.
-func (l *Link) api(request string) string {
+// Prefix is that of JetStream's API where it is not the server's own, with its dot; empty is the own.
+func (l *Link) Prefix() string { return l.prefix }
+
+// API is the subject of a request to JetStream's API.
+func (l *Link) API(request string) string {
 	return cmp.Or(l.prefix, jetstream.DefaultAPIPrefix) + request
 }
 
@@ -133,15 +142,15 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 	if c.Domain != "" && c.APIPrefix != "" {
 		return nil, fmt.Errorf("%w: a JetStream domain and an API prefix, of which one says it all", ErrConnection)
 	}
-	if !validName(cmp.Or(c.Domain, "x")) || strings.ContainsAny(c.APIPrefix, "*> \t\r\n") {
+	if !ValidName(cmp.Or(c.Domain, "x")) || strings.ContainsAny(c.APIPrefix, "*> \t\r\n") {
 		return nil, fmt.Errorf("%w: JetStream domain %q, API prefix %q", ErrConnection, c.Domain, c.APIPrefix)
 	}
-	pause := cmp.Or(c.pause, reconnectWait)
+	pause := cmp.Or(c.Pause, reconnectWait)
 	options := []nats.Option{
 		nats.Name(cmp.Or(c.Name, "forager")),
 		nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(pause), nats.ReconnectJitter(pause/2, pause),
-		nats.PingInterval(pingInterval), nats.Timeout(cmp.Or(c.Timeout, apiTimeout)),
+		nats.PingInterval(pingInterval), nats.Timeout(cmp.Or(c.Timeout, APITimeout)),
 		// A write that is stuck, into a partition with the kernel's buffer full, holds the lock that
 		// the pings need: without this, nobody notices for many minutes that the server is gone.
 		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
@@ -156,6 +165,13 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 	return append(options, secured...), err
 }
 
+// JetStream is the client of the streams, under the connection's domain or prefix. Its requests end
+// after [APITimeout] unless their context says otherwise.
+func (l *Link) JetStream() jetstream.JetStream { return l.js }
+
+// Conn is the connection itself, for what JetStream's client does not do.
+func (l *Link) Conn() *nats.Conn { return l.nc }
+
 // Connected tells whether the server answers at this moment.
 func (l *Link) Connected() bool { return l.nc.IsConnected() }
 
@@ -164,10 +180,10 @@ func (l *Link) Reach() error {
 	if l.nc.IsConnected() {
 		return nil
 	}
-	if last := l.failure(); last != nil {
-		return fmt.Errorf("nats is %w: %w%s", errNotConnected, last, hint(last))
+	if last := l.Failure(); last != nil {
+		return fmt.Errorf("nats is %w: %w%s", ErrNotConnected, last, Hint(last))
 	}
-	return fmt.Errorf("nats is %w", errNotConnected)
+	return fmt.Errorf("nats is %w", ErrNotConnected)
 }
 
 // Violations lists what the server's permissions refused, each once: "publish to x". A refused
@@ -190,35 +206,35 @@ func (l *Link) Close() {
 	<-l.closed
 }
 
-// drop deletes an ordered consumer that is read no more: the client leaves it to the server, which
+// Drop deletes an ordered consumer that is read no more: the client leaves it to the server, which
 // forgets it after minutes.
-func (l *Link) drop(ctx context.Context, consumer jetstream.Consumer) {
+func (l *Link) Drop(ctx context.Context, consumer jetstream.Consumer) {
 	info := consumer.CachedInfo()
 	if info == nil {
 		return
 	}
-	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), APITimeout)
 	defer cancel()
 	_ = l.js.DeleteConsumer(short, info.Stream, info.Name) // else the server does, later
 }
 
-// why adds to an error what the server refused: a denied request has no other answer than a
+// Explain adds to an error what the server refused: a denied request has no other answer than a
 // time-out.
-func (l *Link) why(err error) error {
+func (l *Link) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if refused := l.Violations(); len(refused) > 0 && isTimeout(err) {
+	if refused := l.Violations(); len(refused) > 0 && IsTimeout(err) {
 		return fmt.Errorf("%w (the server refused: %s)", err, strings.Join(refused, "; "))
 	}
-	if last := l.failure(); last != nil {
-		return fmt.Errorf("%w (not connected: %w%s)", err, last, hint(last))
+	if last := l.Failure(); last != nil {
+		return fmt.Errorf("%w (not connected: %w%s)", err, last, Hint(last))
 	}
 	return err
 }
 
-// failure is why there is no connection; nil while there is one, or before the first attempt failed.
-func (l *Link) failure() error {
+// Failure is why there is no connection; nil while there is one, or before the first attempt failed.
+func (l *Link) Failure() error {
 	if l.nc.IsConnected() {
 		return nil
 	}
@@ -230,8 +246,8 @@ func (l *Link) failure() error {
 	return l.failed // what failed before a server answered, which the client forgets
 }
 
-// hint explains two failures whose texts mislead.
-func hint(err error) string {
+// Hint explains two failures whose texts mislead.
+func Hint(err error) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "first record does not look like a TLS handshake"):
@@ -244,7 +260,7 @@ func hint(err error) string {
 }
 
 func (l *Link) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
-	if refused, ok := violation(err); ok {
+	if refused, ok := Violation(err); ok {
 		if l.remember(refused) {
 			l.log.Error("nats refused a subject", zap.String("refused", refused))
 		}
