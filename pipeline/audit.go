@@ -79,7 +79,7 @@ func (a *Audits) Ensure(ctx context.Context) error {
 	if !a.options.Manage {
 		return nil
 	}
-	err := ensureStream(ctx, a.link, jetstream.StreamConfig{
+	err := stream.EnsureStream(ctx, a.link, jetstream.StreamConfig{
 		Name: a.options.Stream, Subjects: []string{a.options.subject()}, Storage: jetstream.FileStorage, Replicas: a.options.Replicas,
 		MaxAge: auditAge, MaxBytes: auditBytes, Discard: jetstream.DiscardOld, Duplicates: auditTwice,
 		Description: "what analysts did in TheHive",
@@ -88,17 +88,20 @@ func (a *Audits) Ensure(ctx context.Context) error {
 		return a.link.Explain(err)
 	}
 	_, err = a.link.JetStream().Consumer(ctx, a.options.Stream, a.options.Consumer)
+	if err == nil {
+		return nil
+	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return a.link.Explain(wrap(err, "look up consumer "+a.options.Consumer))
+		return fmt.Errorf("look up consumer %s: %w", a.options.Consumer, a.link.Explain(err))
 	}
 	_, err = a.link.JetStream().CreateConsumer(ctx, a.options.Stream, jetstream.ConsumerConfig{
 		Durable: a.options.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.options.AckWait,
 		MaxDeliver: -1, MaxAckPending: 64 * auditBatch, DeliverPolicy: jetstream.DeliverAllPolicy,
 	})
-	if errors.Is(err, jetstream.ErrConsumerExists) {
-		return nil
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return fmt.Errorf("create consumer %s: %w", a.options.Consumer, a.link.Explain(err))
 	}
-	return a.link.Explain(wrap(err, "create consumer "+a.options.Consumer))
+	return nil
 }
 
 // ErrAuditTooLarge says that a document is larger than [AuditMaxBytes], or than the server takes.

@@ -81,7 +81,7 @@ func BenchmarkBacklog(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := Ensure(b.Context(), link, benchOptions()); err != nil {
+		if err := stream.Ensure(b.Context(), link, benchOptions().Streams()); err != nil {
 			b.Fatal(err)
 		}
 		backlog(b, link, 4000, messages)

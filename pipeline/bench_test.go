@@ -51,7 +51,7 @@ func rateOf(b *testing.B, keys, messages int, consume func(*testing.B, *stream.L
 		b.Fatal(err)
 	}
 	defer link.Close()
-	if err := Ensure(b.Context(), link, benchOptions()); err != nil {
+	if err := stream.Ensure(b.Context(), link, benchOptions().Streams()); err != nil {
 		b.Fatal(err)
 	}
 	backlog(b, link, keys, messages)
@@ -61,7 +61,7 @@ func rateOf(b *testing.B, keys, messages int, consume func(*testing.B, *stream.L
 }
 
 func benchOptions() Options {
-	return Options{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}
+	return Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}}
 }
 
 // backlog publishes messages of one kilobyte.

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"forager/pipeline/stream"
 )
 
 // consume binds the consumer and pulls from it until ctx ends, binding again whenever the
@@ -71,11 +74,20 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 	return consumer, w.fit(ctx, consumer.CachedInfo())
 }
 
+// adjusted applies drift with nats.manage. What cannot be applied keeps nobody from work: it is told.
+func (w *Worker) adjusted(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, 2*w.options.Confirm)
+	defer cancel()
+	if err := stream.Adjust(bounded, w.link, w.options.Topology); err != nil && !stream.IsMissing(err) && !errors.Is(err, context.Canceled) {
+		w.options.Log.Warn("stream or consumer differ from the configuration, and cannot be changed", zap.Error(w.link.Explain(err)))
+	}
+}
+
 func (w *Worker) ensure(ctx context.Context, ledger bool) error {
 	if ledger {
-		return Ensure(ctx, w.link, w.options)
+		return stream.Ensure(ctx, w.link, w.options.Topology)
 	}
-	return w.link.Explain(ensureStreams(ctx, w.link, w.options))
+	return stream.EnsureStreams(ctx, w.link, w.options.Topology)
 }
 
 // pull pulls round after round, as many messages as may be held, or one to see whether the gate

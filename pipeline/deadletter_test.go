@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // sample is a worker with no connection, for what needs none.
@@ -92,7 +93,7 @@ func storeLetter(t *testing.T, r *rig, body string, stored time.Time) {
 	m := sampleMessage(nil, []byte(body))
 	m.stored = stored
 	s := w.settlement(m, 1, errPassing, Verdict{Action: ActionDeadLetter})
-	b := &box{link: r.link, stream: defaultDeadLetters}
+	b := &box{link: r.link, stream: stream.DefaultDeadLetters}
 	if err := b.store(t.Context(), w.letter(m, &s, "")); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func TestDeadLetterIsStoredOnceAndNeverInAnothersPlace(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b"}, got); diff != "" {
 		t.Error(diff)
 	}
-	s, err := r.js.Stream(t.Context(), defaultDeadLetters)
+	s, err := r.js.Stream(t.Context(), stream.DefaultDeadLetters)
 	if err != nil {
 		t.Fatal(err)
 	}

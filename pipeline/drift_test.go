@@ -42,7 +42,7 @@ func TestChangedSubjectsAndAckWaitAreAppliedWithManage(t *testing.T) {
 			if config.AckWait != 5*time.Second {
 				t.Errorf("ack wait %v", config.AckWait)
 			}
-			lag, err := NewMeter(r.link, r.options).Measure(t.Context())
+			lag, err := stream.NewMeter(r.link, r.options.Streams()).Measure(t.Context())
 			must(t, err)
 			if lag.Drift != "" {
 				t.Errorf("still told: %q", lag.Drift)
@@ -67,7 +67,7 @@ func TestDriftIsToldAndNotAppliedWithoutManage(t *testing.T) {
 	if c := r.consumer().Config; c.AckWait != 3*time.Second || c.FilterSubject != "alerts.>" {
 		t.Errorf("somebody else's consumer was changed: %v %s", c.AckWait, c.FilterSubject)
 	}
-	lag, err := NewMeter(r.link, r.options).Measure(t.Context())
+	lag, err := stream.NewMeter(r.link, r.options.Streams()).Measure(t.Context())
 	must(t, err)
 	said := lag.Drift
 	for _, want := range []string{"stream DET listens to alerts.>", "edr.>", "consumer worker takes alerts.>, nats.subjects is alerts.a edr.>", "ack_wait is 3s, nats.ackWait is 1m"} {
@@ -83,7 +83,7 @@ func TestFiltersOfAWorkQueueAreLeftAlone(t *testing.T) {
 	anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy })(t, r)
 	o := r.options.withDefaults()
 	o.Subjects = []string{"alerts.a"}
-	must(t, adjust(t.Context(), r.link, o))
+	must(t, stream.Adjust(t.Context(), r.link, o.Topology))
 	if got := r.consumer().Config.FilterSubject; got != "alerts.>" {
 		t.Errorf("filter %s", got)
 	}

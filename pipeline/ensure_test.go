@@ -19,7 +19,7 @@ func TestEnsureMayRunInManyWorkersAtOnce(t *testing.T) {
 	var workers conc.WaitGroup
 	errs := make(chan error, 8)
 	for range cap(errs) {
-		workers.Go(func() { errs <- Ensure(t.Context(), r.link, r.options) })
+		workers.Go(func() { errs <- stream.Ensure(t.Context(), r.link, r.options.Streams()) })
 	}
 	workers.Wait()
 	close(errs)
@@ -56,11 +56,11 @@ func TestLostLedgerIsNotMadeAnewByItself(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), defaultBucket); err != nil {
+	if err := r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
 		t.Fatal(err)
 	}
-	if err := Ensure(t.Context(), r.link, r.options); !errors.Is(err, ErrLedgerGone) {
-		t.Errorf("ensure: %v, want ErrLedgerGone", err)
+	if err := stream.Ensure(t.Context(), r.link, r.options.Streams()); !errors.Is(err, stream.ErrLedgerGone) {
+		t.Errorf("ensure: %v, want stream.ErrLedgerGone", err)
 	}
 	w, _ := r.start()
 	r.seen.until(t, "a second attempt", func() bool { return r.seen.heard(NoticeRebound) >= 2 })
@@ -104,7 +104,7 @@ func TestLeastPermissionsSufficeAndViolationsAreVisible(t *testing.T) {
 	t.Cleanup(s.Close)
 	admin := connectAs(t, s, stream.Connection{User: "admin", Password: "a"})
 	r := &rig{t: t, server: s, link: admin, js: admin.JetStream(), applier: &scripted{}, seen: newEnds()}
-	r.options = Options{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, Observer: r.seen}
+	r.options = Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}, Observer: r.seen}
 	r.ensure()
 	r.publish(alert{ID: "a", Keys: []string{"k"}})
 	r.publishRaw("alerts.x", []byte("not json"))
@@ -138,7 +138,7 @@ func TestRefusedCredentialsAtNATSAreTriedForEver(t *testing.T) {
 	t.Cleanup(s.Close)
 	link := connectAs(t, s, stream.Connection{User: "worker", Password: "wrong"})
 	r := &rig{t: t, server: s, link: link, applier: &scripted{}, seen: newEnds()}
-	r.options = Options{Stream: "DET", Consumer: "worker", Observer: r.seen, Confirm: 100 * time.Millisecond}
+	r.options = Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker"}, Observer: r.seen, Confirm: 100 * time.Millisecond}
 	w, stop := r.start()
 	if ok, reasons := w.Ready(); ok || len(reasons) == 0 {
 		t.Errorf("ready %v, reasons %q", ok, reasons)
@@ -153,7 +153,7 @@ func TestRefusedCredentialsAtNATSAreTriedForEver(t *testing.T) {
 
 func TestImpossibleOptionsAreRefusedNamingFieldAndValue(t *testing.T) {
 	r := newRig(t, nil)
-	_, err := New(r.link, Options{Stream: "a.b", Consumer: "", Manage: true, MaxInFlight: -1}, decoding{}, planning{}, r.applier)
+	_, err := New(r.link, Options{Topology: stream.Topology{Stream: "a.b", Consumer: "", Manage: true}, MaxInFlight: -1}, decoding{}, planning{}, r.applier)
 	for _, want := range []string{`stream "a.b"`, `consumer ""`, "subjects []", "max in flight -1"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)

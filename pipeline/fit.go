@@ -97,7 +97,7 @@ const mostFound = 100
 // follow takes over what the worker does by the consumer's own configuration.
 func (w *Worker) follow(info *jetstream.ConsumerInfo) {
 	c := info.Config
-	if wait, _ := ackWaitOf(c); wait > 0 {
+	if wait, _ := stream.AckWait(c); wait > 0 {
 		w.beats(wait / 3)
 	}
 	if filters := stream.Filters(c); len(filters) > 0 {
@@ -105,14 +105,6 @@ func (w *Worker) follow(info *jetstream.ConsumerInfo) {
 	}
 	w.hold.pending.Store(info.NumPending)
 	w.ackPending.Store(int64(c.MaxAckPending))
-}
-
-// ackWaitOf is how long the server waits for an answer, and what says so.
-func ackWaitOf(c jetstream.ConsumerConfig) (wait time.Duration, name string) {
-	if len(c.BackOff) > 0 {
-		return c.BackOff[0], "the first back-off, which replaces ack_wait,"
-	}
-	return c.AckWait, "ack_wait"
 }
 
 // beats sets the time between heartbeats, at once.

@@ -132,7 +132,7 @@ func (i *inspection) absent(about string, made bool, err error) {
 
 // gone compares what the stream still has with what the consumer has worked.
 func (i *inspection) gone(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
-	if s == nil || c == nil || s.Config.Retention != jetstream.LimitsPolicy || !takesAll(s.Config.Subjects, c.Config) || s.State.FirstSeq == 0 {
+	if s == nil || c == nil || s.Config.Retention != jetstream.LimitsPolicy || !stream.TakesAll(s.Config.Subjects, c.Config) || s.State.FirstSeq == 0 {
 		return
 	}
 	if floor := c.AckFloor.Stream; s.State.FirstSeq > floor+1 && c.Delivered.Stream < s.State.LastSeq {

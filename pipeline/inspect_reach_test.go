@@ -49,7 +49,7 @@ func TestInspectSaysWhyThereIsNoConnection(t *testing.T) {
 			link, err := stream.Connect(t.Context(), connection, nil)
 			must(t, err)
 			t.Cleanup(link.Close)
-			found := inspect(t, link, Inspection{Options: Options{Stream: "DET", Consumer: "worker"}, reach: 2 * time.Second})
+			found := inspect(t, link, Inspection{Options: Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker"}}, reach: 2 * time.Second})
 			if len(found) != 1 || found[0].Level != LevelBroken || !strings.HasPrefix(found[0].What, c.want) || found[0].Remedy == "" {
 				t.Errorf("found %+v, want %q", found, c.want)
 			}
@@ -96,7 +96,7 @@ func TestInspectWithoutJetStream(t *testing.T) {
 	s, err := natstest.Start(t.TempDir(), natstest.With(func(o *server.Options) { o.JetStream = false }))
 	must(t, err)
 	t.Cleanup(s.Close)
-	found := inspect(t, connectAs(t, s, stream.Connection{}), Inspection{Options: Options{Stream: "DET", Consumer: "worker"}})
+	found := inspect(t, connectAs(t, s, stream.Connection{}), Inspection{Options: Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker"}}})
 	last := found[len(found)-1]
 	if last.Level != LevelBroken || last.What != "no JetStream answers" {
 		t.Errorf("found %+v", found)
@@ -113,7 +113,7 @@ func TestInspectNamesWhatIsRefused(t *testing.T) {
 	}))
 	must(t, err)
 	t.Cleanup(s.Close)
-	options := Options{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}
+	options := Options{Topology: stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}}
 	i := &inspection{link: connectAs(t, s, stream.Connection{}), options: options.withDefaults(), audit: &AuditOptions{Stream: "A", Consumer: "c", Manage: true}}
 	missing := map[string]bool{}
 	for _, f := range inspect(t, connectAs(t, s, stream.Connection{User: "nobody", Password: "n"}), Inspection{Options: options, Audit: i.audit}) {
@@ -150,7 +150,7 @@ func TestSubjectsCoverSubjects(t *testing.T) {
 		{">", "a", true}, {">", ">", true}, {"a.>", "a", false}, {"a.>", "a.b.c", true}, {"a.>", "a.>", true}, {"a.*", "a.>", false},
 		{"a.*", "a.b", true}, {"a.*", "a.*", true}, {"a.b", "a.*", false}, {"*.b", "a.b", true}, {"a", "a.b", false}, {"a.b", "a", false}, {"a.*.c", "a.>", false},
 	} {
-		if got := covers(c.wide, c.narrow); got != c.want {
+		if got := stream.Covers(c.wide, c.narrow); got != c.want {
 			t.Errorf("%s covers %s: %v", c.wide, c.narrow, got)
 		}
 	}

@@ -82,7 +82,7 @@ func TestInspectBeforeAnythingIsMade(t *testing.T) {
 func TestInspectSaysThatTheLedgerIsGone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.Manage = true })
-	must(t, Ensure(t.Context(), r.link, r.options))
+	must(t, stream.Ensure(t.Context(), r.link, r.options.Streams()))
 	_, err := r.js.Publish(t.Context(), "alerts.x", []byte("{}"))
 	must(t, err)
 	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
@@ -105,7 +105,7 @@ func TestInspectSaysThatTheLedgerIsGone(t *testing.T) {
 func TestInspectChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.Manage = true })
-	if err := Ensure(t.Context(), r.link, r.options); err != nil {
+	if err := stream.Ensure(t.Context(), r.link, r.options.Streams()); err != nil {
 		t.Fatal(err)
 	}
 	audits := madeAudits(t, r.link)
@@ -152,7 +152,7 @@ func stateOf(t *testing.T, js jetstream.JetStream) []string {
 func inspectSite(t *testing.T, spoil func(*testing.T, *rig)) []Finding {
 	t.Helper()
 	r := newRig(t, func(o *Options) { o.Manage, o.AckWait = true, 30*time.Second })
-	if err := Ensure(t.Context(), r.link, r.options); err != nil {
+	if err := stream.Ensure(t.Context(), r.link, r.options.Streams()); err != nil {
 		t.Fatal(err)
 	}
 	r.options.Manage = false

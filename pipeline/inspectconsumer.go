@@ -79,7 +79,7 @@ func deliveryRules(info *jetstream.ConsumerInfo) []rule {
 		when(c.PriorityPolicy != jetstream.PriorityPolicyNone, LevelBroken, "it has priority groups: "+strings.Join(c.PriorityGroups, " "), "the server refuses pulls that name no group", "take them away"),
 		when(info.Paused, LevelHurts, "it is paused for another "+info.PauseRemaining.Round(time.Second).String(), "nothing is delivered until then", "resume it, or wait"),
 		when(c.MaxDeliver > 0, LevelHurts, "max_deliver is "+strconv.Itoa(c.MaxDeliver), "a message that came so often, by restarts and outages too, stays in the stream unseen: it is lost in silence", "max_deliver -1: Forager counts by itself, and makes dead letters"),
-		when(c.InactiveThreshold > 0, LevelHurts, "inactive_threshold is "+hours(c.InactiveThreshold), "the server deletes it when no worker runs for that long, and forgets what was worked", "take it away"),
+		when(c.InactiveThreshold > 0, LevelHurts, "inactive_threshold is "+stream.Duration(c.InactiveThreshold), "the server deletes it when no worker runs for that long, and forgets what was worked", "take it away"),
 		when(c.ReplayPolicy == jetstream.ReplayOriginalPolicy, LevelHurts, "replay policy is original", "a backlog is delivered as slowly as it came", "replay_policy instant, which needs a new consumer"),
 		when(c.MemoryStorage, LevelHurts, "its state is in memory", "after a restart of the server everything is delivered again", "mem_storage false"),
 		when(c.DeliverPolicy != jetstream.DeliverAllPolicy, LevelNote, "it does not begin at the first message", "what was in the stream before is not carried", "worker replay carries it"),
@@ -96,17 +96,17 @@ func policyName(p jetstream.AckPolicy) string {
 
 // waitRules are about time.
 func (i *inspection) waitRules(c jetstream.ConsumerConfig) []rule {
-	wait, name := ackWaitOf(c)
+	wait, name := stream.AckWait(c)
 	lease, short := i.options.Lease, LevelBroken
 	if i.works && wait >= hopelessAckWait {
 		short = LevelHurts
 	}
 	return []rule{
 		when(wait < leastAckWait, short, name+" is "+wait.String(), "heartbeats do not come in time: every message is delivered again and again",
-			"ack_wait "+hours(i.options.AckWait)+"; a Consumer of nack must name it, too"),
-		when(wait >= leastAckWait && wait <= lease, LevelHurts, name+" is "+hours(wait)+", not longer than ledger.lease "+hours(lease),
-			"a message comes again, to another replica, while its claim is still good", "ack_wait "+hours(i.options.AckWait)),
-		when(wait > 10*time.Minute, LevelNote, name+" is "+hours(wait), "after a crash its messages wait that long", "ack_wait "+hours(i.options.AckWait)),
+			"ack_wait "+stream.Duration(i.options.AckWait)+"; a Consumer of nack must name it, too"),
+		when(wait >= leastAckWait && wait <= lease, LevelHurts, name+" is "+stream.Duration(wait)+", not longer than ledger.lease "+stream.Duration(lease),
+			"a message comes again, to another replica, while its claim is still good", "ack_wait "+stream.Duration(i.options.AckWait)),
+		when(wait > 10*time.Minute, LevelNote, name+" is "+stream.Duration(wait), "after a crash its messages wait that long", "ack_wait "+stream.Duration(i.options.AckWait)),
 		when(len(c.BackOff) > 0, LevelHurts, fmt.Sprintf("it has a back-off of %d steps", len(c.BackOff)), "it replaces ack_wait, and Forager has its own", "take it away"),
 	}
 }
@@ -121,7 +121,7 @@ func (i *inspection) pullRules(c jetstream.ConsumerConfig) []rule {
 			"messages that wait for their next try count: an outage of TheHive stops all delivery, and one replica leaves nothing to the others",
 			fmt.Sprintf("max_ack_pending %d for each replica", wanted)),
 		when(c.MaxRequestBatch > 0 && c.MaxRequestBatch < o.MaxInFlight, LevelBroken, fmt.Sprintf("max_batch is %d, below pipeline.maxInFlight %d", c.MaxRequestBatch, o.MaxInFlight), "the server refuses larger pulls", "take it away"),
-		when(c.MaxRequestExpires > 0 && c.MaxRequestExpires < pullExpiry, LevelBroken, "max_expires is "+hours(c.MaxRequestExpires), "the server refuses pulls that last "+hours(pullExpiry), "take it away"),
+		when(c.MaxRequestExpires > 0 && c.MaxRequestExpires < pullExpiry, LevelBroken, "max_expires is "+stream.Duration(c.MaxRequestExpires), "the server refuses pulls that last "+stream.Duration(pullExpiry), "take it away"),
 		when(c.MaxRequestMaxBytes > 0 && c.MaxRequestMaxBytes < bytes, LevelBroken, "max_bytes of a pull is "+bytesOf(uint64(c.MaxRequestMaxBytes)), "the server refuses pulls of "+bytesOf(uint64(bytes)), "take it away"),
 		when(c.MaxWaiting > 0 && c.MaxWaiting < 8, LevelHurts, fmt.Sprintf("max_waiting is %d", c.MaxWaiting), "each replica has one or two pulls waiting: further ones are refused", "max_waiting 512, which needs a new consumer"),
 	}
@@ -136,7 +136,7 @@ func (i *inspection) subjectRules(c jetstream.ConsumerConfig, of *jetstream.Stre
 	if len(filters) == 0 {
 		return nil
 	}
-	missed, more := uncovered(filters, i.options.Subjects), uncovered(i.options.Subjects, filters)
+	missed, more := stream.Uncovered(filters, i.options.Subjects), stream.Uncovered(i.options.Subjects, filters)
 	return []rule{
 		when(len(missed) > 0, LevelHurts, "it does not take "+strings.Join(missed, " ")+", which nats.subjects names", "these detections stay in the stream", "change its filter, or nats.subjects"),
 		when(len(more) > 0 && len(i.options.Subjects) > 0, LevelNote, "it takes "+strings.Join(more, " ")+", which nats.subjects does not name", "these are carried, too", "change its filter, or nats.subjects"),

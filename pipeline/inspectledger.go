@@ -48,7 +48,7 @@ func ledgerRules(info *jetstream.StreamInfo) []rule {
 		when(c.Sealed, LevelBroken, "it is sealed", "no claim can be taken", "make a new bucket"),
 		when(!c.AllowRollup || c.DenyPurge, LevelBroken, "entries cannot be purged", "the bucket was not made as a key-value bucket", "make it with nats kv add, or nack's KeyValue"),
 		when(c.MaxMsgsPerSubject != 1, LevelHurts, fmt.Sprintf("history is %d", c.MaxMsgsPerSubject), "old claims are kept for nothing: it grows by every one", "history 1"),
-		when(c.MaxAge > 0, LevelHurts, "entries live for "+hours(c.MaxAge)+" (ttl)", "what analysts removed comes back, and cases are forgotten", "no ttl: ledger.keep purges what is over"),
+		when(c.MaxAge > 0, LevelHurts, "entries live for "+stream.Duration(c.MaxAge)+" (ttl)", "what analysts removed comes back, and cases are forgotten", "no ttl: ledger.keep purges what is over"),
 		when(!c.AllowDirect, LevelHurts, "direct reads are off", "reads need the permission $JS.API.STREAM.MSG.GET, and load the leader", "allow_direct true"),
 		when(c.MaxMsgSize > 0 && c.MaxMsgSize < entryRoom, LevelHurts, "a value may have "+bytesOf(uint64(max(c.MaxMsgSize, 0)))+" at most", "the entry of a large case does not fit: its detections wait for ever", "no max_value_size, or at least "+bytesOf(entryRoom)),
 		when(full, LevelHurts, "it is nearly full: "+bytesOf(info.State.Bytes)+" of "+bytesOf(uint64(max(c.MaxBytes, 0))), "a full bucket takes no claim, and nothing is carried any more", "raise max_bytes"),
@@ -69,14 +69,14 @@ func (i *inspection) letters(ctx context.Context) {
 
 func (i *inspection) letterRules(info *jetstream.StreamInfo) []rule {
 	c := info.Config
-	wanted := letterPrefix + i.options.Stream + ".>"
+	wanted := stream.DeadLetterPrefix + i.options.Stream + ".>"
 	letter := i.options.MaxMessageBytes + maxLetterHeader
 	return []rule{
-		when(len(uncovered(c.Subjects, []string{wanted})) > 0, LevelBroken, "it does not listen to "+wanted, "nothing can become a dead letter: the first one closes the gate", "add "+letterPrefix+"> to its subjects"),
+		when(len(stream.Uncovered(c.Subjects, []string{wanted})) > 0, LevelBroken, "it does not listen to "+wanted, "nothing can become a dead letter: the first one closes the gate", "add "+stream.DeadLetterPrefix+"> to its subjects"),
 		when(c.Sealed, LevelBroken, "it is sealed", "nothing can become a dead letter", "make a new stream"),
 		when(c.Retention == jetstream.InterestPolicy, LevelBroken, "retention is interest", "a letter that nobody consumes is gone at once", "retention limits"),
 		when(c.Discard == jetstream.DiscardOld && limited(c), LevelHurts, "when it is full it drops the oldest letters", "what could not be carried is lost without a word", "discard new: Forager then keeps the message in the stream, and alerts"),
-		when(c.MaxAge > 0, LevelHurts, "letters live for "+hours(c.MaxAge), "what nobody looked at until then is lost", "no max_age"),
+		when(c.MaxAge > 0, LevelHurts, "letters live for "+stream.Duration(c.MaxAge), "what nobody looked at until then is lost", "no max_age"),
 		when(c.MaxMsgsPerSubject > 0 && c.Discard == jetstream.DiscardOld, LevelHurts, "max_msgs_per_subject drops letters", "a letter replaces another of the same number", "max_msgs_per_subject -1"),
 		when(fills(info, 8), LevelHurts, fmt.Sprintf("it is nearly full: %d letters, %s", info.State.Msgs, bytesOf(info.State.Bytes)), "when it is full, messages that can never be carried stay in the stream and come again", "worker dlq requeue or purge, or raise its limits"),
 		when(c.MaxMsgSize > 0 && int(c.MaxMsgSize) < letter, LevelHurts, "max_msg_size is "+bytesOf(uint64(max(c.MaxMsgSize, 0))), "a letter of the largest message needs "+bytesOf(uint64(letter))+": it stays in the stream and comes again", "raise max_msg_size"),
@@ -113,9 +113,9 @@ func (i *inspection) audits(ctx context.Context) {
 	}
 	c := consumer.Config
 	i.judge(about, fmt.Sprintf("%d documents wait", consumer.NumPending),
-		when(len(uncovered(subjects, []string{a.subject()})) > 0, LevelHurts, "it does not listen to "+a.subject(), "what TheHive tells is answered with 503", "add the subject"),
+		when(len(stream.Uncovered(subjects, []string{a.subject()})) > 0, LevelHurts, "it does not listen to "+a.subject(), "what TheHive tells is answered with 503", "add the subject"),
 		when(c.AckPolicy != jetstream.AckExplicitPolicy, LevelHurts, "ack policy of its consumer is "+policyName(c.AckPolicy), "nothing is learnt from the webhook", "make it anew"),
-		when(c.AckWait < time.Second, LevelHurts, "ack_wait of its consumer is "+c.AckWait.String(), "documents come again and again", "ack_wait "+hours(a.AckWait)),
+		when(c.AckWait < time.Second, LevelHurts, "ack_wait of its consumer is "+c.AckWait.String(), "documents come again and again", "ack_wait "+stream.Duration(a.AckWait)),
 		when(c.MaxDeliver > 0, LevelNote, fmt.Sprintf("max_deliver of its consumer is %d", c.MaxDeliver), "documents that could not be learnt are forgotten; the ledger finds out by itself, later", "max_deliver -1"),
 	)
 }

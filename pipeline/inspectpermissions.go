@@ -99,7 +99,7 @@ func (i *inspection) toConsume(block, stream, consumer string) []permission {
 func (i *inspection) toBury() []permission {
 	const block = "FORAGER_BIND"
 	o := i.options
-	letters := letterPrefix + o.Stream + ".>"
+	letters := stream.DeadLetterPrefix + o.Stream + ".>"
 	return []permission{
 		{line: i.api("STREAM.INFO." + o.Stream), level: LevelHurts, why: "the lag is not measured, and nobody sees what the stream dropped before it was worked", block: block},
 		{

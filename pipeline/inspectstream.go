@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/stream"
 )
 
 // wellKept is how many copies survive the loss of a node.
@@ -33,9 +35,9 @@ func (i *inspection) keepRules(info *jetstream.StreamInfo) []rule {
 		when(c.Retention == jetstream.WorkQueuePolicy, LevelHurts, "retention is workqueue", "what was acknowledged is gone: worker replay has nothing to carry", "retention limits, with max_age"),
 		when(c.Retention == jetstream.InterestPolicy, LevelHurts, "retention is interest",
 			"what was acknowledged is gone, and so is all that comes while the consumer is missing", "retention limits, with max_age"),
-		when(c.MaxAge > 0 && c.MaxAge < i.window, LevelHurts, "max_age "+hours(c.MaxAge)+" is shorter than case.window "+hours(i.window),
+		when(c.MaxAge > 0 && c.MaxAge < i.window, LevelHurts, "max_age "+stream.Duration(c.MaxAge)+" is shorter than case.window "+stream.Duration(i.window),
 			"an outage of that length loses detections, and a case cannot be filled again by a replay", "raise max_age"),
-		when(c.MaxAge > 0 && c.MaxAge < 24*time.Hour && c.MaxAge >= i.window, LevelNote, "max_age is "+hours(c.MaxAge),
+		when(c.MaxAge > 0 && c.MaxAge < 24*time.Hour && c.MaxAge >= i.window, LevelNote, "max_age is "+stream.Duration(c.MaxAge),
 			"an outage of that length loses detections", "raise max_age to what an outage may last"),
 		when(c.MaxMsgsPerSubject > 0, LevelHurts, "max_msgs_per_subject is "+strconv.FormatInt(c.MaxMsgsPerSubject, 10),
 			"a burst on one subject drops its own older detections before they are worked", "max_msgs_per_subject -1"),
@@ -47,7 +49,7 @@ func (i *inspection) keepRules(info *jetstream.StreamInfo) []rule {
 // takeRules are about what the stream takes.
 func (i *inspection) takeRules(info *jetstream.StreamInfo) []rule {
 	c, o := info.Config, i.options
-	missed := uncovered(c.Subjects, o.Subjects)
+	missed := stream.Uncovered(c.Subjects, o.Subjects)
 	own := c.Mirror == nil && len(c.Sources) == 0
 	full := fills(info, 9)
 	return []rule{
@@ -83,40 +85,4 @@ func limited(c jetstream.StreamConfig) bool { return c.MaxAge > 0 || c.MaxBytes 
 func fills(info *jetstream.StreamInfo, tenths uint64) bool {
 	c, s := info.Config, info.State
 	return c.MaxBytes > 0 && s.Bytes*10 >= uint64(c.MaxBytes)*tenths || c.MaxMsgs > 0 && s.Msgs*10 >= uint64(c.MaxMsgs)*tenths
-}
-
-// uncovered are the wanted subjects that no subject of a stream takes.
-func uncovered(subjects, wanted []string) []string {
-	var missed []string
-	for _, w := range wanted {
-		if !slices.ContainsFunc(subjects, func(s string) bool { return covers(s, w) }) {
-			missed = append(missed, w)
-		}
-	}
-	return missed
-}
-
-// covers tells whether everything of one subject, wildcards and all, is of another.
-func covers(wide, narrow string) bool {
-	w, n := strings.Split(wide, "."), strings.Split(narrow, ".")
-	for i, word := range w {
-		switch {
-		case word == ">":
-			return len(n) > i
-		case i >= len(n), n[i] == ">", word != "*" && word != n[i]:
-			return false
-		}
-	}
-	return len(w) == len(n)
-}
-
-// hours shows a duration without what is zero in it.
-func hours(d time.Duration) string {
-	text := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(text, zero) {
-			text = text[:len(text)-2]
-		}
-	}
-	return text
 }

@@ -24,7 +24,7 @@ type LedgerOptions struct {
 }
 
 func (o LedgerOptions) withDefaults() LedgerOptions {
-	o.Bucket = cmp.Or(o.Bucket, defaultBucket)
+	o.Bucket = cmp.Or(o.Bucket, stream.DefaultBucket)
 	o.Young = cmp.Or(o.Young, 40*time.Second)
 	o.Timeout = cmp.Or(o.Timeout, stream.APITimeout)
 	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
@@ -56,9 +56,6 @@ var _ enrich.Ledger = (*Ledger)(nil)
 func NewLedger(link *stream.Link, options LedgerOptions) *Ledger {
 	return &Ledger{link: link, options: options.withDefaults()}
 }
-
-// bornKey is the entry that says that the consumer had delivered nothing when the bucket was made.
-const bornKey = "born"
 
 // Get reads an entry, possibly from a replica that lags.
 func (l *Ledger) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
@@ -124,7 +121,7 @@ func (l *Ledger) Trusted(ctx context.Context) (bool, error) {
 	defer cancel()
 	trusted, err := l.judge(bounded)
 	if err != nil {
-		return false, l.failed(ctx, "trust", bornKey, err)
+		return false, l.failed(ctx, "trust", stream.InitialisedKey, err)
 	}
 	return trusted, nil
 }
@@ -178,7 +175,7 @@ func (l *Ledger) born(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = kv.Get(ctx, bornKey)
+	_, err = kv.Get(ctx, stream.InitialisedKey)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return false, nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/ledgertest"
+	"forager/pipeline/stream"
 )
 
 // newBucket makes an empty bucket, and a ledger on it.
@@ -69,10 +70,10 @@ func TestLedgerNoticesThatItsBucketWasMadeAnew(t *testing.T) {
 	if !trusted(t, l) {
 		t.Fatal("must be trusted at first")
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), defaultBucket); err != nil {
+	if err := r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
 		t.Fatal(err)
 	}
-	newBucket(t, r, defaultBucket, 0)
+	newBucket(t, r, stream.DefaultBucket, 0)
 	if _, err := l.Put(t.Context(), "key.9", []byte("{}"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +92,11 @@ func TestLedgerWithoutItsBucketIsBlockedAndRecovers(t *testing.T) {
 	if _, err := l.Trusted(t.Context()); enrich.ClassOf(err) != enrich.Blocked {
 		t.Errorf("trusted: %v is %v, want blocked", err, enrich.ClassOf(err))
 	}
-	newBucket(t, r, defaultBucket, 0)
+	newBucket(t, r, stream.DefaultBucket, 0)
 	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Errorf("after the bucket was made: %v", err)
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), defaultBucket); err != nil {
+	if err := r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Put(t.Context(), "key.b", []byte("{}"), 0); enrich.ClassOf(err) != enrich.Blocked {

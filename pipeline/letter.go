@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // Headers of a dead letter. The original's own headers are kept under their names, but those
@@ -42,11 +43,9 @@ const (
 const maxLetterHeader = 4 << 10
 
 // letterSubject is where the dead letter of a message lies.
-func letterSubject(stream string, sequence uint64) string {
-	return letterPrefix + stream + "." + strconv.FormatUint(sequence, 10)
+func letterSubject(from string, sequence uint64) string {
+	return stream.DeadLetterPrefix + from + "." + strconv.FormatUint(sequence, 10)
 }
-
-const letterPrefix = "forager.dlq."
 
 // letter makes the dead letter of a message: its original bytes, and headers that say why. The proof
 // is that of [Worker.vouch].

@@ -67,8 +67,8 @@ type Letters struct {
 var ErrNoLetter = errors.New("no such dead letter")
 
 // OpenLetters looks at a dead-letter stream; an empty name is "FORAGER_DLQ". It makes no call.
-func OpenLetters(link *stream.Link, stream string) *Letters {
-	return &Letters{link: link, name: cmp.Or(stream, defaultDeadLetters)}
+func OpenLetters(link *stream.Link, name string) *Letters {
+	return &Letters{link: link, name: cmp.Or(name, stream.DefaultDeadLetters)}
 }
 
 // List goes through the letters that the filter chooses, oldest first, up to the last there is
@@ -76,19 +76,19 @@ func OpenLetters(link *stream.Link, stream string) *Letters {
 // ends it.
 func (l *Letters) List(ctx context.Context, f LetterFilter) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
-		stream, err := l.link.JetStream().Stream(ctx, l.name)
+		letters, err := l.link.JetStream().Stream(ctx, l.name)
 		if err != nil {
 			yield(DeadLetter{}, fmt.Errorf("list dead letters: %w", l.link.Explain(err)))
 			return
 		}
-		l.walk(ctx, stream, f, yield)
+		l.walk(ctx, letters, f, yield)
 	}
 }
 
-func (l *Letters) walk(ctx context.Context, stream jetstream.Stream, f LetterFilter, yield func(DeadLetter, error) bool) {
-	state := stream.CachedInfo().State
+func (l *Letters) walk(ctx context.Context, letters jetstream.Stream, f LetterFilter, yield func(DeadLetter, error) bool) {
+	state := letters.CachedInfo().State
 	for next := state.FirstSeq; next != 0 && next <= state.LastSeq; next++ {
-		raw, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(letterPrefix+">"))
+		raw, err := letters.GetMsg(ctx, next, jetstream.WithGetMsgSubject(stream.DeadLetterPrefix+">"))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return
 		}

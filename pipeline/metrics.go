@@ -10,6 +10,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/stream"
 )
 
 // Metrics counts what happens, for Prometheus. It is an [Observer] and an [enrich.Events]; what
@@ -200,7 +201,7 @@ func (m *Metrics) Called(operation string, status int, took time.Duration) {
 }
 
 // Measured shows a measurement of one [Meter]. It is for one goroutine.
-func (m *Metrics) Measured(l Lag) {
+func (m *Metrics) Measured(l stream.Lag) {
 	m.pending.Set(float64(l.Pending))
 	m.ackPending.Set(float64(l.AckPending))
 	m.ackLimit.Set(float64(l.AckLimit))

@@ -18,6 +18,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/stream"
 )
 
 func newTestMetrics(t *testing.T) (*Metrics, *prometheus.Registry) {
@@ -106,8 +107,8 @@ func TestGateAndCallsAndMeasurementsAreShown(t *testing.T) {
 	m.Called("create case", 201, time.Second)
 	m.Called("create case", 0, time.Second)
 	m.Called("create case", 70000, time.Second)
-	m.Measured(Lag{Pending: 5, AckPending: 6, AckLimit: 10, Gone: 7, Letters: 8, LettersBytes: 9, LettersLimit: 0})
-	m.Measured(Lag{Pending: 4, AckPending: 6, AckLimit: 20, Gone: 9, Letters: 8, LettersBytes: 9, LettersLimit: 100})
+	m.Measured(stream.Lag{Pending: 5, AckPending: 6, AckLimit: 10, Gone: 7, Letters: 8, LettersBytes: 9, LettersLimit: 0})
+	m.Measured(stream.Lag{Pending: 4, AckPending: 6, AckLimit: 20, Gone: 9, Letters: 8, LettersBytes: 9, LettersLimit: 100})
 	if got := gathered(t, r)["gate_open{}"]; got != 0 {
 		t.Errorf("gate_open %v while it is closed", got)
 	}

@@ -41,21 +41,12 @@ type Applier interface {
 // Options says what a worker consumes and how much it takes upon itself. Zero values are
 // replaced by the defaults named with each field; Stream and Consumer have none.
 type Options struct {
-	Stream   string   // the stream with the detections
-	Consumer string   // the durable pull consumer that all replicas share
-	Subjects []string // what the stream takes and the consumer filters, used when Manage creates them
-	Manage   bool     // create stream, consumer, dead-letter stream and ledger where missing
-
-	Bucket      string // KV bucket of the ledger, "FORAGER_LEDGER"
-	DeadLetters string // dead-letter stream, "FORAGER_DLQ"
-	Replicas    int    // copies of what Manage creates, 1
+	stream.Topology // MaxAckPending is 16 × MaxInFlight unless it is given: four replicas
 
 	MaxMessageBytes int           // larger messages are dead letters, 1 MiB
 	Concurrency     int           // calls in flight at TheHive, 32: limits derive from it
 	MaxInFlight     int           // messages held, 64 × Concurrency
 	MaxBytesHeld    int           // bytes of bodies held, 32 MiB; exceeded by one pull at most
-	MaxAckPending   int           // of the consumer that Manage creates, 16 × MaxInFlight (four replicas)
-	AckWait         time.Duration // of the consumer that Manage creates, 30 s
 	Lease           time.Duration // how long a claim lives unrenewed, 15 s
 	Settle          time.Duration // how long an ambiguous call may still commit, 25 s
 	Drain           time.Duration // how long applies may take after a stop, 30 s
@@ -85,12 +76,10 @@ type Options struct {
 }
 
 // ErrOptions says that options cannot work.
-var ErrOptions = errors.New("impossible options")
+var ErrOptions = stream.ErrTopology
 
 // Defaults of [Options].
 const (
-	defaultBucket      = "FORAGER_LEDGER"
-	defaultDeadLetters = "FORAGER_DLQ"
 	defaultConcurrency = 32
 	inFlightPerCall    = 64 // messages held per call in flight: design section 3
 	ackPendingPerHeld  = 16 // four replicas, and four times what they hold for naks with delay
@@ -98,15 +87,12 @@ const (
 
 // withDefaults fills in what was left zero.
 func (o Options) withDefaults() Options {
-	o.Bucket = cmp.Or(o.Bucket, defaultBucket)
-	o.DeadLetters = cmp.Or(o.DeadLetters, defaultDeadLetters)
-	o.Replicas = cmp.Or(o.Replicas, 1)
 	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, 1<<20)
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, inFlightPerCall*o.Concurrency)
 	o.MaxBytesHeld = cmp.Or(o.MaxBytesHeld, 32<<20)
 	o.MaxAckPending = cmp.Or(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
-	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
+	o.Topology = o.Topology.WithDefaults()
 	o.Lease = cmp.Or(o.Lease, 15*time.Second)
 	o.Settle = cmp.Or(o.Settle, 25*time.Second)
 	o.Drain = cmp.Or(o.Drain, 30*time.Second)
@@ -123,24 +109,21 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Streams is the topology with the defaults that depend on the other options.
+func (o Options) Streams() stream.Topology { return o.withDefaults().Topology }
+
 // validate refuses what would fail later, or never end, naming field and value.
 func (o Options) validate() error {
-	var problems []error
+	problems := []error{o.Topology.Check()}
 	refuse := func(bad bool, field string, value any, why string) {
 		if bad {
 			problems = append(problems, fmt.Errorf("%w: %s %v: %s", ErrOptions, field, value, why))
 		}
 	}
-	refuse(!stream.ValidName(o.Stream), "stream", quoted(o.Stream), "a JetStream name is not empty and has no dot, star, > or space")
-	refuse(!stream.ValidName(o.Consumer), "consumer", quoted(o.Consumer), "a JetStream name is not empty and has no dot, star, > or space")
-	refuse(!stream.ValidName(o.DeadLetters), "dead letters", quoted(o.DeadLetters), "a JetStream name is not empty and has no dot, star, > or space")
-	refuse(o.DeadLetters == o.Stream, "dead letters", quoted(o.DeadLetters), "a dead letter in the stream it came from would be consumed again")
-	refuse(o.Manage && len(o.Subjects) == 0, "subjects", o.Subjects, "a stream to be created needs at least one")
 	refuse(o.MaxMessageBytes < 1, "max message bytes", o.MaxMessageBytes, "no message would fit")
 	refuse(o.Concurrency < 1, "concurrency", o.Concurrency, "nothing could be applied")
 	refuse(o.MaxInFlight < 1, "max in flight", o.MaxInFlight, "nothing could be held")
 	refuse(o.MaxBytesHeld < 1, "max bytes held", o.MaxBytesHeld, "nothing could be held")
-	refuse(o.AckWait < 3*time.Millisecond, "ack wait", o.AckWait, "heartbeats go out every third of it")
 	refuse(o.Confirm < 0 || o.Drain < 0 || o.Lease < 0 || o.Settle < 0, "durations", []time.Duration{o.Confirm, o.Drain, o.Lease, o.Settle}, "must not be negative")
 	return errors.Join(problems...)
 }

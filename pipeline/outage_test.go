@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 func TestServerRestartLosesAndDoublesNothing(t *testing.T) {
@@ -150,7 +151,7 @@ func TestRefusedCredentialsCloseTheGateAndProbeWithOneMessage(t *testing.T) {
 func TestUnreachableDeadLettersCloseTheGateAndLoseNothing(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	if err := r.js.DeleteStream(t.Context(), defaultDeadLetters); err != nil {
+	if err := r.js.DeleteStream(t.Context(), stream.DefaultDeadLetters); err != nil {
 		t.Fatal(err)
 	}
 	r.options.Manage = false
@@ -171,7 +172,7 @@ func TestUnreachableDeadLettersCloseTheGateAndLoseNothing(t *testing.T) {
 func TestFullDeadLetterStreamRefusesAndTheMessageStays(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	s, err := r.js.Stream(t.Context(), defaultDeadLetters)
+	s, err := r.js.Stream(t.Context(), stream.DefaultDeadLetters)
 	if err != nil {
 		t.Fatal(err)
 	}

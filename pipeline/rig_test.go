@@ -49,8 +49,8 @@ func rigOn(t *testing.T, server *natstest.Server, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, server: server, applier: &scripted{}, seen: newEnds()}
 	r.options = Options{
-		Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true,
-		Concurrency: 4, AckWait: 3 * time.Second, Confirm: 2 * time.Second, Drain: 5 * time.Second, Observer: r.seen,
+		Topology:    stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, AckWait: 3 * time.Second},
+		Concurrency: 4, Confirm: 2 * time.Second, Drain: 5 * time.Second, Observer: r.seen,
 		Policy: Policy{
 			Transient: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
 			Throttled: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
@@ -104,7 +104,7 @@ func (r *rig) run(w *Worker) (stop func() error) {
 // ensure creates stream and consumer before anything is published.
 func (r *rig) ensure() {
 	r.t.Helper()
-	if err := Ensure(r.t.Context(), r.link, r.options); err != nil {
+	if err := stream.Ensure(r.t.Context(), r.link, r.options.Streams()); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // senders hold up who sends what TheHive refuses for one reason, as it does where a route or a
@@ -88,7 +89,7 @@ func (s *senders) name(subject, format string) senderName {
 	words := 2
 	if filters := s.filters.Load(); filters != nil {
 		for _, f := range *filters {
-			if covers(f, subject) {
+			if stream.Covers(f, subject) {
 				words = max(words, literal(f)+1)
 				break
 			}

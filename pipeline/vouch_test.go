@@ -15,6 +15,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/stream"
 )
 
 // origins plans as the rig does, and keeps where each detection came from.
@@ -160,7 +161,7 @@ func TestALetterOfAnOlderVersionIsRequeuedAsNew(t *testing.T) {
 	m := sampleMessage(nil, []byte(`{"id":"a","keys":["k"]}`))
 	m.msg = delivery{raw: &nats.Msg{Subject: "alerts.test", Header: nats.Header{}, Data: m.msg.Data()}}
 	s := w.settlement(m, 1, errPassing, Verdict{Action: ActionDeadLetter})
-	must(t, (&box{link: r.link, stream: defaultDeadLetters}).store(t.Context(), w.letter(m, &s, "")))
+	must(t, (&box{link: r.link, stream: stream.DefaultDeadLetters}).store(t.Context(), w.letter(m, &s, "")))
 	requeueAll(t, r)
 	plans := &origins{}
 	r.startWith(plans)
@@ -199,7 +200,7 @@ func TestAMessageWaitsWhileTheKeyCannotBeRead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.ensure()
-	must(t, r.js.DeleteKeyValue(t.Context(), defaultBucket))
+	must(t, r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket))
 	w, err := New(r.link, r.options, decoding{}, planning{}, r.applier)
 	must(t, err)
 	m := sampleMessage(nats.Header{headerTime: {longAgo}, headerRequeued: {"1"}, headerProof: {strings.Repeat("0", 64)}}, []byte(`{"id":"a","keys":["k"]}`))

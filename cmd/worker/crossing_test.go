@@ -21,6 +21,7 @@ import (
 	"forager/mitre"
 	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // crossing is a worker with a middle box between it and TheHive, and what became of its messages.
@@ -112,7 +113,7 @@ func (c *crossing) open(nats string, env []string) {
 	ctx, stop := context.WithCancel(c.t.Context())
 	c.service, err = newService(ctx, cfg, newWitness(), options)
 	must(c.t, err)
-	must(c.t, pipeline.Ensure(ctx, c.service.link, options))
+	must(c.t, stream.Ensure(ctx, c.service.link, options.Streams()))
 	var running conc.WaitGroup
 	running.Go(func() { _ = c.service.run(ctx) })
 	c.t.Cleanup(func() { stop(); running.Wait(); c.service.Close() })

@@ -22,8 +22,8 @@ import (
 	"forager/enrich"
 	"forager/hive/hivetest"
 	"forager/mitre"
-	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 const exampleFile = "../../deploy/examples/soc.yaml"
@@ -190,7 +190,7 @@ func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, na
 	worker.live.now.Store(&reading{
 		decoder: worker.decoder, planner: newPlanner(cfg, mitre.Embedded(), worker.knowledge.Target, router, exampleNow),
 	})
-	if err := pipeline.Ensure(t.Context(), worker.link, options); err != nil {
+	if err := stream.Ensure(t.Context(), worker.link, options.Streams()); err != nil {
 		t.Fatal(err)
 	}
 	forward, err := newForwarder(nats)

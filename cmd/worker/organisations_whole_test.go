@@ -21,6 +21,7 @@ import (
 	"forager/hive/hivetest"
 	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // provider is a worker that serves two customers of one TheHive, of which acme is its own
@@ -105,7 +106,7 @@ func (p *provider) open(nats string, credentials []string) {
 	options.Policy.Probe = pipeline.Backoff{First: 100 * time.Millisecond, Last: time.Second}
 	p.service, err = newService(p.t.Context(), c, newWitness(), options)
 	must(p.t, err)
-	must(p.t, pipeline.Ensure(p.t.Context(), p.service.link, options))
+	must(p.t, stream.Ensure(p.t.Context(), p.service.link, options.Streams()))
 	ctx, stop := context.WithCancel(p.t.Context())
 	var running conc.WaitGroup
 	running.Go(func() { _ = p.service.run(ctx) })

@@ -197,7 +197,7 @@ func (s *replaySite) start(ctx context.Context) error {
 	begin := newStart(s.options.Log)
 	begin.need("TheHive", s.parts.knowledge.check)
 	if s.options.Manage {
-		begin.need("NATS", func(ctx context.Context) error { return pipeline.Ensure(ctx, s.link, s.options) })
+		begin.need("NATS", func(ctx context.Context) error { return stream.Ensure(ctx, s.link, s.options.Streams()) })
 	}
 	if err := begin.wait(ctx); err != nil {
 		return fmt.Errorf("replay: interrupted before it began: %w", err)

@@ -37,7 +37,7 @@ type service struct {
 	enricher  *enrich.Enricher
 	hooks     *hooks // nil: off
 	ledger    *pipeline.Ledger
-	meter     *pipeline.Meter
+	meter     *stream.Meter
 	keep      time.Duration // of ledger entries
 	drift     string        // where NATS differs from the configuration, as told last
 	start     *start
@@ -86,7 +86,7 @@ func newService(ctx context.Context, c *config.Config, w *witness, options pipel
 		start: begin, link: link, worker: worker, client: parts.clients.own, knowledge: parts.knowledge.known,
 		decoder: parts.reading.decoder, planner: parts.reading.planner, live: rules, parts: parts,
 		enricher: enricher, hooks: hooks, log: options.Log,
-		ledger: newLedger(c, link), meter: pipeline.NewMeter(link, options), keep: c.Ledger.Keep,
+		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
 }

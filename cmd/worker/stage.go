@@ -19,6 +19,7 @@ import (
 	"forager/mitre"
 	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // demoMessage is the largest message of the demonstration; the server takes headers besides.
@@ -95,7 +96,7 @@ func (s *stage) start(ctx context.Context, sh *shell, verbose bool) error {
 	}
 	s.decoder = s.service.decoder
 	// The stream must be there before the first event; the worker would make it a moment later.
-	if err := pipeline.Ensure(ctx, s.service.link, options); err != nil {
+	if err := stream.Ensure(ctx, s.service.link, options.Streams()); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	if s.forward, err = newForwarder(s.nats.URL()); err != nil {

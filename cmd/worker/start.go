@@ -51,7 +51,7 @@ func reaching(link *stream.Link, o pipeline.Options) func(context.Context) error
 	if !o.Manage {
 		return func(context.Context) error { return link.Reach() }
 	}
-	return func(ctx context.Context) error { return pipeline.Ensure(ctx, link, o) }
+	return func(ctx context.Context) error { return stream.Ensure(ctx, link, o.Streams()) }
 }
 
 // wait looks for everything at a time and returns when all is there; its error is ctx's, or a panic

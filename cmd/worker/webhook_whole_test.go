@@ -15,8 +15,8 @@ import (
 	"forager/config"
 	"forager/hive"
 	"forager/hive/hivetest"
-	"forager/pipeline"
 	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
 
 // office is a worker at work, a TheHive that tells it of every change, in both versions at once,
@@ -68,7 +68,7 @@ func (o *office) open(env []string) {
 	options := pipelineOptions(c, zap.NewNop())
 	s, err := newService(o.t.Context(), c, newWitness(), options)
 	must(o.t, err)
-	must(o.t, pipeline.Ensure(o.t.Context(), s.link, options))
+	must(o.t, stream.Ensure(o.t.Context(), s.link, options.Streams()))
 	must(o.t, s.hooks.audits.Ensure(o.t.Context()))
 	ctx, stop := context.WithCancel(o.t.Context())
 	var running conc.WaitGroup

@@ -238,17 +238,19 @@ func auditOptions(c *config.Config, log *zap.Logger) pipeline.AuditOptions {
 // pipelineOptions says what is consumed, and how much is held.
 func pipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
 	return pipeline.Options{
-		Stream:          c.NATS.Stream,
-		Consumer:        c.NATS.Consumer,
-		Subjects:        c.NATS.Subjects,
-		Manage:          c.NATS.Manage,
-		Bucket:          c.Ledger.Bucket,
-		DeadLetters:     c.DeadLetters.Stream,
+		Topology: stream.Topology{
+			Stream:      c.NATS.Stream,
+			Consumer:    c.NATS.Consumer,
+			Subjects:    c.NATS.Subjects,
+			Manage:      c.NATS.Manage,
+			Bucket:      c.Ledger.Bucket,
+			DeadLetters: c.DeadLetters.Stream,
+			AckWait:     c.NATS.AckWait,
+		},
 		MaxMessageBytes: int(c.Pipeline.MaxMessageBytes),
 		Concurrency:     c.Hive.Concurrency,
 		MaxInFlight:     c.Pipeline.MaxInFlight,
 		MaxBytesHeld:    int(c.Pipeline.MaxBytesHeld),
-		AckWait:         c.NATS.AckWait,
 		Lease:           c.Ledger.Lease,
 		Settle:          c.Hive.Settle,
 		Drain:           c.Hive.Timeout + time.Second,

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // TestCheckNamesTheLineThatIsMissing: the inspection of "worker check --connect" works with what a
@@ -53,7 +54,7 @@ func missedBy(t *testing.T, a allowed, v2 bool, change func(*pipeline.Inspection
 		Publish: only(a.publish), Subscribe: only(a.subscribe),
 	}}, v2)}
 	s.admin, s.worker = s.connect("admin"), s.connect("forager")
-	if err := pipeline.Ensure(t.Context(), s.admin, options()); err != nil {
+	if err := stream.Ensure(t.Context(), s.admin, options().Streams()); err != nil {
 		t.Fatal(err)
 	}
 	var missed []string

@@ -9,6 +9,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // replay does what "worker replay" does, with a live consumer of one subject and of several.
@@ -27,7 +28,7 @@ func replay(ctx context.Context, s *site) error {
 }
 
 func replayOf(ctx context.Context, s *site, o pipeline.Options) error {
-	if err := pipeline.Ensure(ctx, s.admin, o); err != nil {
+	if err := stream.Ensure(ctx, s.admin, o.Streams()); err != nil {
 		return err
 	}
 	admin, err := s.jetStream("admin")

@@ -14,12 +14,13 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/stream"
 )
 
 // options are the worker's defaults.
 func options() pipeline.Options {
 	return pipeline.Options{
-		Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
+		Topology:    stream.Topology{Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"}},
 		Concurrency: 2, Drain: time.Second,
 	}
 }
@@ -29,7 +30,7 @@ const event = `{"schema":"forager.detection/v1","id":"d-1","time":"2026-03-02T08
 // consume is what a worker does all day: work a message, claim in the ledger, and make a dead
 // letter of what cannot be read, twice, since another letter has its subject.
 func consume(ctx context.Context, s *site) error {
-	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
+	if err := stream.Ensure(ctx, s.admin, options().Streams()); err != nil {
 		return err
 	}
 	js, err := s.jetStream("admin")
@@ -50,7 +51,7 @@ func consume(ctx context.Context, s *site) error {
 
 // keep is what a worker does beside: measure its lag, and go through the ledger's keys.
 func keep(ctx context.Context, s *site) error {
-	if _, err := pipeline.NewMeter(s.worker, options()).Measure(ctx); err != nil {
+	if _, err := stream.NewMeter(s.worker, options().Streams()).Measure(ctx); err != nil {
 		return err
 	}
 	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
@@ -72,7 +73,7 @@ func manage(ctx context.Context, s *site) error {
 			return err
 		}
 		o.Manage = true
-		if err := pipeline.Ensure(ctx, s.worker, o); err != nil {
+		if err := stream.Ensure(ctx, s.worker, o.Streams()); err != nil {
 			return err
 		}
 	}
@@ -146,7 +147,7 @@ func (c claiming) claim(ctx context.Context, key string) error {
 
 // letters does what "worker dlq" does.
 func letters(ctx context.Context, s *site) error {
-	if err := pipeline.Ensure(ctx, s.admin, options()); err != nil {
+	if err := stream.Ensure(ctx, s.admin, options().Streams()); err != nil {
 		return err
 	}
 	js, err := s.jetStream("admin")

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -27,4 +29,37 @@ func Filters(c jetstream.ConsumerConfig) []string {
 		return []string{c.FilterSubject}
 	}
 	return c.FilterSubjects
+}
+
+// Uncovered are the wanted subjects that no subject of a stream takes.
+func Uncovered(subjects, wanted []string) []string {
+	var missed []string
+	for _, w := range wanted {
+		if !slices.ContainsFunc(subjects, func(s string) bool { return Covers(s, w) }) {
+			missed = append(missed, w)
+		}
+	}
+	return missed
+}
+
+// Covers tells whether everything of one subject, wildcards and all, is of another.
+func Covers(wide, narrow string) bool {
+	w, n := strings.Split(wide, "."), strings.Split(narrow, ".")
+	for i, word := range w {
+		switch {
+		case word == ">":
+			return len(n) > i
+		case i >= len(n), n[i] == ">", word != "*" && word != n[i]:
+			return false
+		}
+	}
+	return len(w) == len(n)
+}
+
+// AckWait is how long the server waits for an answer, and what says so.
+func AckWait(c jetstream.ConsumerConfig) (wait time.Duration, name string) {
+	if len(c.BackOff) > 0 {
+		return c.BackOff[0], "the first back-off, which replaces ack_wait,"
+	}
+	return c.AckWait, "ack_wait"
 }

@@ -1,4 +1,4 @@
-package pipeline
+package stream
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"forager/pipeline/stream"
 )
 
 // Lag is how far behind the consumer is, as the server sees it: the same for all replicas.
@@ -25,7 +23,7 @@ type Lag struct {
 
 	Retention time.Duration // how long the stream keeps a message; 0 is no limit by age
 
-	// Drift says where stream and consumer differ from the options: somebody changed the configuration,
+	// Drift says where stream and consumer differ from the topology: somebody changed the configuration,
 	// or them, and not the other. Empty where they do not.
 	Drift string
 
@@ -38,40 +36,40 @@ type Lag struct {
 // $JS.API.CONSUMER.INFO.<stream>.<consumer> and $JS.API.STREAM.INFO of the stream and of the
 // dead-letter stream.
 type Meter struct {
-	link    *stream.Link
-	options Options
+	link     *Link
+	topology Topology
 
 	mu   sync.Mutex
 	gone gone
 }
 
-// NewMeter makes a meter for the stream, consumer and dead-letter stream of the options. It makes no call.
-func NewMeter(link *stream.Link, options Options) *Meter {
-	return &Meter{link: link, options: options.withDefaults()}
+// NewMeter makes a meter for the stream, consumer and dead-letter stream of the topology. It makes no call.
+func NewMeter(link *Link, topology Topology) *Meter {
+	return &Meter{link: link, topology: topology.WithDefaults()}
 }
 
 // Measure asks the server. On an error, of NATS' client, nothing is counted and the next call goes on.
 func (m *Meter) Measure(ctx context.Context) (Lag, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.options.Confirm)
+	ctx, cancel := context.WithTimeout(ctx, APITimeout)
 	defer cancel()
-	stream, err := m.link.JetStream().Stream(ctx, m.options.Stream)
+	stream, err := m.link.js.Stream(ctx, m.topology.Stream)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.Stream, m.link.Explain(err))
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.topology.Stream, m.link.Explain(err))
 	}
-	consumer, err := m.link.JetStream().Consumer(ctx, m.options.Stream, m.options.Consumer)
+	consumer, err := m.link.js.Consumer(ctx, m.topology.Stream, m.topology.Consumer)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure consumer %s: %w", m.options.Consumer, m.link.Explain(err))
+		return Lag{}, fmt.Errorf("measure consumer %s: %w", m.topology.Consumer, m.link.Explain(err))
 	}
-	letters, err := m.link.JetStream().Stream(ctx, m.options.DeadLetters)
+	letters, err := m.link.js.Stream(ctx, m.topology.DeadLetters)
 	if err != nil {
-		return Lag{}, fmt.Errorf("measure stream %s: %w", m.options.DeadLetters, m.link.Explain(err))
+		return Lag{}, fmt.Errorf("measure stream %s: %w", m.topology.DeadLetters, m.link.Explain(err))
 	}
 	c, l := consumer.CachedInfo(), letters.CachedInfo()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.gone.measure(stream.CachedInfo(), c)
 	return Lag{
-		Drift:     strings.Join(driftOf(m.options, stream.CachedInfo(), c).sentences, "; "),
+		Drift:     strings.Join(driftOf(m.topology, stream.CachedInfo(), c).sentences, "; "),
 		Retention: stream.CachedInfo().Config.MaxAge,
 		Pending:   c.NumPending, AckPending: uint64(max(c.NumAckPending, 0)), AckLimit: uint64(max(c.Config.MaxAckPending, 0)), Gone: m.gone.total,
 		Letters: l.State.Msgs, LettersBytes: l.State.Bytes, LettersLimit: uint64(max(l.Config.MaxBytes, 0)),
@@ -96,7 +94,7 @@ func (g *gone) measure(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 	if made != g.made || deliveries < before || mark < from { // the first look, or at another stream or consumer
 		from, before = c.Delivered.Stream, deliveries
 	}
-	if takesAll(s.Config.Subjects, c.Config) && mark > from {
+	if TakesAll(s.Config.Subjects, c.Config) && mark > from {
 		if passed, delivered := mark-from, deliveries-before; passed > delivered {
 			g.total += passed - delivered
 		}
@@ -104,9 +102,9 @@ func (g *gone) measure(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 	g.mark, g.deliveries, g.made = mark, deliveries, made
 }
 
-// takesAll tells whether a consumer takes every message of a stream with these subjects.
-func takesAll(subjects []string, c jetstream.ConsumerConfig) bool {
-	filters := stream.Filters(c)
+// TakesAll tells whether a consumer takes every message of a stream with these subjects.
+func TakesAll(subjects []string, c jetstream.ConsumerConfig) bool {
+	filters := Filters(c)
 	if len(filters) == 0 {
 		return true
 	}
