@@ -33,7 +33,7 @@ func (o LedgerOptions) withDefaults() LedgerOptions {
 
 // Ledger is [enrich.Ledger] on a JetStream KV bucket. It binds the bucket at the first use and
 // again after the bucket was missing, so that it can be made while NATS is down. It never
-// creates the bucket: [Ensure] does, once.
+// creates the bucket: [stream.Ensure] does, once.
 //
 // Beside the errors of the interface, all errors wrap [enrich.ErrLedger] unless the caller's
 // context ended first: of a time-out nobody knows whether the change took place, and while

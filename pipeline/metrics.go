@@ -200,7 +200,7 @@ func (m *Metrics) Called(operation string, status int, took time.Duration) {
 	m.calls.WithLabelValues(m.operations.fold(operation), strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// Measured shows a measurement of one [Meter]. It is for one goroutine.
+// Measured shows a measurement of one [stream.Meter]. It is for one goroutine.
 func (m *Metrics) Measured(l stream.Lag) {
 	m.pending.Set(float64(l.Pending))
 	m.ackPending.Set(float64(l.AckPending))
