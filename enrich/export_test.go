@@ -130,7 +130,7 @@ func FindOf(p Plan) string {
 
 // Remembered is how many keys and cases an enricher remembers the contention and the pace of.
 func (e *Enricher) Remembered() (keys, cases int) {
-	return len(e.rivals.keys.items), len(e.pace.wrote.items)
+	return e.rivals.keys.Len(), e.pace.wrote.Len()
 }
 
 // Meet lets a key be contended for, and a case be written to.

@@ -4,13 +4,15 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
 // rivals remembers on which keys another replica was met, so that a hot key is shared: its
 // holder leaves it alone for a while after each apply.
 type rivals struct {
-	mu   sync.Mutex
-	keys *latest[rivalry]
+	mu   sync.Mutex // of a change: what it reads must not move on before it writes
+	keys *expirable.LRU[string, rivalry]
 }
 
 type rivalry struct {
@@ -21,14 +23,16 @@ type rivalry struct {
 // rivalMemory is how long another replica counts as interested in a key.
 const rivalMemory = time.Minute
 
-func newRivals() *rivals { return &rivals{keys: newLatest[rivalry](maxRecent)} }
+func newRivals() *rivals {
+	return &rivals{keys: expirable.NewLRU[string, rivalry](maxRecent, nil, 0)}
+}
 
 // yield waits a random time up to the last apply, if the key is shared.
 func (r *rivals) yield(ctx context.Context, key string) error {
 	r.mu.Lock()
-	v, ok := r.keys.get(key)
+	v, ok := r.keys.Get(key)
 	if ok && time.Since(v.met) > rivalMemory {
-		r.keys.drop(key)
+		r.keys.Remove(key)
 		ok = false
 	}
 	r.mu.Unlock()
@@ -42,7 +46,7 @@ func (r *rivals) yield(ctx context.Context, key string) error {
 func (r *rivals) note(key string, met bool, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v, known := r.keys.get(key)
+	v, known := r.keys.Get(key)
 	switch {
 	case met:
 		v.met = time.Now()
@@ -50,5 +54,5 @@ func (r *rivals) note(key string, met bool, took time.Duration) {
 		return
 	}
 	v.last = took
-	r.keys.set(key, v)
+	r.keys.Add(key, v)
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
 // pace remembers when comments of a case were last written, and which cases still owe an update.
 type pace struct {
 	mu    sync.Mutex
-	wrote *latest[time.Time]
+	wrote *expirable.LRU[string, time.Time]
 	owed  map[string]debt
 }
 
@@ -18,19 +20,21 @@ type debt struct {
 	since        time.Time // of the last detection: a minute of quiet makes it due
 }
 
-func newPace() *pace { return &pace{wrote: newLatest[time.Time](maxRecent), owed: map[string]debt{}} }
+func newPace() *pace {
+	return &pace{wrote: expirable.NewLRU[string, time.Time](maxRecent, nil, 0), owed: map[string]debt{}}
+}
 
 func (p *pace) due(caseID string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, _ := p.wrote.get(caseID)
+	at, _ := p.wrote.Get(caseID)
 	return time.Since(at) >= commentPace
 }
 
 func (p *pace) note(caseID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wrote.set(caseID, time.Now())
+	p.wrote.Add(caseID, time.Now())
 	delete(p.owed, caseID)
 }
 
