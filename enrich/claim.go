@@ -21,11 +21,11 @@ type claims struct {
 
 // claim is one entry held by this process.
 type claim struct {
-	name  string
-	waits time.Duration // settle that is owed before acting; 0 when the entry was clean
-	over  bool          // taken over from a holder that went silent
-	met   bool          // another replica was met on the entry
-	own   *claims
+	name      string
+	owed      time.Duration // settle that is owed before acting; 0 when the entry was clean
+	takenOver bool          // taken over from a holder that went silent
+	contended bool          // another replica was met on the entry
+	own       *claims
 
 	writing  chan struct{} // holds one token: whoever takes it owns the entry and its revision
 	entry    entry
@@ -63,8 +63,8 @@ func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim,
 			return nil, fmt.Errorf("claim %s: %w", name, err)
 		}
 		if got != nil {
-			got.met = o.met
-			got.keep(ctx)
+			got.contended = o.met
+			got.startRenewing(ctx)
 			return got, nil
 		}
 		d := o.delay()
@@ -107,7 +107,7 @@ func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (
 	case e.Token == token: // our write arrived, its answer did not
 		cl := &claim{
 			name: name, entry: e, revision: revision, own: c,
-			confirmed: o.sent, waits: c.owed(e, e.Dirty),
+			confirmed: o.sent, owed: c.owed(e, e.Dirty),
 		}
 		return cl, c.distrust(ctx, cl)
 	case e.Token != "" && !o.dead(revision, e, c.leaseOf(e)):
@@ -130,8 +130,8 @@ func (c *claims) distrust(ctx context.Context, cl *claim) error {
 		return fmt.Errorf("%w: %w", ErrLedger, err) // the token stays behind and runs out
 	}
 	if !trusted {
-		cl.waits = c.lease + c.settle
-		cl.entry.Dirty, cl.entry.Settle = true, cl.waits.Milliseconds()
+		cl.owed = c.lease + c.settle
+		cl.entry.Dirty, cl.entry.Settle = true, cl.owed.Milliseconds()
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func (c *claims) take(ctx context.Context, name, token string, e entry, revision
 	}
 	return &claim{
 		name: name, entry: mine, revision: next, own: c,
-		confirmed: sent, over: over, waits: c.owed(mine, dirty),
+		confirmed: sent, takenOver: over, owed: c.owed(mine, dirty),
 	}, nil
 }
 

@@ -75,14 +75,14 @@ const (
 
 // Enricher makes TheHive agree with plans. Safe for concurrent use.
 type Enricher struct {
-	options Options
-	claims  *claims
-	turns   *turns
-	slots   slots
-	rivals  *rivals
-	pace    *pace
-	spools  *spools
-	login   atomic.Pointer[string] // the worker's own account, once known
+	options    Options
+	claims     *claims
+	locks      *keyedLock
+	slots      slots
+	contention *contention
+	pace       *pace
+	spools     *spools
+	login      atomic.Pointer[string] // the worker's own account, once known
 }
 
 // New makes an enricher, or says which option cannot work.
@@ -98,13 +98,13 @@ func New(o Options) (*Enricher, error) {
 		return nil, err
 	}
 	return &Enricher{
-		options: o,
-		claims:  &claims{ledger: o.Ledger, lease: o.Lease, settle: o.Settle, seen: newRecent(maxRecent)},
-		turns:   newTurns(),
-		slots:   make(slots, o.Slots),
-		rivals:  newRivals(),
-		pace:    newPace(),
-		spools:  newSpools(o.Files),
+		options:    o,
+		claims:     &claims{ledger: o.Ledger, lease: o.Lease, settle: o.Settle, seen: newRecent(maxRecent)},
+		locks:      newKeyedLock(),
+		slots:      make(slots, o.Slots),
+		contention: newContention(),
+		pace:       newPace(),
+		spools:     newSpools(o.Files),
 	}, nil
 }
 
@@ -174,7 +174,7 @@ func (e *Enricher) Apply(ctx context.Context, queue string, plans []Plan) []erro
 // round does the plans of one case, and tells which.
 func (e *Enricher) round(ctx context.Context, queue string, plans []Plan, rest []int, out *outcomes) ([]int, error) {
 	organisation := plans[rest[0]].Organisation
-	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation), seat: seat{slots: e.slots}}
+	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation), slot: slot{slots: e.slots}}
 	if err := r.enter(ctx, queue); err != nil {
 		return nil, err // of this process, not of an organisation
 	}

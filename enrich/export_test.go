@@ -24,12 +24,14 @@ func (c Claims) Acquire(ctx context.Context, name string) (Claim, error) {
 	return Claim{cl}, err
 }
 
-func (c Claim) Check() error                                        { return c.c.check() }
-func (c Claim) Waits() time.Duration                                { return c.c.waits }
-func (c Claim) Settled()                                            { c.c.settled() }
-func (c Claim) Bind(ctx context.Context) (context.Context, func())  { return c.c.bind(ctx) }
-func (c Claim) End(ctx context.Context, body any, dirty bool) error { return c.c.end(ctx, body, dirty) }
-func (c Claim) Read(body any) error                                 { return c.c.entry.read(body) }
+func (c Claim) Check() error                                       { return c.c.check() }
+func (c Claim) Waits() time.Duration                               { return c.c.owed }
+func (c Claim) Settled()                                           { c.c.settled() }
+func (c Claim) Bind(ctx context.Context) (context.Context, func()) { return c.c.bind(ctx) }
+func (c Claim) End(ctx context.Context, body any, dirty bool) error {
+	return c.c.release(ctx, body, dirty)
+}
+func (c Claim) Read(body any) error { return c.c.entry.read(body) }
 
 // Rewrite reads an entry, gives it a case's body, and writes it again.
 func Rewrite(value []byte, tags ...string) ([]byte, error) {
@@ -130,12 +132,12 @@ func FindOf(p Plan) string {
 
 // Remembered is how many keys and cases an enricher remembers the contention and the pace of.
 func (e *Enricher) Remembered() (keys, cases int) {
-	return e.rivals.keys.Len(), e.pace.wrote.Len()
+	return e.contention.keys.Len(), e.pace.wrote.Len()
 }
 
 // Meet lets a key be contended for, and a case be written to.
 func (e *Enricher) Meet(name string) {
-	e.rivals.note(name, true, 0)
+	e.contention.note(name, true, 0)
 	e.pace.note(name)
 }
 

@@ -114,7 +114,7 @@ func (w *work) lookAtCase(held context.Context, cause error) error {
 		return nil
 	}
 	w.e.happened(EventAmbiguous, w.c.Number, "update case")
-	if err := w.seat.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
+	if err := w.slot.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
 		return err
 	}
 	calls, done := w.claim.calling(held)

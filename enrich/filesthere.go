@@ -81,27 +81,27 @@ func (w *work) choose(held context.Context, f wantedFile, s *spooled) (*outgoing
 	if !maybe && !slices.ContainsFunc(f.owners, func(o int) bool { return w.plans[o].archives() }) {
 		return &plain, nil
 	}
-	w.seat.leave() // reading it again takes a while
+	w.slot.leave() // reading it again takes a while
 	zip, err := w.zips(f, s)
 	if err != nil {
 		return nil, err
 	}
 	if !zip && !maybe {
-		return &plain, w.seat.take(held)
+		return &plain, w.slot.take(held)
 	}
 	zipped, err := w.zippedFile(f, s)
 	_, impossible := errors.AsType[*badFileError](err)
 	switch {
 	case impossible && !zip:
-		return &plain, w.seat.take(held)
+		return &plain, w.slot.take(held)
 	case err != nil:
 		return nil, err
 	case w.isThere(zipped):
-		return nil, w.seat.take(held)
+		return nil, w.slot.take(held)
 	case zip:
-		return &zipped, w.seat.take(held)
+		return &zipped, w.slot.take(held)
 	default:
-		return &plain, w.seat.take(held)
+		return &plain, w.slot.take(held)
 	}
 }
 

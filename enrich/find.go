@@ -43,13 +43,13 @@ func (r *round) join(ctx, held context.Context, t target) (w *work, again bool, 
 
 // grab waits for the claim on a case, outside the slots.
 func (r *round) grab(ctx, held context.Context, id string) (*work, error) {
-	w, err := r.hold(held, id)
+	w, err := r.claimCase(held, id)
 	if err != nil {
 		return nil, err
 	}
 	r.grabbed = w
 	r.meet(w.claim)
-	if err := errors.Join(r.key.check(), r.seat.take(held)); err != nil {
+	if err := errors.Join(r.key.check(), r.slot.take(held)); err != nil {
 		w.leave(ctx)
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (r *round) seek(held context.Context, ref caseRef) error {
 	}
 	if wait > 0 {
 		// Only what stays away for as long as a lost call may take is gone.
-		if err := r.seat.rest(held, wait); err != nil {
+		if err := r.slot.rest(held, wait); err != nil {
 			return err
 		}
 		if err := r.searchHeirs(held); err != nil {

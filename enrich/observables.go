@@ -271,7 +271,7 @@ func newObservable(batch []wantedObservable) hive.NewObservable {
 // missing may be posted again: TheHive itself refuses an observable that is there.
 func (w *work) lookForObservables(held context.Context, tries int) error {
 	w.e.happened(EventAmbiguous, w.c.Number, "add observables")
-	if err := w.seat.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+	if err := w.slot.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
 		return err
 	}
 	return w.listObservables(held)

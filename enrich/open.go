@@ -103,7 +103,7 @@ func (r *round) room(held context.Context) error {
 		if n < maxUnshown {
 			return nil
 		}
-		if err := r.seat.rest(held, max(soonest, time.Millisecond)); err != nil {
+		if err := r.slot.rest(held, max(soonest, time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -211,7 +211,7 @@ func (r *round) lookUntilSettled(held context.Context, cause error, found func()
 			return err
 		}
 		wait := min(lookPause(n, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))
-		if err := r.seat.rest(held, wait); err != nil {
+		if err := r.slot.rest(held, wait); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ type round struct {
 	all  []Plan
 	rest []int // indices of the plans still to do, oldest first
 	out  *outcomes
-	seat seat
+	slot slot
 
 	organisation string // of all plans: their queue names it
 
@@ -37,49 +37,18 @@ type round struct {
 	heirs    map[string][]caseRef     // of a case found anew: the listed ones that it may have come of by merging
 }
 
-// seat is an apply slot that can be left while waiting.
-type seat struct {
-	slots slots
-	taken bool
-}
-
-func (s *seat) take(ctx context.Context) error {
-	if s.taken {
-		return nil
-	}
-	err := s.slots.take(ctx)
-	s.taken = err == nil
-	return err
-}
-
-func (s *seat) leave() {
-	if s.taken {
-		s.slots.give()
-		s.taken = false
-	}
-}
-
-// rest waits without the slot, and takes one again.
-func (s *seat) rest(ctx context.Context, d time.Duration) error {
-	s.leave()
-	if err := pause(ctx, d); err != nil {
-		return err
-	}
-	return s.take(ctx)
-}
-
-// enter waits for what a round needs before it claims anything: the key's turn in this process and
+// enter waits for what a round needs before it claims anything: the key's lock in this process and
 // an apply slot. Most of what a worker holds waits here, so it is called where stacks are shallow:
 // two thousand of them were 18 MB when it stood two calls below.
 func (r *round) enter(ctx context.Context, queue string) error {
-	if err := r.e.rivals.yield(ctx, queue); err != nil {
+	if err := r.e.contention.yield(ctx, queue); err != nil {
 		return err
 	}
-	if err := r.e.turns.take(ctx, keyName(queue), r.seat.leave); err != nil {
+	if err := r.e.locks.lock(ctx, keyName(queue), r.slot.leave); err != nil {
 		return err
 	}
-	if err := r.seat.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
-		r.e.turns.give(keyName(queue))
+	if err := r.slot.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
+		r.e.locks.unlock(keyName(queue))
 		return err
 	}
 	return nil
@@ -88,7 +57,7 @@ func (r *round) enter(ctx context.Context, queue string) error {
 // run does one round that has been entered, and tells which plans it did. Whatever ends it, the
 // case's claim is given back; dirty, if that was a panic.
 func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
-	defer r.seat.leave()
+	defer r.slot.leave()
 	sound := false
 	defer func() {
 		if w := r.grabbed; w != nil {
@@ -102,19 +71,19 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 			err = w.run(ctx)
 		}
 		w.leave(ctx)
-		r.e.rivals.note(queue, r.key.met || w.claim.met, time.Since(w.began))
+		r.e.contention.note(queue, r.key.contended || w.claim.contended, time.Since(w.began))
 	}
 	sound = true
 	return r.pick(t), err
 }
 
-// keyName names the entry of the queue's key, and its turn.
+// keyName names the entry of the queue's key, and its lock.
 func keyName(queue string) string { return "key." + queue }
 
-// claimed resolves the plans under the claim of their key, which is given up again; so is its turn.
+// claimed resolves the plans under the claim of their key, which is given up again; so is its lock.
 func (r *round) claimed(ctx context.Context, name string) (t target, w *work, err error) {
-	defer r.e.turns.give(name)
-	key, err := r.e.claims.acquire(ctx, name, r.seat.leave)
+	defer r.e.locks.unlock(name)
+	key, err := r.e.claims.acquire(ctx, name, r.slot.leave)
 	if err != nil {
 		return target{}, nil, err
 	}
@@ -136,10 +105,10 @@ func (r *round) claimed(ctx context.Context, name string) (t target, w *work, er
 
 // meet tells of what the claim met.
 func (r *round) meet(c *claim) {
-	if c.met {
+	if c.contended {
 		r.e.happened(EventWaited, 0, c.name)
 	}
-	if c.over {
+	if c.takenOver {
 		r.e.happened(EventTakenOver, 0, c.name)
 	}
 }
@@ -176,7 +145,7 @@ func (r *round) releaseKey(ctx context.Context, cause error) error {
 	if !r.read {
 		body = nil
 	}
-	err := r.key.end(ctx, body, r.unclear)
+	err := r.key.release(ctx, body, r.unclear)
 	if errors.Is(err, ErrLostClaim) && cause == nil {
 		return err
 	}
@@ -243,10 +212,10 @@ func (r *round) surely(t target) bool {
 
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *round) settleKey(held context.Context) error {
-	if r.key.waits == 0 {
-		return r.seat.take(held)
+	if r.key.owed == 0 {
+		return r.slot.take(held)
 	}
-	if err := r.seat.rest(held, r.key.waits); err != nil {
+	if err := r.slot.rest(held, r.key.owed); err != nil {
 		return err
 	}
 	if err := r.searchLatest(held); err != nil {

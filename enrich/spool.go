@@ -41,7 +41,7 @@ func (w *work) spool(held context.Context, f detection.File) (s *spooled, err er
 	if most := w.e.options.Files.MaxBytes; c.size > most {
 		return nil, &badFileError{fmt.Sprintf("%d bytes, at most %d are allowed", c.size, most)}
 	}
-	w.seat.leave()
+	w.slot.leave()
 	all, err := w.e.spools.hold(held, c)
 	if err != nil {
 		return nil, missing(f, err)
@@ -54,7 +54,7 @@ func (w *work) spool(held context.Context, f detection.File) (s *spooled, err er
 	if err := all.check(f); err != nil {
 		return nil, err
 	}
-	if err := w.seat.take(held); err != nil {
+	if err := w.slot.take(held); err != nil {
 		return nil, err
 	}
 	return all, nil

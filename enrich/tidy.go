@@ -83,9 +83,9 @@ func (e *Enricher) Tidy(ctx context.Context) error {
 
 func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error {
 	r := &round{e: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0)}
-	r.seat.slots = e.slots
-	defer r.seat.leave()
-	w, err := r.hold(ctx, id)
+	r.slot.slots = e.slots
+	defer r.slot.leave()
+	w, err := r.claimCase(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -101,12 +101,12 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 
 // tidy brings the numbers in the comments of a claimed case up to date.
 func (w *work) tidy(ctx context.Context) (err error) {
-	if w.fresh || w.claim.waits > 0 {
+	if w.fresh || w.claim.owed > 0 {
 		return nil // whoever adds to the case next rebuilds it
 	}
 	held, free := w.claim.bind(ctx)
 	defer free()
-	if err := w.seat.take(held); err != nil {
+	if err := w.slot.take(held); err != nil {
 		return err
 	}
 	calls, done := w.claim.calling(held)

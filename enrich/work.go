@@ -39,24 +39,24 @@ type work struct {
 	left     bool
 }
 
-// hold takes the turn of a case in this process, claims it and reads what the ledger knows of it.
+// claimCase takes the lock of a case in this process, claims it and reads what the ledger knows of it.
 // Whoever has the work gives all of it back by leave.
-func (r *round) hold(ctx context.Context, id string) (w *work, err error) {
-	if err := r.e.turns.take(ctx, id, r.seat.leave); err != nil {
+func (r *round) claimCase(ctx context.Context, id string) (w *work, err error) {
+	if err := r.e.locks.lock(ctx, id, r.slot.leave); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if w == nil {
-			r.e.turns.give(id)
+			r.e.locks.unlock(id)
 		}
 	}()
-	cl, err := r.e.claims.acquire(ctx, caseKey(id), r.seat.leave)
+	cl, err := r.e.claims.acquire(ctx, caseKey(id), r.slot.leave)
 	if err != nil {
 		return nil, err
 	}
 	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}, sure: map[string]bool{}, spoilt: map[string]bool{}}
 	if err := cl.entry.read(&mine.body); err != nil {
-		return nil, errors.Join(err, cl.end(ctx, nil, false))
+		return nil, errors.Join(err, cl.release(ctx, nil, false))
 	}
 	w = mine
 	w.body.belong(r.organisation)
@@ -84,12 +84,12 @@ func (w *work) leave(ctx context.Context) {
 		return
 	}
 	w.left = true
-	defer w.e.turns.give(w.id)
+	defer w.e.locks.unlock(w.id)
 	var body any = w.body
 	if w.fresh && !w.ready {
 		body = nil // never looked at: the next holder must, too
 	}
-	if err := w.claim.end(ctx, body, w.unclear); err != nil {
+	if err := w.claim.release(ctx, body, w.unclear); err != nil {
 		kind := EventUnreleased
 		if errors.Is(err, ErrLostClaim) {
 			kind = EventLate
@@ -146,8 +146,8 @@ func (w *work) prepareCase(held context.Context) error {
 		w.claim.settled()
 		w.remember()
 		return nil
-	case w.claim.waits > 0:
-		if err := w.seat.rest(held, w.claim.waits); err != nil {
+	case w.claim.owed > 0:
+		if err := w.slot.rest(held, w.claim.owed); err != nil {
 			return err
 		}
 	case !w.fresh:

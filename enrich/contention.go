@@ -8,30 +8,30 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
-// rivals remembers on which keys another replica was met, so that a hot key is shared: its
+// contention remembers on which keys another replica was met, so that a hot key is shared: its
 // holder leaves it alone for a while after each apply.
-type rivals struct {
+type contention struct {
 	mu   sync.Mutex // of a change: what it reads must not move on before it writes
-	keys *expirable.LRU[string, rivalry]
+	keys *expirable.LRU[string, contended]
 }
 
-type rivalry struct {
+type contended struct {
 	met  time.Time     // when another replica was last met on the key
 	last time.Duration // how long our last apply of the key took
 }
 
-// rivalMemory is how long another replica counts as interested in a key.
-const rivalMemory = time.Minute
+// contentionMemory is how long another replica counts as interested in a key.
+const contentionMemory = time.Minute
 
-func newRivals() *rivals {
-	return &rivals{keys: expirable.NewLRU[string, rivalry](maxRecent, nil, 0)}
+func newContention() *contention {
+	return &contention{keys: expirable.NewLRU[string, contended](maxRecent, nil, 0)}
 }
 
 // yield waits a random time up to the last apply, if the key is shared.
-func (r *rivals) yield(ctx context.Context, key string) error {
+func (r *contention) yield(ctx context.Context, key string) error {
 	r.mu.Lock()
 	v, ok := r.keys.Get(key)
-	if ok && time.Since(v.met) > rivalMemory {
+	if ok && time.Since(v.met) > contentionMemory {
 		r.keys.Remove(key)
 		ok = false
 	}
@@ -43,7 +43,7 @@ func (r *rivals) yield(ctx context.Context, key string) error {
 }
 
 // note says how an apply went: whether another replica was met, and how long it took.
-func (r *rivals) note(key string, met bool, took time.Duration) {
+func (r *contention) note(key string, met bool, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v, known := r.keys.Get(key)

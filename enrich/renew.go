@@ -11,8 +11,8 @@ import (
 	"forager/hive"
 )
 
-// keep starts renewing a claim.
-func (cl *claim) keep(ctx context.Context) {
+// startRenewing starts renewing a claim.
+func (cl *claim) startRenewing(ctx context.Context) {
 	cl.writing = make(chan struct{}, 1)
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -123,11 +123,11 @@ func (cl *claim) renewOnce(ctx context.Context) {
 		cl.lose(ErrLostClaim)
 		return
 	}
-	cl.plan(sent, err == nil)
+	cl.schedule(sent, err == nil)
 }
 
-// plan sets the timers after a renewal that was confirmed, or not.
-func (cl *claim) plan(sent time.Time, confirmed bool) {
+// schedule sets the timers after a renewal that was confirmed, or not.
+func (cl *claim) schedule(sent time.Time, confirmed bool) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if cl.ended || cl.lost {
@@ -181,10 +181,10 @@ func (cl *claim) reread(ctx context.Context) error {
 	return nil
 }
 
-// end gives the entry up: clean with what is known, or dirty when it is unknown what was done.
-// An end that cannot be written leaves the token behind, and the next holder waits for the
+// release gives the entry up: clean with what is known, or dirty when it is unknown what was done.
+// A release that cannot be written leaves the token behind, and the next holder waits for the
 // lease: slower, never wrong.
-func (cl *claim) end(ctx context.Context, body any, dirty bool) error {
+func (cl *claim) release(ctx context.Context, body any, dirty bool) error {
 	if !cl.stop() {
 		return ErrLostClaim
 	}
@@ -237,7 +237,7 @@ func (cl *claim) allow(ctx context.Context, longer time.Duration) error {
 func (cl *claim) settled() {
 	cl.writing <- struct{}{}
 	defer func() { <-cl.writing }()
-	cl.waits = 0
+	cl.owed = 0
 	cl.entry.Dirty = false
 	cl.entry.Settle = cl.own.settle.Milliseconds()
 }
