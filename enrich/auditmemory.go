@@ -68,7 +68,7 @@ func (e *Enricher) Recall(ctx context.Context, caseID string) (Memory, error) {
 		Removed: removals(marked.Removed), Lifted: removals(marked.Lifted), MovedTo: marked.Moved,
 	}
 	if known != nil {
-		m.Held, m.Unsettled = known.Token != "", known.Dirty
+		m.Held, m.Unsettled = known.Held(), known.Abandoned()
 	}
 	if marked.Gone != 0 {
 		m.Gone = time.UnixMilli(marked.Gone).UTC()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/enrich/detection"
 	"forager/hive"
 )
@@ -55,11 +56,11 @@ func (c Class) String() string {
 // Errors on which the class is decided. Wrap them with %w.
 var (
 	// ErrLostClaim: another worker holds the claim now, or ours could not be renewed in time.
-	ErrLostClaim = errors.New("claim lost")
+	ErrLostClaim = claim.ErrLost
 	// ErrStopping: the worker is shutting down and no further call may start.
-	ErrStopping = errors.New("worker is stopping")
+	ErrStopping = claim.ErrStopping
 	// ErrLedger: the ledger cannot be reached, or holds what this version must not touch.
-	ErrLedger = errors.New("ledger unreachable")
+	ErrLedger = claim.ErrUnreachable
 	// ErrHeld: a gate is closed, or a sender is held up, so that nothing was tried; the cause was told once.
 	ErrHeld = errors.New("held up")
 	// ErrKeyBlocked: nothing of the correlation key succeeded for long, so that nothing was tried.

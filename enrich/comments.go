@@ -123,7 +123,7 @@ func (w *work) tryComment(held context.Context, m marker, ref commentRef, title 
 
 // sendComment makes one request, and compares the answer with what was sent.
 func (w *work) sendComment(held context.Context, m marker, ref commentRef, text string) error {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddComment(calls, w.c.ID, text)
 	if err != nil {
@@ -175,7 +175,7 @@ func textHash(text string) string { return itemHash("text", text) }
 // listComments makes the entry hold the comments that are in the case, and what the description
 // names; what it held and is gone was removed.
 func (w *work) listComments(held context.Context) error {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	there := map[string]commentRef{}
 	w.texts = map[string]string{}
@@ -251,7 +251,7 @@ func (w *work) rewrite(held context.Context, name string, ref commentRef) commen
 	}
 	rule, day, _ := strings.Cut(name, "/")
 	next := commentNumbers(headline(text), ref, marker{rule: rule, day: day, ids: ref.IDs}, w.body.LeftOut)
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	if err := w.hive.UpdateComment(calls, ref.ID, next); err != nil {
 		ref.Pending = true

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/mitre"
 )
 
 // Options are what an Enricher works with; zero values mean the defaults.
 type Options struct {
 	Hive   func(organisation string) Hive // TheHive, as a member of the organisation
-	Ledger Ledger
+	Ledger claim.Store
 	// Login asks whose account the worker has at TheHive, so that [Enricher.Learn] knows its own
 	// changes; it is asked until it answers, then never again. nil: no change is its own.
 	Login     func(ctx context.Context) (string, error)
@@ -76,10 +77,10 @@ const (
 // Enricher makes TheHive agree with plans. Safe for concurrent use.
 type Enricher struct {
 	options    Options
-	claims     *claims
-	locks      *keyedLock
+	claims     *claim.Claims
+	locks      *claim.KeyedLock
 	slots      slots
-	contention *contention
+	contention *claim.Contention
 	pace       *pace
 	spools     *spools
 	login      atomic.Pointer[string] // the worker's own account, once known
@@ -99,16 +100,16 @@ func New(o Options) (*Enricher, error) {
 	}
 	return &Enricher{
 		options:    o,
-		claims:     &claims{ledger: o.Ledger, lease: o.Lease, settle: o.Settle, seen: newRecent(maxRecent)},
-		locks:      newKeyedLock(),
+		claims:     claim.New(o.Ledger, claim.Options{Lease: o.Lease, Settle: o.Settle, Fields: bodyFields}),
+		locks:      claim.NewKeyedLock(),
 		slots:      make(slots, o.Slots),
-		contention: newContention(),
+		contention: claim.NewContention(),
 		pace:       newPace(),
 		spools:     newSpools(o.Files),
 	}, nil
 }
 
-// maxRecent is how many ledger entries are remembered to save reads.
+// maxRecent is how many cases are remembered.
 const maxRecent = 4096
 
 func (o Options) withDefaults() Options {

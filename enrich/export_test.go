@@ -1,54 +1,11 @@
 package enrich
 
 import (
-	"context"
 	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 )
-
-// Claims opens the protocol of claims to its model, without plans and TheHive.
-type Claims struct{ c *claims }
-
-// Claim is one claim of the model.
-type Claim struct{ c *claim }
-
-func NewClaims(l Ledger, lease, settle time.Duration) Claims {
-	return Claims{&claims{ledger: l, lease: lease, settle: settle, seen: newRecent(64)}}
-}
-
-func (c Claims) Acquire(ctx context.Context, name string) (Claim, error) {
-	cl, err := c.c.acquire(ctx, name, func() {})
-	return Claim{cl}, err
-}
-
-func (c Claim) Check() error                                       { return c.c.check() }
-func (c Claim) Waits() time.Duration                               { return c.c.owed }
-func (c Claim) Settled()                                           { c.c.settled() }
-func (c Claim) Bind(ctx context.Context) (context.Context, func()) { return c.c.bind(ctx) }
-func (c Claim) End(ctx context.Context, body any, dirty bool) error {
-	return c.c.release(ctx, body, dirty)
-}
-func (c Claim) Read(body any) error { return c.c.entry.read(body) }
-
-// Rewrite reads an entry, gives it a case's body, and writes it again.
-func Rewrite(value []byte, tags ...string) ([]byte, error) {
-	e, err := parseEntry(value)
-	if err != nil {
-		return nil, err
-	}
-	var body caseBody
-	if err := e.read(&body); err != nil {
-		return nil, err
-	}
-	body.Tags = append(body.Tags, tags...)
-	if e, err = e.with(body); err != nil {
-		return nil, err
-	}
-	return e.encode()
-}
 
 // EntryFields are the fields of entries' bodies as this version knows them, and as the types say.
 func EntryFields() (known, typed []string) {
@@ -130,16 +87,11 @@ func FindOf(p Plan) string {
 	return string(raw)
 }
 
-// Remembered is how many keys and cases an enricher remembers the contention and the pace of.
-func (e *Enricher) Remembered() (keys, cases int) {
-	return e.contention.keys.Len(), e.pace.wrote.Len()
-}
+// Remembered is how many cases an enricher remembers the pace of.
+func (e *Enricher) Remembered() int { return e.pace.wrote.Len() }
 
-// Meet lets a key be contended for, and a case be written to.
-func (e *Enricher) Meet(name string) {
-	e.contention.note(name, true, 0)
-	e.pace.note(name)
-}
+// Comment lets a comment of a case be written.
+func (e *Enricher) Comment(name string) { e.pace.note(name) }
 
 // MaxRecent bounds what is remembered.
 const MaxRecent = maxRecent

@@ -86,7 +86,7 @@ func (w *work) patch(held context.Context, all []change) error {
 	for _, c := range all {
 		c.set(&u)
 	}
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	if err := w.hive.UpdateCase(calls, w.c.ID, u); err != nil {
 		return cmp.Or(w.stillThere(calls, err), err)
@@ -117,7 +117,7 @@ func (w *work) lookAtCase(held context.Context, cause error) error {
 	if err := w.slot.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
 		return err
 	}
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	c, err := w.hive.Case(calls, w.c.ID)
 	if isGone(err) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/enrich/detection"
 	"forager/hive"
 )
@@ -106,7 +107,7 @@ func (w *work) addFiles(held context.Context) error {
 			continue
 		}
 		if ended := held.Err(); ended != nil {
-			return stopped(held)
+			return claim.Ended(held)
 		}
 		if e, ok := errors.AsType[*hive.Error](err); scopeOf(err) == scopeAll || ok && e.Status == 0 && !e.Sent {
 			return err
@@ -175,10 +176,10 @@ func (w *work) sendFile(held context.Context, u outgoing) error {
 		return err
 	}
 	limit := w.e.options.Call + time.Duration(u.size/slowestUpload)*time.Second
-	if err := w.claim.allow(held, limit-w.e.options.Call); err != nil {
+	if err := w.claim.Allow(held, limit-w.e.options.Call); err != nil {
 		return err
 	}
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.postFile(calls, u, limit)
 	if err != nil {
@@ -255,7 +256,7 @@ func (w *work) nameFile(held context.Context, u outgoing) (bool, error) {
 	if i < 0 {
 		return false, nil
 	}
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	if err := w.hive.UpdateObservable(calls, w.files[i].id, hive.ObservableUpdate{AddTags: []string{nameTag(u.name)}}); err != nil {
 		return true, err

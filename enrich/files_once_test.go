@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"forager/enrich"
+	"forager/enrich/claim/claimtest"
 	"forager/enrich/detection"
-	"forager/enrich/ledgertest"
 	"forager/hive/hivetest"
 )
 
@@ -168,7 +168,7 @@ func TestATakeoverInTheMiddleOfAnUploadAddsNothingTwice(t *testing.T) {
 		ctx, kill := context.WithCancelCause(t.Context())
 		defer kill(nil)
 		var dead atomic.Bool
-		d.ledger.Before = func(ledgertest.Op) error {
+		d.ledger.Before = func(claimtest.Op) error {
 			if dead.Load() {
 				return errKilled
 			}

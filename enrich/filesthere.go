@@ -200,7 +200,7 @@ func (b *caseBody) removedFile(hash string) [][2]string {
 
 // listFiles makes the entry hold the files that are in the case, in either form.
 func (w *work) listFiles(held context.Context) error {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	var files []listedFile
 	for o, err := range w.hive.CaseObservables(calls, w.c.ID) {

@@ -15,7 +15,7 @@ func (r *round) join(ctx, held context.Context, t target) (w *work, again bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	c, err := r.hive.Case(calls, t.ref.ID)
 	if isGone(err) {
@@ -49,7 +49,7 @@ func (r *round) grab(ctx, held context.Context, id string) (*work, error) {
 	}
 	r.grabbed = w
 	r.meet(w.claim)
-	if err := errors.Join(r.key.check(), r.slot.take(held)); err != nil {
+	if err := errors.Join(r.key.Check(), r.slot.take(held)); err != nil {
 		w.leave(ctx)
 		return nil, err
 	}

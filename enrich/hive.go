@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"forager/enrich/claim"
 	"forager/hive"
 )
 
@@ -61,3 +62,15 @@ type Files interface {
 }
 
 var _ Hive = (*hive.Client)(nil)
+
+// calling gives the context for calls of TheHive under a claim: it ends when the claim is lost, but
+// not when the worker stops, so that a running call may finish; no write starts after either.
+func calling(ctx context.Context, cl *claim.Claim) (context.Context, func()) {
+	calls, done := cl.Bind(context.WithoutCancel(ctx))
+	return hive.WithGuard(calls, func() error {
+		if ctx.Err() != nil {
+			return claim.Ended(ctx)
+		}
+		return cl.Check()
+	}), done
+}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
-	"forager/enrich/ledgertest"
+	"forager/enrich/claim/claimtest"
 	"forager/hive/hivetest"
 )
 
@@ -44,7 +44,7 @@ func hotKey(t *testing.T, replicas int) (c cost) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
 		s.hive.Set(hivetest.Misbehaviour{Latency: 20 * time.Millisecond})
-		s.ledger.Before = func(op ledgertest.Op) error {
+		s.ledger.Before = func(op claimtest.Op) error {
 			atomic.AddInt64(&c.calls, 1)
 			if op.Name == "put" {
 				atomic.AddInt64(&c.writes, 1)

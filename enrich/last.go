@@ -9,7 +9,7 @@ import (
 // ledger remembers of it and of the cases that it came of by merging, and the newest "last seen" of
 // Forager's own comments; without any of that its newest procedure, else its start.
 func (r *round) newest(held context.Context, ref caseRef) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	last, sure, err := r.remembered(held, calls, ref)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *round) remembered(held, calls context.Context, ref caseRef) (last int64
 		return 0, false, err
 	}
 	last = body.last()
-	sure = known != nil && !known.dirty() && last > 0 && len(r.heirs[ref.ID]) == 0
+	sure = known != nil && !known.Dirty() && last > 0 && len(r.heirs[ref.ID]) == 0
 	for _, source := range r.heirs[ref.ID] {
 		_, old, err := readCase(held, r.e.options.Ledger, source.ID)
 		if err != nil {

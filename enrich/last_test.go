@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/ledgertest"
+	"forager/enrich/claim/claimtest"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -75,7 +75,7 @@ func TestWhatAnEarlierEventFoundIsNotTakenForItsEnd(t *testing.T) {
 				e := d.worker(t)
 				apply(t, e, within(t, window, 1, "web01", "r1", day(9)))
 				apply(t, e, within(t, window, 2, "web01", "r2", day(9).Add(23*time.Hour)))
-				d.ledger = ledgertest.New()
+				d.ledger = claimtest.New()
 				e = d.worker(t)
 				apply(t, e, within(t, window, 3, "web01", "r1", c.first))
 				apply(t, e, within(t, window, 4, "web01", "r1", day(9).Add(46*time.Hour)))

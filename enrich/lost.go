@@ -64,7 +64,7 @@ func (r *round) inherited(v caseRef) bool {
 // gather takes the newest listed cases that answer 404 off the list: they may have been merged
 // together.
 func (r *round) gather(held context.Context, ref caseRef) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	r.old = map[string]caseBody{}
 	looks := 0
@@ -127,7 +127,7 @@ func (m marksBody) owed(now time.Time, settle time.Duration) time.Duration {
 
 // followMoved refers to the case that a vanished one was merged into, perhaps by several merges.
 func (r *round) followMoved(held context.Context, v caseRef, id string) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	for range maxMoves {
 		c, err := r.hive.Case(calls, id)
@@ -179,7 +179,7 @@ func (r *round) inheritFrom(heir string, v caseRef) {
 
 // miss lists the cases that stayed away: as deleted, where a document says so, else as out of sight.
 func (r *round) miss(held context.Context) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	for _, v := range r.orphans() {
 		c, err := r.hive.Case(calls, v.ID)
@@ -194,7 +194,7 @@ func (r *round) miss(held context.Context) error {
 			v.Gone, v.Told = true, true
 		default:
 			v.Lost, v.absent = true, true
-			r.e.happened(EventUnseen, v.Number, r.key.name)
+			r.e.happened(EventUnseen, v.Number, r.key.Name())
 		}
 		v.looked = true
 		r.body.Cases = append(r.body.Cases, v)
@@ -206,7 +206,7 @@ func (r *round) miss(held context.Context) error {
 // lookAgain asks for a case that was deleted or out of sight when it was last looked at: what
 // answers takes detections again, and what a document has called deleted since does not.
 func (r *round) lookAgain(held context.Context, ref caseRef) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	c, err := r.hive.Case(calls, ref.ID)
 	if err == nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"forager/enrich/claim"
 )
 
 // marks are what analysts did to a case, as far as it is known: what they removed stays away.
@@ -102,26 +104,26 @@ func (b *caseBody) absorb(old caseBody) {
 
 // readCase reads the entry of a case without claiming it; nil when there is none. What a holder
 // has not released yet is not in it.
-func readCase(ctx context.Context, l Ledger, id string) (*entry, caseBody, error) {
+func readCase(ctx context.Context, l claim.Store, id string) (*claim.Entry, caseBody, error) {
 	body := caseBody{High: high{-1, -1, -1}}
 	value, _, err := l.Get(ctx, caseKey(id))
-	if errors.Is(err, ErrNoEntry) {
+	if errors.Is(err, claim.ErrNoEntry) {
 		return nil, body, nil
 	}
 	if err != nil {
 		return nil, body, fmt.Errorf("%w: read case: %w", ErrLedger, err)
 	}
-	e, err := parseEntry(value)
+	e, err := claim.ParseEntry(value)
 	if err != nil {
 		return nil, body, err
 	}
-	return &e, body, e.read(&body)
+	return &e, body, e.Read(&body)
 }
 
 func caseKey(id string) string { return "case." + id }
 
-func loadMarks(ctx context.Context, l Ledger, caseID string) (marksBody, uint64, error) {
-	return loadRecord[marksBody](ctx, l, marksKey(caseID))
+func loadMarks(ctx context.Context, l claim.Store, caseID string) (marksBody, uint64, error) {
+	return claim.ReadRecord[marksBody](ctx, l, marksKey(caseID))
 }
 
 // changeMarks merges a change into the marks of the work's case.
@@ -131,8 +133,8 @@ func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) er
 
 // changeMarks merges a change into the marks of a case; anybody may, without a claim. To make it
 // twice changes nothing: marks are sets.
-func changeMarks(ctx context.Context, l Ledger, caseID string, change func(*marksBody) bool) error {
-	return changeRecord(ctx, l, marksKey(caseID), func(m *marksBody) (bool, error) { return change(m), nil })
+func changeMarks(ctx context.Context, l claim.Store, caseID string, change func(*marksBody) bool) error {
+	return claim.ChangeRecord(ctx, l, marksKey(caseID), func(m *marksBody) (bool, error) { return change(m), nil })
 }
 
 // add unites removals; it tells whether anything changed. What is removed anew is lifted no more.

@@ -68,7 +68,7 @@ func (w *work) postObservables(held context.Context, batch []wantedObservable) e
 // sendObservables makes one request, and compares the answer with what was sent: there is what
 // TheHive names, or lists where it does not.
 func (w *work) sendObservables(held context.Context, batch []wantedObservable) (failed []wantedObservable, err error) {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
 	if err != nil {
@@ -224,7 +224,7 @@ func (w *work) tryObservable(held context.Context, o wantedObservable) (bool, er
 
 // sendAlone sends one observable; a refusal of it by name is an error.
 func (w *work) sendAlone(held context.Context, o wantedObservable) (failed []wantedObservable, err error) {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	batch := []wantedObservable{o}
 	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
@@ -279,7 +279,7 @@ func (w *work) lookForObservables(held context.Context, tries int) error {
 
 // listObservables makes the entry hold what is in the case; what it held and is gone was removed.
 func (w *work) listObservables(held context.Context) error {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	var there []string
 	for o, err := range w.hive.CaseObservables(calls, w.c.ID) {

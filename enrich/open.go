@@ -138,7 +138,7 @@ func (r *round) newCreation(plans []Plan) *creation {
 // create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
 // that may be due to the configuration costs the value that is at fault, and no other.
 func (r *round) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	for lost := 0; lost < maxCreates; {
 		c, err = r.hive.CreateCase(calls, n.sent)
@@ -183,7 +183,7 @@ func uncertain(err error) bool {
 // pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
 // itself that says it rolled back is believed after one look.
 func (r *round) await(held context.Context, at time.Time, cause error) (hive.Case, error) {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	var found hive.Case
 	err := r.lookUntilSettled(held, cause, func() (bool, error) {

@@ -3,6 +3,8 @@ package enrich
 import (
 	"context"
 	"slices"
+
+	"forager/enrich/claim"
 )
 
 // A route and a key may open only so many cases in an hour, over all replicas; what comes above
@@ -42,7 +44,7 @@ func (r *round) mayOpen(ctx context.Context, p Plan) error {
 		return nil
 	}
 	key := "rate." + shortHash(p.Organisation, p.Route, hour(p.At))
-	return changeRecord(ctx, r.e.options.Ledger, key, func(b *rateBody) (bool, error) {
+	return claim.ChangeRecord(ctx, r.e.options.Ledger, key, func(b *rateBody) (bool, error) {
 		if b.N >= p.NewCap {
 			return false, &overflowError{plan: p}
 		}

@@ -14,8 +14,9 @@ import (
 	"github.com/sourcegraph/conc/panics"
 
 	"forager/enrich"
+	"forager/enrich/claim"
+	"forager/enrich/claim/claimtest"
 	"forager/enrich/detection"
-	"forager/enrich/ledgertest"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -130,26 +131,26 @@ func (h minedHive) CaseComments(ctx context.Context, id string) iter.Seq2[hive.C
 
 // minedLedger panics instead of, or after, a request to the ledger.
 type minedLedger struct {
-	enrich.Ledger
+	claim.Store
 	m *mine
 }
 
 func (l minedLedger) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	late := l.m.step()
-	value, revision, err := l.Ledger.Get(ctx, key)
+	value, revision, err := l.Store.Get(ctx, key)
 	blast(late)
 	return value, revision, err
 }
 
 func (l minedLedger) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
 	late := l.m.step()
-	revision, err := l.Ledger.Put(ctx, key, value, expected)
+	revision, err := l.Store.Put(ctx, key, value, expected)
 	blast(late)
 	return revision, err
 }
 
 // held tells which entries are held, and which were left dirty.
-func heldEntries(t *testing.T, l *ledgertest.Memory) (held, dirty []string) {
+func heldEntries(t *testing.T, l *claimtest.Memory) (held, dirty []string) {
 	t.Helper()
 	for _, key := range l.Keys() {
 		if !strings.HasPrefix(key, "key.") && !strings.HasPrefix(key, "case.") {

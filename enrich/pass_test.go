@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/ledgertest"
+	"forager/enrich/claim/claimtest"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -64,7 +64,7 @@ func TestOneUnreadableCaseDoesNotStopTheSweep(t *testing.T) {
 				}
 				if c.ledger != "" {
 					bad := c.ledger + d.theCase("5").ID
-					d.ledger.Before = func(op ledgertest.Op) error {
+					d.ledger.Before = func(op claimtest.Op) error {
 						if op.Name == "get" && op.Key == bad {
 							return errors.New("unreadable")
 						}
@@ -111,7 +111,7 @@ func TestOneFailingCaseDoesNotStopTheOthersNumbers(t *testing.T) {
 		}
 		wait(t.Context(), 2*time.Minute)
 		bad := "case." + d.theCase("2").ID
-		d.ledger.Before = func(op ledgertest.Op) error {
+		d.ledger.Before = func(op claimtest.Op) error {
 			if op.Key == bad {
 				return errors.New("unreachable")
 			}
@@ -128,18 +128,18 @@ func TestOneFailingCaseDoesNotStopTheOthersNumbers(t *testing.T) {
 	})
 }
 
-// TestWhatIsRememberedOfKeysAndCasesIsBounded: also where all of it is of the last minute.
-func TestWhatIsRememberedOfKeysAndCasesIsBounded(t *testing.T) {
+// TestWhatIsRememberedOfCasesIsBounded: also where all of it is of the last minute.
+func TestWhatIsRememberedOfCasesIsBounded(t *testing.T) {
 	t.Parallel()
-	e, err := enrich.New(enrich.Options{Hive: func(string) enrich.Hive { return nil }, Ledger: ledgertest.New()})
+	e, err := enrich.New(enrich.Options{Hive: func(string) enrich.Hive { return nil }, Ledger: claimtest.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 20 * enrich.MaxRecent {
-		e.Meet(fmt.Sprint(i))
+		e.Comment(fmt.Sprint(i))
 	}
-	if keys, cases := e.Remembered(); keys > enrich.MaxRecent || cases > enrich.MaxRecent {
-		t.Errorf("%d keys and %d cases", keys, cases)
+	if cases := e.Remembered(); cases > enrich.MaxRecent {
+		t.Errorf("%d cases", cases)
 	}
 }
 

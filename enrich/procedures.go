@@ -94,7 +94,7 @@ func (w *work) postProcedures(held context.Context, batch []wantedProcedure) err
 
 // sendProcedures makes one request, and compares the answer with what was sent.
 func (w *work) sendProcedures(held context.Context, batch []wantedProcedure) (failed []wantedProcedure, err error) {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
 	if err != nil {
@@ -263,7 +263,7 @@ func (w *work) look(held context.Context, cause error, found func() (bool, error
 
 // listProcedures makes the entry hold what is in the case; what it held and is gone was removed.
 func (w *work) listProcedures(held context.Context) error {
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	there := map[string]procedureRef{}
 	for p, err := range w.hive.CaseProcedures(calls, w.c.ID) {

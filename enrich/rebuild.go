@@ -10,6 +10,6 @@ func (w *work) rebuild(held context.Context) error {
 			return err
 		}
 	}
-	w.e.happened(EventRebuilt, w.c.Number, w.claim.name)
+	w.e.happened(EventRebuilt, w.c.Number, w.claim.Name())
 	return nil
 }

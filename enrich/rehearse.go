@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/hive"
 )
 
@@ -27,7 +28,7 @@ type Effect struct {
 // enricher a rehearsal, as Hive and as Ledger; safe for concurrent use.
 type Rehearsal struct {
 	hive   func(organisation string) Hive
-	ledger Ledger
+	ledger claim.Store
 
 	mu      sync.Mutex
 	made    int               // ids handed out
@@ -51,7 +52,7 @@ type draft struct {
 }
 
 // NewRehearsal makes one over TheHive and the ledger, of which it only ever reads.
-func NewRehearsal(h func(organisation string) Hive, l Ledger) *Rehearsal {
+func NewRehearsal(h func(organisation string) Hive, l claim.Store) *Rehearsal {
 	return &Rehearsal{hive: h, ledger: l, cases: map[string]*draft{}, entries: map[string]rehearsed{}}
 }
 

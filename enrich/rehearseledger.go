@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"forager/enrich/claim"
 )
 
-var _ Ledger = (*Rehearsal)(nil)
+var _ claim.Store = (*Rehearsal)(nil)
 
 // rehearsed is an entry of the ledger as the rehearsal has it.
 type rehearsed struct {
@@ -24,11 +26,11 @@ func (r *Rehearsal) entry(ctx context.Context, key string) (rehearsed, error) {
 		return e, nil
 	}
 	value, _, err := r.ledger.Get(ctx, key)
-	if err != nil && !errors.Is(err, ErrNoEntry) {
+	if err != nil && !errors.Is(err, claim.ErrNoEntry) {
 		return rehearsed{}, err
 	}
 	if claimable := strings.HasPrefix(key, "key.") || strings.HasPrefix(key, "case."); err == nil && claimable {
-		if parsed, perr := parseEntry(value); perr != nil || parsed.dirty() {
+		if parsed, perr := claim.ParseEntry(value); perr != nil || parsed.Dirty() {
 			value = nil
 		}
 	}
@@ -50,7 +52,7 @@ func (r *Rehearsal) entry(ctx context.Context, key string) (rehearsed, error) {
 func (r *Rehearsal) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	e, err := r.entry(ctx, key)
 	if err == nil && e.value == nil {
-		err = ErrNoEntry
+		err = claim.ErrNoEntry
 	}
 	return e.value, e.revision, err
 }
@@ -63,7 +65,7 @@ func (r *Rehearsal) Put(ctx context.Context, key string, value []byte, expected 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries[key].revision != expected {
-		return 0, ErrConflict
+		return 0, claim.ErrConflict
 	}
 	r.rev++
 	r.entries[key] = rehearsed{value: value, revision: r.rev}
@@ -78,7 +80,7 @@ func (r *Rehearsal) Purge(ctx context.Context, key string, expected uint64) erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries[key].revision != expected {
-		return ErrConflict
+		return claim.ErrConflict
 	}
 	r.entries[key] = rehearsed{}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"forager/enrich/claim"
 )
 
 // round is one turn of an apply: under the claim of the key it finds or opens the case of the
@@ -19,7 +21,7 @@ type round struct {
 
 	organisation string // of all plans: their queue names it
 
-	key      *claim
+	key      *claim.Claim
 	grabbed  *work // the case claimed last: given back by run, if nobody did before
 	body     keyBody
 	full     bool                     // the entry listed as many cases as it holds: there may be older ones
@@ -41,14 +43,14 @@ type round struct {
 // an apply slot. Most of what a worker holds waits here, so it is called where stacks are shallow:
 // two thousand of them were 18 MB when it stood two calls below.
 func (r *round) enter(ctx context.Context, queue string) error {
-	if err := r.e.contention.yield(ctx, queue); err != nil {
+	if err := r.e.contention.Yield(ctx, queue); err != nil {
 		return err
 	}
-	if err := r.e.locks.lock(ctx, keyName(queue), r.slot.leave); err != nil {
+	if err := r.e.locks.Lock(ctx, keyName(queue), r.slot.leave); err != nil {
 		return err
 	}
 	if err := r.slot.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
-		r.e.locks.unlock(keyName(queue))
+		r.e.locks.Unlock(keyName(queue))
 		return err
 	}
 	return nil
@@ -71,7 +73,7 @@ func (r *round) run(ctx context.Context, queue string) (done []int, err error) {
 			err = w.run(ctx)
 		}
 		w.leave(ctx)
-		r.e.contention.note(queue, r.key.contended || w.claim.contended, time.Since(w.began))
+		r.e.contention.Note(queue, r.key.Contended() || w.claim.Contended(), time.Since(w.began))
 	}
 	sound = true
 	return r.pick(t), err
@@ -82,8 +84,8 @@ func keyName(queue string) string { return "key." + queue }
 
 // claimed resolves the plans under the claim of their key, which is given up again; so is its lock.
 func (r *round) claimed(ctx context.Context, name string) (t target, w *work, err error) {
-	defer r.e.locks.unlock(name)
-	key, err := r.e.claims.acquire(ctx, name, r.slot.leave)
+	defer r.e.locks.Unlock(name)
+	key, err := r.e.claims.Acquire(ctx, name, r.slot.leave)
 	if err != nil {
 		return target{}, nil, err
 	}
@@ -95,7 +97,7 @@ func (r *round) claimed(ctx context.Context, name string) (t target, w *work, er
 			err = lost
 		}
 	}()
-	held, free := key.bind(ctx)
+	held, free := key.Bind(ctx)
 	defer free()
 	r.meet(key)
 	t, w, err = r.resolve(ctx, held)
@@ -104,12 +106,12 @@ func (r *round) claimed(ctx context.Context, name string) (t target, w *work, er
 }
 
 // meet tells of what the claim met.
-func (r *round) meet(c *claim) {
-	if c.contended {
-		r.e.happened(EventWaited, 0, c.name)
+func (r *round) meet(c *claim.Claim) {
+	if c.Contended() {
+		r.e.happened(EventWaited, 0, c.Name())
 	}
-	if c.takenOver {
-		r.e.happened(EventTakenOver, 0, c.name)
+	if c.TakenOver() {
+		r.e.happened(EventTakenOver, 0, c.Name())
 	}
 }
 
@@ -145,12 +147,12 @@ func (r *round) releaseKey(ctx context.Context, cause error) error {
 	if !r.read {
 		body = nil
 	}
-	err := r.key.release(ctx, body, r.unclear)
+	err := r.key.Release(ctx, body, r.unclear)
 	if errors.Is(err, ErrLostClaim) && cause == nil {
 		return err
 	}
 	if err != nil {
-		r.e.happened(EventUnreleased, 0, r.key.name)
+		r.e.happened(EventUnreleased, 0, r.key.Name())
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func (r *round) releaseKey(ctx context.Context, cause error) error {
 // resolve finds the case of the oldest plans, or opens it, and claims it. No work and no error
 // means that nothing is to be done for the plans of the target.
 func (r *round) resolve(ctx, held context.Context) (target, *work, error) {
-	if err := r.key.entry.read(&r.body); err != nil {
+	if err := r.key.Read(&r.body); err != nil {
 		return target{}, nil, err
 	}
 	r.body.belong(r.organisation)
@@ -212,16 +214,16 @@ func (r *round) surely(t target) bool {
 
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *round) settleKey(held context.Context) error {
-	if r.key.owed == 0 {
+	if r.key.Owed() == 0 {
 		return r.slot.take(held)
 	}
-	if err := r.slot.rest(held, r.key.owed); err != nil {
+	if err := r.slot.rest(held, r.key.Owed()); err != nil {
 		return err
 	}
 	if err := r.searchLatest(held); err != nil {
 		return err
 	}
-	r.key.settled()
+	r.key.Settled()
 	return nil
 }
 
@@ -229,7 +231,7 @@ func (r *round) settleKey(held context.Context) error {
 // assigned anew.
 func (r *round) follow(ctx, held context.Context, t *target) (w *work, again bool, err error) {
 	if t.tied {
-		r.e.happened(EventDoubled, t.ref.Number, r.key.name)
+		r.e.happened(EventDoubled, t.ref.Number, r.key.Name())
 	}
 	switch t.fate {
 	case fateOpen:

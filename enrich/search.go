@@ -22,7 +22,7 @@ func (e *Enricher) shown() time.Duration { return 2 * e.options.Settle }
 // search adds to the references the key's cases as TheHive shows them: all, where they are few;
 // else those about the first plan's event, the nearest first, and the open ones before it.
 func (r *round) search(held context.Context) error {
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	r.searched = true
 	if !r.many {
@@ -68,7 +68,7 @@ func (r *round) searchLatest(held context.Context) error {
 	if err := r.search(held); err != nil || !r.many {
 		return err
 	}
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	_, err := r.find(calls, r.byTag(), newestMade, maxNear)
 	return err
@@ -84,7 +84,7 @@ func (r *round) searchHeirs(held context.Context) error {
 	for _, v := range r.vanished {
 		lowest, latest = min(lowest, v.Number), max(latest, v.Start)
 	}
-	calls, done := r.key.calling(held)
+	calls, done := calling(held, r.key)
 	defer done()
 	heirs := hive.And(r.byTag(), hive.Gt("number", lowest), hive.Lte("startDate", time.UnixMilli(latest)))
 	_, err := r.find(calls, heirs, newestMade, maxNear)

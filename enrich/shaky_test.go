@@ -2,11 +2,25 @@ package enrich_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
-	"forager/enrich"
+	"forager/enrich/claim"
 )
+
+var (
+	errKilled = errors.New("killed")
+	errLost   = errors.New("answer lost")
+)
+
+// wait waits, or ends with the context.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
 
 // mortal dials connections that die with the worker.
 type mortal struct {
@@ -43,7 +57,7 @@ func (c mortalConn) Write(b []byte) (int, error) {
 
 // shaky is the ledger as a worker of a storm sees it.
 type shaky struct {
-	enrich.Ledger
+	claim.Store
 	s    *storm
 	dead <-chan struct{}
 }
@@ -67,7 +81,7 @@ func (l shaky) Put(ctx context.Context, key string, value []byte, expected uint6
 	if err := l.fault(); err != nil {
 		return 0, err
 	}
-	revision, err := l.Ledger.Put(context.WithoutCancel(ctx), key, value, expected)
+	revision, err := l.Store.Put(context.WithoutCancel(ctx), key, value, expected)
 	if lost := l.fault(); lost != nil {
 		return 0, lost
 	}
@@ -78,5 +92,5 @@ func (l shaky) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	if err := l.fault(); err != nil {
 		return nil, 0, err
 	}
-	return l.Ledger.Get(ctx, key)
+	return l.Store.Get(ctx, key)
 }

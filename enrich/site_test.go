@@ -11,8 +11,8 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
+	"forager/enrich/claim/claimtest"
 	"forager/enrich/detection"
-	"forager/enrich/ledgertest"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -21,14 +21,14 @@ import (
 // a bubble of virtual time, and the ledger that all workers share.
 type site struct {
 	hive   *hivetest.Hive
-	ledger *ledgertest.Memory
+	ledger *claimtest.Memory
 	pipes  *pipes
 	wg     conc.WaitGroup
 }
 
 func newSite(t *testing.T, o hivetest.Options) *site {
 	t.Helper()
-	s := &site{hive: hivetest.New(o), ledger: ledgertest.New(), pipes: newPipes()}
+	s := &site{hive: hivetest.New(o), ledger: claimtest.New(), pipes: newPipes()}
 	server := &http.Server{Handler: s.hive, ReadHeaderTimeout: time.Minute}
 	s.wg.Go(func() { _ = server.Serve(s.pipes) })
 	t.Cleanup(func() {

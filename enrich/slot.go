@@ -3,6 +3,8 @@ package enrich
 import (
 	"context"
 	"time"
+
+	"forager/enrich/claim"
 )
 
 // slots bounds how many applies work at TheHive at a time.
@@ -13,7 +15,7 @@ func (s slots) take(ctx context.Context) error {
 	case s <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return stopped(ctx)
+		return claim.Ended(ctx)
 	}
 }
 
@@ -44,7 +46,7 @@ func (s *slot) leave() {
 // rest waits without the slot, and takes one again.
 func (s *slot) rest(ctx context.Context, d time.Duration) error {
 	s.leave()
-	if err := pause(ctx, d); err != nil {
+	if err := claim.Wait(ctx, d); err != nil {
 		return err
 	}
 	return s.take(ctx)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"forager/enrich/claim"
 )
 
 // spools are the files that are on their way through this process, within a budget of bytes on
@@ -91,7 +93,7 @@ func (s *spools) await(ctx context.Context, c *spoolCopy) (*spooled, error) {
 	case <-c.done:
 	case <-ctx.Done():
 		s.leave(c)
-		return nil, stopped(ctx)
+		return nil, claim.Ended(ctx)
 	}
 	if c.err != nil {
 		s.leave(c)
@@ -162,7 +164,7 @@ func (s *spools) acquire(ctx context.Context, bytes int64) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return stopped(ctx)
+		return claim.Ended(ctx)
 	default:
 		return fmt.Errorf("spool file: %d bytes: %w", bytes, ErrSpoolFull)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"forager/enrich/claim"
 )
 
 // Sweeping says what a sweep looks at.
@@ -72,7 +74,7 @@ var errElsewhere = errors.New("case of another organisation")
 func (s *sweeper) sweep(ctx context.Context, key string) error {
 	kind, name, _ := strings.Cut(key, ".")
 	value, revision, err := s.e.options.Ledger.Get(ctx, key)
-	if errors.Is(err, ErrNoEntry) {
+	if errors.Is(err, claim.ErrNoEntry) {
 		return nil
 	}
 	if err != nil {
@@ -103,7 +105,7 @@ func (s *sweeper) sweep(ctx context.Context, key string) error {
 
 func (s *sweeper) purge(ctx context.Context, key string, revision uint64) error {
 	err := s.e.options.Ledger.Purge(ctx, key, revision)
-	if errors.Is(err, ErrConflict) {
+	if errors.Is(err, claim.ErrConflict) {
 		return nil // somebody needs it after all
 	}
 	if err == nil {
@@ -122,12 +124,12 @@ func (s *sweeper) purgeMarks(ctx context.Context, id string) error {
 
 // oldKey tells whether all cases of a key are over for long.
 func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
-	e, err := parseEntry(value)
-	if err != nil || e.dirty() {
+	e, err := claim.ParseEntry(value)
+	if err != nil || e.Dirty() {
 		return false, nil //nolint:nilerr // what cannot be read is not ours to purge
 	}
 	var body keyBody
-	if err := e.read(&body); err != nil {
+	if err := e.Read(&body); err != nil {
 		return false, nil //nolint:nilerr // as above
 	}
 	for _, ref := range body.Cases {
@@ -152,12 +154,12 @@ func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
 
 // oldCase tells whether a case and its newest event are over for long.
 func (s *sweeper) oldCase(ctx context.Context, id string, value []byte) (bool, error) {
-	e, err := parseEntry(value)
-	if err != nil || e.dirty() {
+	e, err := claim.ParseEntry(value)
+	if err != nil || e.Dirty() {
 		return false, nil //nolint:nilerr // as above
 	}
 	var body caseBody
-	if err := e.read(&body); err != nil {
+	if err := e.Read(&body); err != nil {
 		return false, nil //nolint:nilerr // as above
 	}
 	for _, c := range body.Comments {

@@ -101,15 +101,15 @@ func (e *Enricher) tidyCase(ctx context.Context, id, organisation string) error 
 
 // tidy brings the numbers in the comments of a claimed case up to date.
 func (w *work) tidy(ctx context.Context) (err error) {
-	if w.fresh || w.claim.owed > 0 {
+	if w.fresh || w.claim.Owed() > 0 {
 		return nil // whoever adds to the case next rebuilds it
 	}
-	held, free := w.claim.bind(ctx)
+	held, free := w.claim.Bind(ctx)
 	defer free()
 	if err := w.slot.take(held); err != nil {
 		return err
 	}
-	calls, done := w.claim.calling(held)
+	calls, done := calling(held, w.claim)
 	defer done()
 	if w.c, err = w.hive.Case(calls, w.id); err != nil {
 		return nil // a case that cannot be read needs no fresh numbers

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/hive"
 )
 
@@ -15,7 +16,7 @@ import (
 type work struct {
 	*round
 	id      string
-	claim   *claim
+	claim   *claim.Claim
 	c       hive.Case
 	plans   []Plan
 	created bool // by this apply: nothing else can be in it yet
@@ -42,21 +43,21 @@ type work struct {
 // claimCase takes the lock of a case in this process, claims it and reads what the ledger knows of it.
 // Whoever has the work gives all of it back by leave.
 func (r *round) claimCase(ctx context.Context, id string) (w *work, err error) {
-	if err := r.e.locks.lock(ctx, id, r.slot.leave); err != nil {
+	if err := r.e.locks.Lock(ctx, id, r.slot.leave); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if w == nil {
-			r.e.locks.unlock(id)
+			r.e.locks.Unlock(id)
 		}
 	}()
-	cl, err := r.e.claims.acquire(ctx, caseKey(id), r.slot.leave)
+	cl, err := r.e.claims.Acquire(ctx, caseKey(id), r.slot.leave)
 	if err != nil {
 		return nil, err
 	}
 	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}, sure: map[string]bool{}, spoilt: map[string]bool{}}
-	if err := cl.entry.read(&mine.body); err != nil {
-		return nil, errors.Join(err, cl.release(ctx, nil, false))
+	if err := cl.Read(&mine.body); err != nil {
+		return nil, errors.Join(err, cl.Release(ctx, nil, false))
 	}
 	w = mine
 	w.body.belong(r.organisation)
@@ -84,23 +85,23 @@ func (w *work) leave(ctx context.Context) {
 		return
 	}
 	w.left = true
-	defer w.e.locks.unlock(w.id)
+	defer w.e.locks.Unlock(w.id)
 	var body any = w.body
 	if w.fresh && !w.ready {
 		body = nil // never looked at: the next holder must, too
 	}
-	if err := w.claim.release(ctx, body, w.unclear); err != nil {
+	if err := w.claim.Release(ctx, body, w.unclear); err != nil {
 		kind := EventUnreleased
 		if errors.Is(err, ErrLostClaim) {
 			kind = EventLate
 		}
-		w.e.happened(kind, w.c.Number, w.claim.name)
+		w.e.happened(kind, w.c.Number, w.claim.Name())
 	}
 }
 
 // run adds what is missing. Its error concerns all plans; refusals are charged singly.
 func (w *work) run(ctx context.Context) error {
-	held, free := w.claim.bind(ctx)
+	held, free := w.claim.Bind(ctx)
 	defer free()
 	w.want = merge(w.plans)
 	for i, err := range w.want.broken {
@@ -143,11 +144,11 @@ func (w *work) prepareCase(held context.Context) error {
 	}
 	switch {
 	case w.created:
-		w.claim.settled()
+		w.claim.Settled()
 		w.remember()
 		return nil
-	case w.claim.owed > 0:
-		if err := w.slot.rest(held, w.claim.owed); err != nil {
+	case w.claim.Owed() > 0:
+		if err := w.slot.rest(held, w.claim.Owed()); err != nil {
 			return err
 		}
 	case !w.fresh:
@@ -156,7 +157,7 @@ func (w *work) prepareCase(held context.Context) error {
 	if err := w.rebuild(held); err != nil {
 		return err
 	}
-	w.claim.settled()
+	w.claim.Settled()
 	return nil
 }
 

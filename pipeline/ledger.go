@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"forager/enrich"
+	"forager/enrich/claim"
 	"forager/pipeline/stream"
 )
 
@@ -31,11 +31,11 @@ func (o LedgerOptions) withDefaults() LedgerOptions {
 	return o
 }
 
-// Ledger is [enrich.Ledger] on a JetStream KV bucket. It binds the bucket at the first use and
+// Ledger is [claim.Store] on a JetStream KV bucket. It binds the bucket at the first use and
 // again after the bucket was missing, so that it can be made while NATS is down. It never
 // creates the bucket: [stream.Ensure] does, once.
 //
-// Beside the errors of the interface, all errors wrap [enrich.ErrLedger] unless the caller's
+// Beside the errors of the interface, all errors wrap [claim.ErrUnreachable] unless the caller's
 // context ended first: of a time-out nobody knows whether the change took place, and while
 // operations time out no claim can be kept either, so the gate is where it belongs.
 type Ledger struct {
@@ -50,7 +50,7 @@ type Ledger struct {
 	checked time.Time // when made was asked last, by our monotonic clock
 }
 
-var _ enrich.Ledger = (*Ledger)(nil)
+var _ claim.Store = (*Ledger)(nil)
 
 // NewLedger makes a ledger on a bucket, which need not exist yet. It makes no call.
 func NewLedger(link *stream.Link, options LedgerOptions) *Ledger {
@@ -95,7 +95,7 @@ func (l *Ledger) Put(ctx context.Context, key string, value []byte, expected uin
 // Purge removes an entry at a revision, leaving a marker.
 func (l *Ledger) Purge(ctx context.Context, key string, expected uint64) error {
 	if expected == 0 { // the client would take 0 for "whatever is there"
-		return fmt.Errorf("ledger purge %s: %w", key, enrich.ErrConflict)
+		return fmt.Errorf("ledger purge %s: %w", key, claim.ErrConflict)
 	}
 	err := l.patiently(ctx, func(ctx context.Context, kv jetstream.KeyValue) error {
 		return kv.Purge(ctx, encodeKey(key), jetstream.LastRevision(expected))
@@ -252,9 +252,9 @@ func (l *Ledger) notice(revision, before uint64) {
 func (l *Ledger) failed(ctx context.Context, op, key string, err error) error {
 	switch {
 	case stream.IsWrongSequence(err), errors.Is(err, jetstream.ErrKeyRevisionMismatch), errors.Is(err, jetstream.ErrKeyExists):
-		return fmt.Errorf("ledger %s %s: %w", op, key, enrich.ErrConflict)
+		return fmt.Errorf("ledger %s %s: %w", op, key, claim.ErrConflict)
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
-		return fmt.Errorf("ledger %s %s: %w", op, key, enrich.ErrNoEntry)
+		return fmt.Errorf("ledger %s %s: %w", op, key, claim.ErrNoEntry)
 	case ctx.Err() != nil:
 		return fmt.Errorf("ledger %s %s: %w", op, key, ctx.Err())
 	}
@@ -263,5 +263,5 @@ func (l *Ledger) failed(ctx context.Context, op, key string, err error) error {
 		l.kv, l.trusted = nil, false
 		l.mu.Unlock()
 	}
-	return fmt.Errorf("ledger %s %s: %w: %w", op, key, enrich.ErrLedger, l.link.Explain(err))
+	return fmt.Errorf("ledger %s %s: %w: %w", op, key, claim.ErrUnreachable, l.link.Explain(err))
 }

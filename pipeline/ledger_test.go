@@ -13,7 +13,8 @@ import (
 	"pgregory.net/rapid"
 
 	"forager/enrich"
-	"forager/enrich/ledgertest"
+	"forager/enrich/claim"
+	"forager/enrich/claim/claimtest"
 	"forager/pipeline/stream"
 )
 
@@ -29,7 +30,7 @@ func newBucket(t *testing.T, r *rig, bucket string, young time.Duration) *Ledger
 func TestLedgerKeepsTheContract(t *testing.T) {
 	r := newRig(t, nil)
 	n := 0
-	ledgertest.Run(t, func(t *testing.T) enrich.Ledger {
+	claimtest.Run(t, func(t *testing.T) claim.Store {
 		n++
 		return newBucket(t, r, fmt.Sprint("bucket", n), time.Hour)
 	})

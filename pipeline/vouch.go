@@ -15,7 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"forager/enrich"
+	"forager/enrich/claim"
 	"forager/pipeline/stream"
 )
 
@@ -73,7 +73,7 @@ func (v *voucher) load(ctx context.Context, create bool) ([]byte, error) {
 
 func (v *voucher) read(ctx context.Context) ([]byte, error) {
 	value, _, err := v.ledger.Get(ctx, voucherKey)
-	if errors.Is(err, enrich.ErrNoEntry) {
+	if errors.Is(err, claim.ErrNoEntry) {
 		return nil, nil
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (v *voucher) create(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("make the key of requeues: %w", err)
 	}
 	_, err = v.ledger.Put(ctx, voucherKey, value, 0)
-	if errors.Is(err, enrich.ErrConflict) {
+	if errors.Is(err, claim.ErrConflict) {
 		return v.read(ctx)
 	}
 	if err != nil {

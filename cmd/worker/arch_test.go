@@ -17,18 +17,19 @@ const module = "forager"
 // arrows are the imports that production code may have inside the module: one spine, leaves
 // beside it. A package that is not named here may import none of ours.
 var arrows = map[string][]string{
-	"cmd/worker":           {"*"},
-	"cmd/worker/telemetry": {"pipeline", "hive"},
-	"pipeline":             {"enrich", "enrich/detection", "pipeline/stream"},
-	"enrich":               {"enrich/detection", "hive", "mitre"},
-	"enrich/ledgertest":    {"enrich"},
-	"hive":                 {"hive/throttle"},
-	"config":               {"yamlbound"},
-	"enrich/detection":     {"yamlbound"},
+	"cmd/worker":             {"*"},
+	"cmd/worker/telemetry":   {"pipeline", "hive"},
+	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "pipeline/stream"},
+	"enrich":                 {"enrich/claim", "enrich/detection", "hive", "mitre"},
+	"enrich/claim":           {},
+	"enrich/claim/claimtest": {"enrich/claim"},
+	"hive":                   {"hive/throttle"},
+	"config":                 {"yamlbound"},
+	"enrich/detection":       {"yamlbound"},
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/ledgertest", "cmd/worker/telemetry/collectortest"}
+var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/claim/claimtest", "cmd/worker/telemetry/collectortest"}
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{

@@ -1,45 +1,12 @@
-package enrich
+package claim
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
-	"sync"
 	"time"
 )
-
-// claims takes, keeps and releases claims on ledger entries. A claim is a compare-and-set of a
-// fresh token into the entry; it is alive as long as the entry's revision keeps changing.
-type claims struct {
-	ledger Ledger
-	lease  time.Duration
-	settle time.Duration
-	seen   *recent // entries as last written here: saves a read, never decides
-}
-
-// claim is one entry held by this process.
-type claim struct {
-	name      string
-	owed      time.Duration // settle that is owed before acting; 0 when the entry was clean
-	takenOver bool          // taken over from a holder that went silent
-	contended bool          // another replica was met on the entry
-	own       *claims
-
-	writing  chan struct{} // holds one token: whoever takes it owns the entry and its revision
-	entry    entry
-	revision uint64
-
-	mu        sync.Mutex // of what follows; never held over a call
-	confirmed time.Time  // before the last confirmed write was sent
-	ended     bool
-	lost      bool
-	bound     map[int]context.CancelCauseFunc // contexts that end when the claim is lost
-	binds     int
-	renewal   *time.Timer
-	expiry    *time.Timer
-}
 
 // observed is what an acquirer sees of a foreign holder, by its own monotonic clock.
 type observed struct {
@@ -53,8 +20,13 @@ type observed struct {
 	met      bool      // somebody else claimed the entry since we last knew it
 }
 
-// acquire waits until the entry is ours, or the context ends; idle is called before each wait.
-func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim, error) {
+// Acquire waits until the entry of a name is held by the claim that it returns, or the context ends.
+// idle is called before each wait, so that the caller can give away what others could use meanwhile.
+// The claim is renewed until it is released or lost.
+//
+// Errors: [ErrStopping], or [ErrLost] if that is why the context ended; [ErrUnreachable] after three
+// requests to the store in a row without an answer; [ErrNewer] and [ErrUnreadable] by what the entry is.
+func (c *Claims) Acquire(ctx context.Context, name string, idle func()) (*Claim, error) {
 	token := rand.Text()
 	o := observed{moved: time.Now()}
 	for {
@@ -71,7 +43,7 @@ func (c *claims) acquire(ctx context.Context, name string, idle func()) (*claim,
 		if d > 0 {
 			idle()
 		}
-		if err := pause(ctx, d); err != nil {
+		if err := Wait(ctx, d); err != nil {
 			return nil, fmt.Errorf("claim %s: %w", name, err)
 		}
 	}
@@ -95,22 +67,22 @@ func (o *observed) delay() time.Duration {
 }
 
 // attempt tries once: nil without error is "held elsewhere, try again".
-func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (*claim, error) {
+func (c *Claims) attempt(ctx context.Context, name, token string, o *observed) (*Claim, error) {
 	e, revision, err := c.look(ctx, name)
 	absent := errors.Is(err, ErrNoEntry)
 	switch {
 	case absent:
-	case errors.Is(err, errNewerEntry), errors.Is(err, errUnreadableEntry):
+	case errors.Is(err, ErrNewer), errors.Is(err, ErrUnreadable):
 		return nil, err
 	case err != nil:
 		return nil, o.excuse(err)
-	case e.Token == token: // our write arrived, its answer did not
-		cl := &claim{
+	case e.head.Token == token: // our write arrived, its answer did not
+		cl := &Claim{
 			name: name, entry: e, revision: revision, own: c,
-			confirmed: o.sent, owed: c.owed(e, e.Dirty),
+			confirmed: o.sent, owed: c.owed(e, e.head.Dirty),
 		}
 		return cl, c.distrust(ctx, cl)
-	case e.Token != "" && !o.dead(revision, e, c.leaseOf(e)):
+	case e.head.Token != "" && !o.dead(revision, e, c.leaseOf(e)):
 		c.seen.drop(name)
 		o.met = true
 		return nil, nil
@@ -124,35 +96,35 @@ func (c *claims) attempt(ctx context.Context, name, token string, o *observed) (
 
 // distrust asks, once the entry is made, whether its absence meant anything. In a ledger that was
 // made anew a holder may not have noticed yet that its entry is gone: it is owed the lease, too.
-func (c *claims) distrust(ctx context.Context, cl *claim) error {
-	trusted, err := c.ledger.Trusted(ctx)
+func (c *Claims) distrust(ctx context.Context, cl *Claim) error {
+	trusted, err := c.store.Trusted(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLedger, err) // the token stays behind and runs out
+		return fmt.Errorf("%w: %w", ErrUnreachable, err) // the token stays behind and runs out
 	}
 	if !trusted {
 		cl.owed = c.lease + c.settle
-		cl.entry.Dirty, cl.entry.Settle = true, cl.owed.Milliseconds()
+		cl.entry.head.Dirty, cl.entry.head.Settle = true, cl.owed.Milliseconds()
 	}
 	return nil
 }
 
 // take writes our token at the revision seen.
-func (c *claims) take(ctx context.Context, name, token string, e entry, revision uint64, o *observed) (*claim, error) {
-	over, dirty := e.Token != "", e.dirty()
+func (c *Claims) take(ctx context.Context, name, token string, e Entry, revision uint64, o *observed) (*Claim, error) {
+	over, dirty := e.head.Token != "", e.Dirty()
 	mine := e
 	mine.head = head{
-		V: entryVersion, Token: token, Epoch: e.Epoch + 1, Dirty: dirty,
+		V: entryVersion, Token: token, Epoch: e.head.Epoch + 1, Dirty: dirty,
 		Lease: c.lease.Milliseconds(), Settle: c.settle.Milliseconds(),
 	}
 	if dirty {
-		mine.Settle = max(mine.Settle, e.settling().Milliseconds())
+		mine.head.Settle = max(mine.head.Settle, e.head.settling().Milliseconds())
 	}
 	value, err := mine.encode()
 	if err != nil {
 		return nil, err
 	}
 	sent := time.Now()
-	next, err := c.ledger.Put(ctx, name, value, revision)
+	next, err := c.store.Put(ctx, name, value, revision)
 	switch {
 	case errors.Is(err, ErrConflict):
 		o.again = c.seen.drop(name)
@@ -165,7 +137,7 @@ func (c *claims) take(ctx context.Context, name, token string, e entry, revision
 		}
 		return nil, o.excuse(err)
 	}
-	return &claim{
+	return &Claim{
 		name: name, entry: mine, revision: next, own: c,
 		confirmed: sent, takenOver: over, owed: c.owed(mine, dirty),
 	}, nil
@@ -173,8 +145,8 @@ func (c *claims) take(ctx context.Context, name, token string, e entry, revision
 
 // leaseOf is the lease that a holder wrote down, within what is believed; without one that
 // can be it is ours.
-func (c *claims) leaseOf(e entry) time.Duration {
-	if lease := e.lease(); lease >= shortestLease {
+func (c *Claims) leaseOf(e Entry) time.Duration {
+	if lease := e.head.lease(); lease >= shortestLease {
 		return lease
 	}
 	return c.lease
@@ -184,68 +156,44 @@ func (c *claims) leaseOf(e entry) time.Duration {
 const shortestLease = time.Second
 
 // owed is how long the taker of a dirty entry waits before it looks and acts.
-func (c *claims) owed(e entry, dirty bool) time.Duration {
+func (c *Claims) owed(e Entry, dirty bool) time.Duration {
 	if !dirty {
 		return 0
 	}
-	return max(c.settle, e.settling())
+	return max(c.settle, e.head.settling())
 }
 
 // look reads an entry, from memory if it was seen here: a stale one costs a conflict, no more.
-func (c *claims) look(ctx context.Context, name string) (entry, uint64, error) {
+func (c *Claims) look(ctx context.Context, name string) (Entry, uint64, error) {
 	if e, revision, ok := c.seen.get(name); ok {
 		return e, revision, nil
 	}
-	value, revision, err := c.ledger.Get(ctx, name)
+	value, revision, err := c.store.Get(ctx, name)
 	if err != nil {
-		return entry{}, 0, err
+		return Entry{}, 0, err
 	}
-	e, err := parseEntry(value)
+	e, err := parseEntry(value, c.fields)
 	return e, revision, err
 }
 
 // excuse forgives a few unanswered requests in a row; after that the ledger is unreachable.
 func (o *observed) excuse(err error) error {
-	if o.unknown++; o.unknown < 3 && !errors.Is(err, ErrLedger) {
+	if o.unknown++; o.unknown < 3 && !errors.Is(err, ErrUnreachable) {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrLedger, err)
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
 // dead tells whether a holder is: its revision has not changed, while we watched, for the lease
 // that it wrote down.
-func (o *observed) dead(revision uint64, e entry, lease time.Duration) bool {
+func (o *observed) dead(revision uint64, e Entry, lease time.Duration) bool {
 	now := time.Now()
-	if o.token != e.Token {
-		o.token, o.moved = e.Token, now
+	if o.token != e.head.Token {
+		o.token, o.moved = e.head.Token, now
 	}
 	if o.since.IsZero() || o.revision != revision {
 		o.revision, o.since = revision, now
 		return false
 	}
 	return now.Sub(o.since) >= lease
-}
-
-// pause waits, or ends with the context.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return stopped(ctx)
-	case <-t.C:
-		return nil
-	}
-}
-
-// between is a random duration in [low, high).
-func between(low, high time.Duration) time.Duration {
-	if high <= low {
-		return low
-	}
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(high-low)))
-	if err != nil {
-		return low
-	}
-	return low + time.Duration(n.Int64())
 }

@@ -1,4 +1,4 @@
-package ledgertest
+package claimtest
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 
 	"github.com/sourcegraph/conc"
 
-	"forager/enrich"
+	"forager/enrich/claim"
 )
 
-// Run checks that a ledger keeps the contract of enrich.Ledger. Each case gets a new, empty one.
-func Run(t *testing.T, open func(t *testing.T) enrich.Ledger) {
+// Run checks that a ledger keeps the contract of claim.Store. Each case gets a new, empty one.
+func Run(t *testing.T, open func(t *testing.T) claim.Store) {
 	t.Helper()
-	for name, check := range map[string]func(*testing.T, enrich.Ledger){
+	for name, check := range map[string]func(*testing.T, claim.Store){
 		"missing entry is ErrNoEntry":               missing,
 		"create then read back":                     createAndRead,
 		"create over an entry conflicts":            createTwice,
@@ -33,7 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) enrich.Ledger) {
 	}
 }
 
-func put(t *testing.T, l enrich.Ledger, key, value string, expected uint64) uint64 {
+func put(t *testing.T, l claim.Store, key, value string, expected uint64) uint64 {
 	t.Helper()
 	revision, err := l.Put(t.Context(), key, []byte(value), expected)
 	if err != nil {
@@ -44,12 +44,12 @@ func put(t *testing.T, l enrich.Ledger, key, value string, expected uint64) uint
 
 func conflict(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, enrich.ErrConflict) {
+	if !errors.Is(err, claim.ErrConflict) {
 		t.Errorf("got error %v, want ErrConflict", err)
 	}
 }
 
-func reads(t *testing.T, l enrich.Ledger, key, want string, revision uint64) {
+func reads(t *testing.T, l claim.Store, key, want string, revision uint64) {
 	t.Helper()
 	value, at, err := l.Get(t.Context(), key)
 	if err != nil || string(value) != want || at != revision {
@@ -57,29 +57,29 @@ func reads(t *testing.T, l enrich.Ledger, key, want string, revision uint64) {
 	}
 }
 
-func missing(t *testing.T, l enrich.Ledger) {
-	if _, _, err := l.Get(t.Context(), "key.none"); !errors.Is(err, enrich.ErrNoEntry) {
+func missing(t *testing.T, l claim.Store) {
+	if _, _, err := l.Get(t.Context(), "key.none"); !errors.Is(err, claim.ErrNoEntry) {
 		t.Errorf("got error %v, want ErrNoEntry", err)
 	}
 }
 
-func createAndRead(t *testing.T, l enrich.Ledger) {
+func createAndRead(t *testing.T, l claim.Store) {
 	reads(t, l, "key.a", `{"v":1}`, put(t, l, "key.a", `{"v":1}`, 0))
 }
 
-func createTwice(t *testing.T, l enrich.Ledger) {
+func createTwice(t *testing.T, l claim.Store) {
 	revision := put(t, l, "key.a", "first", 0)
 	_, err := l.Put(t.Context(), "key.a", []byte("second"), 0)
 	conflict(t, err)
 	reads(t, l, "key.a", "first", revision)
 }
 
-func update(t *testing.T, l enrich.Ledger) {
+func update(t *testing.T, l claim.Store) {
 	revision := put(t, l, "key.a", "second", put(t, l, "key.a", "first", 0))
 	reads(t, l, "key.a", "second", revision)
 }
 
-func staleUpdate(t *testing.T, l enrich.Ledger) {
+func staleUpdate(t *testing.T, l claim.Store) {
 	old := put(t, l, "key.a", "first", 0)
 	now := put(t, l, "key.a", "second", old)
 	_, err := l.Put(t.Context(), "key.a", []byte("third"), old)
@@ -87,12 +87,12 @@ func staleUpdate(t *testing.T, l enrich.Ledger) {
 	reads(t, l, "key.a", "second", now)
 }
 
-func updateMissing(t *testing.T, l enrich.Ledger) {
+func updateMissing(t *testing.T, l claim.Store) {
 	_, err := l.Put(t.Context(), "key.a", []byte("x"), 77)
 	conflict(t, err)
 }
 
-func purgeAndCreate(t *testing.T, l enrich.Ledger) {
+func purgeAndCreate(t *testing.T, l claim.Store) {
 	revision := put(t, l, "key.a", "first", 0)
 	if err := l.Purge(t.Context(), "key.a", revision); err != nil {
 		t.Fatal(err)
@@ -101,21 +101,21 @@ func purgeAndCreate(t *testing.T, l enrich.Ledger) {
 	reads(t, l, "key.a", "again", put(t, l, "key.a", "again", 0))
 }
 
-func missing2(t *testing.T, l enrich.Ledger, key string) {
+func missing2(t *testing.T, l claim.Store, key string) {
 	t.Helper()
-	if _, _, err := l.Get(t.Context(), key); !errors.Is(err, enrich.ErrNoEntry) {
+	if _, _, err := l.Get(t.Context(), key); !errors.Is(err, claim.ErrNoEntry) {
 		t.Errorf("got error %v, want ErrNoEntry", err)
 	}
 }
 
-func stalePurge(t *testing.T, l enrich.Ledger) {
+func stalePurge(t *testing.T, l claim.Store) {
 	old := put(t, l, "key.a", "first", 0)
 	now := put(t, l, "key.a", "second", old)
 	conflict(t, l.Purge(t.Context(), "key.a", old))
 	reads(t, l, "key.a", "second", now)
 }
 
-func growing(t *testing.T, l enrich.Ledger) {
+func growing(t *testing.T, l claim.Store) {
 	last := uint64(0)
 	for i := range 20 {
 		revision := put(t, l, fmt.Sprintf("key.%d", i%5), "x", lookup(t, l, fmt.Sprintf("key.%d", i%5)))
@@ -126,23 +126,23 @@ func growing(t *testing.T, l enrich.Ledger) {
 	}
 }
 
-func lookup(t *testing.T, l enrich.Ledger, key string) uint64 {
+func lookup(t *testing.T, l claim.Store, key string) uint64 {
 	t.Helper()
 	_, revision, err := l.Get(t.Context(), key)
-	if err != nil && !errors.Is(err, enrich.ErrNoEntry) {
+	if err != nil && !errors.Is(err, claim.ErrNoEntry) {
 		t.Fatal(err)
 	}
 	return revision
 }
 
-func strangeKeys(t *testing.T, l enrich.Ledger) {
+func strangeKeys(t *testing.T, l claim.Store) {
 	a := put(t, l, "case.~123", "tilde", 0)
 	b := put(t, l, "case.123", "plain", 0)
 	reads(t, l, "case.~123", "tilde", a)
 	reads(t, l, "case.123", "plain", b)
 }
 
-func race(t *testing.T, l enrich.Ledger) {
+func race(t *testing.T, l claim.Store) {
 	const writers, rounds = 8, 20
 	revision := uint64(0)
 	for range rounds {
@@ -155,7 +155,7 @@ func race(t *testing.T, l enrich.Ledger) {
 				if err == nil {
 					wins.Add(1)
 					next.Store(got)
-				} else if !errors.Is(err, enrich.ErrConflict) {
+				} else if !errors.Is(err, claim.ErrConflict) {
 					t.Error(err)
 				}
 			})
@@ -168,7 +168,7 @@ func race(t *testing.T, l enrich.Ledger) {
 	}
 }
 
-func ended(t *testing.T, l enrich.Ledger) {
+func ended(t *testing.T, l claim.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := l.Put(ctx, "key.a", []byte("x"), 0); err == nil {

@@ -1,4 +1,4 @@
-package enrich
+package claim
 
 import (
 	"context"
@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// Records are small entries that nobody claims: anybody changes them by compare-and-set. They are
-// marks.<case> and rate.<hash>.
-
 // maxMerges bounds how often a change of a record meets a faster one.
 const maxMerges = 32
 
-// loadRecord reads a record; without one it is zero, at revision 0.
-func loadRecord[T any](ctx context.Context, l Ledger, key string) (T, uint64, error) {
+// ReadRecord reads a record; without one it is zero, at revision 0.
+//
+// Errors: [ErrUnreachable]; of JSON, where the record is of other types.
+func ReadRecord[T any](ctx context.Context, l Store, key string) (T, uint64, error) {
 	var body T
 	value, revision, err := l.Get(ctx, key)
 	if errors.Is(err, ErrNoEntry) {
 		return body, 0, nil
 	}
 	if err != nil {
-		return body, 0, fmt.Errorf("%w: read %s: %w", ErrLedger, key, err)
+		return body, 0, fmt.Errorf("%w: read %s: %w", ErrUnreachable, key, err)
 	}
 	if err := json.Unmarshal(value, &body); err != nil {
 		return body, 0, fmt.Errorf("read %s: %w", key, err)
@@ -30,12 +29,16 @@ func loadRecord[T any](ctx context.Context, l Ledger, key string) (T, uint64, er
 	return body, revision, nil
 }
 
-// changeRecord changes a record. The change tells whether there is one, and is asked again after
+// ChangeRecord changes a record: a small entry that nobody claims, since anybody may change it by
+// compare-and-set. The change tells whether there is one, and is asked again after
 // a conflict; its error ends the matter. An answer that was lost may leave the change made: who
 // calls must bear that it is made twice.
-func changeRecord[T any](ctx context.Context, l Ledger, key string, change func(*T) (bool, error)) error {
+//
+// Errors: of the change, as it is; [ErrUnreachable]; [ErrConflict] after 32 changes by others in a row;
+// that of [Ended].
+func ChangeRecord[T any](ctx context.Context, l Store, key string, change func(*T) (bool, error)) error {
 	for try := range maxMerges {
-		body, revision, err := loadRecord[T](ctx, l, key)
+		body, revision, err := ReadRecord[T](ctx, l, key)
 		if err != nil {
 			return err
 		}
@@ -51,9 +54,9 @@ func changeRecord[T any](ctx context.Context, l Ledger, key string, change func(
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {
-			return fmt.Errorf("%w: write %s: %w", ErrLedger, key, err)
+			return fmt.Errorf("%w: write %s: %w", ErrUnreachable, key, err)
 		}
-		if err := pause(ctx, between(0, time.Duration(try)*time.Millisecond)); err != nil {
+		if err := Wait(ctx, between(0, time.Duration(try)*time.Millisecond)); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package enrich_test
+package claim_test
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 
 	"github.com/sourcegraph/conc"
 
-	"forager/enrich"
-	"forager/enrich/ledgertest"
+	"forager/enrich/claim"
+	"forager/enrich/claim/claimtest"
 )
 
 // This is the model of the claim protocol (design section 4), without TheHive and NATS: three
@@ -53,7 +53,7 @@ func (w *world) has() bool {
 // history is one run of the model.
 type history struct {
 	world  *world
-	ledger *ledgertest.Memory
+	ledger *claimtest.Memory
 	wg     conc.WaitGroup
 
 	mu  sync.Mutex
@@ -107,12 +107,12 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 type modelBody struct {
-	Done *bool `json:"pages"` // any field that entries have
+	Done *bool `json:"done"`
 }
 
 // work is one try of a worker to see the effect done; it reports whether it knows that it is.
-func (h *history) work(ctx context.Context, c enrich.Claims) (bool, error) {
-	cl, err := c.Acquire(ctx, "key.model")
+func (h *history) work(ctx context.Context, c *claim.Claims) (bool, error) {
+	cl, err := c.Acquire(ctx, "key.model", func() {})
 	if err != nil {
 		return false, err
 	}
@@ -123,16 +123,16 @@ func (h *history) work(ctx context.Context, c enrich.Claims) (bool, error) {
 		return false, err
 	}
 	known := body.Done != nil && *body.Done
-	if cl.Waits() > 0 {
-		wait(held, cl.Waits())
+	if cl.Owed() > 0 {
+		wait(held, cl.Owed())
 		if held.Err() != nil {
-			return false, errors.Join(held.Err(), cl.End(ctx, body, true))
+			return false, errors.Join(held.Err(), cl.Release(ctx, body, true))
 		}
 		known = h.world.has()
 		cl.Settled()
 	}
 	if known {
-		return true, cl.End(ctx, modelBody{Done: &known}, false)
+		return true, cl.Release(ctx, modelBody{Done: &known}, false)
 	}
 	done := h.world.has()
 	if !done {
@@ -142,7 +142,7 @@ func (h *history) work(ctx context.Context, c enrich.Claims) (bool, error) {
 	if errors.Is(err, errLost) && h.chance(0.5) {
 		done, err = h.lookUntilSettled(held), nil
 	}
-	return done, errors.Join(err, cl.End(ctx, modelBody{Done: &done}, errors.Is(err, errLost)))
+	return done, errors.Join(err, cl.Release(ctx, modelBody{Done: &done}, errors.Is(err, errLost)))
 }
 
 // lookUntilSettled looks after a lost answer: presence ends it, absence needs all of settle.
@@ -158,7 +158,7 @@ func (h *history) lookUntilSettled(ctx context.Context) bool {
 
 // faulty is the ledger as one worker sees it: slow, unreliable, and silent once it is killed.
 type faulty struct {
-	*ledgertest.Memory
+	*claimtest.Memory
 	h    *history
 	dead <-chan struct{}
 }
@@ -234,7 +234,7 @@ func (h *history) live() bool {
 		timer := time.AfterFunc(at, func() { close(dead); kill() })
 		defer timer.Stop()
 	}
-	c := enrich.NewClaims(faulty{h.ledger, h, dead}, modelLease, modelSettle)
+	c := claim.New(faulty{h.ledger, h, dead}, claim.Options{Lease: modelLease, Settle: modelSettle, Fields: []string{"done"}})
 	for range 200 {
 		done, err := h.work(ctx, c)
 		if done && err == nil {
@@ -252,7 +252,7 @@ func TestClaimsLetAnEffectHappenOnceWhateverFails(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(*modelRuns) {
 		synctest.Test(t, func(t *testing.T) {
-			h := &history{world: &world{}, ledger: ledgertest.New(), rng: rand.New(rand.NewPCG(seed, 1))}
+			h := &history{world: &world{}, ledger: claimtest.New(), rng: rand.New(rand.NewPCG(seed, 1))}
 			h.run()
 			if h.world.count > 1 {
 				t.Fatalf("seed %d: the effect happened %d times", seed, h.world.count)

@@ -1,20 +1,23 @@
-package enrich
+package claim
 
 import (
 	"context"
 	"sync"
 )
 
-// keyedLock lets one caller a name go on at a time, first in, first out, within this process.
-type keyedLock struct {
+// KeyedLock lets one caller a name go on at a time, first in, first out, within this process: what waits here sends
+// no request to the store. Safe for concurrent use.
+type KeyedLock struct {
 	mu    sync.Mutex
 	lines map[string][]chan struct{} // present: taken; the channels wait, oldest first
 }
 
-func newKeyedLock() *keyedLock { return &keyedLock{lines: make(map[string][]chan struct{})} }
+// NewKeyedLock is a lock of which every name is free.
+func NewKeyedLock() *KeyedLock { return &KeyedLock{lines: make(map[string][]chan struct{})} }
 
-// lock waits until the name is free, or the context ends; idle is called before a wait.
-func (k *keyedLock) lock(ctx context.Context, name string, idle func()) error {
+// Lock waits until the name is free, or the context ends; idle is called before a wait. Whoever has
+// locked a name unlocks it. Error: that of [Ended].
+func (k *KeyedLock) Lock(ctx context.Context, name string, idle func()) error {
 	k.mu.Lock()
 	line, taken := k.lines[name]
 	if !taken {
@@ -31,12 +34,12 @@ func (k *keyedLock) lock(ctx context.Context, name string, idle func()) error {
 		return nil
 	case <-ctx.Done():
 		k.leave(name, mine)
-		return stopped(ctx)
+		return Ended(ctx)
 	}
 }
 
-// unlock passes the name on to who has waited longest.
-func (k *keyedLock) unlock(name string) {
+// Unlock passes the name on to who has waited longest.
+func (k *KeyedLock) Unlock(name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	line := k.lines[name]
@@ -49,7 +52,7 @@ func (k *keyedLock) unlock(name string) {
 }
 
 // leave takes a waiting channel out of the line; a lock that was passed on meanwhile goes to the next.
-func (k *keyedLock) leave(name string, mine chan struct{}) {
+func (k *KeyedLock) leave(name string, mine chan struct{}) {
 	k.mu.Lock()
 	for i, c := range k.lines[name] {
 		if c == mine {
@@ -59,5 +62,5 @@ func (k *keyedLock) leave(name string, mine chan struct{}) {
 		}
 	}
 	k.mu.Unlock()
-	k.unlock(name)
+	k.Unlock(name)
 }

@@ -1,4 +1,4 @@
-package enrich
+package claim
 
 import "github.com/hashicorp/golang-lru/v2/expirable"
 
@@ -9,7 +9,7 @@ type recent struct {
 }
 
 type recentItem struct {
-	entry    entry
+	entry    Entry
 	revision uint64
 }
 
@@ -17,12 +17,12 @@ func newRecent(most int) *recent {
 	return &recent{items: expirable.NewLRU[string, recentItem](most, nil, 0)}
 }
 
-func (r *recent) get(key string) (entry, uint64, bool) {
+func (r *recent) get(key string) (Entry, uint64, bool) {
 	it, ok := r.items.Get(key)
 	return it.entry, it.revision, ok
 }
 
-func (r *recent) set(key string, e entry, revision uint64) {
+func (r *recent) set(key string, e Entry, revision uint64) {
 	r.items.Add(key, recentItem{entry: e, revision: revision})
 }
 

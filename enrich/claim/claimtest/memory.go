@@ -1,15 +1,15 @@
-// Package ledgertest holds the in-memory ledger, for unit tests alone, and the conformance suite
+// Package claimtest holds the in-memory ledger, for unit tests alone, and the conformance suite
 // that it and the ledger on JetStream KV pass alike.
 //
-//	l := ledgertest.New()
-//	l.After = func(op ledgertest.Op) error { return errLost } // the answer is lost, the effect is not
-package ledgertest
+//	l := claimtest.New()
+//	l.After = func(op claimtest.Op) error { return errLost } // the answer is lost, the effect is not
+package claimtest
 
 import (
 	"context"
 	"sync"
 
-	"forager/enrich"
+	"forager/enrich/claim"
 )
 
 // Op is one request to the ledger, as the hooks see it.
@@ -37,7 +37,7 @@ type item struct {
 	revision uint64
 }
 
-var _ enrich.Ledger = (*Memory)(nil)
+var _ claim.Store = (*Memory)(nil)
 
 // New makes an empty ledger that is trusted, as one that was born before anything was consumed.
 func New() *Memory { return &Memory{entries: make(map[string]item)} }
@@ -82,7 +82,7 @@ func (m *Memory) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 		return nil, 0, err
 	}
 	if !ok {
-		return nil, 0, enrich.ErrNoEntry
+		return nil, 0, claim.ErrNoEntry
 	}
 	return append([]byte(nil), it.value...), it.revision, nil
 }
@@ -104,7 +104,7 @@ func (m *Memory) put(key string, value []byte, expected uint64) (uint64, error) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[key].revision != expected {
-		return 0, enrich.ErrConflict
+		return 0, claim.ErrConflict
 	}
 	m.revision++
 	m.entries[key] = item{value: append([]byte(nil), value...), revision: m.revision}
@@ -128,7 +128,7 @@ func (m *Memory) purge(key string, expected uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[key].revision != expected || expected == 0 {
-		return enrich.ErrConflict
+		return claim.ErrConflict
 	}
 	m.revision++
 	delete(m.entries, key)
