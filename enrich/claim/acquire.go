@@ -15,7 +15,7 @@ type observed struct {
 	token    string    // of the holder that we see
 	moved    time.Time // when we began, or last saw the entry change hands
 	sent     time.Time // when the first of our writes without an answer was sent
-	unknown  int       // writes and reads without an answer
+	unknown  int       // writes and reads without an answer since the last time that others held it
 	again    bool      // look again at once: what we remembered was stale
 	met      bool      // somebody else claimed the entry since we last knew it
 }
@@ -24,8 +24,9 @@ type observed struct {
 // idle is called before each wait, so that the caller can give away what others could use meanwhile.
 // The claim is renewed until it is released or lost.
 //
-// Errors: [ErrStopping], or [ErrLost] if that is why the context ended; [ErrUnreachable] after three
-// requests to the store in a row without an answer; [ErrNewer] and [ErrUnreadable] by what the entry is.
+// Errors: [ErrStopping], or [ErrLost] if that is why the context ended; [ErrUnreachable] as the store
+// says it, or after three
+// requests in a row without an answer; [ErrNewer] and [ErrUnreadable] by what the entry is.
 func (c *Claims) Acquire(ctx context.Context, name string, idle func()) (*Claim, error) {
 	token := rand.Text()
 	o := observed{moved: time.Now()}
@@ -84,7 +85,7 @@ func (c *Claims) attempt(ctx context.Context, name, token string, o *observed) (
 		return cl, c.distrust(ctx, cl)
 	case e.head.Token != "" && !o.dead(revision, e, c.leaseOf(e)):
 		c.seen.drop(name)
-		o.met = true
+		o.met, o.unknown = true, 0 // it answered, and nothing of ours is on its way
 		return nil, nil
 	}
 	cl, err := c.take(ctx, name, token, e, revision, o)

@@ -1,0 +1,362 @@
+package claim_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"forager/enrich/claim"
+	"forager/enrich/claim/claimtest"
+)
+
+// Lease and settle of the tests.
+const (
+	lease  = 15 * time.Second
+	settle = 25 * time.Second
+)
+
+var errSilent = errors.New("no answer")
+
+// replica is the store as one process sees it; it can be cut off.
+type replica struct {
+	claim.Store
+	cut atomic.Bool
+}
+
+func (r *replica) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if r.cut.Load() {
+		return nil, 0, errSilent
+	}
+	return r.Store.Get(ctx, key)
+}
+
+func (r *replica) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
+	if r.cut.Load() {
+		return 0, errSilent
+	}
+	return r.Store.Put(ctx, key, value, expected)
+}
+
+func newClaims(s claim.Store) *claim.Claims {
+	return claim.New(s, claim.Options{Lease: lease, Settle: settle, Fields: []string{"done"}})
+}
+
+func acquire(t *testing.T, c *claim.Claims, name string) *claim.Claim {
+	t.Helper()
+	cl, err := c.Acquire(t.Context(), name, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cl
+}
+
+func release(t *testing.T, cl *claim.Claim, body any, dirty bool) {
+	t.Helper()
+	if err := cl.Release(t.Context(), body, dirty); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWhatANextHolderIsOwed: nothing after a clean release; settle where it is unknown what was done.
+func TestWhatANextHolderIsOwed(t *testing.T) {
+	t.Parallel()
+	clean := func(t *testing.T, cl *claim.Claim, _ *replica) { release(t, cl, nil, false) }
+	dirty := func(t *testing.T, cl *claim.Claim, _ *replica) { release(t, cl, nil, true) }
+	crash := func(_ *testing.T, _ *claim.Claim, r *replica) { r.cut.Store(true) }
+	for name, c := range map[string]struct {
+		first, then func(*testing.T, *claim.Claim, *replica)
+		owed        time.Duration
+		after       time.Duration // when the next holder has it, at the earliest
+		taken       bool
+	}{
+		"released clean":                   {then: clean},
+		"released dirty":                   {then: dirty, owed: settle},
+		"crashed":                          {then: crash, owed: settle, after: lease, taken: true},
+		"dirty, settled, released clean":   {first: dirty, then: settledThen(clean)},
+		"dirty, not settled, and released": {first: dirty, then: clean, owed: settle},
+		"a longer call, released":          {then: allowedThen(clean)},
+		"a longer call, crashed":           {then: allowedThen(crash), owed: settle + time.Minute, after: lease, taken: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := claimtest.New()
+				if c.first != nil {
+					c.first(t, acquire(t, newClaims(store), "key.a"), nil)
+				}
+				r := &replica{Store: store}
+				c.then(t, acquire(t, newClaims(r), "key.a"), r)
+				began := time.Now()
+				cl := acquire(t, newClaims(store), "key.a")
+				if took := time.Since(began); took < c.after || took > c.after+5*time.Second {
+					t.Errorf("acquired after %v, want %v", took, c.after)
+				}
+				if cl.Owed() != c.owed || cl.TakenOver() != c.taken {
+					t.Errorf("owed %v, taken over %v; want %v, %v", cl.Owed(), cl.TakenOver(), c.owed, c.taken)
+				}
+				release(t, cl, nil, false)
+			})
+		})
+	}
+}
+
+// TestAnAbsentEntryOfAYoungStoreMeansNothing: its last holder may not know yet that it is gone, and
+// may have done anything.
+func TestAnAbsentEntryOfAYoungStoreMeansNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		store.Lose()
+		r := &replica{Store: store}
+		if cl := acquire(t, newClaims(r), "key.a"); cl.Owed() != lease+settle {
+			t.Errorf("owed %v", cl.Owed())
+		}
+		time.Sleep(lease / 2) // it is renewed, and then crashes
+		r.cut.Store(true)
+		cl := acquire(t, newClaims(store), "key.a")
+		if cl.Owed() != lease+settle {
+			t.Errorf("the next is owed %v", cl.Owed())
+		}
+		cl.Settled()
+		release(t, cl, nil, false)
+		next := acquire(t, newClaims(store), "key.a")
+		if next.Owed() != 0 {
+			t.Errorf("still owed %v", next.Owed())
+		}
+		release(t, next, nil, false)
+		store.Trust()
+		other := acquire(t, newClaims(store), "key.b")
+		if other.Owed() != 0 {
+			t.Errorf("an absent entry of a trusted store owes %v", other.Owed())
+		}
+		release(t, other, nil, false)
+	})
+}
+
+func settledThen(then func(*testing.T, *claim.Claim, *replica)) func(*testing.T, *claim.Claim, *replica) {
+	return func(t *testing.T, cl *claim.Claim, r *replica) {
+		cl.Settled()
+		then(t, cl, r)
+	}
+}
+
+func allowedThen(then func(*testing.T, *claim.Claim, *replica)) func(*testing.T, *claim.Claim, *replica) {
+	return func(t *testing.T, cl *claim.Claim, r *replica) {
+		if err := cl.Allow(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		then(t, cl, r)
+	}
+}
+
+// TestAHeldClaimIsKept for as long as its holder wants, though another waits for it.
+func TestAHeldClaimIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		cl := acquire(t, newClaims(store), "key.a")
+		held, free := cl.Bind(t.Context())
+		defer free()
+		began := time.Now()
+		ctx, stop := context.WithTimeout(t.Context(), 20*lease)
+		defer stop()
+		waits := 0
+		if _, err := newClaims(store).Acquire(ctx, "key.a", func() { waits++ }); !errors.Is(err, claim.ErrStopping) {
+			t.Errorf("the other ended with %v", err)
+		}
+		if time.Since(began) < 20*lease || waits < 100 {
+			t.Errorf("the other waited %v, %d times", time.Since(began), waits)
+		}
+		if err := errors.Join(held.Err(), cl.Check()); err != nil {
+			t.Error(err)
+		}
+		release(t, cl, nil, false)
+		if err := cl.Check(); !errors.Is(err, claim.ErrLost) {
+			t.Errorf("released, but may write: %v", err)
+		}
+		if err := cl.Release(t.Context(), nil, false); !errors.Is(err, claim.ErrLost) {
+			t.Errorf("released twice: %v", err)
+		}
+	})
+}
+
+// TestALostClaimEndsItsWorkBeforeAnotherHasIt: a holder that cannot renew stops at two thirds of the
+// lease; nobody takes the entry before all of it.
+func TestALostClaimEndsItsWorkBeforeAnotherHasIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		r := &replica{Store: store}
+		cl := acquire(t, newClaims(r), "key.a")
+		held, free := cl.Bind(t.Context())
+		defer free()
+		began := time.Now()
+		r.cut.Store(true)
+		<-held.Done()
+		if took := time.Since(began); took != lease*2/3 || !errors.Is(claim.Ended(held), claim.ErrLost) {
+			t.Errorf("the work ended after %v: %v", took, claim.Ended(held))
+		}
+		late, freeLate := cl.Bind(t.Context())
+		defer freeLate()
+		if late.Err() == nil || !errors.Is(cl.Check(), claim.ErrLost) {
+			t.Error("work begins under a lost claim")
+		}
+		other := acquire(t, newClaims(store), "key.a")
+		if took := time.Since(began); took < lease {
+			t.Errorf("taken over after %v", took)
+		}
+		r.cut.Store(false)
+		if err := cl.Release(t.Context(), map[string]bool{"done": true}, false); !errors.Is(err, claim.ErrLost) {
+			t.Errorf("the lost claim was released: %v", err)
+		}
+		if err := other.Check(); err != nil {
+			t.Errorf("the other's claim: %v", err)
+		}
+		release(t, other, nil, false)
+	})
+}
+
+// TestAForeignWriteLosesTheClaimAtTheNextRenewal, and does not write over it.
+func TestAForeignWriteLosesTheClaimAtTheNextRenewal(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{"another token": `{"v":1,"token":"x","epoch":9}`, "nothing to read": `{"v":`, "none": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := claimtest.New()
+				cl := acquire(t, newClaims(store), "key.a")
+				held, free := cl.Bind(t.Context())
+				defer free()
+				_, revision, err := store.Get(t.Context(), "key.a")
+				if err == nil && value != "" {
+					_, err = store.Put(t.Context(), "key.a", []byte(value), revision)
+				} else if err == nil {
+					err = store.Purge(t.Context(), "key.a", revision)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				<-held.Done()
+				if took := time.Since(began); took > lease/3 || !errors.Is(claim.Ended(held), claim.ErrLost) {
+					t.Errorf("ended after %v: %v", took, claim.Ended(held))
+				}
+				if got, _, err := store.Get(t.Context(), "key.a"); string(got) != value {
+					t.Errorf("the entry is %s, error %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// TestAPanicInARenewalLosesTheClaim, and says why.
+func TestAPanicInARenewalLosesTheClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		cl := acquire(t, newClaims(store), "key.a")
+		held, free := cl.Bind(t.Context())
+		defer free()
+		store.Before = func(claimtest.Op) error { panic("injected") }
+		<-held.Done()
+		if err := claim.Ended(held); !errors.Is(err, claim.ErrLost) || !strings.Contains(err.Error(), "injected") {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// TestAnswersThatAreLost: two in a row are borne, a third is an unreachable store; what arrived without
+// an answer is ours.
+func TestAnswersThatAreLost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, after int // how many requests are lost, and how many answers of writes
+		want          error
+	}{
+		"none":             {0, 0, nil},
+		"two requests":     {2, 0, nil},
+		"three requests":   {3, 0, claim.ErrUnreachable},
+		"answer of a take": {0, 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := claimtest.New()
+				store.Before = func(claimtest.Op) error {
+					if c.before--; c.before >= 0 {
+						return errSilent
+					}
+					return nil
+				}
+				store.After = func(op claimtest.Op) error {
+					if op.Name != "put" {
+						return nil
+					}
+					if c.after--; c.after >= 0 {
+						return errSilent
+					}
+					return nil
+				}
+				began := time.Now()
+				cl, err := newClaims(store).Acquire(t.Context(), "key.a", func() {})
+				if !errors.Is(err, c.want) {
+					t.Fatalf("error %v, want %v", err, c.want)
+				}
+				if took := time.Since(began); took > lease/3 {
+					t.Errorf("took %v", took)
+				}
+				if err == nil {
+					release(t, cl, nil, false)
+				}
+			})
+		})
+	}
+}
+
+// TestAWaiterBearsAnswersThatAreLostNowAndThen: they count in a row alone.
+func TestAWaiterBearsAnswersThatAreLostNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		cl := acquire(t, newClaims(store), "key.a")
+		n := 0
+		time.AfterFunc(5*time.Minute, func() { _ = cl.Release(context.WithoutCancel(t.Context()), nil, false) })
+		store.Before = func(op claimtest.Op) error {
+			if op.Name != "get" {
+				return nil
+			}
+			if n++; n%10 == 0 {
+				return errSilent
+			}
+			return nil
+		}
+		other := acquire(t, newClaims(store), "key.a")
+		release(t, other, nil, false)
+	})
+}
+
+// TestTheBodyGoesFromHolderToHolder, also where the next one does not change it.
+func TestTheBodyGoesFromHolderToHolder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		release(t, acquire(t, newClaims(store), "key.a"), map[string]string{"done": "first"}, false)
+		here := newClaims(store)
+		for range 2 { // the second time from memory
+			cl := acquire(t, here, "key.a")
+			var body struct{ Done string }
+			if err := cl.Read(&body); err != nil || body.Done != "first" {
+				t.Errorf("read %q, error %v", body.Done, err)
+			}
+			release(t, cl, nil, false)
+		}
+		release(t, acquire(t, newClaims(store), "key.a"), map[string]string{"done": "second"}, false)
+		cl := acquire(t, here, "key.a") // what is remembered here is stale
+		var body struct{ Done string }
+		if err := cl.Read(&body); err != nil || body.Done != "second" || !cl.Contended() || cl.Name() != "key.a" {
+			t.Errorf("read %q of %s, error %v, contended %v", body.Done, cl.Name(), err, cl.Contended())
+		}
+		release(t, cl, nil, false)
+	})
+}
