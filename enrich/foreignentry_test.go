@@ -3,7 +3,6 @@ package enrich_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,34 +50,5 @@ func TestEntryThatCannotBeReadCostsItsKeyAlone(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// TestNumbersOfAnEntryAreBounded: a lease or settle of years holds nobody for longer than the configuration allows, and
-// none of a moment takes what is held.
-func TestNumbersOfAnEntryAreBounded(t *testing.T) {
-	t.Parallel()
-	for _, number := range []string{"9223372036854775807", "9223372036854776", "-1", "0", "31536000000000", "31536000000", "1"} {
-		for _, head := range []string{`"token":"x","lease":%s,"settle":1000`, `"dirty":true,"lease":1000,"settle":%s`, `"token":"x","lease":%[1]s,"settle":%[1]s`} {
-			t.Run(number, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					s := newSite(t, hivetest.Options{})
-					plans := plan(t, 1, seen("dc-01", "a", day(9)))
-					value := fmt.Sprintf(`{"v":1,"epoch":3,"cases":[],`+head+`}`, number)
-					if _, err := s.ledger.Put(t.Context(), "key."+plans[0].Hash, []byte(value), 0); err != nil {
-						t.Fatal(err)
-					}
-					began := time.Now()
-					err := s.worker(t).Apply(t.Context(), plans[0].Queue(), plans)[0]
-					took := time.Since(began)
-					if err != nil || took > 125*time.Minute {
-						t.Errorf("%v after %v", err, took)
-					}
-					if held := strings.Contains(head, "token"); held && took < 10*time.Second {
-						t.Errorf("taken from its holder after %v", took)
-					}
-				})
-			})
-		}
 	}
 }

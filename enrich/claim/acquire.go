@@ -25,8 +25,8 @@ type observed struct {
 // The claim is renewed until it is released or lost.
 //
 // Errors: [ErrStopping], or [ErrLost] if that is why the context ended; [ErrUnreachable] as the store
-// says it, or after three
-// requests in a row without an answer; [ErrNewer] and [ErrUnreadable] by what the entry is.
+// says it, or after three requests in a row without an answer; [ErrNewer] and [ErrUnreadable] by what
+// the entry is.
 func (c *Claims) Acquire(ctx context.Context, name string, idle func()) (*Claim, error) {
 	token := rand.Text()
 	o := observed{moved: time.Now()}
