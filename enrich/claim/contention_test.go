@@ -43,11 +43,11 @@ func TestOnlyAContendedKeyIsLeftAlone(t *testing.T) {
 		"another was":                {func(c *claim.Contention) { c.Note("b", true, held) }, false},
 		"contended a minute ago": {func(c *claim.Contention) {
 			c.Note("a", true, held)
-			time.Sleep(time.Minute + 1)
+			<-time.After(time.Minute + 1)
 		}, false},
 		"alone since a minute": {func(c *claim.Contention) {
 			c.Note("a", true, held)
-			time.Sleep(time.Minute + 1)
+			<-time.After(time.Minute + 1)
 			c.Note("a", false, held)
 		}, false},
 	} {
