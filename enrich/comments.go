@@ -67,7 +67,7 @@ func (w *work) postComment(held context.Context, m marker, ref commentRef) error
 	var cause error
 	for _, title := range w.headlines(m) {
 		err := w.tryComment(held, m, ref, title)
-		if err == nil || scopeOf(err) == scopeAll {
+		if err == nil || scopeOf(err) == scopeAll || isUnseen(err) {
 			return err
 		}
 		cause = err

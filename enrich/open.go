@@ -58,7 +58,7 @@ func (r *round) createOf(held context.Context, t *target) (c hive.Case, created,
 		case n.err == nil:
 			r.chargeTexts(*t, n)
 			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, nil
-		case scopeOf(n.err) == scopeAll, errors.Is(n.err, ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
+		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
 			return c, false, false, n.err
 		case len(plans) == 1:
 			if scopeOf(n.err) == scopeFailed {
@@ -198,7 +198,29 @@ func (r *round) await(held context.Context, at time.Time, cause error) (hive.Cas
 		}
 		return false, nil
 	})
-	return found, err
+	return found, unseen(err)
+}
+
+// unseenError says that nobody knows whether a lost write took effect, since the look for it failed too.
+// What was sent, and what is like it, must not be sent again before a look has passed. Its class is that
+// of what the look met.
+type unseenError struct{ err error }
+
+func (e *unseenError) Error() string { return "look for what was sent: " + e.err.Error() }
+func (e *unseenError) Unwrap() error { return e.err }
+
+// unseen is the error of a look after a lost write.
+func unseen(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unseenError{err}
+}
+
+// isUnseen reports an unseenError.
+func isUnseen(err error) bool {
+	_, ok := errors.AsType[*unseenError](err)
+	return ok
 }
 
 // lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was

@@ -258,7 +258,7 @@ func (w *work) look(held context.Context, cause error, found func() (bool, error
 	if err == nil {
 		w.unclear = false
 	}
-	return err
+	return unseen(err)
 }
 
 // listProcedures makes the entry hold what is in the case; what it held and is gone was removed.
