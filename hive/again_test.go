@@ -29,7 +29,8 @@ func TestAnUploadSentAgainIsWhole(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		if n == 1 {
 			_, _ = io.CopyN(io.Discard, req.Body, 1<<20)
-			_, _ = io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}")
+			const busy = `{"type":"Unavailable","message":"busy"}` // TheHive's own: whoever else says it may have passed all on
+			fmt.Fprintf(conn, "HTTP/1.1 503 Busy\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(busy), busy)
 			_, _ = io.Copy(io.Discard, req.Body)
 			return
 		}

@@ -92,6 +92,7 @@ func (c *Client) exchange(ctx context.Context, k *call, payload []byte) (int, er
 	failure := &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		k.as.explain(failure, resp, body)
+		failure.incomplete = k.upload.cut()
 		return resp.StatusCode, failure
 	}
 	if readErr != nil {

@@ -12,8 +12,8 @@
 // not by this package, not by net/http beneath it. Input that TheHive cannot
 // accept is an [*InvalidError] before any byte is sent.
 //
-// Reads are tried three times. A write that was surely refused (429, 503,
-// connection refused) is sent again in place, at most five times within two
+// Reads are tried three times. A write that was surely refused (TheHive's
+// own 429 or 503, no connection) is sent again in place, at most five times within two
 // seconds. Everything else is the caller's decision.
 //
 // # Limits

@@ -62,8 +62,8 @@ type Error struct {
 	// Err is the cause, nil when the answer itself is the error.
 	Err error
 
-	// incomplete: the request's end was never sent, since its source failed or
-	// its guard refused.
+	// incomplete: the request's end was never sent, since its source failed, its
+	// guard refused, or the answer came before.
 	incomplete bool
 	// strange: a 2xx that is whole, and not what TheHive answers.
 	strange bool

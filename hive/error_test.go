@@ -3,6 +3,7 @@ package hive
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 )
 
@@ -27,10 +28,13 @@ func TestErrorIsExactlyOneOfRefusedRolledBackAmbiguous(t *testing.T) {
 		{"404 of TheHive", Error{Sent: true, Status: 404, Type: "NotFoundError"}, "refused"},
 		{"404 of a proxy", Error{Sent: true, Status: 404}, "ambiguous"},
 		{"408", Error{Sent: true, Status: 408}, "ambiguous"},
-		{"413 of a proxy: the request itself", Error{Sent: true, Status: 413}, "refused"},
-		{"417", Error{Sent: true, Status: 417}, "refused"},
+		{"413 of a proxy, which may have judged the answer", Error{Sent: true, Status: 413}, "ambiguous"},
+		{"413 of a proxy that did not get the end", Error{Sent: true, Status: 413, incomplete: true}, "refused"},
+		{"413 of TheHive", Error{Sent: true, Status: 413, Type: "Unknown"}, "refused"},
+		{"417", Error{Sent: true, Status: 417}, "ambiguous"},
 		{"101", Error{Sent: true, Status: 101}, "ambiguous"},
-		{"429", Error{Sent: true, Status: 429}, "refused"},
+		{"429", Error{Sent: true, Status: 429}, "ambiguous"},
+		{"429 of TheHive", Error{Sent: true, Status: 429, Type: "TooManyRequests"}, "refused"},
 		{"500 of TheHive, somewhere", Error{Sent: true, Status: 500, Type: "InternalError"}, "ambiguous"},
 		{"500 while storing", Error{Sent: true, Status: 500, Type: "org.janusgraph.core.JanusGraphException"}, "ambiguous"},
 		{"500 of the back end", Error{Sent: true, Status: 500, Type: "org.janusgraph.diskstorage.TemporaryBackendException"}, "ambiguous"},
@@ -41,7 +45,15 @@ func TestErrorIsExactlyOneOfRefusedRolledBackAmbiguous(t *testing.T) {
 		{"500 of a proxy", Error{Sent: true, Status: 500, Message: "<html>"}, "ambiguous"},
 		{"501", Error{Sent: true, Status: 501}, "ambiguous"},
 		{"502", Error{Sent: true, Status: 502, Type: "looks like its own"}, "ambiguous"},
-		{"503", Error{Sent: true, Status: 503}, "refused"},
+		{"503", Error{Sent: true, Status: 503}, "ambiguous"},
+		{"503 of TheHive", Error{Sent: true, Status: 503, Type: "Unavailable"}, "refused"},
+		{"503 of Envoy that knows nobody", Error{Sent: true, Status: 503, Message: "no healthy upstream"}, "refused"},
+		{"503 of a page that says so", Error{Sent: true, Status: 503, Message: "Web Guard: no healthy upstream"}, "ambiguous"},
+		{"503 of HAProxy", Error{Sent: true, Status: 503, Message: "<html><body><h1>503 Service Unavailable</h1> No server is available to handle this request. </body></html>"}, "refused"},
+		{"503 of Traefik", Error{Sent: true, Status: 503, Message: "no available server"}, "refused"},
+		{"503 of Envoy, not connected the second time", Error{Sent: true, Status: 503, Message: strings.Replace(envoy, "reset reason", "retried and the latest reset reason", 1) + "connection failure"}, "ambiguous"},
+		{"503 of Kong, after the last of its tries", Error{Sent: true, Status: 503, Message: `{ "message":"failure to get a peer from the ring-balancer" }`}, "ambiguous"},
+		{"502 with the same words", Error{Sent: true, Status: 502, Message: "no available server"}, "ambiguous"},
 		{"503 of Envoy, connected", Error{Sent: true, Status: 503, Message: envoy + "connection termination"}, "ambiguous"},
 		{"503 of Envoy, other reason", Error{Sent: true, Status: 503, Message: envoy + "protocol error"}, "ambiguous"},
 		{"503 of Envoy, not connected", Error{Sent: true, Status: 503, Message: envoy + "remote connection failure, transport failure reason: delayed"}, "refused"},

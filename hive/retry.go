@@ -87,7 +87,7 @@ func readAgain(e *Error) bool {
 // writeAgain: only what surely did not happen and may go better at once.
 func writeAgain(e *Error) bool {
 	switch e.Status {
-	case 429, 503:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return e.Refused()
 	case 0:
 		return !e.Sent && transient(e.Err)

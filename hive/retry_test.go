@@ -59,6 +59,13 @@ func own(status int, kind string) step {
 	return step{status: status, body: `{"type":"` + kind + `","message":"no"}`}
 }
 
+// busyFor is TheHive's own 429 that asks for a pause.
+func busyFor(pause string) step {
+	s := own(429, "TooManyRequests")
+	s.header = after(pause)
+	return s
+}
+
 func after(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
 
 func create(ctx context.Context, c *hive.Client) error {
@@ -73,11 +80,14 @@ func TestWritesAreSentAgainOnlyWhenRefused(t *testing.T) {
 		first    step
 		attempts int
 	}{
-		{"429", step{status: 429}, 2},
-		{"503", step{status: 503, body: "no server available"}, 2},
+		{"429 of a proxy", step{status: 429}, 1},
+		{"503 of a proxy", step{status: 503, body: "<html>"}, 1},
+		{"429 of TheHive", own(429, "TooManyRequests"), 2},
+		{"503 of TheHive", own(503, "Unavailable"), 2},
+		{"503 that names nobody behind", step{status: 503, body: "no available server\n"}, 2},
 		{"connection refused", step{err: errRefused}, 2},
-		{"429 with a short pause", step{status: 429, header: after("1")}, 2},
-		{"429 with a long pause", step{status: 429, header: after("3")}, 1},
+		{"429 with a short pause", busyFor("1"), 2},
+		{"429 with a long pause", busyFor("3"), 1},
 		{"503 of a proxy that lost the connection", step{status: 503, body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"}, 1},
 		{"503 of a proxy that found none", step{status: 503, body: "upstream connect error or disconnect/reset before headers. reset reason: connection failure"}, 2},
 		{"400", step{status: 400}, 1}, {"401", step{status: 401}, 1}, {"403", step{status: 403}, 1}, {"404", step{status: 404}, 1},
@@ -105,7 +115,7 @@ func TestWritesAreSentAgainOnlyWhenRefused(t *testing.T) {
 func TestRefusedWriteGivesUpWithinTwoSecondsAndSixAttempts(t *testing.T) {
 	t.Parallel()
 	for range 20 {
-		play(t, []step{{status: 503}}, func(ctx context.Context, c *hive.Client, s *script) {
+		play(t, []step{own(503, "Unavailable")}, func(ctx context.Context, c *hive.Client, s *script) {
 			start := time.Now()
 			err := create(ctx, c)
 			e, ok := errors.AsType[*hive.Error](err)
@@ -121,7 +131,7 @@ func TestRefusedWriteGivesUpWithinTwoSecondsAndSixAttempts(t *testing.T) {
 
 func TestRetryAfterIsHonouredAndReported(t *testing.T) {
 	t.Parallel()
-	play(t, []step{{status: 429, header: after("1")}, okAnswer}, func(ctx context.Context, c *hive.Client, s *script) {
+	play(t, []step{busyFor("1"), okAnswer}, func(ctx context.Context, c *hive.Client, s *script) {
 		if err := create(ctx, c); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +155,7 @@ func TestRetryAfterIsHonouredAndReported(t *testing.T) {
 func TestRetryAfterThatIsNonsenseIsNoPause(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"-1", "soon", "1e9", "0x10", "+5", "Sat, 01 Jan 1990 00:00:00 GMT", "\x00"} {
-		play(t, []step{{status: 429, header: after(v)}, okAnswer}, func(ctx context.Context, c *hive.Client, _ *script) {
+		play(t, []step{busyFor(v), okAnswer}, func(ctx context.Context, c *hive.Client, _ *script) {
 			start := time.Now()
 			if err := create(ctx, c); err != nil || time.Since(start) > time.Second {
 				t.Errorf("%q: %v after %s", v, err, time.Since(start))
@@ -182,7 +192,7 @@ func TestReadsAreTriedThreeTimes(t *testing.T) {
 
 func TestPauseEndsWithItsContextAndKeepsTheServersAnswer(t *testing.T) {
 	t.Parallel()
-	play(t, []step{{status: 429, header: after("1")}}, func(ctx context.Context, c *hive.Client, s *script) {
+	play(t, []step{busyFor("1")}, func(ctx context.Context, c *hive.Client, s *script) {
 		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer cancel()
 		start := time.Now()
@@ -196,7 +206,7 @@ func TestPauseEndsWithItsContextAndKeepsTheServersAnswer(t *testing.T) {
 func TestGuardIsAskedAgainBeforeEveryAttempt(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("claim lost")
-	play(t, []step{{status: 503}}, func(ctx context.Context, c *hive.Client, s *script) {
+	play(t, []step{own(503, "Unavailable")}, func(ctx context.Context, c *hive.Client, s *script) {
 		err := create(hive.WithGuard(ctx, func() error {
 			if len(s.times) == 2 {
 				return lost

@@ -175,6 +175,16 @@ func (f *form) retire() {
 	defer f.current.reading.Unlock()
 }
 
+// cut ends an attempt that was answered, and reports that its request surely never had its end: who
+// answers so early passed on at most a part. A source that is not waited for may give it still.
+func (f *form) cut() bool {
+	if f == nil || f.current == nil || slices.Contains(f.starts, -1) {
+		return false
+	}
+	f.retire()
+	return f.current.unfinished()
+}
+
 // rewind puts every file back to where it stood; false when one cannot.
 func (f *form) rewind() bool {
 	if f == nil {

@@ -200,7 +200,7 @@ func TestRefusedUploadIsSentAgainFromWhereItStoodIfItCanSeek(t *testing.T) {
 			var n atomic.Int32
 			client, log := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if n.Add(1) == 1 {
-					answer(503, "busy")(w, r)
+					answer(503, `{"type":"Unavailable","message":"busy"}`)(w, r)
 					return
 				}
 				answer(201, "["+observableJSON+"]")(w, r)

@@ -23,7 +23,8 @@ const (
 	// Failed: TheHive could not: an own 5xx, an own answer to a path that it
 	// does not know, a 2xx that was cut.
 	Failed
-	// Throttled: a 429, whoever says it; TheHive itself does not.
+	// Throttled: a 429, whoever says it. TheHive itself hardly does; a proxy may mean all calls, or
+	// the text of this one.
 	Throttled
 	// Unauthenticated: TheHive refuses the credentials: an own 401 or 402.
 	Unauthenticated
@@ -81,8 +82,11 @@ func (e *Error) ownVerdict() Verdict {
 // so, and is an object with a type and a message as TheHive writes them.
 func (e *Error) Own() bool { return e.Type != "" && e.Status >= 400 && e.Status < 600 }
 
-// Foreign reports that the verdict is [Foreign].
-func (e *Error) Foreign() bool { return e.Verdict() == Foreign }
+// Foreign reports that somebody else than TheHive answered: the verdict is
+// [Foreign], or it is not TheHive that says 429, 502, 503 or 504.
+func (e *Error) Foreign() bool {
+	return e.Verdict() == Foreign || !e.Own() && (e.Status == http.StatusTooManyRequests || isGateway(e.Status))
+}
 
 // isGateway reports a status by which a proxy says that what is behind it does not answer.
 func isGateway(status int) bool {
@@ -94,27 +98,28 @@ func isGateway(status int) bool {
 //	status                                   own body      any other body
 //	no answer: nothing left, no end left     –             refused
 //	no answer: a byte left                   –             ambiguous
+//	any, and the request's end never left    refused       refused
+//	503 that names no connection to TheHive  refused       refused: nobody took it
 //	1xx, 2xx that is not the documented one  –             ambiguous
 //	3xx                                      –             ambiguous (an error page, as below)
-//	411, 413, 414, 417, 431                  refused       refused: by the head or the size of the request
-//	407, 429                                 refused       refused: before it is let through
-//	503                                      refused       refused: nobody took it; not when Envoy says that it lost a connection
-//	any other 4xx                            refused       ambiguous: firewalls judge answers too, and proxies put error pages in their place
+//	4xx, 503                                 refused       ambiguous: firewalls judge answers too, and proxies put error pages in their place
 //	500 of a class from before storing       rolled back   ambiguous
 //	any other 5xx                            ambiguous     ambiguous
+//
+// So a status alone never proves of somebody else's answer that nothing was
+// passed on, whatever it means: not 429, not 413.
 
 // Refused reports that surely nothing happened, as the table says.
 func (e *Error) Refused() bool {
-	switch e.Status {
-	case 0:
-		return !e.Sent || e.incomplete
-	case http.StatusServiceUnavailable:
-		return e.Own() || !brokenUpstream(e.Message)
-	case http.StatusLengthRequired, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusExpectationFailed,
-		http.StatusRequestHeaderFieldsTooLarge, http.StatusProxyAuthRequired, http.StatusTooManyRequests:
+	switch {
+	case e.incomplete:
 		return true
+	case e.Status == 0:
+		return !e.Sent
+	case e.Own():
+		return e.Status < 500 || e.Status == http.StatusServiceUnavailable
 	}
-	return e.Own() && e.Status < 500
+	return e.Status == http.StatusServiceUnavailable && notConnected(e.Message)
 }
 
 // RolledBack reports a 500 of TheHive itself whose class is known to fail before
@@ -173,18 +178,20 @@ func isOwnType(status int, kind string) bool {
 	return shape == nil || shape.MatchString(kind)
 }
 
-// brokenUpstream recognises the 503 of an Envoy proxy (Istio and others) whose
-// connection to TheHive ended after it had taken the request: all reasons but
-// those that say that no connection was made.
-func brokenUpstream(message string) bool {
+// notConnected recognises the 503 of a proxy that found nobody to pass a request
+// on to. Each is the proxy's whole text, or its beginning: a page that only
+// mentions it proves nothing.
+func notConnected(message string) bool {
 	m := strings.ToLower(message)
-	if !strings.Contains(m, "disconnect/reset before headers") {
-		return false
-	}
-	for _, never := range []string{"connection failure", "overflow", "connection timeout"} {
-		if strings.Contains(m, never) {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(nobodyBehind, func(p *regexp.Regexp) bool { return p.MatchString(m) })
+}
+
+// nobodyBehind are what proxies say then that try a request once: Envoy (Istio
+// and others), HAProxy, Traefik. Kong says it of the last of several tries, and
+// so does an Envoy that has retried; nginx says 502.
+var nobodyBehind = []*regexp.Regexp{
+	regexp.MustCompile(`^no healthy upstream$`),
+	regexp.MustCompile(`^upstream connect error or disconnect/reset before headers\. reset reason: (remote |local )?(connection failure|overflow|connection timeout)`),
+	regexp.MustCompile(`^<html><body><h1>503 service unavailable</h1> no server is available to handle this request\. </body></html>$`),
+	regexp.MustCompile(`^no available server$`),
 }
