@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"config":                 {"yamlbound"},
 	"enrich/detection":       {"yamlbound"},
 
+	"pipeline/stream":                    {},
 	"hive/throttle":                      {},
 	"hive/hivetest":                      {},
 	"mitre":                              {},
