@@ -101,6 +101,50 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
+// TestSecretsAreReadableForThePodAlone: with the bits that the kubelet gives to the pod's group, as the
+// worker's check asks (a file of mode 0444 is readable for whoever gets into the pod as another user).
+func TestSecretsAreReadableForThePodAlone(t *testing.T) {
+	for set, values := range valueSets(t) {
+		var d apps.Deployment
+		read(t, one(t, render(t, "--values", values), "Deployment"), &d)
+		pod, secrets := d.Spec.Template.Spec, 0
+		for _, v := range pod.Volumes {
+			mode := int32(0o644) // Kubernetes' own
+			switch {
+			case v.Secret != nil && v.Secret.DefaultMode != nil:
+				mode = *v.Secret.DefaultMode
+			case v.Projected != nil && v.Projected.DefaultMode != nil:
+				mode = *v.Projected.DefaultMode
+			case v.Secret == nil && v.Projected == nil:
+				continue
+			}
+			secrets++
+			if mode != 0o440 {
+				t.Errorf("%s: volume %s has mode %04o, want 0440", set, v.Name, mode)
+			}
+		}
+		want := map[string]int64{"2-secured": 10001}[set]
+		if want == 0 {
+			want = 65532
+		}
+		if group := pod.SecurityContext.FSGroup; secrets == 0 || group == nil || *group != want {
+			t.Errorf("%s: %d volumes of secrets, for group %v, want %d", set, secrets, group, want)
+		}
+	}
+}
+
+// TestThePlatformMayAssignTheGroup: OpenShift refuses a group that it has not assigned.
+func TestThePlatformMayAssignTheGroup(t *testing.T) {
+	for _, unset := range []string{"podSecurityContext.fsGroup=null", "podSecurityContext=null"} {
+		var d apps.Deployment
+		read(t, one(t, render(t, "--values", valueSets(t)["1-minimal"], "--set", unset), "Deployment"), &d)
+		context := d.Spec.Template.Spec.SecurityContext
+		if context.FSGroup != nil || !*context.RunAsNonRoot {
+			t.Errorf("%s: %v", unset, context)
+		}
+	}
+}
+
 // TestTimesFollowTheCallTimeOut: lease, AckWait and grace, for short and long calls.
 func TestTimesFollowTheCallTimeOut(t *testing.T) {
 	for _, timeout := range []int{1, 10, 11, 30, 600} {
@@ -195,6 +239,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"/image/digest":                    {"image.digest=latest"},
 		"/nats/stream":                     {"nats.stream=a.b"},
 		"/tracing/endpoint":                {"tracing.endpoint=collector:4317"},
+		"/podSecurityContext/fsGroup":      {"podSecurityContext.fsGroup=nobody"},
 	} {
 		args := []string{"template", "soc", chart, "--set", "thehive.url=https://hive"}
 		for _, s := range sets {
