@@ -36,14 +36,27 @@ func (p *printer) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// harmless is the common case: printable ASCII.
-func harmless(text []byte) bool {
-	return !bytes.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && (r < ' ' || r > '~') })
+// harmless is the common case, looked at for every line of a log: printable ASCII.
+func harmless(text []byte) bool { return plain(text) == len(text) }
+
+// plain is how many bytes at the beginning are printable ASCII, line feeds and tabs.
+func plain(text []byte) int {
+	for i, b := range text {
+		if (b < ' ' || b > '~') && b != '\n' && b != '\t' {
+			return i
+		}
+	}
+	return len(text)
 }
 
 func (p *printer) harmless(text []byte) []byte {
 	out := make([]byte, 0, len(text)+len(text)/4)
-	for len(text) > 0 {
+	for {
+		n := plain(text)
+		out, text = append(out, text[:n]...), text[n:]
+		if len(text) == 0 {
+			break
+		}
 		if !utf8.FullRune(text) {
 			p.rest = bytes.Clone(text)
 			break

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -118,5 +119,21 @@ func TestAFileWithoutAnEndIsRefusedWhereverOneIsNamed(t *testing.T) {
 		if code := run(t.Context(), args, nil, strings.NewReader(""), &out, &out); code == exitDone || !strings.Contains(out.String(), "neither a file nor a pipe") {
 			t.Errorf("%v ends with %d: %s", args, code, out.String())
 		}
+	}
+}
+
+// BenchmarkPrinter writes a line of the log, as for each message, and one with what is not ASCII.
+func BenchmarkPrinter(b *testing.B) {
+	line := `{"level":"info","ts":"2026-11-28T04:00:00.123456789Z","msg":"message","subject":"detections.edr","sequence":123456,"key":"host:web01","outcome":"carried","cases":[17],"observables":12,"duration":0.0123}` + "\n"
+	for name, text := range map[string][]byte{"ascii": []byte(line), "letters": []byte(strings.ReplaceAll(line, "edr", "é"))} {
+		b.Run(name, func(b *testing.B) {
+			p := &printer{to: io.Discard}
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if _, err := p.Write(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
