@@ -117,7 +117,7 @@ func TestEveryPackageIsDrawn(t *testing.T) {
 // outside the pipeline, and tests store a large file or send a trace along as a sender would; nothing
 // else of the command speaks to NATS.
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
-	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go"}
+	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go", "cmd/worker/terminal_whole_test.go"}
 	for name, text := range files(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)

@@ -64,7 +64,7 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	cfg.Hive.Concurrency = max(cfg.Hive.Concurrency/replayShare, 1)
-	show := newProgress(sh.rawErr)
+	show := newProgress(sh.rawErr, sh.err)
 	cfg.Log.Level = show.level(cfg.Log.Level)
 	log, err := newLogger(cfg, show)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 // progress shows how far a replay is: a bar on a terminal, a line now and then elsewhere. What is
 // written through it, as the log is, stands above the bar.
 type progress struct {
-	out   io.Writer
+	out   io.Writer // of the bar, which moves on a terminal
+	text  io.Writer // of all else, a printer to the same place
 	fancy bool
 
 	mu    sync.Mutex
@@ -30,9 +31,9 @@ type progress struct {
 // progressEvery is how often a line is written where there is no terminal.
 const progressEvery = 10 * time.Second
 
-func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{out: w, fancy: ok && term.IsTerminal(int(f.Fd()))}
+func newProgress(out, text io.Writer) *progress {
+	f, ok := out.(*os.File)
+	return &progress{out: out, text: text, fancy: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 // level is the least important level that is logged: a line for each message would leave nothing
@@ -53,10 +54,10 @@ func (p *progress) Write(lines []byte) (int, error) {
 
 func (p *progress) above(lines []byte) (int, error) {
 	if p.bar == nil {
-		return p.out.Write(lines)
+		return p.text.Write(lines)
 	}
 	_ = p.bar.Clear()
-	n, err := p.out.Write(lines)
+	n, err := p.text.Write(lines)
 	_ = p.bar.RenderBlank()
 	return n, err
 }
@@ -84,7 +85,7 @@ func (p *progress) write(s pipeline.ReplayState) {
 		return
 	}
 	p.said = now
-	fmt.Fprintln(p.out, line(s))
+	fmt.Fprintln(p.text, line(s))
 }
 
 // draw moves the bar. Why it stands still is said above it, once: a bar that is wider than the

@@ -27,7 +27,7 @@ const idleHint = "worker: no live worker takes the messages that the replay wait
 func TestOnATerminalTheBarStaysOneLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := &progress{out: &out, fancy: true}
+	p := &progress{out: &out, text: &printer{to: &out}, fancy: true}
 	for _, s := range replayStates() {
 		p.tell(s)
 	}
@@ -54,7 +54,7 @@ func TestElsewhereALineIsWrittenNowAndThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := &progress{out: &out}
+		p := &progress{out: &out, text: &printer{to: &out}}
 		for _, s := range replayStates() {
 			p.tell(s)
 		}

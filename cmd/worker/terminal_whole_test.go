@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
+
+	"forager/hive/hivetest"
+	"forager/pipeline/natstest"
+)
+
+// evil is what terminals and readers obey: C0 and C1 as letters, escape sequences, DEL, both directions,
+// what nobody sees. evilBytes has C1 as bytes, besides, which is no UTF-8.
+const (
+	evil      = "\x1b]0;owned\x07\x1b[2J\u009b31m\u009d0;x\u009c\u0090q\u0085\u202egnp.exe\u2066\u2069\u200b\u00ad\ufeff\U000e0041\u2800\x7f\r\x08\x00"
+	evilBytes = evil + "\x9b2J\x9d0;owned\x9c\xff"
+)
+
+// obeyed tells where a text holds what a terminal would obey, or what is no letter.
+func obeyed(text string) (at int, found bool) {
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); acts(r) || r == utf8.RuneError && size == 1 {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// evilDetection has evil in every text that a sender may write.
+func evilDetection(t *testing.T, id, title string, also map[string]any) []byte {
+	t.Helper()
+	d := map[string]any{
+		"schema": "forager.detection/v1", "id": id + evil, "time": "2026-03-02T08:12:40Z", "title": title + evil, "description": evil, "severity": 2,
+		"source": "s" + evil, "rule": map[string]string{"id": "r" + evil, "name": evil}, "tags": []string{"t" + evil, evil},
+		"user": "u" + evil, "ip": "203.0.113.7" + evil, "techniques": []any{"T1059.001", "T" + evil, map[string]string{"id": "T9999" + evil, "name": evil, "tactic": evil}},
+		"observables": []map[string]any{
+			{"dataType": "domain", "data": "a" + evil + ".example", "message": evil, "tags": []string{evil}}, {"dataType": "x" + evil, "data": evil},
+			{"dataType": "filename", "data": "C:\\" + evil}, {"dataType": "ip", "data": "203.0.113.9"},
+		},
+		"files": []map[string]any{{"name": evil + ".txt", "base64": "eA==", "sha256": evil}, {"name": evil, "object": "BUCKET/" + evil}},
+		evil:    evil,
+	}
+	for key, value := range also {
+		d[key] = value
+	}
+	body, err := json.Marshal(d)
+	must(t, err)
+	return body
+}
+
+// terminalOf collects what a command writes, while it may still write.
+type terminalOf struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write is called by a command.
+func (w *terminalOf) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(text)
+}
+
+// String is all that was written.
+func (w *terminalOf) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+// hostileSite is a worker's surroundings, all of which write what terminals obey: senders, TheHive
+// in its error bodies, and a proxy.
+type hostileSite struct {
+	t    *testing.T
+	env  []string
+	hive *hivetest.Hive
+	js   jetstream.JetStream
+}
+
+func newHostileSite(t *testing.T) *hostileSite {
+	t.Helper()
+	s := &hostileSite{t: t, hive: hivetest.New(hivetest.Options{})}
+	server, err := hivetest.Listen("127.0.0.1:0", s.hive)
+	must(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	box := newMiddlebox(t, server.URL(), 1)
+	says, err := json.Marshal(map[string]string{"type": "BadRequest", "message": "refused " + evil})
+	must(t, err)
+	box.set(
+		boxRule{text: "Foreign", call: "POST /api/v1/case", answer: boxAnswer{status: 403, kind: "text/html", body: "Web Guard " + evilBytes + "\nsays no"}},
+		boxRule{text: "Refused", call: "POST /api/v1/case", answer: boxAnswer{status: 400, kind: "application/json", body: string(says)}},
+	)
+	embedded, err := natstest.Start(t.TempDir())
+	must(t, err)
+	t.Cleanup(embedded.Close)
+	nc, err := nats.Connect(embedded.URL())
+	must(t, err)
+	t.Cleanup(nc.Close)
+	s.js, err = jetstream.New(nc)
+	must(t, err)
+	other := func(v string) bool {
+		return strings.HasPrefix(v, "FORAGER_LOG_") || strings.HasPrefix(v, "FORAGER_HIVE_SETTLE") || strings.HasPrefix(v, "FORAGER_HIVE_TIMEOUT")
+	}
+	s.env = append(slices.DeleteFunc(demoConfig(embedded.URL(), box.url), other), "FORAGER_OPS_ADDR=", "FORAGER_HIVE_SETTLE=500ms", "FORAGER_HIVE_TIMEOUT=500ms") // it answers at once
+	return s
+}
+
+// send publishes as a sender that writes evil into subject and headers, too.
+func (s *hostileSite) send(body []byte) {
+	s.t.Helper()
+	text := strings.ReplaceAll(evil, "\r", "") // which ends a header
+	_, err := s.js.PublishMsg(s.t.Context(), &nats.Msg{
+		Subject: "demo.\x1b[2J\u009b31m\u202e", Data: body, // without DEL, which nats-server does not find again
+		Header: nats.Header{"X-Evil": {text}, "Content-Type": {text}, "Forager-Format": {text}, "Forager-Time": {text}, "Forager-Requeued": {text}, "traceparent": {text}},
+	})
+	must(s.t, err)
+}
+
+// command runs a command and looks at all that it writes.
+func (s *hostileSite) command(args ...string) string {
+	s.t.Helper()
+	var out terminalOf
+	run(s.t.Context(), args, s.env, strings.NewReader(""), &out, &out)
+	s.look(fmt.Sprint(args), out.String())
+	return out.String()
+}
+
+func (s *hostileSite) look(who, text string) {
+	s.t.Helper()
+	if at, found := obeyed(text); found {
+		s.t.Errorf("%s wrote %q", who, text[max(0, at-60):min(len(text), at+40)])
+	}
+	if text == "" {
+		s.t.Errorf("%s says nothing", who)
+	}
+}
+
+// carry runs the worker, in a format of its log, until it has said all that is wanted.
+func (s *hostileSite) carry(format string, wanted ...string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	var log terminalOf
+	var running conc.WaitGroup
+	running.Go(func() {
+		defer cancel()
+		run(ctx, []string{"run"}, append(slices.Clone(s.env), "FORAGER_LOG_LEVEL=debug", "FORAGER_LOG_FORMAT="+format), strings.NewReader(""), &log, &log)
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, text := range wanted {
+		for !strings.Contains(log.String(), text) {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				s.t.Fatalf("waited in vain for %q: %s", text, log.String())
+			}
+		}
+	}
+	cancel()
+	running.Wait()
+	s.look("the log as "+format, log.String())
+}
+
+// TestNothingThatASenderWroteSteersTheTerminal: what senders, TheHive and a proxy write is on a terminal
+// what it is, and no more: in the worker's log, and wherever dead letters and cases are looked at.
+func TestNothingThatASenderWroteSteersTheTerminal(t *testing.T) {
+	t.Parallel()
+	s := newHostileSite(t)
+	event := evilDetection(t, "d-1", "Carried", map[string]any{"host": "web01" + evil})
+	for _, format := range []string{"json", "text"} {
+		_, err := s.js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "DEMO", Subjects: []string{"demo.>"}})
+		must(t, err)
+		s.send(event)
+		s.send(evilDetection(t, "d-2"+format, "No key", map[string]any{"user": "", "ip": ""}))
+		s.send(evilDetection(t, "d-3"+format, "Refused", map[string]any{"host": "web02" + format + evil, "files": nil}))
+		s.send(evilDetection(t, "d-4"+format, "Foreign", map[string]any{"host": "web03" + evil}))
+		s.send([]byte(`{"schema":"forager.detection/v1","id":"` + evilBytes))
+		s.send([]byte(evilBytes))
+		s.carry(format, "Web Guard", "refused ")
+	}
+	if n := len(s.hive.Snapshot().Cases); n == 0 {
+		t.Error("no case")
+	}
+	letters := s.command("dlq", "ls")
+	s.command("dlq", "ls", "--json")
+	for n := range strings.Count(letters, "\n") - 1 {
+		s.command("dlq", "show", fmt.Sprint(n+1))
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "e"+strings.NewReplacer("\x00", "", "/", "").Replace(evilBytes)+".json")
+	must(t, os.WriteFile(name, event, 0o600))
+	for _, args := range [][]string{
+		{"case", "show", "1"}, {"case", "show", "--json", "1"}, {"case", "show", evil}, {"case", "allow", "1", "T" + evilBytes}, {"explain", name},
+		{"explain", "--why", name}, {"check", "--connect"}, {"dlq", "requeue", "--dry-run", "--all"}, {"dlq", "ls", "--reason", evil},
+		{"dlq", "show", evilBytes}, {"attack", "layer"}, {"attack", "resolve", evilBytes}, {"replay", "--dry-run", "--since", evilBytes}, {"replay", "--dry-run", "--since", "1d"},
+		{"dlq", "requeue", "--all"}, {"dlq", "purge", "--all"}, {"demo", "--once", "--verbose", name}, {"demo", "--addr", evilBytes}, {"simulate", "--addr", evilBytes}, {evilBytes}, {"--" + evilBytes},
+	} {
+		s.command(args...)
+	}
+}
