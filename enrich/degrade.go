@@ -117,9 +117,7 @@ func (n *creation) leaveOut(err error) bool {
 		return false
 	}
 	if p, ok := n.namedPart(err); ok && n.trial == 0 {
-		p.drop(&n.base)
-		n.sent, n.out = n.base, append(n.out, p)
-		n.tag()
+		n.without(p)
 		return true
 	}
 	all := partsOf(n.base, n.plans)
@@ -135,6 +133,21 @@ func (n *creation) leaveOut(err error) bool {
 	n.trial++
 	n.tag()
 	return true
+}
+
+// without takes a part out of the case for good.
+func (n *creation) without(p optional) {
+	p.drop(&n.base)
+	n.sent, n.out = n.base, append(n.out, p)
+	n.tag()
+}
+
+// leaveOutPart takes out the part of a name.
+func (n *creation) leaveOutPart(name string) {
+	all := partsOf(n.base, n.plans)
+	if i := slices.IndexFunc(all, func(p optional) bool { return p.name == name }); i >= 0 {
+		n.without(all[i])
+	}
 }
 
 // maxDegrades bounds how often a refused case is tried with less.

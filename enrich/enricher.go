@@ -84,6 +84,7 @@ type Enricher struct {
 	pace       *pace
 	spools     *spools
 	login      atomic.Pointer[string] // the worker's own account, once known
+	types      fieldTypes
 }
 
 // New makes an enricher, or says which option cannot work.

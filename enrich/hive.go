@@ -19,6 +19,12 @@ type Hive interface {
 	Comments
 	Files
 	Account
+	FieldLister
+}
+
+// FieldLister tells which custom fields cases can have.
+type FieldLister interface {
+	CustomFields(ctx context.Context) ([]hive.CustomField, error)
 }
 
 // Account tells what the account may do in the organisation.

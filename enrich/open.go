@@ -140,6 +140,9 @@ func (r *round) newCreation(plans []Plan) *creation {
 func (r *round) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
 	calls, done := calling(held, r.key)
 	defer done()
+	if err := r.leaveOutLinks(calls, n); err != nil {
+		return c, false, err
+	}
 	for lost := 0; lost < maxCreates; {
 		c, err = r.hive.CreateCase(calls, n.sent)
 		switch {

@@ -79,6 +79,11 @@ type stagedHive struct {
 
 var _ Hive = (*stagedHive)(nil)
 
+// CustomFields lists what TheHive has.
+func (s *stagedHive) CustomFields(ctx context.Context) ([]hive.CustomField, error) {
+	return s.real.CustomFields(ctx)
+}
+
 // id hands out an id that no entity of TheHive has. The lock is held.
 func (r *Rehearsal) id() string {
 	r.made++

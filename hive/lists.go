@@ -14,10 +14,18 @@ func (c *Client) DataTypes(ctx context.Context) ([]string, error) {
 	return c.names(ctx, listOf("list data types", "listObservableType"))
 }
 
-// CustomFields lists the names of the custom fields that cases can have
+// CustomFields lists the custom fields that cases can have, without values
 // (listCustomField).
-func (c *Client) CustomFields(ctx context.Context) ([]string, error) {
-	return c.names(ctx, listOf("list custom fields", "listCustomField"))
+func (c *Client) CustomFields(ctx context.Context) ([]CustomField, error) {
+	var all []CustomField
+	from := listOf("list custom fields", "listCustomField")
+	for f, err := range list(ctx, c, from, Query{PageSize: childPage}, func(f *CustomField) string { return f.ID }) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }
 
 // CaseTemplates lists the names of the organisation's case templates

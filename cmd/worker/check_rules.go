@@ -21,7 +21,7 @@ func (h *hiveInspection) rules(ctx context.Context, client *hive.Client, organis
 		of        func(config.Route) []string
 		list      func(context.Context) ([]string, error)
 	}{
-		{"custom field", "case.fields", fieldsOf, client.CustomFields},
+		{"custom field", "case.fields", fieldsOf, fieldNames(client)},
 		{"case template", "case.template", func(r config.Route) []string { return []string{r.Case.Template} }, client.CaseTemplates},
 		{"account", "case.assignee", assigneeOf, client.Logins},
 	} {
@@ -62,6 +62,18 @@ func (h *hiveInspection) compare(ctx context.Context, what, key string, names []
 	}
 	if missing == 0 {
 		h.add(pipeline.LevelOK, about, fmt.Sprintf("every %s that routes name is there: %s", what, strings.Join(names, ", ")), "", "")
+	}
+}
+
+// fieldNames lists the names of TheHive's custom fields.
+func fieldNames(client *hive.Client) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		all, err := client.CustomFields(ctx)
+		names := make([]string, 0, len(all))
+		for _, f := range all {
+			names = append(names, f.Name)
+		}
+		return names, err
 	}
 }
 
