@@ -92,7 +92,7 @@ func (o Options) withDefaults() Options {
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, inFlightPerCall*o.Concurrency)
 	o.MaxBytesHeld = cmp.Or(o.MaxBytesHeld, 32<<20)
 	o.MaxAckPending = cmp.Or(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
-	o.Topology = o.Topology.WithDefaults()
+	o.Topology = o.WithDefaults()
 	o.Lease = cmp.Or(o.Lease, 15*time.Second)
 	o.Settle = cmp.Or(o.Settle, 25*time.Second)
 	o.Drain = cmp.Or(o.Drain, 30*time.Second)
@@ -127,8 +127,6 @@ func (o Options) validate() error {
 	refuse(o.Confirm < 0 || o.Drain < 0 || o.Lease < 0 || o.Settle < 0, "durations", []time.Duration{o.Confirm, o.Drain, o.Lease, o.Settle}, "must not be negative")
 	return errors.Join(problems...)
 }
-
-func quoted(s string) string { return fmt.Sprintf("%q", s) }
 
 // ackers is how many acknowledgements may wait for their confirmation at once: enough that the
 // round trip is never the limit (64 confirmed 63 000 a second on loopback).

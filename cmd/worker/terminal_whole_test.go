@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,9 +54,7 @@ func evilDetection(t *testing.T, id, title string, also map[string]any) []byte {
 		"files": []map[string]any{{"name": evil + ".txt", "base64": "eA==", "sha256": evil}, {"name": evil, "object": "BUCKET/" + evil}},
 		evil:    evil,
 	}
-	for key, value := range also {
-		d[key] = value
-	}
+	maps.Copy(d, also)
 	body, err := json.Marshal(d)
 	must(t, err)
 	return body
