@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
-.PHONY: help test lint unit cover fuzz boxes week build bench integration chart image sbom vulnerabilities demo tools clean
+.PHONY: help test lint unit cover fuzz boxes week build bench integration chart image sbom vulnerabilities deadcode demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -59,6 +59,9 @@ sbom: ## dist/sbom.cdx.json, every part of the image's binary (CycloneDX 1.6), a
 
 vulnerabilities: ## known vulnerabilities in what is called; skipped where their database cannot be reached
 	.ci/vulnerabilities
+
+deadcode: ## functions that nothing reaches
+	.ci/deadcode
 
 demo: ## a real alert becomes a case
 	go run ./cmd/worker demo --once

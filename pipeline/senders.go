@@ -255,13 +255,6 @@ func (s *senders) yield(succeeded bool) bool {
 	return false
 }
 
-// count is how many senders are remembered.
-func (s *senders) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.known)
-}
-
 // held names the senders that are held up, and why.
 func (s *senders) held() []string {
 	s.mu.Lock()

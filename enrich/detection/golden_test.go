@@ -112,3 +112,9 @@ func mustTime(t *testing.T, s string) time.Time {
 	}
 	return got
 }
+
+// moment is an instant whose year, where it has none, is nobody's.
+func moment(s string) (time.Time, bool) {
+	t, _, ok := instant(s, time.Time{})
+	return t, ok
+}

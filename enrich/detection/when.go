@@ -23,17 +23,11 @@ var wordyLayouts = []string{
 	"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "Jan _2 2006 15:04:05", "January 2, 2006 3:04:05 PM",
 }
 
-// moment reads a time in any layout seen: ISO 8601 with its liberties (space for T, space before
+// instant reads a time in any layout seen: ISO 8601 with its liberties (space for T, space before
 // the offset, offset without colon, none: UTC, no separators at all), names of months, or a number
 // since 1970 in seconds, milliseconds, microseconds or nanoseconds, or since 1601 as Windows counts,
-// told by its size, whatever its field says.
-func moment(s string) (time.Time, bool) {
-	t, _, ok := instant(s, time.Time{})
-	return t, ok
-}
-
-// instant is moment for an event of a message, whose year a time without one is of. It tells, too,
-// whether something of it had to be guessed: zone, hour, or year.
+// told by its size, whatever its field says. A time without a year is of the message's. It tells,
+// too, whether something of it had to be guessed: zone, hour, or year.
 func instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
 	s = strings.TrimSpace(s)
 	if bare, ok := strings.CutSuffix(s, " (UTC)"); ok { // Thinkst Canary's
