@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"forager/enrich/claim"
+	"forager/enrich/files"
 	"forager/mitre"
 )
 
@@ -29,8 +31,8 @@ type Options struct {
 	Batch  int           // observables in one call (default 100)
 	Limits Limits
 	Files  FilePolicy
-	Opener Opener // of files by reference; nil: there are none
-	Events Events // told of what is worth counting; nil: nobody
+	Opener files.Opener // of files by reference; nil: there are none
+	Events Events       // told of what is worth counting; nil: nobody
 }
 
 // Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
@@ -82,7 +84,7 @@ type Enricher struct {
 	slots      slots
 	contention *claim.Contention
 	pace       *pace
-	spools     *spools
+	spools     *files.Spool
 	login      atomic.Pointer[string] // the worker's own account, once known
 	types      fieldTypes
 }
@@ -96,8 +98,8 @@ func New(o Options) (*Enricher, error) {
 	if o.Lease*2 < o.Call*3 {
 		return nil, errors.New("enrich: the lease must be at least one and a half times the call time-out")
 	}
-	if err := o.Files.checkZip(); err != nil {
-		return nil, err
+	if err := files.CheckPassword(o.Files.ZipPassword); err != nil {
+		return nil, fmt.Errorf("enrich: %w", err)
 	}
 	return &Enricher{
 		options:    o,
@@ -106,7 +108,7 @@ func New(o Options) (*Enricher, error) {
 		slots:      make(slots, o.Slots),
 		contention: claim.NewContention(),
 		pace:       newPace(),
-		spools:     newSpools(o.Files),
+		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
 	}, nil
 }
 
@@ -123,7 +125,7 @@ func (o Options) withDefaults() Options {
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
 	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)
-	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, DefaultZipPassword)
+	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, files.DefaultPassword)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
 	if o.Events == nil {
 		o.Events = deaf{}

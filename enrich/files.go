@@ -13,27 +13,9 @@ import (
 
 	"forager/enrich/claim"
 	"forager/enrich/detection"
+	"forager/enrich/files"
 	"forager/hive"
 )
-
-// Opener opens files that detections carry by reference, "bucket/key" in an object store.
-type Opener interface {
-	// Find tells of a file, and reads nothing of it. Errors: ErrNoObject when there is none; all
-	// others may pass.
-	Find(ctx context.Context, ref string) (Object, error)
-}
-
-// Object is a file in an object store.
-type Object struct {
-	Size    int64  // in bytes
-	Version string // tells contents of one reference apart
-	// Open gives the content. The caller bounds the time by the context and closes the reader.
-	// Errors: ErrNoObject when it is there no more; all others may pass.
-	Open func(ctx context.Context) (io.ReadCloser, error)
-}
-
-// ErrNoObject says that the file that a detection refers to does not exist.
-var ErrNoObject = errors.New("no such object")
 
 // FilePolicy says what becomes of files; zero values mean the defaults. Which of them go into an
 // archive is for the planner to say ([PlannerOptions]).
@@ -42,7 +24,7 @@ type FilePolicy struct {
 	MaxBytes    int64  // largest file, whatever its form (default 100 MiB)
 	Spool       string // folder for files on their way (default: the system's for temporary files)
 	SpoolBytes  int64  // that these files may take there at a time (default 200 MiB); one that is larger is alone there
-	ZipPassword string // of archives: 1 to 64 visible ASCII characters without a backtick (default [DefaultZipPassword])
+	ZipPassword string // of archives: 1 to 64 visible ASCII characters without a backtick (default [files.DefaultPassword])
 }
 
 const (
@@ -102,8 +84,8 @@ func (w *work) addFiles(held context.Context) error {
 			hopeless = 0
 			continue
 		}
-		if bad, ok := errors.AsType[*badFileError](err); ok {
-			w.refuseFile(f, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: bad.reason})
+		if bad, ok := errors.AsType[*files.BadFileError](err); ok {
+			w.refuseFile(f, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: bad.Reason})
 			continue
 		}
 		if ended := held.Err(); ended != nil {
@@ -130,15 +112,15 @@ func (w *work) refuseFile(f wantedFile, r Refusal) {
 	}
 }
 
-// addFile uploads one file, unless the case has it in any form. Errors: *badFileError.
+// addFile uploads one file, unless the case has it in any form. Errors: *files.BadFileError.
 func (w *work) addFile(held context.Context, f wantedFile) error {
-	var s *spooled
+	var s *files.File
 	err := caught(func() (err error) { s, err = w.spool(held, f.File); return err })
 	if err != nil {
 		return err
 	}
-	defer s.remove()
-	item := fileHash(s.sha, f.Name)
+	defer s.Release()
+	item := fileHash(s.SHA256(), f.Name)
 	if w.hasFile(item) {
 		return nil
 	}

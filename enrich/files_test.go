@@ -13,18 +13,19 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/files"
 	"forager/hive/hivetest"
 )
 
 // shelf is an object store of one bucket.
 type shelf map[string][]byte
 
-func (s shelf) Find(_ context.Context, ref string) (enrich.Object, error) {
+func (s shelf) Find(_ context.Context, ref string) (files.Object, error) {
 	data, ok := s[ref]
 	if !ok {
-		return enrich.Object{}, enrich.ErrNoObject
+		return files.Object{}, files.ErrNoObject
 	}
-	return enrich.Object{Size: int64(len(data)), Open: func(context.Context) (io.ReadCloser, error) {
+	return files.Object{Size: int64(len(data)), Open: func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(data)), nil
 	}}, nil
 }

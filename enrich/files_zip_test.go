@@ -2,6 +2,7 @@ package enrich_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
@@ -17,6 +18,8 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/files"
+	"forager/enrich/files/filestest"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -175,11 +178,32 @@ func TestAnArchiveSaysWhatItIs(t *testing.T) {
 			defer body.Close()
 			archive, err := io.ReadAll(body)
 			d.must(err)
-			if name, content, err := unpack(archive, "malware"); err != nil || name != "sample.exe" || string(content) != malware {
+			if name, content, err := filestest.Unpack(archive, "malware"); err != nil || name != "sample.exe" || string(content) != malware {
 				t.Errorf("%q %q %v", name, content, err)
 			}
 		}
 	})
+}
+
+// packed is the archive of a content.
+func packed(t *testing.T, content []byte, name, password string) []byte {
+	t.Helper()
+	f, err := files.NewSpool(t.TempDir(), 1<<20).Hold(t.Context(), files.Content{Name: "x", Size: int64(len(content)), Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	a, err := files.NewArchive(f, name, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // TestTheHiveUnpacksAnArchive: an analyst who uploads it as a ZIP with its password gets the file;
@@ -189,7 +213,7 @@ func TestTheHiveUnpacksAnArchive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newFileDesk(t, false)
 		apply(t, d.carrier(""), plan(t, 1, seen("web01", "a", day(9))))
-		archive := pack(t, []byte(malware), "sample.exe", "infected")
+		archive := packed(t, []byte(malware), "sample.exe", "infected")
 		_, err := d.analyst.AddFile(t.Context(), d.theCase("1").ID, hive.NewObservable{DataType: "file"}, hive.Upload{
 			Name: "sample.exe.zip", Body: bytes.NewReader(archive), Zip: true, ZipPassword: "infected",
 		})
@@ -232,5 +256,13 @@ func TestAPasswordThatNobodyCouldTypeIsRefused(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), strconv.Quote(password)) || len(password) > 3 && strings.Contains(err.Error(), password) {
 			t.Errorf("%q: %v", password, err)
 		}
+	}
+}
+
+// TestNamesOfFilesAreAsLongAsTheHiveTakes: the archive must keep to the limit without knowing TheHive.
+func TestNamesOfFilesAreAsLongAsTheHiveTakes(t *testing.T) {
+	t.Parallel()
+	if files.MaxName != hive.MaxFileName {
+		t.Errorf("an archive's name may have %d bytes, TheHive takes %d", files.MaxName, hive.MaxFileName)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"forager/enrich/files"
 	"forager/hive"
 )
 
@@ -52,27 +53,27 @@ func nameHash(sha, tag string) string { return itemHash("file name", sha, tag) }
 const tagContent = "sha256:"
 
 // plainFile is a file as it is.
-func plainFile(f wantedFile, s *spooled) outgoing {
-	return outgoing{content: s, item: fileHash(s.sha, f.Name), inside: s.sha, sha: s.sha, name: f.Name, size: s.size}
+func plainFile(f wantedFile, s *files.File) outgoing {
+	return outgoing{content: s, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: s.SHA256(), name: f.Name, size: s.Bytes()}
 }
 
 // zippedFile is a file in an archive. Analysts find it by the digest of its content, and are told
 // how to open it. It is no indicator: nobody else will ever see the digest of the archive.
-func (w *work) zippedFile(f wantedFile, s *spooled) (outgoing, error) {
-	a, err := newArchive(s, f.Name, w.e.options.Files.ZipPassword)
+func (w *work) zippedFile(f wantedFile, s *files.File) (outgoing, error) {
+	a, err := files.NewArchive(s, f.Name, w.e.options.Files.ZipPassword)
 	if err != nil {
 		return outgoing{}, err
 	}
 	return outgoing{
-		content: a, item: fileHash(s.sha, f.Name), inside: s.sha, sha: a.sha, name: archiveName(f.Name), size: a.size,
-		message: "ZIP with the password `" + w.e.options.Files.ZipPassword + "`. SHA-256 of the file in it: `" + s.sha + "`",
-		tags:    []string{tagContent + s.sha},
+		content: a, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: a.SHA256(), name: files.ArchiveName(f.Name), size: a.Bytes(),
+		message: "ZIP with the password `" + w.e.options.Files.ZipPassword + "`. SHA-256 of the file in it: `" + s.SHA256() + "`",
+		tags:    []string{tagContent + s.SHA256()},
 	}, nil
 }
 
 // choose gives the form in which a file is uploaded; nil when the case has another. The archive is
 // made, too, where only it shows whether the case has it: the policy may have changed.
-func (w *work) choose(held context.Context, f wantedFile, s *spooled) (*outgoing, error) {
+func (w *work) choose(held context.Context, f wantedFile, s *files.File) (*outgoing, error) {
 	plain := plainFile(f, s)
 	if w.isThere(plain) {
 		return nil, nil
@@ -90,7 +91,7 @@ func (w *work) choose(held context.Context, f wantedFile, s *spooled) (*outgoing
 		return &plain, w.slot.take(held)
 	}
 	zipped, err := w.zippedFile(f, s)
-	_, impossible := errors.AsType[*badFileError](err)
+	_, impossible := errors.AsType[*files.BadFileError](err)
 	switch {
 	case impossible && !zip:
 		return &plain, w.slot.take(held)
@@ -106,15 +107,15 @@ func (w *work) choose(held context.Context, f wantedFile, s *spooled) (*outgoing
 }
 
 // zips tells whether one of those who brought a file wants it in an archive.
-func (w *work) zips(f wantedFile, s *spooled) (bool, error) {
+func (w *work) zips(f wantedFile, s *files.File) (bool, error) {
 	has := func(digests []string) (bool, error) {
-		if slices.Contains(digests, s.sha) {
+		if slices.Contains(digests, s.SHA256()) {
 			return true, nil
 		}
 		if _, err := s.Seek(0, io.SeekStart); err != nil {
 			return false, err
 		}
-		return hasDigest(s, digests)
+		return files.HasDigest(s, digests)
 	}
 	for _, o := range f.owners {
 		if zip, err := w.plans[o].zips(f.Name, has); zip || err != nil {
@@ -132,7 +133,7 @@ func (w *work) maybeZipped(name string) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(w.files, func(l listedFile) bool { return l.isNamed(archiveName(name)) })
+	return slices.ContainsFunc(w.files, func(l listedFile) bool { return l.isNamed(files.ArchiveName(name)) })
 }
 
 // hasFile tells whether the entry lists a file in any form, or whether it was removed.

@@ -18,6 +18,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/files"
 	"forager/hive/hivetest"
 )
 
@@ -32,13 +33,13 @@ type stock struct {
 	read    func(ctx context.Context, ref string) error // before the content; nil is at once
 }
 
-func (s *stock) Find(_ context.Context, ref string) (enrich.Object, error) {
+func (s *stock) Find(_ context.Context, ref string) (files.Object, error) {
 	data, ok := s.objects[ref]
 	if !ok {
-		return enrich.Object{}, enrich.ErrNoObject
+		return files.Object{}, files.ErrNoObject
 	}
 	s.found.Add(1)
-	return enrich.Object{Size: int64(len(data)), Version: "1", Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return files.Object{Size: int64(len(data)), Version: "1", Open: func(ctx context.Context) (io.ReadCloser, error) {
 		s.opened.Add(1)
 		if s.read != nil {
 			if err := s.read(ctx, ref); err != nil {
@@ -292,7 +293,7 @@ func TestAWaitForRoomEnds(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		err := d.send([][]enrich.Plan{carries(t, 1, "evidence/b")})[0]
-		if waited := time.Since(began); !errors.Is(err, enrich.ErrSpoolFull) || enrich.ClassOf(err) != enrich.Transient || waited > 5*time.Minute {
+		if waited := time.Since(began); !errors.Is(err, files.ErrFull) || enrich.ClassOf(err) != enrich.Transient || waited > 5*time.Minute {
 			t.Errorf("after %s: %v", waited, err)
 		}
 		close(stuck)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"forager/enrich"
+	"forager/enrich/files"
 	"forager/pipeline/stream"
 )
 
@@ -27,7 +27,7 @@ type Objects struct {
 	link *stream.Link
 }
 
-var _ enrich.Opener = (*Objects)(nil)
+var _ files.Opener = (*Objects)(nil)
 
 // NewObjects makes an opener. It makes no call.
 func NewObjects(link *stream.Link) *Objects { return &Objects{link: link} }
@@ -46,30 +46,30 @@ const maxObjectKey = 512
 var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 
 // Find tells of an object; its content is read by what it gives. A reference that cannot be one, a
-// bucket, or an object that is not there, is [enrich.ErrNoObject]; so is a link, which would lead
+// bucket, or an object that is not there, is [files.ErrNoObject]; so is a link, which would lead
 // out of the bucket that the reference names. All other errors may pass.
 // A read ends with an error past 30 s and one second for each 256 KiB; one that does not reach
 // the end is no proof of what it gave: the store's own digest is compared there.
-func (o *Objects) Find(ctx context.Context, ref string) (enrich.Object, error) {
+func (o *Objects) Find(ctx context.Context, ref string) (files.Object, error) {
 	bucket, key, err := splitRef(ref)
 	if err != nil {
-		return enrich.Object{}, err
+		return files.Object{}, err
 	}
 	store, err := o.link.JetStream().ObjectStore(ctx, bucket)
 	if err != nil {
-		return enrich.Object{}, o.failed("bucket", err)
+		return files.Object{}, o.failed("bucket", err)
 	}
 	info, err := store.GetInfo(ctx, key)
 	if err != nil {
-		return enrich.Object{}, o.failed("look up object", err)
+		return files.Object{}, o.failed("look up object", err)
 	}
 	if info.Opts != nil && info.Opts.Link != nil {
-		return enrich.Object{}, fmt.Errorf("open object: it is a link: %w", enrich.ErrNoObject)
+		return files.Object{}, fmt.Errorf("open object: it is a link: %w", files.ErrNoObject)
 	}
 	if info.Size > 1<<62 {
-		return enrich.Object{}, fmt.Errorf("open object: size %d: %w", info.Size, enrich.ErrNoObject)
+		return files.Object{}, fmt.Errorf("open object: size %d: %w", info.Size, files.ErrNoObject)
 	}
-	return enrich.Object{Size: int64(info.Size), Version: info.NUID + " " + info.Digest, Open: func(ctx context.Context) (io.ReadCloser, error) {
+	return files.Object{Size: int64(info.Size), Version: info.NUID + " " + info.Digest, Open: func(ctx context.Context) (io.ReadCloser, error) {
 		return o.open(ctx, info)
 	}}, nil
 }
@@ -115,7 +115,7 @@ func objectTime(size uint64) time.Duration {
 func (o *Objects) failed(doing string, err error) error {
 	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrObjectNotFound) ||
 		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrInvalidStoreName) {
-		return fmt.Errorf("%s: %w", doing, enrich.ErrNoObject)
+		return fmt.Errorf("%s: %w", doing, files.ErrNoObject)
 	}
 	return fmt.Errorf("%s: %w", doing, o.link.Explain(err))
 }
@@ -132,7 +132,7 @@ func splitRef(ref string) (bucket, key string, err error) {
 	default:
 		return bucket, key, nil
 	}
-	return "", "", fmt.Errorf("object reference is not bucket/key: %w", enrich.ErrNoObject)
+	return "", "", fmt.Errorf("object reference is not bucket/key: %w", files.ErrNoObject)
 }
 
 // errObjectDigest says that what was read is not what was stored.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
+	"forager/enrich/files"
 )
 
 // store makes a bucket with objects.
@@ -101,7 +102,7 @@ func TestObjectsThatAreNotThere(t *testing.T) {
 		"a key that is too long": "evidence/" + strings.Repeat("k", 4000), "an address": "http://example.com/there",
 	} {
 		content, _, err := openObject(t.Context(), r, ref)
-		if !errors.Is(err, enrich.ErrNoObject) || content != nil {
+		if !errors.Is(err, files.ErrNoObject) || content != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -114,7 +115,7 @@ func TestAnUnreachableStoreMayPass(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, _, err := openObject(ctx, r, "evidence/there")
-	if err == nil || errors.Is(err, enrich.ErrNoObject) || enrich.ClassOf(err) == enrich.Rejected {
+	if err == nil || errors.Is(err, files.ErrNoObject) || enrich.ClassOf(err) == enrich.Rejected {
 		t.Errorf("got %v, class %v", err, enrich.ClassOf(err))
 	}
 }

@@ -39,7 +39,7 @@ func each(t *testing.T, f func(source, ast.Node)) {
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
-	for name, text := range files(t, ".go") {
+	for name, text := range tree(t, ".go") {
 		set := token.NewFileSet()
 		file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
@@ -53,8 +53,8 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// files reads the files of the module whose name ends so.
-func files(t *testing.T, suffix string) map[string]string {
+// tree reads the files of the module whose name ends so.
+func tree(t *testing.T, suffix string) map[string]string {
 	t.Helper()
 	all, top := map[string]string{}, root(t)
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {

@@ -19,14 +19,16 @@ const module = "forager"
 var arrows = map[string][]string{
 	"cmd/worker":             {"*"},
 	"cmd/worker/telemetry":   {"pipeline", "hive"},
-	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "pipeline/stream"},
-	"enrich":                 {"enrich/claim", "enrich/detection", "hive", "mitre"},
+	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/stream"},
+	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "hive", "mitre"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
 	"hive":                   {"hive/throttle"},
 	"config":                 {"yamlbound"},
 	"enrich/detection":       {"yamlbound"},
 
+	"enrich/files":                       {},
+	"enrich/files/filestest":             {},
 	"pipeline/stream":                    {},
 	"hive/throttle":                      {},
 	"hive/hivetest":                      {},
@@ -37,12 +39,13 @@ var arrows = map[string][]string{
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/claim/claimtest", "cmd/worker/telemetry/collectortest"}
+var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/claim/claimtest", "enrich/files/filestest", "cmd/worker/telemetry/collectortest"}
 
 // ownTests are the packages whose tests need no more of ours than this.
 var ownTests = map[string][]string{
 	"enrich/claim":           {"enrich/claim/claimtest"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
+	"enrich/files":           {"enrich/files/filestest"},
 }
 
 // kept names outside packages that only some of ours may know.
@@ -118,7 +121,7 @@ func TestEveryPackageIsDrawn(t *testing.T) {
 // else of the command speaks to NATS.
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
 	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go", "cmd/worker/terminal_whole_test.go"}
-	for name, text := range files(t, ".go") {
+	for name, text := range tree(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)
 		}
@@ -170,7 +173,7 @@ func TestModuleReplacesNothing(t *testing.T) {
 // people wrote: the README has a worker compiled here, and a binary names its sources.
 func TestNothingPointsAtThisMachine(t *testing.T) {
 	here := filepath.ToSlash(root(t))
-	for name, text := range files(t, "") {
+	for name, text := range tree(t, "") {
 		if strings.Contains(text, "\x00") {
 			continue
 		}

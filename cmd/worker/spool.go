@@ -6,7 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/files"
 )
 
 // checkSpool refuses a folder that somebody chose and in which no file can wait: every detection
@@ -14,11 +14,11 @@ import (
 // folder for temporary files unless one is mounted, which matters only where detections bring
 // files: both are findings.
 func checkSpool(c *config.Config) (finding string, err error) {
-	err = enrich.CheckSpool(c.Files.Spool, int64(max(c.Files.MaxBytes, c.Files.SpoolBytes)))
+	err = files.Check(c.Files.Spool, int64(max(c.Files.MaxBytes, c.Files.SpoolBytes)))
 	switch {
 	case err == nil:
 		return "", nil
-	case errors.Is(err, enrich.ErrSpoolRoom):
+	case errors.Is(err, files.ErrNoRoom):
 		return "files.spool: " + err.Error() + ": what finds no room is tried again until there is, and dies in the end; make room, or lower files.maxBytes and files.spoolBytes", nil
 	case c.Files.Spool == "":
 		return "no detection with a file can be carried: files.spool is not set, and the system's directory for temporary files, " + err.Error() + ": mount a volume there, or set files.spool", nil

@@ -1,4 +1,4 @@
-package enrich
+package files
 
 import (
 	"cmp"
@@ -8,14 +8,14 @@ import (
 	"os"
 )
 
-// ErrSpoolRoom says that a folder for files on their way has less room than files may take.
+// ErrNoRoom says that a folder for files on their way has less room than files may take.
 // It may get more: it is no reason to keep a worker from all other work.
-var ErrSpoolRoom = errors.New("not enough room")
+var ErrNoRoom = errors.New("not enough room")
 
-// CheckSpool tells whether files of so many bytes in all can be spooled in a folder; the empty name is
-// the system's for temporary files. It writes a file there and removes it. Errors: ErrSpoolRoom;
+// Check tells whether files of so many bytes in all can be spooled in a folder; the empty name is
+// the system's for temporary files. It writes a file there and removes it. Errors: ErrNoRoom;
 // all others mean that no file can be carried, and name the folder.
-func CheckSpool(dir string, most int64) error {
+func Check(dir string, most int64) error {
 	dir = cmp.Or(dir, os.TempDir())
 	info, err := os.Stat(dir)
 	switch {
@@ -35,7 +35,7 @@ func CheckSpool(dir string, most int64) error {
 		return fmt.Errorf("%s cannot be written: %w", dir, bare(err))
 	}
 	if free, known := roomIn(dir); known && free < most {
-		return fmt.Errorf("%w: %s has %d MiB, files may take %d", ErrSpoolRoom, dir, free>>20, most>>20)
+		return fmt.Errorf("%w: %s has %d MiB, files may take %d", ErrNoRoom, dir, free>>20, most>>20)
 	}
 	return nil
 }

@@ -1,13 +1,10 @@
-package enrich_test
+package files_test
 
 import (
 	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"hash/crc32"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,13 +14,14 @@ import (
 
 	"pgregory.net/rapid"
 
-	"forager/enrich"
+	"forager/enrich/files"
+	"forager/enrich/files/filestest"
 )
 
 // pack makes an archive and checks what it says of itself.
 func pack(t testing.TB, content []byte, name, password string) []byte {
 	t.Helper()
-	first, second, sha, size, err := enrich.Archive(t.TempDir(), content, name, password)
+	first, second, sha, size, err := files.Pack(t.TempDir(), content, name, password)
 	if err != nil {
 		t.Fatalf("%q: %v", name, err)
 	}
@@ -32,47 +30,6 @@ func pack(t testing.TB, content []byte, name, password string) []byte {
 		t.Errorf("%q: read twice %v, %d bytes of %d, digest %s", name, bytes.Equal(first, second), len(first), size, sha)
 	}
 	return first
-}
-
-// unpack opens the one entry of an archive, without any code of its writer: APPNOTE 6.1, read the
-// other way round.
-func unpack(archive []byte, password string) (name string, content []byte, err error) {
-	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
-	if err != nil {
-		return "", nil, err
-	}
-	if len(r.File) != 1 || r.File[0].Flags&1 == 0 || r.File[0].Method != zip.Store {
-		return "", nil, errors.New("not one encrypted, stored entry")
-	}
-	raw, err := r.File[0].OpenRaw()
-	if err != nil {
-		return "", nil, err
-	}
-	data, err := io.ReadAll(raw)
-	if err != nil {
-		return "", nil, err
-	}
-	key := [3]uint32{0x12345678, 0x23456789, 0x34567890}
-	update := func(b byte) {
-		key[0] = crc32.IEEETable[byte(key[0])^b] ^ key[0]>>8
-		key[1] = (key[1]+uint32(byte(key[0])))*0x08088405 + 1
-		key[2] = crc32.IEEETable[byte(key[2])^byte(key[1]>>24)] ^ key[2]>>8
-	}
-	for _, b := range []byte(password) {
-		update(b)
-	}
-	for i := range data {
-		temp := uint16(key[2]) | 2
-		data[i] ^= byte((uint32(temp) * uint32(temp^1)) >> 8)
-		update(data[i])
-	}
-	if len(data) < 12 || data[11] != byte(r.File[0].CRC32>>24) {
-		return "", nil, errors.New("wrong password")
-	}
-	if content = data[12:]; crc32.ChecksumIEEE(content) != r.File[0].CRC32 || uint64(len(content)) != r.File[0].UncompressedSize64 {
-		return "", nil, errors.New("wrong content")
-	}
-	return r.File[0].Name, content, nil
 }
 
 // archived are contents and names that an archive must carry.
@@ -97,7 +54,7 @@ func TestArchivesHoldTheFileBehindThePassword(t *testing.T) {
 	t.Parallel()
 	for name, content := range archived() {
 		archive := pack(t, content, name, "infected")
-		gotName, got, err := unpack(archive, "infected")
+		gotName, got, err := filestest.Unpack(archive, "infected")
 		if err != nil || gotName != name || !bytes.Equal(got, content) {
 			t.Errorf("%q: %q, %d bytes, %v", name, gotName, len(got), err)
 		}
@@ -137,7 +94,7 @@ func TestArchivesDependOnContentNameAndPasswordAlone(t *testing.T) {
 		if !bytes.Equal(first, pack(t, content, name, password)) {
 			r.Error("made twice, it differs")
 		}
-		if _, got, err := unpack(first, password); err != nil || !bytes.Equal(got, content) {
+		if _, got, err := filestest.Unpack(first, password); err != nil || !bytes.Equal(got, content) {
 			r.Errorf("content %q, %v", got, err)
 		}
 		for what, other := range map[string][]byte{
@@ -158,7 +115,7 @@ func TestNoArchiveUnpacksElsewhere(t *testing.T) {
 		"", ".", "..", "../x", "/etc/passwd", `..\x`, `C:\x`, "a/b", "a\x00b", "a\nb", "a\x1b[2Jb", "a\u0085b",
 		"\xff\xfe", strings.Repeat("x", 256), strings.Repeat("x", 300),
 	} {
-		if _, _, _, _, err := enrich.Archive(t.TempDir(), []byte("x"), name, "infected"); err == nil {
+		if _, _, _, _, err := files.Pack(t.TempDir(), []byte("x"), name, "infected"); err == nil {
 			t.Errorf("%q is taken", name)
 		}
 	}
@@ -172,7 +129,7 @@ func TestArchiveNamesKeepTheLimit(t *testing.T) {
 		strings.Repeat("n", 255): strings.Repeat("n", 251) + ".zip",
 		strings.Repeat("ü", 127): strings.Repeat("ü", 125) + ".zip",
 	} {
-		if got := enrich.ArchiveName(name); got != want {
+		if got := files.ArchiveName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
@@ -226,7 +183,7 @@ func FuzzArchive(f *testing.F) {
 	}
 	f.Add([]byte("x"), "../x", "pass word")
 	f.Fuzz(func(t *testing.T, content []byte, name, password string) {
-		archive, again, _, _, err := enrich.Archive(t.TempDir(), content, name, password)
+		archive, again, _, _, err := files.Pack(t.TempDir(), content, name, password)
 		if err != nil {
 			if archive != nil || name != "" && name != "." && name != ".." && len(name) <= 255 && utf8.ValidString(name) &&
 				!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '/' || r == '\\' }) {
@@ -234,7 +191,7 @@ func FuzzArchive(f *testing.F) {
 			}
 			return
 		}
-		gotName, got, err := unpack(archive, password)
+		gotName, got, err := filestest.Unpack(archive, password)
 		if err != nil || gotName != name || !bytes.Equal(got, content) || !bytes.Equal(archive, again) {
 			t.Errorf("%q: %q, %q, %v", name, gotName, got, err)
 		}

@@ -1,4 +1,4 @@
-package enrich_test
+package files_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"forager/enrich"
+	"forager/enrich/files"
 )
 
 func TestTheSpoolIsCheckedBeforeItIsNeeded(t *testing.T) {
@@ -27,17 +27,17 @@ func TestTheSpoolIsCheckedBeforeItIsNeeded(t *testing.T) {
 		if c.dir == locked && os.Geteuid() == 0 {
 			continue // root may write everywhere
 		}
-		if err := enrich.CheckSpool(c.dir, 1); err == nil || !strings.HasSuffix(err.Error(), c.want) || errors.Is(err, enrich.ErrSpoolRoom) {
+		if err := files.Check(c.dir, 1); err == nil || !strings.HasSuffix(err.Error(), c.want) || errors.Is(err, files.ErrNoRoom) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
 	spool := t.TempDir()
 	t.Setenv("TMPDIR", spool)
 	for _, d := range []string{spool, ""} {
-		if err := enrich.CheckSpool(d, 1); err != nil {
+		if err := files.Check(d, 1); err != nil {
 			t.Errorf("%q: %v", d, err)
 		}
-		if err := enrich.CheckSpool(d, math.MaxInt64); runtime.GOOS == "linux" && !errors.Is(err, enrich.ErrSpoolRoom) {
+		if err := files.Check(d, math.MaxInt64); runtime.GOOS == "linux" && !errors.Is(err, files.ErrNoRoom) {
 			t.Errorf("%q: %v, want too little room", d, err)
 		}
 	}

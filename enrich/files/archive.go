@@ -1,4 +1,4 @@
-package enrich
+package files
 
 import (
 	"archive/zip"
@@ -12,12 +12,23 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"forager/hive"
 )
 
-// DefaultZipPassword is what analysts of malware try first.
-const DefaultZipPassword = "infected"
+// DefaultPassword is what analysts of malware try first.
+const DefaultPassword = "infected"
+
+// CheckPassword refuses a password that an archive cannot have, or that a comment cannot show: it is 1
+// to 64 visible ASCII characters without a backtick.
+func CheckPassword(password string) error {
+	const most = 64
+	if password == "" || len(password) > most || strings.ContainsFunc(password, func(r rune) bool { return r <= ' ' || r > '~' || r == '`' }) {
+		return fmt.Errorf("the password of archives must be 1 to %d visible ASCII characters without a backtick", most)
+	}
+	return nil
+}
+
+// MaxName is how long the name of a file may be, in bytes: no longer one is uploaded.
+const MaxName = 255
 
 // maxZipped is the largest content that an archive takes, in bytes: what a ZIP tells without
 // extensions that some programs do not know.
@@ -34,15 +45,15 @@ const (
 	firstDay    = 1<<5 | 1        // 1 January 1980, the first that a ZIP can say
 )
 
-// archive is a spooled file inside an encrypted ZIP, made anew whenever it is read: neither memory
+// Archive is a spooled file inside an encrypted ZIP, made anew whenever it is read: neither memory
 // nor disk holds it. It depends on the content, its name and the password alone, byte for byte, so
 // that it is known again by its digest. Therefore nothing in it is compressed, which may turn out
 // otherwise with the next release of a compressor, and its one date is fixed.
-type archive struct {
+type Archive struct {
 	sha  string // SHA-256 in lower hex
 	size int64  // in bytes
 
-	content    *spooled
+	content    *File
 	key        keystream
 	salt       []byte
 	head, tail []byte // what stands around the encrypted entry
@@ -50,16 +61,23 @@ type archive struct {
 	at         int64
 }
 
-// newArchive lays the archive of a spooled file out, reading it once. Errors: *badFileError for
-// what no archive can hold; others are of the disk.
-func newArchive(s *spooled, name, password string) (*archive, error) {
+// SHA256 is the digest of the archive, in lower hex.
+func (a *Archive) SHA256() string { return a.sha }
+
+// Bytes is how long the archive is.
+func (a *Archive) Bytes() int64 { return a.size }
+
+// NewArchive lays the archive of a spooled file out, reading it once. The file must not be released
+// before the archive was read. Errors: [*BadFileError] for what no archive can hold; others are of
+// the disk.
+func NewArchive(s *File, name, password string) (*Archive, error) {
 	switch {
 	case s.size > maxZipped:
-		return nil, &badFileError{fmt.Sprintf("%d bytes, a ZIP takes %d", s.size, int64(maxZipped))}
+		return nil, &BadFileError{fmt.Sprintf("%d bytes, a ZIP takes %d", s.size, int64(maxZipped))}
 	case !isFileName(name):
-		return nil, &badFileError{"a name that no ZIP should hold"}
+		return nil, &BadFileError{"a name that no ZIP should hold"}
 	}
-	a := &archive{content: s, key: newKeystream(password), salt: saltOf(s)}
+	a := &Archive{content: s, key: newKeystream(password), salt: saltOf(s)}
 	if err := a.measure(name); err != nil {
 		return nil, fmt.Errorf("pack file: %w", err)
 	}
@@ -69,7 +87,7 @@ func newArchive(s *spooled, name, password string) (*archive, error) {
 
 // saltOf makes the header of the encrypted entry, which ought to be random: the content's digest
 // serves as well, and is the same every time.
-func saltOf(s *spooled) []byte {
+func saltOf(s *File) []byte {
 	sum := sha256.Sum256([]byte(s.sha))
 	return append(sum[:saltSize-1], byte(s.crc>>24))
 }
@@ -77,14 +95,14 @@ func saltOf(s *spooled) []byte {
 // isFileName tells a name from a path and from what can act. Detections have no other names; an
 // archive that unpacks elsewhere must not be even if they had.
 func isFileName(name string) bool {
-	return name != "" && name != "." && name != ".." && utf8.ValidString(name) && len(name) <= hive.MaxFileName &&
+	return name != "" && name != "." && name != ".." && utf8.ValidString(name) && len(name) <= MaxName &&
 		!strings.ContainsAny(name, `/\`) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// archiveName is what the archive of a file is called.
-func archiveName(name string) string {
+// ArchiveName is what the archive of a file is called: its name with .zip behind it, cut to MaxName.
+func ArchiveName(name string) string {
 	const ending = ".zip"
-	cut := min(len(name), hive.MaxFileName-len(ending))
+	cut := min(len(name), MaxName-len(ending))
 	for cut > 0 && cut < len(name) && !utf8.RuneStart(name[cut]) {
 		cut--
 	}
@@ -92,7 +110,7 @@ func archiveName(name string) string {
 }
 
 // measure writes the archive to nowhere, for its digest, its size and what stands around the entry.
-func (a *archive) measure(name string) error {
+func (a *Archive) measure(name string) error {
 	content, err := a.entry()
 	if err != nil {
 		return err
@@ -122,7 +140,7 @@ func (a *archive) measure(name string) error {
 	return nil
 }
 
-func (a *archive) header(name string) *zip.FileHeader {
+func (a *Archive) header(name string) *zip.FileHeader {
 	h := &zip.FileHeader{
 		Name: name, Method: zip.Store, Flags: flagSecret, CreatorVersion: madeOnUnix | zipVersion, ReaderVersion: zipVersion, CRC32: a.content.crc,
 		CompressedSize64: uint64(a.content.size + saltSize), UncompressedSize64: uint64(a.content.size),
@@ -136,7 +154,7 @@ func (a *archive) header(name string) *zip.FileHeader {
 }
 
 // entry is the encrypted content from its beginning.
-func (a *archive) entry() (io.Reader, error) {
+func (a *Archive) entry() (io.Reader, error) {
 	if _, err := a.content.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -144,7 +162,7 @@ func (a *archive) entry() (io.Reader, error) {
 }
 
 // Read gives the archive's bytes.
-func (a *archive) Read(p []byte) (int, error) {
+func (a *Archive) Read(p []byte) (int, error) {
 	n, err := a.body.Read(p)
 	a.at += int64(n)
 	return n, err
@@ -154,7 +172,7 @@ func (a *archive) Read(p []byte) (int, error) {
 var errSeek = errors.New("an archive can only be read from its start")
 
 // Seek tells the place, or goes to the start: what a refused upload needs to be sent again.
-func (a *archive) Seek(offset int64, whence int) (int64, error) {
+func (a *Archive) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence == io.SeekEnd {
 		return 0, errSeek
 	}

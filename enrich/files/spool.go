@@ -1,4 +1,4 @@
-package enrich
+package files
 
 import (
 	"context"
@@ -9,15 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-
-	"forager/enrich/claim"
 )
 
-// spools are the files that are on their way through this process, within a budget of bytes on
+// Spool holds the files that are on their way through this process, within a budget of bytes on
 // disk. Of one content there is one copy, however many wait for it or read it. A copy is made only
 // when there is room; who waits longest comes first. Nobody who holds a copy waits for another, so
 // that those who hold always come to an end.
-type spools struct {
+type Spool struct {
 	dir    string
 	budget int64 // in bytes; a single file that is larger takes all of it
 	room   *semaphore.Weighted
@@ -26,15 +24,10 @@ type spools struct {
 	copies map[string]*spoolCopy
 }
 
-func newSpools(p FilePolicy) *spools {
-	return &spools{dir: p.Spool, budget: p.SpoolBytes, room: semaphore.NewWeighted(p.SpoolBytes), copies: map[string]*spoolCopy{}}
-}
-
-// content is what can be spooled.
-type content struct {
-	name string // what has the same name is the same, byte for byte
-	size int64  // in bytes
-	open func(context.Context) (io.ReadCloser, error)
+// NewSpool holds files in a folder (empty: the system's for temporary files), of so many bytes in all at
+// a time; one that is larger is alone there. Nothing is checked: see [Check].
+func NewSpool(dir string, budget int64) *Spool {
+	return &Spool{dir: dir, budget: budget, room: semaphore.NewWeighted(budget), copies: map[string]*spoolCopy{}}
 }
 
 // spoolCopy is one content on disk, or about to be.
@@ -52,18 +45,21 @@ type spoolCopy struct {
 // errUnmade is a copy that a panic ended.
 var errUnmade = errors.New("spool file: not written to its end")
 
-// ErrSpoolFull says that a file waited for room in the spool, and got none. It passes.
-var ErrSpoolFull = errors.New("no room in the spool (files.spoolBytes)")
+// ErrFull says that a file waited for room in the spool, and got none. It passes.
+var ErrFull = errors.New("no room in the spool (files.spoolBytes)")
 
 // longestSpoolWait is how long a file waits for room: its case is claimed meanwhile, and others
 // that need it wait, too. A message whose file got none is tried again later.
 const longestSpoolWait = 2 * time.Minute
 
-// hold gives the copy of a content, made here or by another. It is called without an apply slot.
-// Errors: *badFileError, ErrSpoolFull, ErrStopping and ErrLostClaim at the context's end.
-func (s *spools) hold(ctx context.Context, c content) (*spooled, error) {
+// Hold gives the copy of a content, made for this caller or for another. It waits for room up to two
+// minutes, and for as long as another one writes; whoever has the file gives it back by
+// [File.Release].
+//
+// Errors: [*BadFileError]; [ErrFull]; of the content's Open; of the disk; the context's cause at its end.
+func (s *Spool) Hold(ctx context.Context, c Content) (*File, error) {
 	for {
-		copied, mine := s.join(c.name)
+		copied, mine := s.join(c.Name)
 		if mine {
 			s.make(ctx, copied, c)
 		}
@@ -75,7 +71,7 @@ func (s *spools) hold(ctx context.Context, c content) (*spooled, error) {
 }
 
 // join makes the caller a holder of a content's copy; the first is to make it.
-func (s *spools) join(name string) (c *spoolCopy, first bool) {
+func (s *Spool) join(name string) (c *spoolCopy, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, there := s.copies[name]
@@ -88,26 +84,22 @@ func (s *spools) join(name string) (c *spoolCopy, first bool) {
 }
 
 // await waits until a copy is made, and gives it to its holder, who is none any more on an error.
-func (s *spools) await(ctx context.Context, c *spoolCopy) (*spooled, error) {
+func (s *Spool) await(ctx context.Context, c *spoolCopy) (*File, error) {
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		s.leave(c)
-		return nil, claim.Ended(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if c.err != nil {
 		s.leave(c)
 		return nil, c.err
 	}
-	w := c.written
-	return &spooled{
-		SectionReader: io.NewSectionReader(w.file, 0, w.size), sha: w.sha, crc: w.crc, size: w.size,
-		give: sync.OnceFunc(func() { s.leave(c) }),
-	}, nil
+	return newFile(c.written, func() { s.leave(c) }), nil
 }
 
 // leave takes a holder off. The last one takes the copy off the disk, and its room is free.
-func (s *spools) leave(c *spoolCopy) {
+func (s *Spool) leave(c *spoolCopy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.holders--; c.holders > 0 {
@@ -121,16 +113,16 @@ func (s *spools) leave(c *spoolCopy) {
 }
 
 // forget makes a copy one that nobody finds any more; the lock is held.
-func (s *spools) forget(c *spoolCopy) {
+func (s *Spool) forget(c *spoolCopy) {
 	if s.copies[c.name] == c {
 		delete(s.copies, c.name)
 	}
 }
 
 // make waits for room and writes the copy; whatever ends it, those who wait are told.
-func (s *spools) make(ctx context.Context, c *spoolCopy, from content) {
+func (s *Spool) make(ctx context.Context, c *spoolCopy, from Content) {
 	defer s.finish(c)
-	taken := min(from.size, s.budget)
+	taken := min(from.Size, s.budget)
 	if c.err = s.acquire(ctx, taken); c.err != nil {
 		c.gaveUp = ctx.Err() != nil
 		return
@@ -146,7 +138,7 @@ func (s *spools) make(ctx context.Context, c *spoolCopy, from content) {
 	c.gaveUp = ctx.Err() != nil
 }
 
-func (s *spools) finish(c *spoolCopy) {
+func (s *Spool) finish(c *spoolCopy) {
 	if c.err != nil {
 		s.mu.Lock()
 		s.forget(c)
@@ -156,7 +148,7 @@ func (s *spools) finish(c *spoolCopy) {
 }
 
 // acquire waits for room, first in, first out.
-func (s *spools) acquire(ctx context.Context, bytes int64) error {
+func (s *Spool) acquire(ctx context.Context, bytes int64) error {
 	wait, cancel := context.WithTimeout(ctx, longestSpoolWait)
 	defer cancel()
 	err := s.room.Acquire(wait, bytes)
@@ -164,26 +156,26 @@ func (s *spools) acquire(ctx context.Context, bytes int64) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return claim.Ended(ctx)
+		return context.Cause(ctx)
 	default:
-		return fmt.Errorf("spool file: %d bytes: %w", bytes, ErrSpoolFull)
+		return fmt.Errorf("spool file: %d bytes: %w", bytes, ErrFull)
 	}
 }
 
 // write copies a content to the disk, no more of it than there is room for.
-func (s *spools) write(ctx context.Context, c content) (written, error) {
-	source, err := c.open(ctx)
+func (s *Spool) write(ctx context.Context, c Content) (written, error) {
+	source, err := c.Open(ctx)
 	if err != nil {
 		return written{}, fmt.Errorf("open file: %w", err)
 	}
 	defer source.Close()
-	w, err := copyOut(s.dir, io.LimitReader(source, c.size+1))
+	w, err := copyOut(s.dir, io.LimitReader(source, c.Size+1))
 	if err != nil {
 		return written{}, err
 	}
-	if w.size > c.size {
+	if w.size > c.Size {
 		w.remove()
-		return written{}, &badFileError{fmt.Sprintf("more than the %d bytes that it should have", c.size)}
+		return written{}, &BadFileError{fmt.Sprintf("more than the %d bytes that it should have", c.Size)}
 	}
 	return w, nil
 }
