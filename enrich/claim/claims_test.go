@@ -360,3 +360,37 @@ func TestTheBodyGoesFromHolderToHolder(t *testing.T) {
 		release(t, cl, nil, false)
 	})
 }
+
+// TestAWaiterAsksLessOftenTheLongerItWaits: soon after the entry changed hands it may again; later the
+// store is spared (design section 3, "Waiting").
+func TestAWaiterAsksLessOftenTheLongerItWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		cl := acquire(t, newClaims(store), "key.a")
+		began := time.Now()
+		var asked []time.Duration
+		ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+		defer stop()
+		_, err := newClaims(store).Acquire(ctx, "key.a", func() { asked = append(asked, time.Since(began)) })
+		if !errors.Is(err, claim.ErrStopping) {
+			t.Fatal(err)
+		}
+		for i := 1; i < len(asked); i++ {
+			gap, low, high := asked[i]-asked[i-1], 500*time.Millisecond, 2*time.Second
+			switch {
+			case asked[i-1] < 300*time.Millisecond:
+				low, high = 2*time.Millisecond, 10*time.Millisecond
+			case asked[i-1] < 2*time.Second:
+				low, high = 20*time.Millisecond, 60*time.Millisecond
+			}
+			if gap < low || gap >= high {
+				t.Errorf("asked at %v, and %v later; want %v to %v", asked[i-1], gap, low, high)
+			}
+		}
+		if n := len(asked); n < 90 {
+			t.Errorf("asked %d times", n)
+		}
+		release(t, cl, nil, false)
+	})
+}
