@@ -394,3 +394,78 @@ func TestAWaiterAsksLessOftenTheLongerItWaits(t *testing.T) {
 		release(t, cl, nil, false)
 	})
 }
+
+// TestAWriteWhoseAnswerIsLostIsNoLostClaim: its token is still there, and the next write follows it.
+func TestAWriteWhoseAnswerIsLostIsNoLostClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		cl := acquire(t, newClaims(store), "key.a")
+		held, free := cl.Bind(t.Context())
+		defer free()
+		lost := 0
+		store.After = func(op claimtest.Op) error {
+			if op.Name == "put" && lost < 3 {
+				lost++
+				return errSilent
+			}
+			return nil
+		}
+		if err := cl.Allow(t.Context(), time.Minute); !errors.Is(err, claim.ErrUnreachable) {
+			t.Errorf("allowed without an answer: %v", err)
+		}
+		if err := cl.Allow(t.Context(), -time.Minute); err != nil {
+			t.Errorf("what needs no longer than others was written down: %v", err)
+		}
+		time.Sleep(3 * lease)
+		if err := errors.Join(held.Err(), cl.Check()); err != nil || lost != 3 {
+			t.Errorf("after %d lost answers: %v", lost, err)
+		}
+		lost = 2
+		if err := cl.Release(t.Context(), nil, false); !errors.Is(err, errSilent) {
+			t.Errorf("released without an answer: %v", err)
+		}
+		next := acquire(t, newClaims(store), "key.a") // it was released all the same
+		if next.Owed() != 0 || next.TakenOver() {
+			t.Errorf("owed %v, taken over %v", next.Owed(), next.TakenOver())
+		}
+		release(t, next, nil, false)
+	})
+}
+
+// doubtful is a store that does not know how old it is.
+type doubtful struct{ *claimtest.Memory }
+
+func (doubtful) Trusted(context.Context) (bool, error) { return false, errSilent }
+
+// TestWhatCannotBeTrustedForSureIsNotClaimed: the absence of an entry may mean anything.
+func TestWhatCannotBeTrustedForSureIsNotClaimed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		if _, err := newClaims(doubtful{store}).Acquire(t.Context(), "key.a", func() {}); !errors.Is(err, claim.ErrUnreachable) {
+			t.Errorf("error %v", err)
+		}
+		cl := acquire(t, newClaims(store), "key.a") // once the token that stayed behind ran out
+		if cl.Owed() != settle || !cl.TakenOver() {
+			t.Errorf("owed %v, taken over %v", cl.Owed(), cl.TakenOver())
+		}
+		release(t, cl, nil, false)
+	})
+}
+
+// TestABodyThatIsNoJSONIsNotWritten: the claim is then left to run out.
+func TestABodyThatIsNoJSONIsNotWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		if err := acquire(t, newClaims(store), "key.a").Release(t.Context(), map[string]any{"done": func() {}}, false); err == nil {
+			t.Error("released with a function as its body")
+		}
+		cl := acquire(t, newClaims(store), "key.a")
+		if !cl.TakenOver() {
+			t.Error("not taken over")
+		}
+		release(t, cl, nil, false)
+	})
+}

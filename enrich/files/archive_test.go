@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -196,4 +197,39 @@ func FuzzArchive(f *testing.F) {
 			t.Errorf("%q: %q, %q, %v", name, gotName, got, err)
 		}
 	})
+}
+
+// TestAnArchiveIsReadFromItsStart: whoever uploads it asks for its place, and goes back to the start.
+func TestAnArchiveIsReadFromItsStart(t *testing.T) {
+	t.Parallel()
+	src := &source{data: []byte("hello")}
+	f, err := files.NewSpool(t.TempDir(), 100).Hold(t.Context(), src.content("a", 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	a, err := files.NewArchive(f, "a.txt", "infected")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(io.Discard, a, 7); err != nil {
+		t.Fatal(err)
+	}
+	if at, err := a.Seek(0, io.SeekCurrent); at != 7 || err != nil {
+		t.Errorf("at %d, error %v", at, err)
+	}
+	for _, to := range []struct {
+		offset int64
+		whence int
+	}{{1, io.SeekStart}, {-1, io.SeekCurrent}, {0, io.SeekEnd}} {
+		if at, err := a.Seek(to.offset, to.whence); err == nil {
+			t.Errorf("%v: went to %d", to, at)
+		}
+	}
+	if at, err := a.Seek(0, io.SeekStart); at != 0 || err != nil {
+		t.Errorf("at %d, error %v", at, err)
+	}
+	if n, err := io.Copy(io.Discard, a); n != a.Bytes() || err != nil {
+		t.Errorf("read %d bytes of %d, error %v", n, a.Bytes(), err)
+	}
 }

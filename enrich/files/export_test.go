@@ -24,5 +24,5 @@ func Pack(dir string, content []byte, name, password string) (first, second []by
 		return nil, nil, "", 0, err
 	}
 	second, err = io.ReadAll(a)
-	return first, second, a.sha, a.size, err
+	return first, second, a.SHA256(), a.Bytes(), err
 }
