@@ -26,10 +26,11 @@ func TestARequestIsTakenApartUntilItNamesItsOwner(t *testing.T) {
 		"one alone":              {n: 1, bad: map[int]error{0: refused}, most: 1},
 		"one failed":             {n: 64, bad: map[int]error{9: failed}, most: 15},
 		"one of a firewall":      {n: 64, bad: map[int]error{63: foreign}, most: 15},
+		"one of a busy proxy":    {n: 64, bad: map[int]error{63: &hive.Error{Status: 429, Sent: true}}, most: 15},
 		"several of all kinds":   {n: 64, bad: map[int]error{0: refused, 17: failed, 40: foreign}, most: 45},
 		"all refused":            {n: 8, bad: map[int]error{0: refused, 1: refused, 2: refused, 3: refused, 4: refused, 5: refused, 6: refused, 7: refused}, most: 15},
 		"the claim is lost":      {n: 16, bad: map[int]error{3: enrich.ErrLostClaim}, most: 1, ends: enrich.ErrLostClaim},
-		"TheHive asks for fewer": {n: 16, bad: map[int]error{3: &hive.Error{Status: 429, Sent: true}}, most: 1, ends: errors.ErrUnsupported},
+		"TheHive asks for fewer": {n: 16, bad: map[int]error{3: &hive.Error{Status: 429, Type: "TooManyRequests", Sent: true}}, most: 1, ends: errors.ErrUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package enrich
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"forager/enrich/claim"
@@ -21,7 +22,7 @@ const (
 	Malformed                // cannot be read or correlated, ever
 	Rejected                 // TheHive refused an item for good; the rest was applied
 	Transient                // unknown or passing: try again later
-	Throttled                // TheHive asked for fewer calls
+	Throttled                // TheHive asked for fewer calls, or a proxy where nothing was changed
 	Blocked                  // nothing can be done for any message, or any of an organisation, until somebody acts
 	Interrupted              // shutdown or lost claim: not the detection's fault, not counted
 	Quarantined              // not tried, since nothing of its correlation key has succeeded for long
@@ -184,20 +185,24 @@ func classOfTyped(err error) (Class, bool) {
 		return Blocked, true
 	}
 	if e, ok := errors.AsType[*hive.Error](err); ok {
-		return classOfVerdict(e.Verdict()), true
+		return classOfAnswer(e), true
 	}
 	return Transient, false
 }
 
-// classOfVerdict is the class of an answer that reached the border of an apply. A refusal of one
+// classOfAnswer is the class of an answer that reached the border of an apply. A refusal of one
 // item is turned into a RejectedError where the item is known; what arrives here concerns the
-// apply. What is not TheHive's own answer never blocks: a firewall refuses one text, not all.
-func classOfVerdict(v hive.Verdict) Class {
-	switch v {
+// apply. What is not TheHive's own answer never blocks: a firewall refuses one text, not all. Nor
+// does a proxy's 429 to a write throttle: it may be the text, and is tried as any that failed.
+func classOfAnswer(e *hive.Error) Class {
+	switch e.Verdict() {
 	case hive.Unauthenticated, hive.Denied:
 		return Blocked
 	case hive.Throttled:
-		return Throttled
+		if e.Own() || e.Read() {
+			return Throttled
+		}
+		return Transient
 	case hive.Unanswered, hive.Foreign, hive.Failed, hive.NotFound, hive.Unacceptable:
 		return Transient
 	}
@@ -215,9 +220,25 @@ func verdictOf(err error) hive.Verdict {
 // reasonForeign is the reason of a message that somebody else than TheHive answered to, to the last.
 const reasonForeign = "foreign answer"
 
-// IsForeign tells whether somebody else than TheHive answered, a firewall or a portal for instance. That
-// concerns what was sent alone, and says nothing of TheHive.
-func IsForeign(err error) bool { return ClassOf(err) == Transient && verdictOf(err) == hive.Foreign }
+// IsForeign tells whether somebody else than TheHive answered, a firewall or a portal for instance, or
+// nobody did to the end. Where TheHive is well that concerns what was sent alone.
+func IsForeign(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && ClassOf(err) == Transient && (e.Foreign() || e.Silent())
+}
+
+// MayConcernAll tells whether a failure may be that of everybody, or of this message alone: a proxy is
+// busy or finds nobody, or there was no answer to the end. How TheHive does otherwise tells which.
+func MayConcernAll(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && ClassOf(err) == Transient && (e.Verdict() == hive.Unanswered || e.Verdict() == hive.Throttled || e.Silent())
+}
+
+// IsUnavailable tells whether TheHive itself says that it is not available: a 503 of its own.
+func IsUnavailable(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.Own() && e.Status == http.StatusServiceUnavailable
+}
 
 // ReasonOf names an error in few, bounded words, for metrics and dead letters.
 func ReasonOf(err error) string {
@@ -239,7 +260,7 @@ func ReasonOf(err error) string {
 	if errors.Is(err, ErrKeyBlocked) {
 		return ErrKeyBlocked.Error()
 	}
-	if IsForeign(err) {
+	if e, ok := errors.AsType[*hive.Error](err); ok && IsForeign(err) && e.Foreign() {
 		return reasonForeign
 	}
 	return ClassOf(err).String()

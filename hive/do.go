@@ -18,6 +18,9 @@ import (
 // apiRoot precedes every path.
 const apiRoot = "/api/v1"
 
+// queryPath is where lists are asked for, by POST.
+const queryPath = "/query"
+
 // expectAbove is the length in bytes from which an upload first asks whether it
 // is welcome: a server that refuses it unread and hangs up would look like a
 // lost connection, and a refused body need not travel.

@@ -121,7 +121,7 @@ func (c *Client) query(ctx context.Context, s source, steps []step, accept func(
 		body["excludeFields"] = s.omit
 	}
 	return c.do(ctx, call{
-		op: s.op, method: http.MethodPost, path: "/query",
+		op: s.op, method: http.MethodPost, path: queryPath,
 		query: url.Values{"name": {strings.ReplaceAll(s.op, " ", "-")}}.Encode(), // a label in TheHive's log
 		body:  body, accept: accept, weight: c.options.MaxResponseBytes,
 	})
@@ -215,7 +215,7 @@ func (p pages[T]) each(yield func(T, error) bool) error {
 		}
 		if from > 0 && (len(page) == 0 || p.id(&page[0]) != last) {
 			if restarts++; restarts > maxRestarts {
-				return &Error{Op: p.op, Method: http.MethodPost, Path: apiRoot + "/query", Status: http.StatusOK, Sent: true,
+				return &Error{Op: p.op, Method: http.MethodPost, Path: apiRoot + queryPath, Status: http.StatusOK, Sent: true,
 					Err: fmt.Errorf("%w: %d times", ErrMoved, restarts)}
 			}
 			from = 0

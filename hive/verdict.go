@@ -88,6 +88,17 @@ func (e *Error) Foreign() bool {
 	return e.Verdict() == Foreign || !e.Own() && (e.Status == http.StatusTooManyRequests || isGateway(e.Status))
 }
 
+// Silent reports that a request that was sent had no whole answer: the
+// connection ended, or time ran out. What ended it may be the request.
+func (e *Error) Silent() bool {
+	return e.Status == 0 && e.Sent && !e.incomplete || e.Status/100 == 2 && e.Verdict() == Failed
+}
+
+// Read reports that the call changes nothing.
+func (e *Error) Read() bool {
+	return e.Method == http.MethodGet || e.Path == apiRoot+queryPath
+}
+
 // isGateway reports a status by which a proxy says that what is behind it does not answer.
 func isGateway(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout

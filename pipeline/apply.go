@@ -213,5 +213,6 @@ func (w *Worker) check(ctx context.Context) error {
 	if err := w.options.Check(bounded); err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
+	w.gate.isWell()
 	return nil
 }

@@ -57,9 +57,13 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 func (w *Worker) settle(ctx context.Context, m *message) {
 	err := m.conclude()
 	class := enrich.ClassOf(err)
-	known := w.learn(m, err, class)
+	known, spared := w.learn(m, err, class)
+	judged := class
+	if spared {
+		judged = enrich.Throttled // it comes back as those do that are asked to, and is no nearer to its end
+	}
 	verdict := w.options.Policy.Settle(Attempt{
-		Class: class, Deliveries: m.deliveries, Tries: known.tries, Age: w.gate.clock() - known.since,
+		Class: judged, Deliveries: m.deliveries, Tries: known.tries, Age: w.gate.clock() - known.since,
 		RetryAfter: retryAfter(err), Rand: rand.Float64(),
 	})
 	s := w.settlement(m, known.tries, err, verdict)
@@ -69,14 +73,15 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	}
 }
 
-// learn remembers what an unfinished message has reached, and counts a failed apply. What its
-// organisation refuses is tried anew when it does not any more.
-func (w *Worker) learn(m *message, err error, class enrich.Class) record {
+// learn remembers what an unfinished message has reached, and counts a failed apply that was its own
+// matter; one that was not spares the message. What its organisation refuses is tried anew when it does not
+// any more.
+func (w *Worker) learn(m *message, err error, class enrich.Class) (known record, spared bool) {
 	if class == enrich.None || class == enrich.Dropped || class != enrich.Transient && !m.reached() {
-		return w.memory.recall(m.sequence, m.stored)
+		return w.memory.recall(m.sequence, m.stored), false
 	}
 	now := w.gate.clock()
-	return w.memory.change(m.sequence, m.stored, func(r *record) {
+	known = w.memory.change(m.sequence, m.stored, func(r *record) {
 		for i := range m.parts {
 			if p := &m.parts[i]; isFinal(p.err) {
 				r.results[p.index] = p.err
@@ -88,10 +93,22 @@ func (w *Worker) learn(m *message, err error, class enrich.Class) record {
 		if class != enrich.Transient {
 			return
 		}
-		if r.tries++; r.tries == 1 {
-			r.since = now
+		if spared = !w.gate.charges(r.lastFailed(m), err); !spared {
+			if r.tries++; r.tries == 1 {
+				r.since = now
+			}
 		}
+		r.failed = w.now()
 	})
+	return known, spared
+}
+
+// lastFailed is when an apply of a message failed last; of one that did not fail here, when it came.
+func (r *record) lastFailed(m *message) time.Time {
+	if r.failed.IsZero() {
+		return m.arrived
+	}
+	return r.failed
 }
 
 // reached tells whether any part has its final result.

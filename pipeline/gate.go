@@ -18,7 +18,8 @@ import (
 //	                                                                  it in elsewhere: then that organisation's
 //	TheHive refuses the worker in an organisation  the worker's       that organisation's
 //	(403: no member, or no right)
-//	a proxy refuses (401 or 403 in other words)    the worker's       the worker's
+//	a proxy answers in its place, or nobody does,  none               none
+//	and TheHive, asked, is well
 //	TheHive, asked, does not answer                the worker's       the worker's
 //	breaker open                                   the worker's       the worker's
 //	ledger unreachable, no ATT&CK patterns         the worker's       the worker's
@@ -45,6 +46,7 @@ type gate struct {
 	began   time.Time // when it opened last
 	total   time.Duration
 	streak  streak
+	well    time.Time // when TheHive was last seen to be well: by an apply that succeeded, or asked
 }
 
 // Reasons for a closed gate: bounded, as metrics name them.
@@ -75,8 +77,30 @@ func reasonFor(cause error) string {
 func newGate(o Options, now func() time.Time, tell func(open bool, reason string, err error)) *gate {
 	return &gate{
 		now: now, tell: tell, asks: o.Check != nil, pauses: o.Policy.Probe, began: now(),
-		changed: make(chan struct{}), streak: newStreak(),
+		changed: make(chan struct{}), streak: newStreak(min(streakAsk, o.Policy.withDefaults().Transient.Last)),
 	}
+}
+
+// isWell notes that TheHive was seen to be well.
+func (g *gate) isWell() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.well = g.now()
+}
+
+// charges tells whether a failure counts as a try of its message, which failed last at a time. What may
+// be everybody's does only where TheHive was seen to be well since, or cannot be asked; never where TheHive
+// itself says that it is not available.
+func (g *gate) charges(last time.Time, err error) bool {
+	switch {
+	case enrich.IsUnavailable(err):
+		return false
+	case !g.asks, !enrich.MayConcernAll(err):
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.well.After(last)
 }
 
 // state tells whether the gate is open, why not, and which round of it this is. The channel is
@@ -160,7 +184,7 @@ func (g *gate) open() {
 	if news {
 		g.closed, g.reason, g.cause = false, "", nil
 		g.began = g.now()
-		g.streak = newStreak()
+		g.streak = newStreak(g.streak.every)
 		g.turn()
 	}
 	g.mu.Unlock()
@@ -189,6 +213,7 @@ func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) 
 			g.open()
 		}
 		g.calm()
+		g.isWell()
 	case enrich.Transient:
 		return g.failed(round, queue, err)
 	case enrich.Malformed, enrich.Quarantined, enrich.Throttled, enrich.Interrupted:
@@ -209,7 +234,7 @@ func (g *gate) calm() {
 	defer g.mu.Unlock()
 	if g.streak.length > 0 {
 		asked := g.streak.asked
-		g.streak = newStreak()
+		g.streak = newStreak(g.streak.every)
 		g.streak.asked = asked
 	}
 }

@@ -3,7 +3,10 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"forager/enrich"
+	"forager/hive"
 )
 
 // told collects what a gate tells.
@@ -201,5 +205,77 @@ func TestBestResultSpeaksForTheHive(t *testing.T) {
 				t.Errorf("best = %v, %v; want %v, %v", got, good, c.want, c.good)
 			}
 		})
+	}
+}
+
+// answers that may be everybody's, or one message's alone.
+var doubtful = map[string]*hive.Error{
+	"429 of a proxy": {Method: http.MethodPost, Status: 429, Sent: true},
+	"502":            {Method: http.MethodPost, Status: 502, Sent: true},
+	"503 of a proxy": {Method: http.MethodPost, Status: 503, Sent: true},
+	"504":            {Method: http.MethodPost, Status: 504, Sent: true},
+	"a reset":        {Method: http.MethodPost, Sent: true, Err: syscall.ECONNRESET},
+	"a cut answer":   {Method: http.MethodPost, Status: 201, Sent: true, Err: hive.ErrShape},
+}
+
+// TestAProbeThatAProxyRefusesOpensTheGate: TheHive was asked before, and is well.
+func TestAProbeThatAProxyRefusesOpensTheGate(t *testing.T) {
+	for name, e := range doubtful {
+		for _, err := range []error{e, &enrich.UnsettledError{Err: e}} {
+			g, _ := testGate(true)
+			g.close(reasonSilent, enrich.ErrUnavailable)
+			_, _, round, _ := g.state()
+			g.applied(round, "q", fmt.Errorf("apply: %w", err))
+			if !isOpen(g) {
+				t.Errorf("%s: %s", name, g.why())
+			}
+		}
+	}
+	for name, err := range map[string]error{
+		"nothing listens":      &hive.Error{Method: http.MethodPost, Err: syscall.ECONNREFUSED},
+		"a 500 of TheHive":     &hive.Error{Method: http.MethodPost, Status: 500, Type: "InternalError", Sent: true},
+		"TheHive is not there": &hive.Error{Method: http.MethodPost, Status: 503, Type: "Unavailable", Sent: true},
+	} {
+		g, _ := testGate(true)
+		g.close(reasonSilent, enrich.ErrUnavailable)
+		_, _, round, _ := g.state()
+		g.applied(round, "q", err)
+		if isOpen(g) {
+			t.Errorf("opened, although %s", name)
+		}
+	}
+}
+
+// TestWhatMayBeEverybodysCountsWhereTheHiveIsWell: since the message failed last, another apply succeeded.
+func TestWhatMayBeEverybodysCountsWhereTheHiveIsWell(t *testing.T) {
+	doubtful := maps.Clone(doubtful)
+	doubtful["nothing listens"] = &hive.Error{Method: http.MethodPost, Err: syscall.ECONNREFUSED}
+	for name, err := range doubtful {
+		synctest.Test(t, func(t *testing.T) {
+			g, _ := testGate(true)
+			_, _, round, _ := g.state()
+			g.applied(round, "q", nil)
+			<-time.After(time.Second)
+			failed := time.Now()
+			<-time.After(time.Second)
+			if g.charges(failed, err) {
+				t.Errorf("%s counts while everybody may meet it", name)
+			}
+			g.applied(round, "q", nil)
+			if !g.charges(failed, err) {
+				t.Errorf("%s does not count although others succeed", name)
+			}
+			if own := (&hive.Error{Status: 500, Type: "InternalError", Sent: true}); !g.charges(time.Now(), own) {
+				t.Error("a 500 of TheHive does not count")
+			}
+		})
+	}
+	g, _ := testGate(true)
+	g.isWell()
+	if g.charges(time.Time{}, &hive.Error{Method: http.MethodPost, Status: 503, Type: "Unavailable", Sent: true}) {
+		t.Error("TheHive's own 503 counts")
+	}
+	if g, _ := testGate(false); !g.charges(time.Now(), doubtful["502"]) {
+		t.Error("does not count, and TheHive cannot be asked")
 	}
 }

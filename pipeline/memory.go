@@ -22,7 +22,8 @@ type memory struct {
 type record struct {
 	sequence uint64
 	stored   time.Time     // tells a reused sequence of a stream made anew
-	tries    int           // failed applies
+	tries    int           // failed applies that were the message's own matter
+	failed   time.Time     // when an apply of it failed last
 	since    time.Duration // on the gate's clock: when the first of them failed
 	results  map[int]error // by the plan's index: final results, nil for done
 }

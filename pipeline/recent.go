@@ -47,23 +47,27 @@ type streak struct {
 	length int
 	queues map[string]struct{}
 	asked  time.Time
+	every  time.Duration // so often TheHive may be asked
 }
 
 // A streak that long, over so many queues, is no matter of single messages. Where TheHive can be
-// asked, it is asked at the first failure, and now and then while they go on.
+// asked, it is asked at the first failure, and now and then while they go on: no more often than a message is
+// tried again.
 const (
 	streakLength = 20
 	streakQueues = 3
 	streakAsk    = 5 * time.Second
 )
 
-func newStreak() streak { return streak{queues: map[string]struct{}{}} }
+func newStreak(every time.Duration) streak {
+	return streak{queues: map[string]struct{}{}, every: every}
+}
 
 // add counts a failure; ask says that TheHive should be asked, and lost that nothing but TheHive
 // can be the cause.
 func (s *streak) add(queue string, now time.Time) (ask, lost bool) {
 	s.length++
-	ask = now.Sub(s.asked) >= streakAsk
+	ask = now.Sub(s.asked) >= s.every
 	if ask {
 		s.asked = now
 	}

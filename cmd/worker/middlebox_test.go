@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,15 +230,6 @@ func boxAnswerOf(status, body int) boxAnswer {
 	}
 	return a
 }
-
-// untouched tells whether the answer says that nobody took the call: by its head, its size, or since
-// it is too many. A box that passed the call on does not say so.
-func (a boxAnswer) untouched() bool {
-	return slices.Contains([]int{407, 411, 413, 414, 417, 429, 431, 503}, a.status)
-}
-
-// busy tells whether the answer asks to come back: that is no verdict on a message, however often.
-func (a boxAnswer) busy() bool { return a.status == 429 || a.status == 503 }
 
 // boxPause is how long a history waits between two looks at itself.
 const boxPause = 5 * time.Millisecond

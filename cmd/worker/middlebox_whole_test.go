@@ -45,9 +45,6 @@ func TestMiddleBoxesThatGoAwayCostNothing(t *testing.T) {
 	for status := range commonStatuses {
 		for _, after := range []bool{false, true} {
 			answer := boxAnswerOf(status, status)
-			if after && answer.untouched() {
-				continue
-			}
 			t.Run(fmt.Sprintf("%d, TheHive asked %t", answer.status, after), func(t *testing.T) {
 				t.Parallel()
 				newCrossing(t, uint64(status)).live([]boxRule{{share: 0.3, times: boxTimes, after: after, answer: answer}})
@@ -62,9 +59,6 @@ func TestMiddleBoxesThatRefuseATextConcernItsSenderAlone(t *testing.T) {
 	t.Parallel()
 	for status := range commonStatuses {
 		answer := boxAnswerOf(status, status)
-		if answer.busy() {
-			continue
-		}
 		t.Run(strconv.Itoa(answer.status), func(t *testing.T) {
 			t.Parallel()
 			refuseText(t, answer)
@@ -73,6 +67,10 @@ func TestMiddleBoxesThatRefuseATextConcernItsSenderAlone(t *testing.T) {
 	t.Run("reset", func(t *testing.T) {
 		t.Parallel()
 		refuseText(t, boxAnswer{reset: true})
+	})
+	t.Run("cut", func(t *testing.T) {
+		t.Parallel()
+		refuseText(t, boxAnswer{status: http.StatusOK, kind: "application/json", body: `[{"_id":"~1","_type":"Observ`, cut: true})
 	})
 }
 
@@ -167,6 +165,9 @@ func FuzzMiddleBoxes(f *testing.F) {
 	f.Add(uint64(1), []byte{2, 5, 0, 4, 0, 0, 0, 3, 1, 4, 1, 1})
 	f.Add(uint64(2), []byte{1, 13, 3, 7, 1, 0, 3, 14, 4, 2, 1, 2, 0, 2, 0, 3, 0, 4})
 	f.Add(uint64(3), []byte{4, 0, 0, 5, 0, 0, 2, 11, 5, 3, 1, 5, 1, 12, 6, 6, 2, 6})
+	f.Add(uint64(4), []byte{8, 10, 0, 0, 4, 0, 12, 13, 1, 0, 4, 0})                    // 429 to one text for ever, 503 to another
+	f.Add(uint64(5), []byte{8, 12, 0, 0, 5, 0, 12, 14, 1, 0, 0, 0, 1, 13, 2, 5, 4, 4}) // 502 after TheHive, a reset, 503 now and then
+	f.Add(uint64(6), []byte{8, 0, 0, 0, 2, 0, 12, 10, 1, 0, 5, 0, 2, 10, 3, 4, 5, 2})  // a cut answer, 429 after TheHive
 	f.Fuzz(func(t *testing.T, seed uint64, mixture []byte) {
 		rules := mixtureOf(mixture)
 		t.Logf("%+v", rules)
@@ -184,12 +185,10 @@ func mixtureOf(b []byte) (rules []boxRule) {
 			share: []float64{0, 0.2, 0.5, 0.8}[b[0]%4], text: texts[b[0]/4%4], times: 1 + int(b[3])%(boxTimes/3+1),
 			after: b[4]%2 == 1, call: calls[int(b[5])%len(calls)], answer: boxAnswerOf(int(b[1]), int(b[2])),
 		}
-		r.after = r.after && !r.answer.untouched()
 		switch {
-		case r.text != "" && r.answer.busy():
-			r.text = "" // whoever is busy is not so for ever
 		case r.text != "":
 			r.share, r.times, r.call = 0, 0, ""
+			r.answer.reset, r.answer.cut = b[4]/2%8 == 0, b[4]/2%8 == 1
 		case b[4]/2%8 == 0:
 			r.answer.reset = true
 		case b[4]/2%8 == 1:
