@@ -71,6 +71,9 @@ func (w *work) postComment(held context.Context, m marker, ref commentRef) error
 			return err
 		}
 		cause = err
+		if isDenied(err) {
+			break // other words change nothing
+		}
 		if title != noHeadline {
 			w.charge(w.whoseTitle(m, title), kindComment, title, err)
 		}

@@ -1,7 +1,9 @@
 package enrich
 
 import (
+	"context"
 	"errors"
+	"slices"
 
 	"forager/hive"
 )
@@ -34,5 +36,25 @@ func rightFor(err error) string {
 		"update case": "manageCase/update", "add attachments": "manageCase/update",
 		"add observables": "manageObservable", "add file": "manageObservable", "update observable": "manageObservable",
 		"add procedures": "manageProcedure",
+		"add comment":    "manageComment", "update comment": "manageComment",
 	}[e.Op]
+}
+
+// deniedHere decides what a 403 of TheHive below a case means that answers: the account has the right and
+// may not do this in the case (*DeniedError), or has it nowhere (nil), which concerns everybody. Where the
+// case says what may be done in it, and this is among it, the right is had; else only the account's own
+// profile tells.
+func (w *work) deniedHere(calls context.Context, c hive.Case, err error) error {
+	right := rightFor(err)
+	if slices.Contains(c.Permissions, right) {
+		return &DeniedError{Err: err}
+	}
+	user, lookErr := w.hive.CurrentUser(calls)
+	switch {
+	case lookErr != nil:
+		return lookErr
+	case user.May(right):
+		return &DeniedError{Err: err}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package enrich_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 type limited struct {
 	enrich.Hive
 	rights []string
+	silent bool // cases do not say what may be done in them
 }
 
 func (l limited) CurrentUser(ctx context.Context) (hive.User, error) {
@@ -25,54 +27,74 @@ func (l limited) CurrentUser(ctx context.Context) (hive.User, error) {
 	return u, err
 }
 
+func (l limited) Case(ctx context.Context, id string) (hive.Case, error) {
+	c, err := l.Hive.Case(ctx, id)
+	if l.silent {
+		c.Permissions = nil
+	}
+	return c, err
+}
+
 // TestARightThatLacksInOneCaseIsChargedToItsItems: TheHive answers 403 below one case. The items are
 // refused, the rest of the case and other cases go on; only what the account lacks everywhere blocks.
 func TestARightThatLacksInOneCaseIsChargedToItsItems(t *testing.T) {
 	t.Parallel()
-	for part, right := range map[string]string{"/observable": "manageObservable", "": "manageCase/update"} {
+	for part, right := range map[string]string{"/observable": "manageObservable", "": "manageCase/update", "/comment": "manageComment", "/procedures": "manageProcedure"} {
 		for _, everywhere := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSite(t, hivetest.Options{})
-				var has []string
-				if !everywhere {
-					has = []string{right}
-				}
-				w := s.worker(t, func(o *enrich.Options) {
-					c := o.Hive("")
-					o.Hive = func(string) enrich.Hive { return limited{c, has} }
+			for _, silent := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, everywhere %t, silent %t", right, everywhere, silent), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { denyInOneCase(t, part, right, everywhere, silent) })
 				})
-				apply := func(host, id string) error {
-					d := seen(host, id, day(6))
-					d.Tags = []string{"tag-" + id}
-					d.Observables = []detection.Observable{{DataType: "other", Data: "value " + id}}
-					plans := plan(t, 1, d)
-					return w.Apply(t.Context(), plans[0].Queue(), plans)[0]
-				}
-				if err := apply("web01", "first"); err != nil {
-					t.Fatal(err)
-				}
-				locked := ""
-				for c, err := range s.client(t).FindCases(t.Context(), hive.Query{}) {
-					if err != nil {
-						t.Fatal(err)
-					}
-					locked = c.ID
-				}
-				s.hive.On(hivetest.BeforeEffect, "", func(c hivetest.Call) hivetest.Action {
-					if c.Method == http.MethodGet || !strings.HasSuffix(c.Path, "/case/"+locked+part) {
-						return hivetest.Action{}
-					}
-					return hivetest.Action{Status: 403, Type: "AuthorizationError", Message: "Operation not permitted"}
-				})
-				err := apply("web01", "second")
-				want := map[bool]enrich.Class{false: enrich.Rejected, true: enrich.Blocked}[everywhere]
-				if enrich.ClassOf(err) != want {
-					t.Errorf("%q, everywhere %t: %v", part, everywhere, err)
-				}
-				if err := apply("web02", "other"); err != nil {
-					t.Errorf("another case: %v", err)
-				}
-			})
+			}
 		}
+	}
+}
+
+// denyInOneCase refuses a right in the first of two cases, and tries it in both.
+func denyInOneCase(t *testing.T, part, right string, everywhere, silent bool) {
+	t.Helper()
+	s := newSite(t, hivetest.Options{})
+	var has []string
+	if !everywhere {
+		has = []string{right}
+	}
+	w := s.worker(t, func(o *enrich.Options) {
+		c := o.Hive("")
+		o.Hive = func(string) enrich.Hive { return limited{c, has, silent} }
+	})
+	apply := func(host, id string) error {
+		d := seen(host, id, day(6))
+		d.Rule.ID, d.Tags = "rule-"+id, []string{"tag-" + id}
+		d.Observables = []detection.Observable{{DataType: "other", Data: "value " + id}}
+		d.Techniques = []detection.Reference{{Text: map[string]string{"first": "T1110", "second": "T1059", "other": "T1003"}[id], Path: "techniques"}}
+		plans := plan(t, 1, d)
+		return w.Apply(t.Context(), plans[0].Queue(), plans)[0]
+	}
+	if err := apply("web01", "first"); err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.client(t).Case(t.Context(), "1")
+	if err != nil || !s.hive.Deny(first.ID, right) {
+		t.Fatal(err)
+	}
+	locked := first.ID
+	posts := 0
+	s.hive.On(hivetest.BeforeEffect, "", func(c hivetest.Call) hivetest.Action {
+		if c.Method != http.MethodGet && strings.HasSuffix(c.Path, "/case/"+locked+part) {
+			posts++
+		}
+		return hivetest.Action{}
+	})
+	err = apply("web01", "second")
+	want := map[bool]enrich.Class{false: enrich.Rejected, true: enrich.Blocked}[everywhere]
+	if enrich.ClassOf(err) != want {
+		t.Errorf("%v: %v, want %v", enrich.ClassOf(err), err, want)
+	}
+	if posts == 0 || posts > 3 {
+		t.Errorf("%d calls that were refused", posts)
+	}
+	if err := apply("web02", "other"); err != nil {
+		t.Errorf("another case: %v", err)
 	}
 }

@@ -131,7 +131,7 @@ func (p wantedProcedure) isMade(made hive.Procedure) bool {
 // then as another technique or a tag.
 func (w *work) saveProcedure(held context.Context, p wantedProcedure, cause error) error {
 	refused := scopeOf(cause) == scopeRefused
-	if refused && !isGone(cause) && p.note != "" {
+	if refused && !isGone(cause) && !isDenied(cause) && p.note != "" {
 		bare := p
 		bare.note = ""
 		failed, err := w.sendProcedures(held, []wantedProcedure{bare})
@@ -146,7 +146,7 @@ func (w *work) saveProcedure(held context.Context, p wantedProcedure, cause erro
 			return w.giveUpProcedure(held, p, err)
 		}
 	}
-	if !refused {
+	if !refused || isDenied(cause) { // it is not the technique
 		w.charge(p.owners, kindProcedure, p.ID, cause)
 		return nil
 	}

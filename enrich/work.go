@@ -242,20 +242,14 @@ func (w *work) stillThere(calls context.Context, err error) error {
 	if !isGone(err) && !denied {
 		return nil
 	}
-	if _, err := w.hive.Case(calls, w.c.ID); isGone(err) {
+	c, lookErr := w.hive.Case(calls, w.c.ID)
+	switch {
+	case isGone(lookErr):
 		return ErrVanished
-	} else if err != nil {
-		return err
-	}
-	if !denied {
-		return nil
-	}
-	user, lookErr := w.hive.CurrentUser(calls)
-	if lookErr != nil {
+	case lookErr != nil:
 		return lookErr
-	}
-	if user.May(rightFor(err)) {
-		return &DeniedError{Err: err}
+	case denied:
+		return w.deniedHere(calls, c, err)
 	}
 	return nil
 }

@@ -89,6 +89,10 @@ func forbidden(action, permission string) error {
 	}
 }
 
+func notPermitted() error {
+	return &problem{status: http.StatusForbidden, Type: "AuthorizationError", Text: "Operation not permitted"}
+}
+
 func tooLarge() error {
 	return &problem{status: http.StatusRequestEntityTooLarge, Type: "BadRequest", Text: "Request Entity Too Large"}
 }

@@ -184,7 +184,7 @@ var labelsOf = map[string][]string{
 func renderCase(o *jsonObject, d *doc, v viewer) {
 	if v.permissions != nil {
 		o.key("userPermissions")
-		o.texts(v.permissions)
+		o.texts(permitted(v, d))
 	}
 	detect := d.num("newDate") - d.num("startDate")
 	if d.isNote {

@@ -163,6 +163,9 @@ func (c *call) act() (reply, error) {
 		c.h.mu.Lock()
 		defer c.h.mu.Unlock()
 	}
+	if err := c.denies(); err != nil {
+		return reply{}, err
+	}
 	return c.route.run(c)
 }
 

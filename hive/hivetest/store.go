@@ -3,6 +3,7 @@ package hivetest
 import (
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +51,7 @@ type entry struct {
 	past   []past              // versions that the index may still show
 	kids   map[string]*series  // by kind
 	values map[string]struct{} // observables of a case or alert: what makes them unique
+	denied atomic.Value        // []string: rights that nobody has in a case
 	gone   bool
 }
 
