@@ -139,6 +139,22 @@ func TestTextsOfTheHiveInAForeignMouthAreNoVerdict(t *testing.T) {
 // for ever is tried as a probe. It fails, and TheHive answers: the gate is open, and its time runs.
 func TestAGateOpensAlthoughOnlyRefusedMessagesAreLeft(t *testing.T) {
 	t.Parallel()
+	answers := map[string]boxAnswer{"reset": {reset: true}, "cut": {status: http.StatusOK, kind: "application/json", body: `[{"_id":"~1","_ty`, cut: true}}
+	for _, status := range []int{403, 429, 502, 503, 504} {
+		answer := boxBodies[0]
+		answer.status = status
+		answers[strconv.Itoa(status)] = answer
+	}
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onlyRefusedAreLeft(t, answer)
+		})
+	}
+}
+
+func onlyRefusedAreLeft(t *testing.T, answer boxAnswer) {
+	t.Helper()
 	c := newCrossing(t, 1)
 	c.send("old-a", "", false)
 	c.ended()
@@ -150,8 +166,6 @@ func TestAGateOpensAlthoughOnlyRefusedMessagesAreLeft(t *testing.T) {
 		defer c.mu.Unlock()
 		return len(c.gates) > 0
 	})
-	answer := boxBodies[0]
-	answer.status = http.StatusForbidden
 	c.box.set(boxRule{text: "etc/passwd", answer: answer})
 	c.ended()
 	if got := c.judge(answer.says()); got != 2 {
