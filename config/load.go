@@ -14,6 +14,9 @@ type Source struct {
 	Env      []string                     // environment as "NAME=value"; other names than FORAGER_… are ignored
 	ReadFile func(string) ([]byte, error) // reads the files that …File keys and rules.files name, os.ReadFile
 
+	// ReadSecret reads the files that …File keys name, where they have a bound of their own; nil: ReadFile does.
+	ReadSecret func(string) ([]byte, error)
+
 	// ReadDir lists the directories that rules.files names, os.ReadDir; nil: it names files only.
 	ReadDir func(string) ([]fs.DirEntry, error)
 
@@ -203,7 +206,11 @@ func (l *loader) readSecret(f, holder leaf) {
 	if !slices.Contains(l.source.Connects, section) || l.source.ReadFile == nil {
 		return
 	}
-	text, err := l.source.ReadFile(holder.value.String())
+	read := l.source.ReadFile
+	if l.source.ReadSecret != nil {
+		read = l.source.ReadSecret
+	}
+	text, err := read(holder.value.String())
 	if err != nil {
 		l.refuse(holder.key, ErrValue, err.Error())
 		return

@@ -16,6 +16,10 @@ import (
 // the most observables can be searched some hundred times over.
 const maxCost = 1_000_000
 
+// maxExpression bounds the text of one expression, in bytes, as a text around it is bounded; CEL bounds
+// its depth by itself.
+const maxExpression = maxRendered
+
 // conditions compiles CEL over the variable `detection`: conditions, keys, and what stands in the
 // placeholders of texts.
 type conditions struct{ env *cel.Env }
@@ -46,6 +50,9 @@ func exactly(want *cel.Type) func(*cel.Type) error {
 
 // compile checks an expression and its type; an error tells where in the text it is.
 func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Program, *RuleError) {
+	if len(text) > maxExpression {
+		return nil, &RuleError{Line: 1, Column: 1, Err: fmt.Errorf("is longer than %d bytes", maxExpression)}
+	}
 	ast, issues := c.env.Compile(text)
 	if issues.Err() != nil {
 		first := issues.Errors()[0]

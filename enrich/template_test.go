@@ -3,6 +3,7 @@ package enrich_test
 import (
 	"bytes"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +105,33 @@ func TestTheHostOfALinkIsNeverAnEvents(t *testing.T) {
 		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}})
 		if got := placesOf(err); !strings.Contains(got, "must begin with https:// and a whole host") {
 			t.Errorf("%s: error %s", name, got)
+		}
+	}
+}
+
+// TestExpressionsHaveALengthAndADepth: what would cost much to compile is refused before it is.
+func TestExpressionsHaveALengthAndADepth(t *testing.T) {
+	long := "detection.host == 'a" + strings.Repeat("a", 64<<10) + "'"
+	for name, c := range map[string]struct {
+		rules enrich.Rules
+		want  string
+	}{
+		"a long condition": {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: long, Drop: true}}}, "routes[0].when: is longer than 65536 bytes"},
+		"a long key":       {enrich.Rules{Routes: []enrich.Route{{Name: "r", Key: long}}}, "routes[0].key: is longer than 65536 bytes"},
+		"a long text":      {enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Title: "{{ " + long + " }}"}}}}, "routes[0].case.title: is longer than 65536 bytes"},
+		"depth":            {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("(", 30_000) + "true" + strings.Repeat(")", 30_000), Drop: true}}}, "recursion limit"},
+		"depth of lists":   {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("[", 60_000), Drop: true}}}, "recursion limit"},
+		"depth of not":     {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("!-", 30_000) + "true", Drop: true}}}, "routes[0].when"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := enrich.NewRouter(c.rules)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: want %q, got %.300v", name, c.want, err)
+		}
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 100 {
+			t.Errorf("%s: takes %d MiB", name, used)
 		}
 	}
 }

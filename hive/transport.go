@@ -4,12 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
+
+	"forager/filebound"
 )
 
 // NewTransport is the transport that New uses, for callers that wrap it: kept
@@ -102,19 +102,7 @@ func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
 // maxPEM bounds a file of certificates or a key, in bytes.
 const maxPEM = 4 << 20
 
-// readPEM reads a file to its bound.
-func readPEM(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
-	if err == nil && len(text) > maxPEM {
-		err = fmt.Errorf("%s has more than %d KiB", name, maxPEM>>10)
-	}
-	return text, err
-}
+func readPEM(name string) ([]byte, error) { return filebound.Read(name, maxPEM) }
 
 func keyPair(cert, key string) (tls.Certificate, error) {
 	certificate, err := readPEM(cert)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,22 +19,23 @@ const module = "forager"
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
 	"cmd/worker":             {"*"},
-	"cmd/worker/telemetry":   {"pipeline", "hive"},
+	"cmd/worker/telemetry":   {"pipeline", "hive", "filebound"},
 	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/stream"},
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "hive", "mitre"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
-	"hive":                   {"hive/throttle"},
+	"hive":                   {"hive/throttle", "filebound"},
 	"config":                 {"yamlbound"},
-	"enrich/detection":       {"yamlbound"},
+	"enrich/detection":       {"yamlbound", "filebound"},
 
 	"enrich/files":                       {},
 	"enrich/files/filestest":             {},
-	"pipeline/stream":                    {},
+	"pipeline/stream":                    {"filebound"},
 	"hive/throttle":                      {},
 	"hive/hivetest":                      {},
 	"mitre":                              {},
 	"yamlbound":                          {},
+	"filebound":                          {},
 	"pipeline/natstest":                  {},
 	"cmd/worker/telemetry/collectortest": {},
 }
@@ -124,6 +126,19 @@ func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
 	for name, text := range tree(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)
+		}
+	}
+}
+
+// TestFilesAreReadToABound: what an operator names may be a device, or larger than the memory.
+func TestFilesAreReadToABound(t *testing.T) {
+	reads := regexp.MustCompile(`\bos\.(ReadFile|Open|OpenFile)\(|tls\.LoadX509KeyPair\(|nats\.(RootCAs|ClientCert|UserCredentials)\(`)
+	for name, text := range tree(t, ".go") {
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "deploy/") || strings.HasPrefix(name, "filebound/") || name == "mitre/generate.go" {
+			continue
+		}
+		if found := reads.FindString(text); found != "" {
+			t.Errorf("%s: %s… has no bound: read by filebound", name, found)
 		}
 	}
 }

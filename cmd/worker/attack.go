@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/config"
+	"forager/filebound"
 	"forager/mitre"
 )
 
@@ -117,7 +118,7 @@ func isRelease(r mitre.Release, asked string) bool {
 func withBundles(known *mitre.Catalogue, c *config.Config) (*mitre.Catalogue, error) {
 	var wrong []config.Mistake
 	for i, name := range c.Attack.Bundles {
-		text, err := readFile(name, mostBundle)
+		text, err := filebound.Read(name, mostBundle)
 		if err == nil {
 			if known, err = withBundle(known, name, text); err != nil {
 				err = fmt.Errorf("%s: %w", name, err)

@@ -34,7 +34,7 @@ func (f configFlag) load(sh *shell, connects ...string) (*config.Config, error) 
 
 // loadBy reads the configuration through a witness.
 func (f configFlag) loadBy(w *witness, sh *shell, connects ...string) (*config.Config, error) {
-	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: w.ReadFile, ReadDir: w.ReadDir, Connects: connects}
+	src := config.Source{Name: f.Config, Env: sh.env, ReadFile: w.ReadFile, ReadSecret: w.ReadSecret, ReadDir: w.ReadDir, Connects: connects}
 	if src.Name == "" {
 		src.Name = variable(sh.env, "FORAGER_CONFIG")
 	}

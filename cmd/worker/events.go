@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"forager/filebound"
 )
 
 // mostEvent bounds one event that is read from a file, in bytes: far above what a message may
@@ -65,7 +67,7 @@ func eventsIn(name string, in io.Reader) iter.Seq2[event, error] {
 }
 
 func eventsInFile(name string, yield func(event, error) bool) bool {
-	f, err := openFile(name)
+	f, err := filebound.Open(name)
 	if err != nil {
 		return yield(event{file: name}, fmt.Errorf("read events: %w", err))
 	}
@@ -124,12 +126,12 @@ func split(name string, r io.Reader, yield func(event, error) bool) bool {
 }
 
 func splitWhole(name string, r io.Reader, yield func(event, error) bool) bool {
-	whole, err := io.ReadAll(io.LimitReader(r, mostEvent+1))
+	whole, err := filebound.All(r, name, mostEvent)
+	if errors.Is(err, filebound.ErrTooLarge) {
+		err = errTooLong
+	}
 	if err != nil {
 		return yield(event{file: name}, fmt.Errorf("read %s: %w", name, err))
-	}
-	if len(whole) > mostEvent {
-		return yield(event{file: name}, fmt.Errorf("read %s: %w", name, errTooLong))
 	}
 	for _, body := range texts(whole) {
 		if !yield(event{name, body}, nil) {

@@ -95,16 +95,19 @@ func TestAFileWithoutAnEndIsRefusedWhereverOneIsNamed(t *testing.T) {
 	if err := os.WriteFile(config, []byte(base), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 8<<30); err != nil { // a hole: it takes no room
+		t.Fatal(err)
+	}
 	for _, command := range []string{"check", "run"} {
 		for _, key := range keys {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			var out bytes.Buffer
-			env := []string{"FORAGER_" + key + "=" + link}
-			if key != "HIVE_API_KEY_FILE" {
-				env = append(env, "FORAGER_HIVE_API_KEY=x")
-			}
-			code := run(t.Context(), []string{command, "--config", config}, env, strings.NewReader(""), &out, &out)
+			code := run(t.Context(), []string{command, "--config", config}, append(without(key), "FORAGER_"+key+"="+link), strings.NewReader(""), &out, &out)
 			runtime.ReadMemStats(&after)
 			if code != exitUsage || !strings.Contains(out.String(), "neither a file nor a pipe") {
 				t.Errorf("%s with %s ends with %d: %s", command, key, code, out.String())
@@ -114,12 +117,43 @@ func TestAFileWithoutAnEndIsRefusedWhereverOneIsNamed(t *testing.T) {
 			}
 		}
 	}
+	for key, most := range boundsOf(keys) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var out bytes.Buffer
+		code := run(t.Context(), []string{"check", "--config", config}, append(without(key), "FORAGER_"+key+"="+large), strings.NewReader(""), &out, &out)
+		runtime.ReadMemStats(&after)
+		if code != exitUsage || !strings.Contains(out.String(), large+" is too large: more than "+most) {
+			t.Errorf("%s ends with %d: %s", key, code, out.String())
+		}
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 200 {
+			t.Errorf("%s takes %d MiB", key, used)
+		}
+	}
 	for _, args := range [][]string{{"check", "--config", link}, {"explain", link}} {
 		var out bytes.Buffer
 		if code := run(t.Context(), args, nil, strings.NewReader(""), &out, &out); code == exitDone || !strings.Contains(out.String(), "neither a file nor a pipe") {
 			t.Errorf("%v ends with %d: %s", args, code, out.String())
 		}
 	}
+}
+
+// without is an environment that lacks what a key says.
+func without(key string) []string {
+	if key == "HIVE_API_KEY_FILE" {
+		return nil
+	}
+	return []string{"FORAGER_HIVE_API_KEY=x"}
+}
+
+// boundsOf are the bounds of what files may hold, as errors say them: rules and bundles are long, secrets are not.
+func boundsOf(keys []string) map[string]string {
+	all := map[string]string{}
+	for _, key := range keys {
+		all[key] = "1 MiB"
+	}
+	all["RULES_FILES"], all["ATTACK_BUNDLES"] = "64 MiB", "256 MiB"
+	return all
 }
 
 // BenchmarkPrinter writes a line of the log, as for each message, and one with what is not ASCII.

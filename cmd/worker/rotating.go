@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
+	"forager/filebound"
 	"forager/hive"
 )
 
@@ -48,7 +49,7 @@ func (r *rotating) text() string {
 
 // look reads the file, and says once what is new.
 func (r *rotating) look() {
-	text, err := readFile(r.file, mostSecret)
+	text, err := filebound.Read(r.file, mostSecret)
 	var secret config.Secret
 	if err == nil {
 		secret, err = config.ParseSecret(text)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+
+	"forager/filebound"
 )
 
 // witness reads files and remembers what they were, so that a change can be noticed later. It
@@ -28,7 +30,13 @@ func (w *witness) note(name string) {
 // ReadFile is os.ReadFile of a file or pipe of a bounded size.
 func (w *witness) ReadFile(name string) ([]byte, error) {
 	w.note(name)
-	return readFile(name, mostRules)
+	return filebound.Read(name, mostRules)
+}
+
+// ReadSecret is ReadFile of a key, a password or a token.
+func (w *witness) ReadSecret(name string) ([]byte, error) {
+	w.note(name)
+	return filebound.Read(name, mostSecret)
 }
 
 // ReadDir is os.ReadDir.

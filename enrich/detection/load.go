@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"forager/filebound"
 	"forager/yamlbound"
 )
 
@@ -91,30 +91,13 @@ func load(dirs []fs.FS) (map[string]*spec, error) {
 	return specs, errors.Join(wrong...)
 }
 
-// readBounded reads one byte more than a format file may have, at most.
-func readBounded(dir fs.FS, name string) ([]byte, error) {
-	f, err := dir.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
-	}
-	return io.ReadAll(io.LimitReader(f, maxFormatFile+1))
-}
-
 func readSpec(dir fs.FS, name string) (*spec, error) {
-	src, err := readBounded(dir, name)
+	src, err := filebound.ReadFS(dir, name, maxFormatFile)
+	if errors.Is(err, filebound.ErrTooLarge) {
+		return nil, &FormatError{File: name, Err: fmt.Errorf("larger than %d bytes", maxFormatFile)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("formats: %w", err)
-	}
-	if len(src) > maxFormatFile {
-		return nil, &FormatError{File: name, Err: fmt.Errorf("larger than %d bytes", maxFormatFile)}
 	}
 	if err := yamlbound.Check(src, false); err != nil {
 		return nil, &FormatError{File: name, Err: err}

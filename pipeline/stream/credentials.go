@@ -2,16 +2,18 @@ package stream
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"go.uber.org/zap"
+
+	"forager/filebound"
 )
 
 // security adds credentials and TLS. At most one kind of credentials makes sense. Whatever lies in
@@ -30,11 +32,8 @@ func (c Connection) security(l *Link) ([]nats.Option, error) {
 	if len(options) > 1 {
 		return nil, fmt.Errorf("%w: user, token, credentials and nkey exclude each other", ErrConnection)
 	}
-	if len(c.RootCAs) > 0 {
-		options = append(options, nats.RootCAs(c.RootCAs...))
-	}
-	if c.ClientCertificate != "" {
-		options = append(options, nats.ClientCert(c.ClientCertificate, c.ClientKey))
+	if encrypted := c.certificates(); encrypted != nil {
+		options = append(options, encrypted)
 	}
 	if c.HandshakeFirst {
 		options = append(options, nats.TLSHandshakeFirst())
@@ -78,25 +77,83 @@ func (c Connection) credentialsOption(*Link) (nats.Option, error) {
 	if _, err := nkeys.ParseDecoratedNKey(text); err != nil {
 		return nil, fmt.Errorf("credentials file: %w", err)
 	}
-	return nats.UserCredentials(c.Credentials), nil
+	return nats.UserJWT(c.userJWT, c.signature), nil
 }
 
-// maxSecret bounds a file of credentials, in bytes.
+// userJWT reads the credentials file again for a connect. The client's own reader has no bound.
+func (c Connection) userJWT() (string, error) {
+	text, err := readSecret(c.Credentials)
+	if err != nil {
+		return "", fmt.Errorf("credentials file: %w", err)
+	}
+	return nkeys.ParseDecoratedJWT(text)
+}
+
+// signature signs the server's nonce by the credentials file.
+func (c Connection) signature(nonce []byte) ([]byte, error) {
+	text, err := readSecret(c.Credentials)
+	if err != nil {
+		return nil, fmt.Errorf("credentials file: %w", err)
+	}
+	pair, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("credentials file: %w", err)
+	}
+	defer pair.Wipe()
+	return pair.Sign(nonce)
+}
+
+// certificates are those of the authorities and of this client, read again at each connect; nil are
+// none. The client's own readers have no bound.
+func (c Connection) certificates() nats.Option {
+	var own nats.TLSCertHandler
+	var authorities nats.RootCAsHandler
+	if c.ClientCertificate != "" {
+		own = c.clientCertificate
+	}
+	if len(c.RootCAs) > 0 {
+		authorities = c.authorities
+	}
+	if own == nil && authorities == nil {
+		return nil
+	}
+	return nats.ClientTLSConfig(own, authorities)
+}
+
+func (c Connection) authorities() (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	for _, file := range c.RootCAs {
+		text, err := readSecret(file)
+		if err != nil {
+			return nil, fmt.Errorf("authority's certificates: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("authority's certificates: %s holds no PEM certificate", file)
+		}
+	}
+	return pool, nil
+}
+
+func (c Connection) clientCertificate() (none tls.Certificate, err error) {
+	certificate, err := readSecret(c.ClientCertificate)
+	if err != nil {
+		return none, fmt.Errorf("client certificate: %w", err)
+	}
+	key, err := readSecret(c.ClientKey)
+	if err != nil {
+		return none, fmt.Errorf("client certificate: %w", err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return none, fmt.Errorf("client certificate: %w", err)
+	}
+	return pair, nil
+}
+
+// maxSecret bounds a file of credentials or certificates, in bytes.
 const maxSecret = 1 << 20
 
-// readSecret reads a file to its bound.
-func readSecret(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err == nil && len(text) > maxSecret {
-		err = fmt.Errorf("%s has more than %d KiB", name, maxSecret>>10)
-	}
-	return text, err
-}
+func readSecret(name string) ([]byte, error) { return filebound.Read(name, maxSecret) }
 
 func (c Connection) nkeyOption(l *Link) (nats.Option, error) {
 	if c.NKeySeed == "" {

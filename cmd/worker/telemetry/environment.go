@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"forager/filebound"
 )
 
 // settings is what OpenTelemetry's standard variables say of traces, or their defaults
@@ -177,7 +178,7 @@ func (e *environment) compression() bool {
 func (e *environment) certificates() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if name, file := e.get("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"); file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := filebound.Read(file, mostPEM)
 		c.RootCAs = x509.NewCertPool()
 		if err == nil && !c.RootCAs.AppendCertsFromPEM(pem) {
 			err = fmt.Errorf("%s holds no PEM certificate", file)
@@ -191,12 +192,27 @@ func (e *environment) certificates() *tls.Config {
 	if certificate == "" && key == "" {
 		return c
 	}
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	pair, err := keyPair(certificate, key)
 	if err != nil {
 		e.refuse(cmp.Or(name, other), "certificate and key are needed together: %w", err)
 	}
 	c.Certificates = []tls.Certificate{pair}
 	return c
+}
+
+// mostPEM bounds a file of certificates or a key, in bytes.
+const mostPEM = 1 << 20
+
+func keyPair(certificate, key string) (tls.Certificate, error) {
+	first, err := filebound.Read(certificate, mostPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	second, err := filebound.Read(key, mostPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(first, second)
 }
 
 // sampler decides which traces are kept; unasked, all that the sender has not left out.

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,31 @@ func TestMistakesInVariablesNameTheVariableAndNoSecret(t *testing.T) {
 		s, err := Start(t.Context(), Options{Env: env, Log: zap.NewNop()})
 		if s != nil || err == nil || !strings.HasPrefix(err.Error(), name+": ") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+// TestFilesOfVariablesHaveABound: one that is larger than the memory is refused before it is read.
+func TestFilesOfVariablesHaveABound(t *testing.T) {
+	large := filepath.Join(t.TempDir(), "large.pem")
+	must(t, os.WriteFile(large, nil, 0o600))
+	if err := os.Truncate(large, 512<<20); err != nil { // a hole: it takes no room
+		t.Skip(err)
+	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"} {
+		env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c", name + "=" + large}
+		if name != "OTEL_EXPORTER_OTLP_CERTIFICATE" {
+			env = append(env, "OTEL_EXPORTER_OTLP_CLIENT_KEY="+large, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+large)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Start(t.Context(), Options{Env: env, Log: zap.NewNop()})
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), large+" is too large: more than 1 MiB") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 64 {
+			t.Errorf("%s: took %d MiB", name, used)
 		}
 	}
 }
