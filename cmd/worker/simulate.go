@@ -22,6 +22,13 @@ type simulateCmd struct {
 	Ambiguous float64
 	Throttle  float64
 	Lag       time.Duration
+	Children  bool
+
+	Error        float64
+	ErrorStatus  int
+	ErrorType    string
+	ErrorMessage string
+	ErrorAfter   bool
 }
 
 func (c *simulateCmd) command(sh *shell) *cobra.Command {
@@ -31,18 +38,27 @@ func (c *simulateCmd) command(sh *shell) *cobra.Command {
 	flags.DurationVar(&c.Latency, "latency", 0, "`DURATION` of every call.")
 	flags.Float64Var(&c.Fail, "fail", 0, "Probability `P` of a 503 before any effect.")
 	flags.Float64Var(&c.Ambiguous, "ambiguous", 0, "Probability `P` that the answer to a write is lost after its effect.")
+	flags.Float64Var(&c.Error, "error", 0, "Probability `P` of TheHive's own error body, before any effect.")
+	flags.IntVar(&c.ErrorStatus, "error-status", 500, "Status `N` of such an error.")
+	flags.StringVar(&c.ErrorType, "error-type", "java.lang.NullPointerException", "Its type, `NAME`: BadRequest, NotFoundError, a Java class …")
+	flags.StringVar(&c.ErrorMessage, "error-message", "", "Its message, `TEXT`; without it null, as of an exception that has none.")
+	flags.BoolVar(&c.ErrorAfter, "error-after", false, "Such an error takes the place of the answer to a write that has its effect.")
 	flags.Float64Var(&c.Throttle, "throttle", 0, "More than `N` calls a second get 429; 0 is no limit.")
 	flags.DurationVar(&c.Lag, "lag", 0, "`DURATION` until a search shows what was written.")
+	flags.BoolVar(&c.Children, "lag-children", false, "The lag counts for the lists of one case or alert, too.")
 	cmd.Args = reads(c.read)
 	return cmd
 }
 
 // read refuses what no server can be.
 func (c *simulateCmd) read(args []string) error {
-	for name, p := range map[string]float64{"fail": c.Fail, "ambiguous": c.Ambiguous} {
+	for name, p := range map[string]float64{"fail": c.Fail, "ambiguous": c.Ambiguous, "error": c.Error} {
 		if !(p >= 0 && p <= 1) {
 			return fmt.Errorf("--%s: %v is no probability: expected 0 to 1", name, p)
 		}
+	}
+	if c.ErrorStatus < 400 || c.ErrorStatus > 599 {
+		return fmt.Errorf("--error-status: %d is no status of an error: expected 400 to 599", c.ErrorStatus)
 	}
 	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
 		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
@@ -54,7 +70,8 @@ func (c *simulateCmd) read(args []string) error {
 func (c *simulateCmd) Run(ctx context.Context, sh *shell) error {
 	h := hivetest.New(hivetest.Options{Patterns: patternsOf(mitre.Embedded())})
 	h.Set(hivetest.Misbehaviour{
-		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag,
+		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag, LagChildren: c.Children,
+		Error: c.Error, ErrorStatus: c.ErrorStatus, ErrorType: c.ErrorType, ErrorMessage: c.ErrorMessage, ErrorAfter: c.ErrorAfter,
 	})
 	server, err := hivetest.Listen(c.Addr, h)
 	if err != nil {

@@ -20,6 +20,12 @@ type Misbehaviour struct {
 	Fail         float64 `json:"fail"`         // 500 with TheHive's own error body: rolled back, no effect
 	Reset        float64 `json:"reset"`        // the connection is reset before any effect
 
+	Error        float64 `json:"error"`        // TheHive's own error body, as the four below say
+	ErrorStatus  int     `json:"errorStatus"`  // 0: 500
+	ErrorType    string  `json:"errorType"`    // name of the error or of a Java class; empty: java.lang.NullPointerException
+	ErrorMessage string  `json:"errorMessage"` // empty: null, as of an exception that has none
+	ErrorAfter   bool    `json:"errorAfter"`   // instead of the answer to a write that is committed; else before any effect
+
 	Throttle      float64       `json:"throttle"`      // 429 for every call beyond so many a second; 0: no limit
 	ThrottleShare float64       `json:"throttleShare"` // 429 with this probability
 	RetryAfter    time.Duration `json:"retryAfter"`    // what the 429 asks for, in whole seconds; 0: 1 s
@@ -46,7 +52,9 @@ type Misbehaviour struct {
 type fate struct {
 	delay    time.Duration
 	refused  *problem
-	page     int // status of a proxy's page instead of an answer, before the effect
+	page     int  // status of a proxy's page instead of an answer, before the effect
+	failed   bool // TheHive's own error, before the effect
+	fails    bool // … or after it
 	reset    bool
 	late     bool
 	lost     bool
@@ -68,6 +76,9 @@ func (h *Hive) fate(m *Misbehaviour, write bool) fate {
 	case h.dice.roll(m.Reset):
 		f.reset = true
 	}
+	if h.dice.roll(m.Error) {
+		f.failed, f.fails = !m.ErrorAfter, m.ErrorAfter && write
+	}
 	f.late = write && h.dice.roll(m.LateCommit)
 	f.lost = write && h.dice.roll(m.Ambiguous)
 	if write && h.dice.roll(m.Wrong) {
@@ -75,6 +86,18 @@ func (h *Hive) fate(m *Misbehaviour, write bool) fate {
 	}
 	f.truncate = h.dice.roll(m.Truncate)
 	return f
+}
+
+// ownError is the error body that the simulator was told to answer.
+func (m *Misbehaviour) ownError() reply {
+	body := struct {
+		Type    string  `json:"type"`
+		Message *string `json:"message"`
+	}{Type: or(m.ErrorType, "java.lang.NullPointerException")}
+	if m.ErrorMessage != "" {
+		body.Message = &m.ErrorMessage
+	}
+	return reply{status: or(m.ErrorStatus, http.StatusInternalServerError), value: body}
 }
 
 func throttled(after time.Duration) *problem {

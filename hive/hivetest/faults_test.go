@@ -38,6 +38,9 @@ func TestFaults(t *testing.T) {
 		"throttled":               {hivetest.Misbehaviour{ThrottleShare: 1}, 429, "TooManyRequests", 0},
 		"bad gateway":             {hivetest.Misbehaviour{BadGateway: 1}, 502, "", 0},
 		"rolled back":             {hivetest.Misbehaviour{Fail: 1}, 500, "org.janusgraph.diskstorage.locking.PermanentLockingException", 0},
+		"its own error":           {hivetest.Misbehaviour{Error: 1}, 500, "java.lang.NullPointerException", 0},
+		"its own, after a commit": {hivetest.Misbehaviour{Error: 1, ErrorAfter: true, ErrorType: "org.janusgraph.core.JanusGraphException"}, 500, "org.janusgraph.core.JanusGraphException", 1},
+		"its own refusal":         {hivetest.Misbehaviour{Error: 1, ErrorStatus: 400, ErrorType: "CreateError", ErrorMessage: "Case already exists"}, 400, "CreateError", 0},
 		"reset before the effect": {hivetest.Misbehaviour{Reset: 1}, 0, "", 0},
 		"expired key":             {hivetest.Misbehaviour{ExpiredKey: true}, 401, "AuthenticationError", 0},
 		"answer lost":             {hivetest.Misbehaviour{Ambiguous: 1}, 0, "", 1},
@@ -257,4 +260,22 @@ func TestAnOutageSetOverHTTPIsEndedOverHTTP(t *testing.T) {
 	}
 	r.must(200, "POST", "/_sim/misbehave", `{}`)
 	r.must(201, "POST", casePath, someCase)
+}
+
+// TestItsOwnErrorHasTheMessageThatItsExceptionHas: null where that has none.
+func TestItsOwnErrorHasTheMessageThatItsExceptionHas(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"":      `{"type":"java.lang.NullPointerException","message":null}`,
+		"no \"": `{"type":"java.lang.NullPointerException","message":"no \""}`,
+	} {
+		r := newRig(t, hivetest.Options{})
+		r.hive.Set(hivetest.Misbehaviour{Error: 1, ErrorMessage: message})
+		for _, call := range []string{"GET", "POST"} { // reads, too
+			a, err := r.send(call, map[string]string{"GET": "/api/v1/user/current", "POST": casePath}[call], "application/json", []byte(someCase))
+			if err != nil || strings.TrimSpace(string(a.raw)) != want {
+				t.Errorf("%s: got %s, %v, want %s", call, a.raw, err, want)
+			}
+		}
+	}
 }

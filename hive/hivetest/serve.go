@@ -90,6 +90,8 @@ func (c *call) attempt(f fate, m *Misbehaviour, readErr error) (out reply, ended
 		return proxyPage(f.page), false
 	case f.refused != nil:
 		return failed(f.refused), false
+	case f.failed:
+		return m.ownError(), false
 	case readErr != nil:
 		return failed(readErr), false
 	}
@@ -117,6 +119,9 @@ func (c *call) finish(out reply, f fate, m *Misbehaviour) (reply, bool) {
 			return out.wrongly(a.Wrong, c.viewer), false
 		}
 		return a.reply(), a.Cut
+	}
+	if f.fails && out.status < 300 {
+		return m.ownError(), false
 	}
 	if f.wrong != 0 && !f.lost {
 		return out.wrongly(f.wrong, c.viewer), false
