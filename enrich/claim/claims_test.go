@@ -79,7 +79,14 @@ func TestWhatANextHolderIsOwed(t *testing.T) {
 		"dirty, settled, released clean":   {first: dirty, then: settledThen(clean)},
 		"dirty, not settled, and released": {first: dirty, then: clean, owed: settle},
 		"a longer call, released":          {then: allowedThen(clean)},
-		"a longer call, crashed":           {then: allowedThen(crash), owed: settle + time.Minute, after: lease, taken: true},
+		"a long call, then a shorter one": {then: allowedThen(func(t *testing.T, cl *claim.Claim, r *replica) {
+			if err := cl.Allow(t.Context(), time.Second); err != nil {
+				t.Error(err)
+			}
+			crash(t, cl, r)
+		}), owed: settle + time.Minute, after: lease, taken: true},
+		"a longer call, settled by the next, who crashed": {first: allowedThen(dirty), then: settledThen(crash), owed: settle, after: lease, taken: true},
+		"a longer call, crashed":                          {then: allowedThen(crash), owed: settle + time.Minute, after: lease, taken: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -139,6 +146,12 @@ func TestAnAbsentEntryOfAYoungStoreMeansNothing(t *testing.T) {
 func settledThen(then func(*testing.T, *claim.Claim, *replica)) func(*testing.T, *claim.Claim, *replica) {
 	return func(t *testing.T, cl *claim.Claim, r *replica) {
 		cl.Settled()
+		if cl.Owed() != 0 {
+			t.Errorf("settled, and still owed %v", cl.Owed())
+		}
+		if r != nil {
+			time.Sleep(lease / 2) // it is written down at the next renewal
+		}
 		then(t, cl, r)
 	}
 }
@@ -181,6 +194,70 @@ func TestAHeldClaimIsKept(t *testing.T) {
 			t.Errorf("released twice: %v", err)
 		}
 	})
+}
+
+// TestAClaimIsKeptWhileItsWorkIsWoundUp: the context of Acquire bounds the waiting, not the claim.
+func TestAClaimIsKeptWhileItsWorkIsWoundUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		cl, err := newClaims(claimtest.New()).Acquire(ctx, "key.a", func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		time.Sleep(3 * lease)
+		if err := cl.Check(); err != nil {
+			t.Error(err)
+		}
+		if err := cl.Release(ctx, nil, false); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestALeaseCountsFromBeforeItsWriteWasSent: others may have seen the write before its answer came.
+func TestALeaseCountsFromBeforeItsWriteWasSent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		slow int   // which write gets its answer late
+		err  error // instead of an answer
+		want time.Duration
+	}{
+		"the first write":              {1, nil, lease * 2 / 3},
+		"the first, without an answer": {1, errSilent, lease * 2 / 3},
+		"a renewal":                    {2, nil, lease/3 + lease*2/3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, writes := claimtest.New(), 0
+				r := &replica{Store: store}
+				store.After = func(op claimtest.Op) error {
+					if op.Name != "put" {
+						return nil
+					}
+					if writes++; writes != c.slow {
+						return nil
+					}
+					<-time.After(lease / 5)
+					return c.err
+				}
+				began := time.Now()
+				cl := acquire(t, newClaims(r), "key.a")
+				held, free := cl.Bind(t.Context())
+				defer free()
+				if c.slow == 2 {
+					time.Sleep(lease/3 + lease/5)
+				}
+				synctest.Wait()
+				r.cut.Store(true)
+				<-held.Done()
+				if took := time.Since(began); took != c.want {
+					t.Errorf("lost after %v, want %v", took, c.want)
+				}
+			})
+		})
+	}
 }
 
 // TestALostClaimEndsItsWorkBeforeAnotherHasIt: a holder that cannot renew stops at two thirds of the
@@ -341,7 +418,11 @@ func TestTheBodyGoesFromHolderToHolder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claimtest.New()
-		release(t, acquire(t, newClaims(store), "key.a"), map[string]string{"done": "first"}, false)
+		first := acquire(t, newClaims(store), "key.a")
+		if first.Contended() {
+			t.Error("a new entry is contended")
+		}
+		release(t, first, map[string]string{"done": "first"}, false)
 		here := newClaims(store)
 		for range 2 { // the second time from memory
 			cl := acquire(t, here, "key.a")
@@ -357,7 +438,15 @@ func TestTheBodyGoesFromHolderToHolder(t *testing.T) {
 		if err := cl.Read(&body); err != nil || body.Done != "second" || !cl.Contended() || cl.Name() != "key.a" {
 			t.Errorf("read %q of %s, error %v, contended %v", body.Done, cl.Name(), err, cl.Contended())
 		}
-		release(t, cl, nil, false)
+		time.AfterFunc(time.Second, func() { release(t, cl, nil, false) })
+		waited := acquire(t, newClaims(store), "key.a") // never knew the entry, but met its holder
+		if !waited.Contended() || waited.TakenOver() {
+			t.Errorf("waited: contended %v, taken over %v", waited.Contended(), waited.TakenOver())
+		}
+		release(t, waited, nil, false)
+		if value, _, err := store.Get(t.Context(), "key.a"); !strings.Contains(string(value), `"epoch":6`) {
+			t.Errorf("claimed six times: %s, error %v", value, err)
+		}
 	})
 }
 
@@ -390,6 +479,37 @@ func TestAWaiterAsksLessOftenTheLongerItWaits(t *testing.T) {
 		}
 		if n := len(asked); n < 90 {
 			t.Errorf("asked %d times", n)
+		}
+		release(t, cl, nil, false)
+	})
+}
+
+// TestAWaiterAsksOftenAgainWhenTheEntryChangedHands: it may do so once more.
+func TestAWaiterAsksOftenAgainWhenTheEntryChangedHands(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		here := newClaims(store)
+		cl := acquire(t, here, "key.a")
+		began := time.Now()
+		time.AfterFunc(10*time.Second, func() { // at once, so that the waiter does not get it
+			release(t, cl, nil, false)
+			cl = acquire(t, here, "key.a")
+		})
+		var asked []time.Duration
+		ctx, stop := context.WithTimeout(t.Context(), 13*time.Second)
+		defer stop()
+		if _, err := newClaims(store).Acquire(ctx, "key.a", func() { asked = append(asked, time.Since(began)) }); !errors.Is(err, claim.ErrStopping) {
+			t.Fatal(err)
+		}
+		late := 0
+		for _, at := range asked {
+			if at > 10*time.Second {
+				late++
+			}
+		}
+		if late < 20 {
+			t.Errorf("asked %d times after it changed hands", late)
 		}
 		release(t, cl, nil, false)
 	})
