@@ -24,7 +24,9 @@ var errSilent = errors.New("no answer")
 // replica is the store as one process sees it; it can be cut off.
 type replica struct {
 	claim.Store
-	cut atomic.Bool
+	cut    atomic.Bool
+	hangs  atomic.Bool // the next write does, until its context ends
+	gaveUp atomic.Bool // that write
 }
 
 func (r *replica) Get(ctx context.Context, key string) ([]byte, uint64, error) {
@@ -37,6 +39,11 @@ func (r *replica) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 func (r *replica) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
 	if r.cut.Load() {
 		return 0, errSilent
+	}
+	if r.hangs.Swap(false) {
+		<-ctx.Done()
+		r.gaveUp.Store(true)
+		return 0, ctx.Err()
 	}
 	return r.Store.Put(ctx, key, value, expected)
 }
@@ -212,6 +219,25 @@ func TestAClaimIsKeptWhileItsWorkIsWoundUp(t *testing.T) {
 		}
 		if err := cl.Release(ctx, nil, false); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestARenewalThatHangsEndsWithTheClaim: nothing of ours is on its way to the entry when another may
+// have it.
+func TestARenewalThatHangsEndsWithTheClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &replica{Store: claimtest.New()}
+		cl := acquire(t, newClaims(r), "key.a")
+		held, free := cl.Bind(t.Context())
+		defer free()
+		began := time.Now()
+		r.hangs.Store(true)
+		<-held.Done()
+		synctest.Wait()
+		if took := time.Since(began); took != lease*2/3 || !r.gaveUp.Load() {
+			t.Errorf("lost after %v, the renewal was given up: %v", took, r.gaveUp.Load())
 		}
 	})
 }
