@@ -157,7 +157,7 @@ func settledThen(then func(*testing.T, *claim.Claim, *replica)) func(*testing.T,
 			t.Errorf("settled, and still owed %v", cl.Owed())
 		}
 		if r != nil {
-			time.Sleep(lease / 2) // it is written down at the next renewal
+			<-time.After(lease / 2) // it is written down at the next renewal
 		}
 		then(t, cl, r)
 	}
