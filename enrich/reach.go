@@ -8,6 +8,9 @@ import (
 
 // ObjectRule lets the messages of some subjects name objects of a bucket. Without any rule a message
 // may name those of its own: in any bucket, what begins with its subject and a slash.
+//
+// The subject alone decides. A route is chosen by what an event says, which its sender writes: who may
+// publish at all could take the route of another. On which subject he may publish, NATS decides.
 type ObjectRule struct {
 	Subject string // of messages, with NATS wildcards
 	Bucket  string

@@ -56,6 +56,25 @@ func TestWhichObjectsASenderMayName(t *testing.T) {
 	}
 }
 
+// TestWhatAnEventSaysReachesNoObject: an event that takes the route of another sender by its words may still
+// name its own sender's objects alone.
+func TestWhatAnEventSaysReachesNoObject(t *testing.T) {
+	t.Parallel()
+	router, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "edr", When: "detection.source == 'edr' && detection.format == 'native'"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	planner := enrich.NewPlanner(enrich.PlannerOptions{Router: router, Objects: []enrich.ObjectRule{{Subject: "alerts.edr.>", Bucket: "EVIDENCE", Prefix: "edr/"}}})
+	for subject, want := range map[string]int{"alerts.edr.host1": 1, "alerts.web.host1": 0} {
+		d := seen("web01", "a", day(9))
+		d.Source, d.Files = "edr", []detection.File{{Name: "dump.bin", Object: "EVIDENCE/edr/dump"}}
+		p, err := planner.Plan(d, enrich.Origin{Sequence: 1, Subject: subject})
+		if err != nil || p.Route != "edr" || len(p.Files) != want {
+			t.Errorf("%s: route %q, files %v, %v", subject, p.Route, p.Files, err)
+		}
+	}
+}
+
 // TestARefusedObjectCostsOnlyItself: the object of another is not opened, the case says so, and its
 // own sender's file goes on.
 func TestARefusedObjectCostsOnlyItself(t *testing.T) {
