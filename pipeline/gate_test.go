@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"forager/enrich"
-	"forager/hive"
+	"forager/enrich/answertest"
 )
 
 // told collects what a gate tells.
@@ -209,13 +207,13 @@ func TestBestResultSpeaksForTheHive(t *testing.T) {
 }
 
 // answers that may be everybody's, or one message's alone.
-var doubtful = map[string]*hive.Error{
-	"429 of a proxy": {Method: http.MethodPost, Status: 429, Sent: true},
-	"502":            {Method: http.MethodPost, Status: 502, Sent: true},
-	"503 of a proxy": {Method: http.MethodPost, Status: 503, Sent: true},
-	"504":            {Method: http.MethodPost, Status: 504, Sent: true},
-	"a reset":        {Method: http.MethodPost, Sent: true, Err: syscall.ECONNRESET},
-	"a cut answer":   {Method: http.MethodPost, Status: 201, Sent: true, Err: hive.ErrShape},
+var doubtful = map[string]error{
+	"429 of a proxy": answertest.Foreign(429, ""),
+	"502":            answertest.Foreign(502, ""),
+	"503 of a proxy": answertest.Foreign(503, ""),
+	"504":            answertest.Foreign(504, ""),
+	"a reset":        answertest.Reset(),
+	"a cut answer":   answertest.Cut(),
 }
 
 // TestAProbeThatAProxyRefusesOpensTheGate: TheHive was asked before, and is well.
@@ -232,9 +230,9 @@ func TestAProbeThatAProxyRefusesOpensTheGate(t *testing.T) {
 		}
 	}
 	for name, err := range map[string]error{
-		"nothing listens":      &hive.Error{Method: http.MethodPost, Err: syscall.ECONNREFUSED},
-		"a 500 of TheHive":     &hive.Error{Method: http.MethodPost, Status: 500, Type: "InternalError", Sent: true},
-		"TheHive is not there": &hive.Error{Method: http.MethodPost, Status: 503, Type: "Unavailable", Sent: true},
+		"nothing listens":      answertest.Unheard(),
+		"a 500 of TheHive":     answertest.Own(500, "InternalError"),
+		"TheHive is not there": answertest.Own(503, "Unavailable"),
 	} {
 		g, _ := testGate(true)
 		g.close(reasonSilent, enrich.ErrUnavailable)
@@ -249,7 +247,7 @@ func TestAProbeThatAProxyRefusesOpensTheGate(t *testing.T) {
 // TestWhatMayBeEverybodysCountsWhereTheHiveIsWell: since the message failed last, another apply succeeded.
 func TestWhatMayBeEverybodysCountsWhereTheHiveIsWell(t *testing.T) {
 	doubtful := maps.Clone(doubtful)
-	doubtful["nothing listens"] = &hive.Error{Method: http.MethodPost, Err: syscall.ECONNREFUSED}
+	doubtful["nothing listens"] = answertest.Unheard()
 	for name, err := range doubtful {
 		synctest.Test(t, func(t *testing.T) {
 			g, _ := testGate(true)
@@ -265,14 +263,14 @@ func TestWhatMayBeEverybodysCountsWhereTheHiveIsWell(t *testing.T) {
 			if !g.charges(failed, err) {
 				t.Errorf("%s does not count although others succeed", name)
 			}
-			if own := (&hive.Error{Status: 500, Type: "InternalError", Sent: true}); !g.charges(time.Now(), own) {
+			if own := answertest.Own(500, "InternalError"); !g.charges(time.Now(), own) {
 				t.Error("a 500 of TheHive does not count")
 			}
 		})
 	}
 	g, _ := testGate(true)
 	g.isWell()
-	if g.charges(time.Time{}, &hive.Error{Method: http.MethodPost, Status: 503, Type: "Unavailable", Sent: true}) {
+	if g.charges(time.Time{}, answertest.Own(503, "Unavailable")) {
 		t.Error("TheHive's own 503 counts")
 	}
 	if g, _ := testGate(false); !g.charges(time.Now(), doubtful["502"]) {

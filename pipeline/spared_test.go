@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"forager/enrich"
-	"forager/hive"
+	"forager/enrich/answertest"
 )
 
 // impatient gives up after few tries.
@@ -22,21 +21,17 @@ func impatient(o *Options) {
 // TestWhatEverybodyMeetsIsNoTry: nothing succeeds, and TheHive, asked, is not well either, or says itself
 // that it is busy: however often a message comes back, it is no nearer to its end.
 func TestWhatEverybodyMeetsIsNoTry(t *testing.T) {
-	write := func(e hive.Error) error {
-		e.Op, e.Method, e.Path, e.Sent = "create case", http.MethodPost, "/api/v1/case", true
-		return &e
-	}
 	for name, c := range map[string]struct {
 		err  error
 		well bool // TheHive, asked
 	}{
-		"502 of a proxy":             {write(hive.Error{Status: 502}), false},
-		"503 of a proxy":             {write(hive.Error{Status: 503}), false},
-		"429 of a proxy, to a write": {write(hive.Error{Status: 429}), false},
-		"429 of a proxy, to a read":  {&hive.Error{Method: http.MethodGet, Status: 429, Sent: true}, true},
-		"no answer":                  {write(hive.Error{Err: context.DeadlineExceeded}), false},
-		"503 of TheHive":             {write(hive.Error{Status: 503, Type: "Unavailable"}), true},
-		"429 of TheHive":             {write(hive.Error{Status: 429, Type: "TooManyRequests"}), true},
+		"502 of a proxy":             {answertest.Foreign(502, ""), false},
+		"503 of a proxy":             {answertest.Foreign(503, ""), false},
+		"429 of a proxy, to a write": {answertest.Foreign(429, ""), false},
+		"429 of a proxy, to a read":  {answertest.ForeignRead(429), true},
+		"no answer":                  {answertest.Reset(), false},
+		"503 of TheHive":             {answertest.Own(503, "Unavailable"), true},
+		"429 of TheHive":             {answertest.Own(429, "TooManyRequests"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +88,7 @@ func TestWhatOneMessageMeetsForEverIsATry(t *testing.T) {
 					o.Check = isWell
 				})
 				r.ensure()
-				bad := &hive.Error{Op: "create case", Method: http.MethodPost, Path: "/api/v1/case", Status: status, Message: "<title>Web Guard</title>", Sent: true}
+				bad := answertest.Foreign(status, "<title>Web Guard</title>")
 				r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
 					errs := make([]error, len(plans))
 					for i, p := range plans {
