@@ -168,12 +168,12 @@ func TestATakeoverInTheMiddleOfAnUploadAddsNothingTwice(t *testing.T) {
 		ctx, kill := context.WithCancelCause(t.Context())
 		defer kill(nil)
 		var dead atomic.Bool
-		d.ledger.Before = func(claimtest.Op) error {
+		d.ledger.SetBefore(func(claimtest.Op) error {
 			if dead.Load() {
 				return errKilled
 			}
 			return nil
-		}
+		})
 		for _, route := range []string{"POST /api/v1/case/{id}/observable", "POST /api/v1/case/{id}/attachments"} {
 			d.hive.On(hivetest.AfterEffect, route, func(hivetest.Call) hivetest.Action {
 				c := d.hive.Snapshot().Cases[0]

@@ -44,14 +44,14 @@ func hotKey(t *testing.T, replicas int) (c cost) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
 		s.hive.Set(hivetest.Misbehaviour{Latency: 20 * time.Millisecond})
-		s.ledger.Before = func(op claimtest.Op) error {
+		s.ledger.SetBefore(func(op claimtest.Op) error {
 			atomic.AddInt64(&c.calls, 1)
 			if op.Name == "put" {
 				atomic.AddInt64(&c.writes, 1)
 			}
 			<-time.After(300 * time.Microsecond)
 			return nil
-		}
+		})
 		apply(t, s.worker(t), plan(t, 1, seen("web01", "first", day(9))))
 		began := time.Now()
 		var wg conc.WaitGroup

@@ -64,12 +64,12 @@ func TestOneUnreadableCaseDoesNotStopTheSweep(t *testing.T) {
 				}
 				if c.ledger != "" {
 					bad := c.ledger + d.theCase("5").ID
-					d.ledger.Before = func(op claimtest.Op) error {
+					d.ledger.SetBefore(func(op claimtest.Op) error {
 						if op.Name == "get" && op.Key == bad {
 							return errors.New("unreadable")
 						}
 						return nil
-					}
+					})
 				}
 				swept, err := e.Sweep(t.Context(), keysOf(d.ledger.Keys()), enrich.Sweeping{
 					Organisations: []string{hivetest.DefaultOrganisation}, Keep: 90 * 24 * time.Hour,
@@ -111,16 +111,16 @@ func TestOneFailingCaseDoesNotStopTheOthersNumbers(t *testing.T) {
 		}
 		wait(t.Context(), 2*time.Minute)
 		bad := "case." + d.theCase("2").ID
-		d.ledger.Before = func(op claimtest.Op) error {
+		d.ledger.SetBefore(func(op claimtest.Op) error {
 			if op.Key == bad {
 				return errors.New("unreachable")
 			}
 			return nil
-		}
+		})
 		if err := e.Tidy(t.Context()); err == nil || current() != hosts-1 {
 			t.Errorf("error %v, %d comments are current", err, current())
 		}
-		d.ledger.Before = nil
+		d.ledger.SetBefore(nil)
 		wait(t.Context(), 2*time.Minute)
 		if err := e.Tidy(t.Context()); err != nil || current() != hosts {
 			t.Errorf("error %v, %d comments are current at last", err, current())

@@ -258,7 +258,7 @@ func TestALeaseCountsFromBeforeItsWriteWasSent(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, writes := claimtest.New(), 0
 				r := &replica{Store: store}
-				store.After = func(op claimtest.Op) error {
+				store.SetAfter(func(op claimtest.Op) error {
 					if op.Name != "put" {
 						return nil
 					}
@@ -267,7 +267,7 @@ func TestALeaseCountsFromBeforeItsWriteWasSent(t *testing.T) {
 					}
 					<-time.After(lease / 5)
 					return c.err
-				}
+				})
 				began := time.Now()
 				cl := acquire(t, newClaims(r), "key.a")
 				held, free := cl.Bind(t.Context())
@@ -362,7 +362,7 @@ func TestAPanicInARenewalLosesTheClaim(t *testing.T) {
 		cl := acquire(t, newClaims(store), "key.a")
 		held, free := cl.Bind(t.Context())
 		defer free()
-		store.Before = func(claimtest.Op) error { panic("injected") }
+		store.SetBefore(func(claimtest.Op) error { panic("injected") })
 		<-held.Done()
 		if err := claim.Ended(held); !errors.Is(err, claim.ErrLost) || !strings.Contains(err.Error(), "injected") {
 			t.Errorf("ended with %v", err)
@@ -386,13 +386,13 @@ func TestAnswersThatAreLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := claimtest.New()
-				store.Before = func(claimtest.Op) error {
+				store.SetBefore(func(claimtest.Op) error {
 					if c.before--; c.before >= 0 {
 						return errSilent
 					}
 					return nil
-				}
-				store.After = func(op claimtest.Op) error {
+				})
+				store.SetAfter(func(op claimtest.Op) error {
 					if op.Name != "put" {
 						return nil
 					}
@@ -400,7 +400,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 						return errSilent
 					}
 					return nil
-				}
+				})
 				began := time.Now()
 				cl, err := newClaims(store).Acquire(t.Context(), "key.a", func() {})
 				if !errors.Is(err, c.want) {
@@ -425,7 +425,7 @@ func TestAWaiterBearsAnswersThatAreLostNowAndThen(t *testing.T) {
 		cl := acquire(t, newClaims(store), "key.a")
 		n := 0
 		time.AfterFunc(5*time.Minute, func() { _ = cl.Release(context.WithoutCancel(t.Context()), nil, false) })
-		store.Before = func(op claimtest.Op) error {
+		store.SetBefore(func(op claimtest.Op) error {
 			if op.Name != "get" {
 				return nil
 			}
@@ -433,7 +433,7 @@ func TestAWaiterBearsAnswersThatAreLostNowAndThen(t *testing.T) {
 				return errSilent
 			}
 			return nil
-		}
+		})
 		other := acquire(t, newClaims(store), "key.a")
 		release(t, other, nil, false)
 	})
@@ -518,9 +518,10 @@ func TestAWaiterAsksOftenAgainWhenTheEntryChangedHands(t *testing.T) {
 		here := newClaims(store)
 		cl := acquire(t, here, "key.a")
 		began := time.Now()
+		again := make(chan *claim.Claim, 1)
 		time.AfterFunc(10*time.Second, func() { // at once, so that the waiter does not get it
 			release(t, cl, nil, false)
-			cl = acquire(t, here, "key.a")
+			again <- acquire(t, here, "key.a")
 		})
 		var asked []time.Duration
 		ctx, stop := context.WithTimeout(t.Context(), 13*time.Second)
@@ -537,7 +538,7 @@ func TestAWaiterAsksOftenAgainWhenTheEntryChangedHands(t *testing.T) {
 		if late < 20 {
 			t.Errorf("asked %d times after it changed hands", late)
 		}
-		release(t, cl, nil, false)
+		release(t, <-again, nil, false)
 	})
 }
 
@@ -550,13 +551,13 @@ func TestAWriteWhoseAnswerIsLostIsNoLostClaim(t *testing.T) {
 		held, free := cl.Bind(t.Context())
 		defer free()
 		lost := 0
-		store.After = func(op claimtest.Op) error {
+		store.SetAfter(func(op claimtest.Op) error {
 			if op.Name == "put" && lost < 3 {
 				lost++
 				return errSilent
 			}
 			return nil
-		}
+		})
 		if err := cl.Allow(t.Context(), time.Minute); !errors.Is(err, claim.ErrUnreachable) {
 			t.Errorf("allowed without an answer: %v", err)
 		}

@@ -86,13 +86,13 @@ func share(t *testing.T, replicas int) (s shared) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		store := claimtest.New()
-		store.Before = func(claimtest.Op) error {
+		store.SetBefore(func(claimtest.Op) error {
 			mu.Lock()
 			s.calls++
 			mu.Unlock()
 			<-time.After(300 * time.Microsecond)
 			return nil
-		}
+		})
 		began := time.Now()
 		var wg conc.WaitGroup
 		for i := range replicas {

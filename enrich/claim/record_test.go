@@ -66,12 +66,12 @@ func TestWhatBecomesOfAChangeOfARecord(t *testing.T) {
 				if _, err := store.Put(t.Context(), "rate.a", []byte(c.value), 0); err != nil {
 					t.Fatal(err)
 				}
-				store.Before = func(op claimtest.Op) error {
+				store.SetBefore(func(op claimtest.Op) error {
 					if op.Name == c.fails {
 						return fmt.Errorf("store: %w", c.with)
 					}
 					return nil
-				}
+				})
 				err := claim.ChangeRecord(t.Context(), store, "rate.a", func(r *count) (bool, error) {
 					tries++
 					r.N++
@@ -83,7 +83,7 @@ func TestWhatBecomesOfAChangeOfARecord(t *testing.T) {
 				if tries > 32 {
 					t.Errorf("tried %d times", tries)
 				}
-				store.Before = nil
+				store.SetBefore(nil)
 				if r, _, err := claim.ReadRecord[count](t.Context(), store, "rate.a"); r.N != c.n || err != nil {
 					t.Errorf("%d, error %v; want %d", r.N, err, c.n)
 				}

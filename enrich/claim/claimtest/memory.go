@@ -2,7 +2,7 @@
 // that it and the ledger on JetStream KV pass alike.
 //
 //	l := claimtest.New()
-//	l.After = func(op claimtest.Op) error { return errLost } // the answer is lost, the effect is not
+//	l.SetAfter(func(op claimtest.Op) error { return errLost }) // the answer is lost, the effect is not
 package claimtest
 
 import (
@@ -20,13 +20,11 @@ type Op struct {
 	Expected uint64
 }
 
-// Memory is a ledger in memory. The zero value is not usable; see New. Hooks may be set before
-// it is used; they run without the lock, so that they may block.
+// Memory is a ledger in memory. The zero value is not usable; see New. Hooks run without the lock,
+// so that they may block.
 type Memory struct {
-	Before func(Op) error // runs before the effect; its error is the answer, and nothing happens
-	After  func(Op) error // runs after the effect; its error is the answer all the same
-
 	mu       sync.Mutex
+	hooks    [2]func(Op) error // before the effect and after it
 	entries  map[string]item
 	revision uint64
 	young    bool
@@ -41,6 +39,20 @@ var _ claim.Store = (*Memory)(nil)
 
 // New makes an empty ledger that is trusted, as one that was born before anything was consumed.
 func New() *Memory { return &Memory{entries: make(map[string]item)} }
+
+// SetBefore sets what runs before every later effect; its error is the answer, and nothing happens.
+// nil is nothing.
+func (m *Memory) SetBefore(hook func(Op) error) { m.set(0, hook) }
+
+// SetAfter sets what runs after every later effect; its error is the answer all the same. nil is
+// nothing.
+func (m *Memory) SetAfter(hook func(Op) error) { m.set(1, hook) }
+
+func (m *Memory) set(which int, hook func(Op) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hooks[which] = hook
+}
 
 // Lose empties the ledger, as when a bucket is made anew, and makes it untrusted until Trust.
 func (m *Memory) Lose() {
@@ -142,18 +154,16 @@ func (m *Memory) Trusted(ctx context.Context) (bool, error) {
 	return !m.young, ctx.Err()
 }
 
-func (m *Memory) before(ctx context.Context, op Op) error {
-	if m.Before != nil {
-		if err := m.Before(op); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
+func (m *Memory) before(ctx context.Context, op Op) error { return m.run(ctx, 0, op) }
 
-func (m *Memory) after(ctx context.Context, op Op) error {
-	if m.After != nil {
-		if err := m.After(op); err != nil {
+func (m *Memory) after(ctx context.Context, op Op) error { return m.run(ctx, 1, op) }
+
+func (m *Memory) run(ctx context.Context, which int, op Op) error {
+	m.mu.Lock()
+	hook := m.hooks[which]
+	m.mu.Unlock()
+	if hook != nil {
+		if err := hook(op); err != nil {
 			return err
 		}
 	}
