@@ -88,10 +88,20 @@ func schemeURL(s string) (value, bool) {
 	return urlValue(s)
 }
 
-// isJunk tells the many ways to say nothing.
+// isJunk tells the many ways to say nothing. It is asked of every text of an event, and most texts
+// begin with what no junk begins with.
 func isJunk(s string) bool {
-	if s == "" || strings.Trim(s, "0-:.") == "" && s != "0.0.0.0" && s != "::" {
+	if s == "" {
 		return true
+	}
+	switch s[0] {
+	case '0', '-', ':', '.':
+		if strings.Trim(s, "0-:.") == "" {
+			return s != "0.0.0.0" && s != "::"
+		}
+	case 'n', 'N', 'u', 'U', 'e', 'E', '(', '<', '?', '\'', '"', '[', '{', '*', '%':
+	default:
+		return false
 	}
 	if len(s) > 16 {
 		return false
