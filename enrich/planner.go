@@ -101,6 +101,8 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 // start makes the plan that holds without any rule.
 func (p *Planner) start(d detection.Detection, o Origin) Plan {
 	key, _ := keyOf(d, p.options.FullHosts)
+	said := d
+	said.Tags, said.Observables, said.Techniques, said.Files, said.Why = nil, nil, nil, nil, nil // waiting plans have their own
 	return Plan{
 		Organisation: p.options.Organisation,
 		Key:          key,
@@ -122,7 +124,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Observables:  observablesOf(d),
 		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
-		describe:     func() string { return describe(d, key) },
+		describe:     func() string { return describe(said, key) },
 	}
 }
 
