@@ -7,7 +7,8 @@ import (
 
 // How often refused credentials are tried: a server's ban counts five refusals in twenty minutes
 // (TheHive's documentation for fail2ban). Calls that were in flight at the first refusal are beyond
-// what anybody here can hold back.
+// what anybody here can hold back: they count as one, or credentials that somebody exchanges would
+// wait for what the old ones did.
 const (
 	refusedPause  = 11 * time.Minute // between two tries with the same credentials: at most two in refusedWindow
 	refusedWindow = 21 * time.Minute
@@ -18,6 +19,7 @@ const (
 type refusals struct {
 	mu   sync.Mutex
 	last map[string]time.Time // by who: when it was refused last, or sent as a try
+	try  map[string]bool      // by who: a try is on its way
 	all  []time.Time          // newest last, at most refusedMost
 }
 
@@ -37,7 +39,7 @@ func (r *refusals) ask(who string, now time.Time) (until time.Time, wait bool) {
 		return at.Add(refusedPause), true
 	}
 	if known {
-		r.last[who] = now
+		r.last[who], r.try[who] = now, true
 	}
 	return time.Time{}, false
 }
@@ -49,8 +51,13 @@ func (r *refusals) note(who string, now time.Time) {
 	for w, at := range r.last {
 		if now.Sub(at) > refusedWindow {
 			delete(r.last, w)
+			delete(r.try, w)
 		}
 	}
+	if _, known := r.last[who]; known && !r.try[who] {
+		return // it was in flight already
+	}
+	delete(r.try, who)
 	r.last[who] = now
 	r.all = append(r.all, now)
 	r.all = r.all[max(0, len(r.all)-refusedMost):]
@@ -61,4 +68,5 @@ func (r *refusals) forget(who string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.last, who)
+	delete(r.try, who)
 }

@@ -283,3 +283,38 @@ func TestRefusedCredentialsStayBelowABan(t *testing.T) {
 		}
 	})
 }
+
+// TestCallsInFlightAtARefusalDoNotHoldUpNewCredentials: however many calls the old ones had in
+// flight, they are one refusal, and credentials that somebody exchanges are tried at once.
+func TestCallsInFlightAtARefusalDoNotHoldUpNewCredentials(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := New(32)
+		as := func(who string) func() string { return func() string { return who } }
+		var flying []*Slot
+		for range 32 {
+			s, err := th.Acquire(t.Context(), "x", as("old"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			flying = append(flying, s)
+		}
+		for _, s := range flying {
+			<-time.After(10 * time.Millisecond)
+			s.Release(Refused, time.Millisecond)
+		}
+		if _, err := th.Acquire(t.Context(), "x", as("old")); !errors.Is(err, ErrRefused) {
+			t.Errorf("the old ones: %v", err)
+		}
+		for n := range 3 { // with the first, four refusals
+			s, err := th.Acquire(t.Context(), "x", as(fmt.Sprint("new", n)))
+			if err != nil {
+				t.Fatalf("new ones, exchange %d: %v", n, err)
+			}
+			s.Release(Refused, time.Millisecond)
+		}
+		if _, err := th.Acquire(t.Context(), "x", as("fifth")); !errors.Is(err, ErrRefused) {
+			t.Errorf("a fifth within twenty minutes: %v", err)
+		}
+	})
+}
