@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -18,9 +19,14 @@ const (
 // refusals remember when credentials were refused.
 type refusals struct {
 	mu   sync.Mutex
-	last map[string]time.Time // by who: when it was refused last, or sent as a try
-	try  map[string]bool      // by who: a try is on its way
-	all  []time.Time          // newest last, at most refusedMost
+	last map[string]refusal // by who
+	all  []time.Time        // newest last, at most refusedMost
+}
+
+// refusal is the last of one who.
+type refusal struct {
+	at     time.Time // when it was refused, or sent as a try
+	trying bool      // a try is on its way
 }
 
 // ask tells whether and until when a call must wait. The one that may go after a pause is the try:
@@ -34,12 +40,12 @@ func (r *refusals) ask(who string, now time.Time) (until time.Time, wait bool) {
 	if len(r.all) == refusedMost && now.Sub(r.all[0]) < refusedWindow {
 		return r.all[0].Add(refusedWindow), true
 	}
-	at, known := r.last[who]
-	if known && now.Sub(at) < refusedPause {
-		return at.Add(refusedPause), true
+	last, known := r.last[who]
+	if known && now.Sub(last.at) < refusedPause {
+		return last.at.Add(refusedPause), true
 	}
 	if known {
-		r.last[who], r.try[who] = now, true
+		r.last[who] = refusal{now, true}
 	}
 	return time.Time{}, false
 }
@@ -48,17 +54,11 @@ func (r *refusals) ask(who string, now time.Time) (until time.Time, wait bool) {
 func (r *refusals) note(who string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for w, at := range r.last {
-		if now.Sub(at) > refusedWindow {
-			delete(r.last, w)
-			delete(r.try, w)
-		}
-	}
-	if _, known := r.last[who]; known && !r.try[who] {
+	maps.DeleteFunc(r.last, func(_ string, last refusal) bool { return now.Sub(last.at) > refusedWindow })
+	if last, known := r.last[who]; known && !last.trying {
 		return // it was in flight already
 	}
-	delete(r.try, who)
-	r.last[who] = now
+	r.last[who] = refusal{at: now}
 	r.all = append(r.all, now)
 	r.all = r.all[max(0, len(r.all)-refusedMost):]
 }
@@ -68,5 +68,4 @@ func (r *refusals) forget(who string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.last, who)
-	delete(r.try, who)
 }

@@ -68,7 +68,7 @@ func New(most int) *Throttle {
 			Build(),
 		limit:   newLimit(max(1, most)),
 		room:    semaphore.NewWeighted(RoomBytes),
-		refused: refusals{last: map[string]time.Time{}, try: map[string]bool{}},
+		refused: refusals{last: map[string]refusal{}},
 	}
 }
 
