@@ -20,7 +20,6 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/hive/hivetest"
-	"forager/pipeline/natstest"
 )
 
 // evil is what terminals and readers obey: C0 and C1 as letters, escape sequences, DEL, both directions,
@@ -102,18 +101,12 @@ func newHostileSite(t *testing.T) *hostileSite {
 		boxRule{text: "Foreign", call: "POST /api/v1/case", answer: boxAnswer{status: 403, kind: "text/html", body: "Web Guard " + evilBytes + "\nsays no"}},
 		boxRule{text: "Refused", call: "POST /api/v1/case", answer: boxAnswer{status: 400, kind: "application/json", body: string(says)}},
 	)
-	embedded, err := natstest.Start(t.TempDir())
-	must(t, err)
-	t.Cleanup(embedded.Close)
-	nc, err := nats.Connect(embedded.URL())
-	must(t, err)
-	t.Cleanup(nc.Close)
-	s.js, err = jetstream.New(nc)
-	must(t, err)
+	url, js := embeddedJetStream(t)
+	s.js = js
 	other := func(v string) bool {
 		return strings.HasPrefix(v, "FORAGER_LOG_") || strings.HasPrefix(v, "FORAGER_HIVE_SETTLE") || strings.HasPrefix(v, "FORAGER_HIVE_TIMEOUT")
 	}
-	s.env = append(slices.DeleteFunc(demoConfig(embedded.URL(), box.url), other), "FORAGER_OPS_ADDR=", "FORAGER_HIVE_SETTLE=500ms", "FORAGER_HIVE_TIMEOUT=500ms") // it answers at once
+	s.env = append(slices.DeleteFunc(demoConfig(url, box.url), other), "FORAGER_OPS_ADDR=", "FORAGER_HIVE_SETTLE=500ms", "FORAGER_HIVE_TIMEOUT=500ms") // it answers at once
 	return s
 }
 

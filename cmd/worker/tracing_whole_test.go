@@ -50,21 +50,29 @@ func (r *tracedRun) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	r.hive.ServeHTTP(w, q)
 }
 
-// newTracedRun publishes one detection with its sender's context, and runs the worker.
-func newTracedRun(t *testing.T, env ...string) *tracedRun {
+// embeddedJetStream is a server of its own, and a client as a sender has one.
+func embeddedJetStream(t *testing.T) (url string, js jetstream.JetStream) {
 	t.Helper()
-	r := &tracedRun{t: t, hive: hivetest.New(hivetest.Options{}), calls: map[string]string{}}
-	server := httptest.NewServer(r)
-	t.Cleanup(server.Close)
 	embedded, err := natstest.Start(t.TempDir())
 	must(t, err)
 	t.Cleanup(embedded.Close)
 	nc, err := nats.Connect(embedded.URL())
 	must(t, err)
 	t.Cleanup(nc.Close)
-	r.js, err = jetstream.New(nc)
+	js, err = jetstream.New(nc)
 	must(t, err)
-	_, err = r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "DEMO", Subjects: []string{"demo.>"}})
+	return embedded.URL(), js
+}
+
+// newTracedRun publishes one detection with its sender's context, and runs the worker.
+func newTracedRun(t *testing.T, env ...string) *tracedRun {
+	t.Helper()
+	r := &tracedRun{t: t, hive: hivetest.New(hivetest.Options{}), calls: map[string]string{}}
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	url, js := embeddedJetStream(t)
+	r.js = js
+	_, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "DEMO", Subjects: []string{"demo.>"}})
 	must(t, err)
 	_, err = r.js.PublishMsg(t.Context(), &nats.Msg{
 		Subject: "demo.native", Header: nats.Header{"traceparent": {"00-" + sendersTrace + "-" + sendersSpan + "-01"}},
@@ -75,7 +83,7 @@ func newTracedRun(t *testing.T, env ...string) *tracedRun {
 	var running conc.WaitGroup
 	code := -1
 	quiet := func(v string) bool { return strings.HasPrefix(v, "FORAGER_LOG_") }
-	env = append(slices.DeleteFunc(demoConfig(embedded.URL(), server.URL), quiet), append(env, "FORAGER_OPS_ADDR=")...)
+	env = append(slices.DeleteFunc(demoConfig(url, server.URL), quiet), append(env, "FORAGER_OPS_ADDR=")...)
 	running.Go(func() { code = run(ctx, []string{"run"}, env, strings.NewReader(""), t.Output(), &r.log) })
 	r.stop = sync.OnceValue(func() int { cancel(); running.Wait(); return code })
 	t.Cleanup(func() { r.stop() })
