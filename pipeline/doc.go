@@ -19,8 +19,8 @@
 //	organisations.go  the same for one organisation of several
 //
 // Of each message log.go writes one line, trace.go a span that leads from its sender to its apply.
-// Beside it stand the ledger on a KV bucket (ledger.go), the dead letters for people (letters.go),
-// and a look at everything before a worker is let loose (inspect.go). Only this package knows NATS.
+// Beside it stand the dead letters for people (letters.go),
+// and a look at everything before a worker is let loose (inspect.go). Only this package and those below it know NATS.
 //
 // Limits: several workers may share one durable consumer; order is kept within a pull, not
 // across redeliveries. A message redelivered to another process is applied there again from the

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 )
@@ -63,7 +64,7 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 			r.ended(2)
 			must(t, stop())
 
-			ledger := NewLedger(r.link, LedgerOptions{})
+			ledger := kvledger.New(r.link, kvledger.Options{})
 			revision, err := ledger.Put(t.Context(), "key.a", []byte("{}"), 0)
 			must(t, err)
 			must(t, ledger.Purge(t.Context(), "key.a", revision))

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
 
+	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 )
@@ -28,8 +29,10 @@ func TestEnsureMayRunInManyWorkersAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !trusted(t, NewLedger(r.link, LedgerOptions{Young: time.Hour})) {
-		t.Error("the ledger was not born")
+	trusted, err := kvledger.New(r.link, kvledger.Options{Young: time.Hour}).Trusted(t.Context())
+	must(t, err)
+	if !trusted {
+		t.Error("the ledger does not say that it is initialised")
 	}
 }
 
@@ -117,11 +120,11 @@ func TestLeastPermissionsSufficeAndViolationsAreVisible(t *testing.T) {
 	}
 	storeLetter(t, r, "twice", time.UnixMilli(1))
 	storeLetter(t, r, "twice", time.UnixMilli(1))
-	ledger := NewLedger(r.link, LedgerOptions{Timeout: time.Second})
+	ledger := kvledger.New(r.link, kvledger.Options{Timeout: time.Second})
 	if _, err := ledger.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Error(err)
 	}
-	_, err = NewLedger(r.link, LedgerOptions{Bucket: "OTHER", Timeout: time.Second}).Trusted(t.Context())
+	_, err = kvledger.New(r.link, kvledger.Options{Bucket: "OTHER", Timeout: time.Second}).Trusted(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "publish to $JS.API.STREAM.INFO.KV_OTHER") {
 		t.Errorf("the error of a refused request does not say so: %v", err)
 	}

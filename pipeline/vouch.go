@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"forager/enrich/claim"
+	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
 
@@ -26,7 +27,7 @@ import (
 
 // voucher makes and checks proofs of requeues, for all replicas that share a ledger.
 type voucher struct {
-	ledger *Ledger
+	ledger *kvledger.Ledger
 	now    func() time.Time
 
 	mu    sync.Mutex
@@ -49,7 +50,7 @@ type sealed struct {
 }
 
 func newVoucher(link *stream.Link, o Options) *voucher {
-	return &voucher{ledger: NewLedger(link, LedgerOptions{Bucket: o.Bucket, Timeout: o.Confirm}), now: time.Now}
+	return &voucher{ledger: kvledger.New(link, kvledger.Options{Bucket: o.Bucket, Timeout: o.Confirm}), now: time.Now}
 }
 
 // load returns the key, or nil where there is none. Without create it only reads.

@@ -20,7 +20,8 @@ const module = "forager"
 var arrows = map[string][]string{
 	"cmd/worker":             {"*"},
 	"cmd/worker/telemetry":   {"pipeline", "hive", "filebound"},
-	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/stream"},
+	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/kvledger", "pipeline/stream"},
+	"pipeline/kvledger":      {"enrich/claim", "pipeline/stream"},
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "hive", "mitre"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
@@ -53,7 +54,7 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
 	"go.uber.org/zap":                    {"pipeline", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

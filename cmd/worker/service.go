@@ -13,6 +13,7 @@ import (
 	"forager/enrich/detection"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
 
@@ -36,7 +37,7 @@ type service struct {
 	hangup    chan os.Signal
 	enricher  *enrich.Enricher
 	hooks     *hooks // nil: off
-	ledger    *pipeline.Ledger
+	ledger    *kvledger.Ledger
 	meter     *stream.Meter
 	keep      time.Duration // of ledger entries
 	drift     string        // where NATS differs from the configuration, as told last

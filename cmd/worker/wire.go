@@ -15,6 +15,7 @@ import (
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
+	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
 
@@ -165,8 +166,8 @@ func hiveOptions(c *config.Config) hive.Options {
 }
 
 // newLedger is the memory that the replicas share.
-func newLedger(c *config.Config, link *stream.Link) *pipeline.Ledger {
-	return pipeline.NewLedger(link, pipeline.LedgerOptions{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
+func newLedger(c *config.Config, link *stream.Link) *kvledger.Ledger {
+	return kvledger.New(link, kvledger.Options{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
 }
 
 // newEnricher makes what carries plans to TheHive.

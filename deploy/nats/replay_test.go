@@ -9,6 +9,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
 
@@ -88,6 +89,6 @@ func (s *site) openReplay(ctx context.Context, o pipeline.Options, what pipeline
 	if err != nil {
 		return nil, err
 	}
-	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
+	ledger := kvledger.New(s.worker, kvledger.Options{})
 	return pipeline.OpenReplay(ctx, s.worker, o, what, decoder, enrich.NewPlanner(enrich.PlannerOptions{}), claiming{ledger})
 }

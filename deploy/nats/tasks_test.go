@@ -14,6 +14,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
 
@@ -54,7 +55,7 @@ func keep(ctx context.Context, s *site) error {
 	if _, err := stream.NewMeter(s.worker, options().Streams()).Measure(ctx); err != nil {
 		return err
 	}
-	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
+	ledger := kvledger.New(s.worker, kvledger.Options{})
 	if _, err := ledger.Put(ctx, "key.kept", []byte("{}"), 0); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func work(ctx context.Context, s *site, o pipeline.Options, messages int) error 
 	}
 	settled := make(settlements, messages)
 	o.Observer = settled
-	ledger := pipeline.NewLedger(s.worker, pipeline.LedgerOptions{})
+	ledger := kvledger.New(s.worker, kvledger.Options{})
 	w, err := pipeline.New(s.worker, o, decoder, enrich.NewPlanner(enrich.PlannerOptions{}), claiming{ledger})
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (settlements) Gate(bool, string) {}
 func (settlements) Noticed(string)    {}
 
 // claiming is an applier that uses the ledger as the real one does, and has no TheHive.
-type claiming struct{ ledger *pipeline.Ledger }
+type claiming struct{ ledger *kvledger.Ledger }
 
 func (c claiming) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
 	errs := make([]error, len(plans))

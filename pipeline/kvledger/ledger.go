@@ -1,4 +1,4 @@
-package pipeline
+package kvledger
 
 import (
 	"cmp"
@@ -15,15 +15,15 @@ import (
 	"forager/pipeline/stream"
 )
 
-// LedgerOptions says which bucket a [Ledger] uses and how long it stays young.
-type LedgerOptions struct {
+// Options says which bucket a [Ledger] uses and how long it stays young. What is zero gets its default.
+type Options struct {
 	Bucket  string        // KV bucket with history 1, "FORAGER_LEDGER"
-	Young   time.Duration // lease + settle: how long a bucket that was not born is not trusted, 40 s
+	Young   time.Duration // lease + settle: how long a bucket is not trusted that does not say it is initialised, 40 s
 	Timeout time.Duration // of one operation, 5 s
 	Recheck time.Duration // how often the bucket's age is asked again while it is trusted, 30 s
 }
 
-func (o LedgerOptions) withDefaults() LedgerOptions {
+func (o Options) withDefaults() Options {
 	o.Bucket = cmp.Or(o.Bucket, stream.DefaultBucket)
 	o.Young = cmp.Or(o.Young, 40*time.Second)
 	o.Timeout = cmp.Or(o.Timeout, stream.APITimeout)
@@ -40,7 +40,7 @@ func (o LedgerOptions) withDefaults() LedgerOptions {
 // operations time out no claim can be kept either, so the gate is where it belongs.
 type Ledger struct {
 	link    *stream.Link
-	options LedgerOptions
+	options Options
 	highest atomic.Uint64 // the highest revision that any answer named
 
 	mu      sync.Mutex
@@ -52,8 +52,8 @@ type Ledger struct {
 
 var _ claim.Store = (*Ledger)(nil)
 
-// NewLedger makes a ledger on a bucket, which need not exist yet. It makes no call.
-func NewLedger(link *stream.Link, options LedgerOptions) *Ledger {
+// New makes a ledger on a bucket, which need not exist yet. It makes no call.
+func New(link *stream.Link, options Options) *Ledger {
 	return &Ledger{link: link, options: options.withDefaults()}
 }
 
@@ -126,7 +126,8 @@ func (l *Ledger) Trusted(ctx context.Context) (bool, error) {
 	return trusted, nil
 }
 
-// judge asks how old the bucket is and, while it is young, whether it was born.
+// judge asks how old the bucket is and, while it is young, whether it says that it was
+// initialised before anything was consumed.
 func (l *Ledger) judge(ctx context.Context) (bool, error) {
 	asked := time.Now()
 	made, age, last, err := l.age(ctx)
@@ -135,7 +136,7 @@ func (l *Ledger) judge(ctx context.Context) (bool, error) {
 	}
 	trusted := age >= l.options.Young
 	if !trusted {
-		trusted, err = l.born(ctx)
+		trusted, err = l.initialised(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -170,7 +171,7 @@ func (l *Ledger) age(ctx context.Context) (made time.Time, age time.Duration, la
 	return info.Created, now.Sub(info.Created), info.State.LastSeq, nil
 }
 
-func (l *Ledger) born(ctx context.Context) (bool, error) {
+func (l *Ledger) initialised(ctx context.Context) (bool, error) {
 	kv, err := l.bind(ctx)
 	if err != nil {
 		return false, err
@@ -196,9 +197,10 @@ func (l *Ledger) patiently(ctx context.Context, do func(context.Context, jetstre
 		if !stream.IsUntaken(err) {
 			return err
 		}
-		pause(bounded, untakenPause)
-		if bounded.Err() != nil {
+		select {
+		case <-bounded.Done():
 			return err
+		case <-time.After(untakenPause):
 		}
 	}
 }

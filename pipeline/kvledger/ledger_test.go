@@ -1,4 +1,4 @@
-package pipeline
+package kvledger
 
 import (
 	"context"
@@ -12,27 +12,57 @@ import (
 	"github.com/sourcegraph/conc"
 	"pgregory.net/rapid"
 
-	"forager/enrich"
 	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
+	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 )
 
-// newBucket makes an empty bucket, and a ledger on it.
-func newBucket(t *testing.T, r *rig, bucket string, young time.Duration) *Ledger {
+// server is a JetStream server, and a connection to it.
+type server struct {
+	link *stream.Link
+	js   jetstream.JetStream
+}
+
+func newServer(t *testing.T) *server {
 	t.Helper()
-	if _, err := r.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bucket, History: 1}); err != nil {
+	s, err := natstest.Start(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return NewLedger(r.link, LedgerOptions{Bucket: bucket, Young: young})
+	t.Cleanup(s.Close)
+	link, err := stream.Connect(t.Context(), stream.Connection{URLs: []string{s.URL()}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	return &server{link: link, js: link.JetStream()}
+}
+
+// ensure makes what a worker that manages its streams makes before it consumes: the ledger among it.
+func (s *server) ensure(t *testing.T) {
+	t.Helper()
+	topology := stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true}
+	if err := stream.Ensure(t.Context(), s.link, topology); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newBucket makes an empty bucket, and a ledger on it.
+func newBucket(t *testing.T, s *server, bucket string, young time.Duration) *Ledger {
+	t.Helper()
+	if _, err := s.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bucket, History: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return New(s.link, Options{Bucket: bucket, Young: young})
 }
 
 func TestLedgerKeepsTheContract(t *testing.T) {
-	r := newRig(t, nil)
+	s := newServer(t)
 	n := 0
 	claimtest.Run(t, func(t *testing.T) claim.Store {
 		n++
-		return newBucket(t, r, fmt.Sprint("bucket", n), time.Hour)
+		return newBucket(t, s, fmt.Sprint("bucket", n), time.Hour)
 	})
 }
 
@@ -45,24 +75,24 @@ func trusted(t *testing.T, l *Ledger) bool {
 	return ok
 }
 
-func TestLedgerIsTrustedWhenBornOrOldEnough(t *testing.T) {
-	r := newRig(t, nil)
-	if trusted(t, newBucket(t, r, "young", time.Hour)) {
-		t.Error("a young bucket that was not born is trusted")
+func TestLedgerIsTrustedWhenInitialisedOrOldEnough(t *testing.T) {
+	s := newServer(t)
+	if trusted(t, newBucket(t, s, "young", time.Hour)) {
+		t.Error("a young bucket that was not initialised is trusted")
 	}
-	if !trusted(t, newBucket(t, r, "old", time.Nanosecond)) {
+	if !trusted(t, newBucket(t, s, "old", time.Nanosecond)) {
 		t.Error("an old bucket is not trusted")
 	}
-	r.ensure()
-	if !trusted(t, NewLedger(r.link, LedgerOptions{Young: time.Hour})) {
+	s.ensure(t)
+	if !trusted(t, New(s.link, Options{Young: time.Hour})) {
 		t.Error("a bucket that was made before anything was consumed is not trusted")
 	}
 }
 
 func TestLedgerNoticesThatItsBucketWasMadeAnew(t *testing.T) {
-	r := newRig(t, nil)
-	r.ensure()
-	l := NewLedger(r.link, LedgerOptions{Young: time.Hour, Recheck: time.Hour})
+	s := newServer(t)
+	s.ensure(t)
+	l := New(s.link, Options{Young: time.Hour, Recheck: time.Hour})
 	for i := range 5 {
 		if _, err := l.Put(t.Context(), fmt.Sprint("key.", i), []byte("{}"), 0); err != nil {
 			t.Fatal(err)
@@ -71,10 +101,10 @@ func TestLedgerNoticesThatItsBucketWasMadeAnew(t *testing.T) {
 	if !trusted(t, l) {
 		t.Fatal("must be trusted at first")
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
+	if err := s.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
 		t.Fatal(err)
 	}
-	newBucket(t, r, stream.DefaultBucket, 0)
+	newBucket(t, s, stream.DefaultBucket, 0)
 	if _, err := l.Put(t.Context(), "key.9", []byte("{}"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -83,31 +113,31 @@ func TestLedgerNoticesThatItsBucketWasMadeAnew(t *testing.T) {
 	}
 }
 
-func TestLedgerWithoutItsBucketIsBlockedAndRecovers(t *testing.T) {
-	r := newRig(t, nil)
-	l := NewLedger(r.link, LedgerOptions{Young: time.Nanosecond, Timeout: time.Second})
+func TestLedgerWithoutItsBucketIsUnreachableAndRecovers(t *testing.T) {
+	s := newServer(t)
+	l := New(s.link, Options{Young: time.Nanosecond, Timeout: time.Second})
 	_, _, err := l.Get(t.Context(), "key.a")
-	if enrich.ClassOf(err) != enrich.Blocked {
-		t.Errorf("get: %v is %v, want blocked", err, enrich.ClassOf(err))
+	if !errors.Is(err, claim.ErrUnreachable) {
+		t.Errorf("get: %v, want unreachable", err)
 	}
-	if _, err := l.Trusted(t.Context()); enrich.ClassOf(err) != enrich.Blocked {
-		t.Errorf("trusted: %v is %v, want blocked", err, enrich.ClassOf(err))
+	if _, err := l.Trusted(t.Context()); !errors.Is(err, claim.ErrUnreachable) {
+		t.Errorf("trusted: %v, want unreachable", err)
 	}
-	newBucket(t, r, stream.DefaultBucket, 0)
+	newBucket(t, s, stream.DefaultBucket, 0)
 	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Errorf("after the bucket was made: %v", err)
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
+	if err := s.js.DeleteKeyValue(t.Context(), stream.DefaultBucket); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Put(t.Context(), "key.b", []byte("{}"), 0); enrich.ClassOf(err) != enrich.Blocked {
-		t.Errorf("put after the bucket was deleted: %v is %v, want blocked", err, enrich.ClassOf(err))
+	if _, err := l.Put(t.Context(), "key.b", []byte("{}"), 0); !errors.Is(err, claim.ErrUnreachable) {
+		t.Errorf("put after the bucket was deleted: %v, want unreachable", err)
 	}
 }
 
 func TestLedgerListsTheKeysThatHaveAnEntry(t *testing.T) {
-	r := newRig(t, nil)
-	l := newBucket(t, r, "b", 0)
+	s := newServer(t)
+	l := newBucket(t, s, "b", 0)
 	for _, key := range []string{"case.~1", "key.a", "key.gone"} {
 		if _, err := l.Put(t.Context(), key, []byte("{}"), 0); err != nil {
 			t.Fatal(err)
@@ -136,18 +166,18 @@ func TestLedgerListsTheKeysThatHaveAnEntry(t *testing.T) {
 }
 
 func TestLedgerWaitsOutTheTimeBetweenTwoLeaders(t *testing.T) {
-	r := newRig(t, nil)
-	l := newBucket(t, r, "b", 0)
+	s := newServer(t)
+	l := newBucket(t, s, "b", 0)
 	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.js.DeleteKeyValue(t.Context(), "b"); err != nil { // nobody listens, as between leaders
+	if err := s.js.DeleteKeyValue(t.Context(), "b"); err != nil { // nobody listens, as between leaders
 		t.Fatal(err)
 	}
 	var back conc.WaitGroup
 	back.Go(func() {
 		<-time.After(700 * time.Millisecond)
-		newBucket(t, r, "b", 0)
+		newBucket(t, s, "b", 0)
 	})
 	if _, err := l.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Errorf("put while nobody listened for a moment: %v", err)
@@ -156,12 +186,12 @@ func TestLedgerWaitsOutTheTimeBetweenTwoLeaders(t *testing.T) {
 }
 
 func TestLedgerCallersEndIsTheirs(t *testing.T) {
-	r := newRig(t, nil)
-	l := newBucket(t, r, "b", 0)
+	s := newServer(t)
+	l := newBucket(t, s, "b", 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.Put(ctx, "key.a", nil, 0)
-	if !errors.Is(err, context.Canceled) || errors.Is(err, enrich.ErrLedger) || enrich.ClassOf(err) != enrich.Interrupted {
+	if !errors.Is(err, context.Canceled) || errors.Is(err, claim.ErrUnreachable) {
 		t.Errorf("put with an ended context: %v", err)
 	}
 }
