@@ -3,6 +3,8 @@ package enrich
 import (
 	"slices"
 	"time"
+
+	"forager/enrich/rules"
 )
 
 // fate is what the span rules of design section 4 say of some plans of one key.
@@ -94,7 +96,7 @@ func place(p Plan, refs []caseRef) placed {
 		best.tied = best.fate == fateJoin && tied(refs, best.spot)
 		return best
 	}
-	if p.Closed == ClosedNew || p.Closed == "" {
+	if p.Closed == rules.ClosedNew || p.Closed == "" {
 		return best
 	}
 	return afterEnd(p, refs, at)
@@ -117,7 +119,7 @@ func afterEnd(p Plan, refs []caseRef, at int64) placed {
 			best.fate = fateUnseen
 		case at > until(r, p.Window):
 			best.fate = fateUnknown
-		case p.Closed == ClosedReopen:
+		case p.Closed == rules.ClosedReopen:
 			best.fate = fateReopen
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"forager/enrich"
+	"forager/enrich/rules"
 )
 
 func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
@@ -26,7 +27,7 @@ func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
 		}
 		return plans
 	}
-	policy := func(p enrich.ClosedPolicy) func(*enrich.Plan) { return func(plan *enrich.Plan) { plan.Closed = p } }
+	policy := func(p rules.ClosedPolicy) func(*enrich.Plan) { return func(plan *enrich.Plan) { plan.Closed = p } }
 	ref := func(id string, number int, start, last, end int64) enrich.Ref {
 		r := enrich.Ref{ID: id, Number: number, Start: base + start*h, Last: base + last*h}
 		if end != 0 {
@@ -60,20 +61,20 @@ func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
 		},
 		"within a closed case's span it is added":    {at(5), []enrich.Ref{ref("~1", 1, 0, 10, 8)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
 		"after the end the default opens a new case": {at(9), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "open", Plans: []int{0}}},
-		"after the end reopen reopens":               {with(at(9), policy(enrich.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "reopen", ID: "~1", Plans: []int{0}}},
-		"after the end comment adds":                 {with(at(9), policy(enrich.ClosedComment)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
-		"beyond the window reopen opens a new case":  {with(at(33), policy(enrich.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "open", Plans: []int{0}}},
+		"after the end reopen reopens":               {with(at(9), policy(rules.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "reopen", ID: "~1", Plans: []int{0}}},
+		"after the end comment adds":                 {with(at(9), policy(rules.ClosedComment)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"beyond the window reopen opens a new case":  {with(at(33), policy(rules.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "open", Plans: []int{0}}},
 		"what falls into a deleted case is dropped":  {at(5), []enrich.Ref{gone(ref("~1", 1, 0, 10, 0))}, enrich.Placed{Fate: "tombed", ID: "~1", Plans: []int{0}}},
 		"but a living case holds it":                 {at(5), []enrich.Ref{gone(ref("~1", 1, 0, 10, 0)), ref("~2", 2, 6, 6, 0)}, enrich.Placed{Fate: "join", ID: "~2", Plans: []int{0}}},
 		"outside a deleted case's span it is not":    {at(50), []enrich.Ref{gone(ref("~1", 1, 0, 10, 0))}, enrich.Placed{Fate: "open", Plans: []int{0}}},
 		"an unknown newest event must be looked up":  {at(30), []enrich.Ref{ref("~1", 1, 0, 0, 0).Guess()}, enrich.Placed{Fate: "unknown", ID: "~1"}},
 		"of a closed case too, where it may be reopened": {
-			with(at(30), policy(enrich.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 0, 8).Guess()}, enrich.Placed{Fate: "unknown", ID: "~1"},
+			with(at(30), policy(rules.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 0, 8).Guess()}, enrich.Placed{Fate: "unknown", ID: "~1"},
 		},
 		"unless the start alone decides":              {at(20), []enrich.Ref{ref("~1", 1, 0, 0, 0).Guess()}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
 		"without a limit every open case holds":       {with(at(999), func(p *enrich.Plan) { p.Window = 0 }), []enrich.Ref{ref("~1", 1, 0, 0, 0)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
 		"only the plans of the oldest one's case":     {at(0, 1, 100), []enrich.Ref{ref("~1", 1, 0, 0, 0), ref("~2", 2, 99, 99, 0)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0, 1}}},
-		"a later plan after the end is another round": {with(at(7, 9), policy(enrich.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"a later plan after the end is another round": {with(at(7, 9), policy(rules.ClosedReopen)), []enrich.Ref{ref("~1", 1, 0, 8, 8)}, enrich.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive/hivetest"
 )
 
@@ -118,8 +119,8 @@ func planWithFields(t *testing.T, s *site, all []detection.Detection) (plans []e
 	for _, name := range []string{"user", "good"} {
 		s.administer(t, "customField", "admin", `{"name":"`+name+`","group":"g","description":"d","type":"string"}`)
 	}
-	fields := []enrich.Field{{Name: "user", Value: "{{ detection.user }}"}, {Name: "good", Value: "x"}}
-	p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: fields}}}})
+	fields := []rules.Field{{Name: "user", Value: "{{ detection.user }}"}, {Name: "good", Value: "x"}}
+	p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Fields: fields}}}})
 	for i, d := range all {
 		plans = append(plans, planned(t, p, uint64(i+1), d))
 	}

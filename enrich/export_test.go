@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -50,41 +49,6 @@ func Assign(plans []Plan, refs []Ref) Placed {
 	t := assign(plans, refs)
 	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateTombed: "tombed", fateUnknown: "unknown"}
 	return Placed{Fate: names[t.fate], ID: t.ref.ID, Plans: t.plans, Tied: t.tied}
-}
-
-// Part is a literal part of a text, or the expression of a placeholder.
-type Part struct {
-	Literal, Expression string
-	Line, Column        int
-}
-
-// Split takes a text apart.
-func Split(source string) (parts []Part, err error) {
-	all, wrong := split(source)
-	for _, p := range all {
-		parts = append(parts, Part{p.literal, p.expression, p.line, p.column})
-	}
-	if wrong != nil {
-		return nil, wrong
-	}
-	return parts, nil
-}
-
-// FieldsOf gives the values of the custom fields that a plan's route makes.
-func FieldsOf(p Plan) (values []any) {
-	for _, f := range p.shape.fields {
-		values = append(values, f.Value)
-	}
-	return values
-}
-
-// FindOf gives a plan's own filter as JSON.
-func FindOf(p Plan) string {
-	raw, err := json.Marshal(p.find)
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw)
 }
 
 // Remembered is how many cases an enricher remembers the pace of.

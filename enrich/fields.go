@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"forager/enrich/rules"
 	"forager/hive"
 )
 
@@ -67,7 +68,7 @@ func (w *work) changes() (all []change) {
 	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
 	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
 	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
-	if w.created && w.plans[0].shape.assignee == nobody && w.c.Assignee != "" {
+	if w.created && w.plans[0].Shape.Assignee == rules.Nobody && w.c.Assignee != "" {
 		all = append(all, change{"assignee", func(u *hive.CaseUpdate) { u.Clear = append(u.Clear, hive.ClearAssignee) }, []int{0}})
 	}
 	if w.reopen && w.c.Stage == stageClosed {

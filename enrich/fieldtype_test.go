@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"forager/enrich"
+	"forager/enrich/rules"
 	"forager/hive/hivetest"
 )
 
@@ -40,7 +41,7 @@ func TestATextThatTheHiveWouldMakeALinkOfIsLeftOut(t *testing.T) {
 				s.administer(t, "customField", "admin", `{"name":"words","group":"g","description":"d","type":"string"}`)
 				heard := &heardEvents{}
 				e := s.worker(t, func(o *enrich.Options) { o.Events = heard })
-				p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: []enrich.Field{
+				p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Fields: []rules.Field{
 					{Name: "ref", Type: "string", Value: "{{ detection.title }}"}, {Name: "words", Value: "{{ detection.title }}"},
 				}}}}})
 				d := seen("web01", "a", day(9))
@@ -96,7 +97,7 @@ func TestTypesOfFieldsAreAskedForWhereAValueMayAct(t *testing.T) {
 					return hivetest.Action{Status: c.refuse, Type: "AuthorizationError", Message: http.StatusText(c.refuse)}
 				})
 				e := s.worker(t)
-				p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: []enrich.Field{{Name: "words", Value: "{{ detection.title }}"}}}}}})
+				p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Fields: []rules.Field{{Name: "words", Value: "{{ detection.title }}"}}}}}})
 				for i, host := range []string{"web01", "web02"} {
 					d := seen(host, "a"+host, day(9))
 					d.Title = c.title

@@ -11,6 +11,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -19,7 +20,7 @@ import (
 // cost that does not grow with their number.
 
 // under plans detections of one host under a closed policy, one message each.
-func under(t *testing.T, policy enrich.ClosedPolicy, first uint64, all ...detection.Detection) (plans []enrich.Plan) {
+func under(t *testing.T, policy rules.ClosedPolicy, first uint64, all ...detection.Detection) (plans []enrich.Plan) {
 	t.Helper()
 	p := enrich.NewPlanner(enrich.PlannerOptions{Organisation: hivetest.DefaultOrganisation, Closed: policy, TLP: -1, PAP: -1})
 	for i, d := range all {
@@ -46,7 +47,7 @@ func apart(from, n int) (all []detection.Detection) {
 // past makes the cases of a history at TheHive without Forager's ledger, three days apart.
 func (d desk) past(n int, closed bool) {
 	d.t.Helper()
-	tag := under(d.t, enrich.ClosedNew, 1, bare("x", day(9)))[0].Tag()
+	tag := under(d.t, rules.ClosedNew, 1, bare("x", day(9)))[0].Tag()
 	for i := range n {
 		severity, at := 2, day(9).AddDate(0, 0, 3*i)
 		c, err := d.analyst.CreateCase(d.t.Context(), hive.NewCase{Title: "Past", Description: "x", Severity: &severity, StartDate: hive.MillisOf(at), Tags: []string{tag}})
@@ -71,7 +72,7 @@ func (d desk) close() {
 
 func TestAHostOpensCasesHoweverManyItHad(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []enrich.ClosedPolicy{enrich.ClosedNew, enrich.ClosedReopen, enrich.ClosedComment} {
+	for _, policy := range []rules.ClosedPolicy{rules.ClosedNew, rules.ClosedReopen, rules.ClosedComment} {
 		for name, run := range map[string]func(d desk, e *enrich.Enricher){
 			"one message of many": func(d desk, e *enrich.Enricher) {
 				apply(d.t, e, under(d.t, policy, 1, apart(0, 60)...))
@@ -128,7 +129,7 @@ func (d desk) calls(work func()) int {
 // a backfill before them; the worker's ledger is empty, as after its loss.
 func TestAThousandPastCasesCostNoMoreThanAFew(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []enrich.ClosedPolicy{enrich.ClosedNew, enrich.ClosedComment} {
+	for _, policy := range []rules.ClosedPolicy{rules.ClosedNew, rules.ClosedComment} {
 		for name, c := range map[string]struct {
 			closed bool
 			at     time.Time
@@ -185,11 +186,11 @@ func TestWhatTheSearchShowsLateIsFoundAmongManyCases(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
-				apply(t, d.worker(t), under(t, enrich.ClosedNew, 100, apart(0, 18)...))
+				apply(t, d.worker(t), under(t, rules.ClosedNew, 100, apart(0, 18)...))
 				wait(t.Context(), time.Minute)
 				d.hive.Set(hivetest.Misbehaviour{Lag: 20 * time.Second})
 				for range 3 {
-					apply(t, d.worker(t), under(t, enrich.ClosedNew, 1, all...))
+					apply(t, d.worker(t), under(t, rules.ClosedNew, 1, all...))
 					wait(t.Context(), time.Second)
 				}
 				if got := len(d.hive.Snapshot().Cases); got != 18+45 {
@@ -208,7 +209,7 @@ func TestALostAnswerAmongManyCasesOpensOne(t *testing.T) {
 		d.past(100, false)
 		e := d.worker(t)
 		d.hive.Set(hivetest.Misbehaviour{Ambiguous: 0.3})
-		left := under(t, enrich.ClosedNew, 1, bare("x", day(9).AddDate(0, 0, 138).Add(36*time.Hour)))
+		left := under(t, rules.ClosedNew, 1, bare("x", day(9).AddDate(0, 0, 138).Add(36*time.Hour)))
 		for try := 0; len(left) > 0 && try < 50; try++ {
 			if e.Apply(t.Context(), left[0].Queue(), left)[0] == nil {
 				left = nil
@@ -229,7 +230,7 @@ func TestAnyOrderOfAYearEndsAlike(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 11))
-				policy := []enrich.ClosedPolicy{enrich.ClosedNew, enrich.ClosedComment}[seed%2]
+				policy := []rules.ClosedPolicy{rules.ClosedNew, rules.ClosedComment}[seed%2]
 				d := newDesk(t)
 				e := d.worker(t)
 				all := apart(0, 120)
@@ -273,11 +274,11 @@ func TestAnEventOfAnEvictedCaseGoesThereAndNotToTheNext(t *testing.T) {
 		e := d.worker(t)
 		at := func(n int) time.Time { return day(0).Add(time.Duration(30*n) * time.Hour) }
 		for n := range 17 {
-			apply(t, e, under(t, enrich.ClosedNew, uint64(n+1), bare(fmt.Sprint(n), at(n))))
+			apply(t, e, under(t, rules.ClosedNew, uint64(n+1), bare(fmt.Sprint(n), at(n))))
 			wait(t.Context(), 5*time.Minute)
 		}
 		late := seen("dc01", "late", at(0).Add(10*time.Hour))
-		apply(t, e, under(t, enrich.ClosedNew, 99, late))
+		apply(t, e, under(t, rules.ClosedNew, 99, late))
 		got := d.hive.Snapshot().Cases
 		if len(got) != 17 || len(got[0].Observables) != 2 {
 			t.Errorf("%d cases, the first has %d observables", len(got), len(got[0].Observables))
@@ -291,14 +292,14 @@ func TestADeletedCaseIsNotTakenForTheSourceOfABackfilledOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newAuditDesk(t)
 		e := d.learner()
-		apply(t, e, under(t, enrich.ClosedNew, 1, bare("newest", day(9))))
+		apply(t, e, under(t, rules.ClosedNew, 1, bare("newest", day(9))))
 		for n := range 40 { // newest first: what is opened later began earlier
-			apply(t, e, under(t, enrich.ClosedNew, uint64(n+2), bare(fmt.Sprint(n), day(9).AddDate(0, 0, -7*(n+1)))))
+			apply(t, e, under(t, rules.ClosedNew, uint64(n+2), bare(fmt.Sprint(n), day(9).AddDate(0, 0, -7*(n+1)))))
 			wait(t.Context(), time.Minute)
 		}
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase("1").ID))
 		d.tell(e, 1)
-		late := under(t, enrich.ClosedNew, 99, bare("late", day(10)))
+		late := under(t, rules.ClosedNew, 99, bare("late", day(10)))
 		err := e.Apply(t.Context(), late[0].Queue(), late)[0]
 		if dropped, ok := errors.AsType[*enrich.DroppedError](err); !ok || dropped.Reason != "case deleted" {
 			t.Errorf("error %v, %d cases", err, len(d.hive.Snapshot().Cases))
@@ -323,7 +324,7 @@ func TestAKeyOpensAThousandCases(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
 				e := d.worker(t)
-				all := under(t, enrich.ClosedNew, 1, apart(0, 1000)...)
+				all := under(t, rules.ClosedNew, 1, apart(0, 1000)...)
 				few := d.calls(func() { run(d, e, all[:100]) })
 				late := d.calls(func() { run(d, e, all[100:]) })
 				if n := len(d.hive.Snapshot().Cases); n != 1000 {

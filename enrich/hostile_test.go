@@ -15,6 +15,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive/hivetest"
 )
 
@@ -70,7 +71,7 @@ func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSite(t, hivetest.Options{})
 			e := s.worker(t)
-			p := planner(t, enrich.Rules{})
+			p := planner(t, rules.Rules{})
 			apply(t, e, []enrich.Plan{planned(t, p, 1, lured("a", lure))})
 			second := lured("b", lure)
 			second.Rule.ID = "another" // gets a comment of its own

@@ -22,7 +22,7 @@ func (k Key) String() string { return k.Kind + ":" + k.Value }
 // SHA-256 over organisation, 0, kind, 0, the value folded (detection.FoldText: lower case, without
 // what nobody sees; design section 4). It names the ledger entry and the tag on the case.
 func (k Key) Hash(organisation string) string {
-	return shortHash(organisation, k.Kind, detection.FoldText(k.Value))
+	return ShortHash(organisation, k.Kind, detection.FoldText(k.Value))
 }
 
 // Tag is the tag that a case of this key carries in TheHive: "forager:<hash>".
@@ -50,8 +50,8 @@ func keyOf(d detection.Detection, full bool) (Key, bool) {
 	return Key{}, false
 }
 
-// shortHash is the first 16 bytes of SHA-256 over the parts, 0 between them, in lower hex.
-func shortHash(parts ...string) string {
+// ShortHash is the first 16 bytes of SHA-256 over the parts, 0 between them, in lower hex.
+func ShortHash(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }

@@ -52,7 +52,7 @@ func markerID(id string) string {
 	if plainID.MatchString(id) {
 		return id
 	}
-	return "sha256-" + shortHash(id)
+	return "sha256-" + ShortHash(id)
 }
 
 // markersOf names plans by rule and day, in order.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"forager/enrich/rules"
 	"forager/hive"
 )
 
@@ -263,19 +264,16 @@ func newCase(plans []Plan) hive.NewCase {
 	c := hive.NewCase{
 		Title: first.Title, Description: description(plans), Severity: &all.severity,
 		TLP: &all.tlp, PAP: &all.pap, StartDate: hive.MillisOf(first.At), Tags: tags,
-		CaseTemplate: first.shape.template, CustomFields: first.shape.fields, Pages: first.shape.pages,
+		CaseTemplate: first.Shape.Template, CustomFields: first.Shape.Fields, Pages: first.Shape.Pages,
 	}
-	if len(first.shape.tasks) > 0 {
-		c.Tasks = first.shape.tasks
+	if len(first.Shape.Tasks) > 0 {
+		c.Tasks = first.Shape.Tasks
 	}
-	if first.shape.assignee != nobody {
-		c.Assignee = first.shape.assignee
+	if first.Shape.Assignee != rules.Nobody {
+		c.Assignee = first.Shape.Assignee
 	}
 	return c
 }
-
-// nobody is the assignee of a case that nobody is assigned to; TheHive's default is its creator.
-const nobody = "none"
 
 // maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
 const maxTags = 100

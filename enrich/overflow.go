@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"forager/enrich/claim"
+	"forager/enrich/rules"
 )
 
 // A route and a key may open only so many cases in an hour, over all replicas; what comes above
@@ -43,7 +44,7 @@ func (r *round) mayOpen(ctx context.Context, p Plan) error {
 	if p.NewCap == 0 {
 		return nil
 	}
-	key := "rate." + shortHash(p.Organisation, p.Route, hour(p.At))
+	key := "rate." + ShortHash(p.Organisation, p.Route, hour(p.At))
 	return claim.ChangeRecord(ctx, r.e.options.Ledger, key, func(b *rateBody) (bool, error) {
 		if b.N >= p.NewCap {
 			return false, &overflowError{plan: p}
@@ -68,8 +69,8 @@ func (e *Enricher) overflow(ctx context.Context, over *overflowError, plans []Pl
 		p.Key, p.Hash = key, key.Hash(p.Organisation)
 		p.Title = "Too many new cases: " + over.who()
 		p.Tags = append(slices.Clone(p.Tags), tagPrefix+"overflow")
-		p.NewCap, p.KeyCap, p.finds, p.shape = 0, 0, false, shape{}
-		p.Closed = ClosedComment
+		p.NewCap, p.KeyCap, p.Find, p.Shape = 0, 0, nil, rules.Shape{}
+		p.Closed = rules.ClosedComment
 		if p.Window != 0 {
 			p.Window = max(p.Window, DefaultWindow)
 		}

@@ -4,20 +4,9 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive"
 	"forager/mitre"
-)
-
-// ClosedPolicy says what a detection does that falls after a case's end, within the window of
-// its last event.
-type ClosedPolicy string
-
-// The policies. A detection within the span of a closed case is added to it without reopening,
-// whatever the policy.
-const (
-	ClosedNew     ClosedPolicy = "new"     // opens a new case (default)
-	ClosedReopen  ClosedPolicy = "reopen"  // reopens the case
-	ClosedComment ClosedPolicy = "comment" // adds to the case and leaves it closed
 )
 
 // Origin is where a detection came from in the stream.
@@ -38,7 +27,7 @@ type Plan struct {
 	Hash         string        // Key.Hash of the organisation: what plans queue by
 	At           time.Time     // event time, UTC, whole milliseconds
 	Window       time.Duration // how long after its last event a case takes more; 0 is no limit
-	Closed       ClosedPolicy
+	Closed       rules.ClosedPolicy
 	Origin       Origin
 
 	Format      string
@@ -66,9 +55,8 @@ type Plan struct {
 	describe func() string // the text of the case, should one be opened
 	notes    string        // what follows that text
 
-	shape shape       // of the case, should one be opened
-	find  hive.Filter // the route's own filter
-	finds bool        // the route has one
+	Shape rules.Shape  // of the case, should one be opened
+	Find  *hive.Filter // the route's own filter, by which the case is found too; nil is none
 }
 
 // Technique is one ATT&CK technique of a plan, mapped to what the TheHive server knows.

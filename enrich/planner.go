@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/mitre"
 )
 
@@ -14,7 +15,7 @@ import (
 type PlannerOptions struct {
 	Organisation string               // TheHive organisation; part of every key's hash
 	Window       time.Duration        // how long after its last event a case takes more; negative is no limit (default 24 h)
-	Closed       ClosedPolicy         // default ClosedNew
+	Closed       rules.ClosedPolicy   // default ClosedNew
 	FullHosts    bool                 // hosts are told apart by their full names, not by the first label
 	TLP, PAP     int                  // 0–4 and 0–3; negative is the default, 2
 	NewCases     int                  // that one key may open in an hour of event time; negative is no limit (default 20)
@@ -22,7 +23,7 @@ type PlannerOptions struct {
 	Zip          ZipPolicy            // which files go into an archive (default ZipNever)
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
-	Router       *Router              // routes and silences (default: none)
+	Router       *rules.Router        // routes and silences (default: none)
 	Now          func() time.Time     // for the expiry of silences (default: time.Now)
 }
 
@@ -53,7 +54,7 @@ func NewPlanner(o PlannerOptions) *Planner {
 		o.NewCases = 0
 	}
 	if o.Closed == "" {
-		o.Closed = ClosedNew
+		o.Closed = rules.ClosedNew
 	}
 	if o.TLP < 0 {
 		o.TLP = 2
@@ -69,7 +70,7 @@ func NewPlanner(o PlannerOptions) *Planner {
 		o.Target = func() *mitre.Target { return newest }
 	}
 	if o.Router == nil {
-		o.Router = &Router{}
+		o.Router = &rules.Router{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -86,7 +87,7 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	plan := p.start(d, o)
 	p.files(&plan, d)
 	p.techniques(&plan, d.Techniques)
-	if err := p.route(&plan, d, see(d, plan.Techniques, o)); err != nil {
+	if err := p.route(&plan, d); err != nil {
 		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, err
 	}
 	if plan.Key.Value == "" {
@@ -137,7 +138,7 @@ func ruleHash(d detection.Detection) string {
 	if name == "" {
 		name = d.Title
 	}
-	return shortHash(d.Format, name)
+	return ShortHash(d.Format, name)
 }
 
 func severityOf(d detection.Detection) int {
@@ -160,15 +161,8 @@ func titleOf(d detection.Detection, key Key) string {
 
 // oneLine is a title: the headline of texts in Markdown.
 func oneLine(title string) string {
-	return detection.Clean(strings.ReplaceAll(title, "\n", " "), maxTitle)
+	return detection.Clean(strings.ReplaceAll(title, "\n", " "), rules.MaxTitle)
 }
-
-// Limits of TheHive (OpenAPI 5.5.13, InputCreateCase), in UTF-16 units, which runes never exceed
-// by more than a factor of two: these leave room.
-const (
-	maxTitle = 250
-	maxTag   = 64
-)
 
 // techniques resolves the references and maps them to what the server knows; what cannot become
 // a procedure becomes a tag, so that it is never lost.
@@ -240,13 +234,13 @@ func (t Technique) Tag() string {
 		return "attack:" + t.Reported
 	}
 	if t.Note == noteVendor {
-		return "technique:" + detection.Clean(t.Found, maxTag)
+		return "technique:" + detection.Clean(t.Found, rules.MaxTag)
 	}
 	switch mitre.Reason(t.Note) {
 	case mitre.ReasonEmpty, mitre.ReasonPath:
 		return ""
 	default:
-		return "attack:" + detection.Clean(t.Found, maxTag)
+		return "attack:" + detection.Clean(t.Found, rules.MaxTag)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 )
 
 func TestWhichObjectsASenderMayName(t *testing.T) {
@@ -60,7 +61,7 @@ func TestWhichObjectsASenderMayName(t *testing.T) {
 // name its own sender's objects alone.
 func TestWhatAnEventSaysReachesNoObject(t *testing.T) {
 	t.Parallel()
-	router, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "edr", When: "detection.source == 'edr' && detection.format == 'native'"}}})
+	router, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "edr", When: "detection.source == 'edr' && detection.format == 'native'"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestARoutesOwnTextHidesNoRefusedObject(t *testing.T) {
 	t.Parallel()
 	d := seen("web01", "a", day(9))
 	d.Files = []detection.File{{Name: "dump.bin", Object: "evidence/edr/dump"}}
-	text := written(t, enrich.CaseFields{Description: "Call the owner."}, d).Description()
+	text := planned(t, planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Description: "Call the owner."}}}}), 1, d).Description()
 	if !strings.HasPrefix(text, "Call the owner.\n") || !strings.Contains(text, "**Left out**: file `dump.bin`") {
 		t.Errorf("the text of the case is %q", text)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"forager/enrich"
+	"forager/enrich/rules"
 	"forager/hive/hivetest"
 )
 
@@ -66,9 +67,9 @@ func configured(t *testing.T, refuse bool, says string) *site {
 func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 	t.Parallel()
 	const login = hivetest.DefaultUser
-	fields := func(names ...string) (all []enrich.Field) {
+	fields := func(names ...string) (all []rules.Field) {
 		for _, n := range names {
-			all = append(all, enrich.Field{Name: n, Value: "x"})
+			all = append(all, rules.Field{Name: n, Value: "x"})
 		}
 		return all
 	}
@@ -92,13 +93,13 @@ func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := configured(t, !silent, c.says)
-					shape := enrich.CaseFields{
+					shape := rules.CaseFields{
 						Assignee: c.assignee, Template: c.template, Fields: fields(c.fields...),
-						Tasks: []enrich.Task{{Title: "look"}, {Title: "act"}}, Pages: []enrich.Page{{Title: "notes", Category: "c", Content: "x"}},
+						Tasks: []rules.Task{{Title: "look"}, {Title: "act"}}, Pages: []rules.Page{{Title: "notes", Category: "c", Content: "x"}},
 					}
 					heard := &heardEvents{}
 					e := s.worker(t, func(o *enrich.Options) { o.Events = heard })
-					p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: shape}}})
+					p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: shape}}})
 					apply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9)))})
 					cases := s.hive.Snapshot().Cases
 					if len(cases) != 1 {
@@ -139,7 +140,7 @@ func TestFieldsThatTheAnswerLacksAreTold(t *testing.T) {
 		s.hive.On(hivetest.AfterEffect, caseRoute, always(hivetest.Action{Wrong: hivetest.Other}))
 		heard := &heardEvents{}
 		e := s.worker(t, func(o *enrich.Options) { o.Events = heard })
-		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Fields: []enrich.Field{{Name: "good", Value: "x"}}}}}})
+		p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Fields: []rules.Field{{Name: "good", Value: "x"}}}}}})
 		apply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9)))})
 		if got := s.hive.Snapshot().Cases[0]; !slices.Contains(got.Tags, "forager:degraded") || len(heard.degradations()) != 1 {
 			t.Errorf("tags %v, told %q", got.Tags, heard.degradations())

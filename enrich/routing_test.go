@@ -1,7 +1,6 @@
 package enrich_test
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,13 +12,14 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
 
-func planner(t *testing.T, rules enrich.Rules) *enrich.Planner {
+func planner(t *testing.T, all rules.Rules) *enrich.Planner {
 	t.Helper()
-	router, err := enrich.NewRouter(rules)
+	router, err := rules.NewRouter(all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,12 +41,12 @@ func planned(t *testing.T, p *enrich.Planner, sequence uint64, d detection.Detec
 func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 	t.Parallel()
 	week := 7 * 24 * time.Hour
-	p := planner(t, enrich.Rules{Routes: []enrich.Route{
+	p := planner(t, rules.Rules{Routes: []rules.Route{
 		{Name: "noise", When: `detection.rule.id == "scan"`, Drop: true},
 		{Name: "vip", When: `detection.user.startsWith("ceo") || "vip" in detection.tags`, Organisation: "board", Window: &week,
-			Case: enrich.CaseFields{Severity: "critical", TLP: "red", Title: "VIP: {{ detection.title }}", Tags: []string{"user:{{ detection.user }}"}}},
+			Case: rules.CaseFields{Severity: "critical", TLP: "red", Title: "VIP: {{ detection.title }}", Tags: []string{"user:{{ detection.user }}"}}},
 		{Name: "users", When: `detection.observables.exists(o, o.type == "ip" && o.data == "198.51.100.7") && "T1110" in detection.techniques`,
-			Key: `"logon " + detection.user`, Minimum: 2, Closed: enrich.ClosedReopen},
+			Key: `"logon " + detection.user`, Minimum: 2, Closed: rules.ClosedReopen},
 		{Name: "rest"},
 	}})
 	at := func(change func(*detection.Detection)) detection.Detection {
@@ -60,7 +60,7 @@ func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 		t.Errorf("plan %+v", vip)
 	}
 	users := planned(t, p, 1, at(func(d *detection.Detection) { d.User = "bob" }))
-	if users.Route != "users" || users.Key.String() != "key:logon bob" || users.Closed != enrich.ClosedReopen {
+	if users.Route != "users" || users.Key.String() != "key:logon bob" || users.Closed != rules.ClosedReopen {
 		t.Errorf("plan %+v", users)
 	}
 	if rest := planned(t, p, 1, at(func(d *detection.Detection) { d.Techniques = nil })); rest.Route != "rest" {
@@ -83,7 +83,7 @@ func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 func TestASilenceHoldsUntilItExpiresUnlessPierced(t *testing.T) {
 	t.Parallel()
 	quiet := func(expires time.Time, pierce int) *enrich.Planner {
-		return planner(t, enrich.Rules{Silences: []enrich.Silence{{
+		return planner(t, rules.Rules{Silences: []rules.Silence{{
 			Name: "patching", When: `detection.host == "web01"`, Owner: "ops", Reason: "change 42", Expires: expires, Pierce: pierce,
 		}}})
 	}
@@ -103,52 +103,15 @@ func TestASilenceHoldsUntilItExpiresUnlessPierced(t *testing.T) {
 	}
 }
 
-func TestRulesThatCannotWorkAreRefusedAllAtOnceWithTheirPlace(t *testing.T) {
-	t.Parallel()
-	_, err := enrich.NewRouter(enrich.Rules{
-		Routes: []enrich.Route{
-			{Name: "a", When: "detection.hots == 'x'"},
-			{Name: "b", When: "detection.severity +\n  'x'"},
-			{Name: "c", When: "detection.host"},
-			{Name: "d", Key: "1 + 1"},
-			{Name: "e", Case: enrich.CaseFields{Title: "x {{ detection.hots }}"}},
-			{Name: "f", Case: enrich.CaseFields{Description: "x\n{{ 1 + }}"}},
-			{Name: "g", Case: enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: "https://{{ detection.host }}/x"}, {Name: "y", URL: "javascript:alert(1)"}}}},
-			{Name: "h", Filter: []enrich.Term{{Field: "tags", Op: "regex", Value: "x"}}, Closed: "maybe", Minimum: 9},
-			{Name: "i", Case: enrich.CaseFields{Fields: []enrich.Field{{Name: "n", Type: "colour", Value: "x"}}}},
-			{},
-		},
-		Silences: []enrich.Silence{{Name: "s"}},
-	})
-	var got []string
-	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
-		var at *enrich.RuleError
-		if !errors.As(e, &at) {
-			t.Fatalf("error %v", e)
-		}
-		got = append(got, fmt.Sprintf("%s.%s %d:%d", at.Rule, at.Field, at.Line, at.Column))
-	}
-	slices.Sort(got)
-	want := []string{
-		"routes[0].when 1:10", "routes[1].when 1:20", "routes[2].when 1:1", "routes[3].key 1:1", "routes[4].case.title 1:15",
-		"routes[5].case.description 2:7", "routes[6].case.links[0].url 1:1", "routes[6].case.links[1].url 1:1",
-		"routes[7].closed 0:0", "routes[7].filter[0] 0:0", "routes[7].minimum 0:0", "routes[8].case.fields[0].type 0:0",
-		"routes[9].name 0:0", "silences[0].expires 0:0", "silences[0].owner 0:0", "silences[0].reason 0:0", "silences[0].when 0:0",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestP7AnEventCannotExtendATemplateOrALink(t *testing.T) {
 	t.Parallel()
-	p := planner(t, enrich.Rules{Routes: []enrich.Route{{
+	p := planner(t, rules.Rules{Routes: []rules.Route{{
 		Name: "all", Key: `"k"`,
-		Case: enrich.CaseFields{
+		Case: rules.CaseFields{
 			Title: "on {{ detection.host }}", Description: "Host {{ detection.host }}",
-			Links: []enrich.Link{{Name: "look at {{ detection.host }}", URL: "https://siem.example/search/{{ detection.host }}?q={{ detection.user }}"}},
+			Links: []rules.Link{{Name: "look at {{ detection.host }}", URL: "https://siem.example/search/{{ detection.host }}?q={{ detection.user }}"}},
 		},
-		Filter: []enrich.Term{{Field: "customFields.host", Value: "{{ detection.host }}"}},
+		Filter: []rules.Term{{Field: "customFields.host", Value: "{{ detection.host }}"}},
 	}}})
 	d := seen("a/../../b?x=1#y", "a", day(9))
 	d.User = `x&admin=1) [click](javascript:alert(1)) {{detection.id}} "}],"_any":{`
@@ -165,11 +128,11 @@ func TestP7AnEventCannotExtendATemplateOrALink(t *testing.T) {
 
 func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
 	t.Parallel()
-	p := planner(t, enrich.Rules{Routes: []enrich.Route{
+	p := planner(t, rules.Rules{Routes: []rules.Route{
 		{Name: "broken", When: `detection.tags[5] == "x"`},
-		{Name: "rest", Key: `detection.tags[7]`, Case: enrich.CaseFields{Title: `{{ detection.tags[9] }}`, Severity: "{{ detection.host }}"}},
+		{Name: "rest", Key: `detection.tags[7]`, Case: rules.CaseFields{Title: `{{ detection.tags[9] }}`, Severity: "{{ detection.host }}"}},
 	}})
-	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "x", Case: enrich.CaseFields{Title: `{{ detection.tags[0] }}`}}}})
+	_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "x", Case: rules.CaseFields{Title: `{{ detection.tags[0] }}`}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,15 +148,15 @@ func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
 
 func TestRefusedConfigurationCostsATagAndNotTheCase(t *testing.T) {
 	t.Parallel()
-	for name, fields := range map[string]enrich.CaseFields{
+	for name, fields := range map[string]rules.CaseFields{
 		"an assignee who is gone":            {Assignee: "gone@example.test"},
 		"a template that was renamed":        {Template: "renamed"},
-		"a custom field that does not exist": {Fields: []enrich.Field{{Name: "nowhere", Value: "x"}}},
+		"a custom field that does not exist": {Fields: []rules.Field{{Name: "nowhere", Value: "x"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t, hivetest.Options{})
-				p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: fields}}})
+				p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: fields}}})
 				apply(t, s.worker(t), []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9)))})
 				got := s.hive.Snapshot().Cases
 				if len(got) != 1 || !slices.Contains(got[0].Tags, "forager:degraded") || len(got[0].Procedures) != 2 {
@@ -208,7 +171,7 @@ func TestARouteOpensOnlySoManyCasesAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
-		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", MaxNewCases: 2}}})
+		p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", MaxNewCases: 2}}})
 		workers := []*enrich.Enricher{s.worker(t), s.worker(t)}
 		for i := range 6 {
 			d := seen(fmt.Sprintf("host%d", i), fmt.Sprint(i), day(9).Add(time.Duration(i)*time.Minute))
@@ -232,7 +195,7 @@ func TestAnOwnFilterFindsACaseThatForagerDidNotOpen(t *testing.T) {
 			Title: "Campaign", Description: "by hand", Severity: &two, StartDate: hive.MillisOf(day(8)), Tags: []string{"campaign:web01"},
 		})
 		d.must(err)
-		p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "tags", Value: "campaign:{{ detection.host }}"}}}}})
+		p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Filter: []rules.Term{{Field: "tags", Value: "campaign:{{ detection.host }}"}}}}})
 		e := d.worker(t)
 		apply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9))), planned(t, p, 2, seen("web01", "b", day(10)))})
 		apply(t, e, []enrich.Plan{planned(t, p, 3, seen("db01", "c", day(9)))})

@@ -117,8 +117,8 @@ func (r *round) find(calls context.Context, f hive.Filter, order []hive.Sort, mo
 func (r *round) byTag() hive.Filter {
 	p := r.all[r.rest[0]]
 	f := hive.Eq("tags", p.Tag())
-	if p.finds {
-		f = hive.Or(f, p.find)
+	if p.Find != nil {
+		f = hive.Or(f, *p.Find)
 	}
 	return f
 }

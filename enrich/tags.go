@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 )
 
 func tagsOf(d detection.Detection) []string {
@@ -17,7 +18,7 @@ func tagsOf(d detection.Detection) []string {
 		tags = append(tags, tagPrefix+m)
 	}
 	for _, t := range d.Tags {
-		t = detection.Clean(t, maxTag)
+		t = detection.Clean(t, rules.MaxTag)
 		// Nothing in an event can pose as Forager's own mark.
 		if t != "" && !reserved(t) {
 			tags = append(tags, t)

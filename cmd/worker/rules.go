@@ -8,22 +8,22 @@ import (
 	"os"
 
 	"forager/config"
-	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 )
 
 // This file turns the rules that an operator wrote into those of enrich and detection, and what
 // these find wrong into places of the operator's files.
 
 // newRouter compiles routes and silences. The error is a *config.Error.
-func newRouter(c *config.Config) (*enrich.Router, error) {
-	router, err := enrich.NewRouter(rulesOf(c))
+func newRouter(c *config.Config) (*rules.Router, error) {
+	router, err := rules.NewRouter(rulesOf(c))
 	if err == nil {
 		return router, nil
 	}
 	var wrong []config.Mistake
 	for _, e := range unjoin(err) {
-		r, ok := errors.AsType[*enrich.RuleError](e)
+		r, ok := errors.AsType[*rules.RuleError](e)
 		if !ok {
 			return nil, err
 		}
@@ -40,42 +40,42 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
-func rulesOf(c *config.Config) enrich.Rules {
-	var rules enrich.Rules
+func rulesOf(c *config.Config) rules.Rules {
+	var all rules.Rules
 	for _, r := range c.Routes {
-		rules.Routes = append(rules.Routes, routeOf(r))
+		all.Routes = append(all.Routes, routeOf(r))
 	}
 	for _, s := range c.Silences {
-		rules.Silences = append(rules.Silences, enrich.Silence{
+		all.Silences = append(all.Silences, rules.Silence{
 			Name: s.Name, When: s.When, Owner: s.Owner, Reason: s.Reason, Expires: s.Expires, Pierce: int(s.Pierce),
 		})
 	}
-	return rules
+	return all
 }
 
-func routeOf(r config.Route) enrich.Route {
-	out := enrich.Route{
+func routeOf(r config.Route) rules.Route {
+	out := rules.Route{
 		Name: r.Name, When: r.When, Drop: r.Drop, Organisation: r.Organisation, Key: r.Key, Window: r.Window,
-		Minimum: int(r.Minimum), Closed: enrich.ClosedPolicy(r.Closed), MaxNewCases: r.MaxNewCases,
-		Case: enrich.CaseFields{
+		Minimum: int(r.Minimum), Closed: rules.ClosedPolicy(r.Closed), MaxNewCases: r.MaxNewCases,
+		Case: rules.CaseFields{
 			Title: r.Case.Title, Description: r.Case.Description, Severity: r.Case.Severity, TLP: r.Case.TLP, PAP: r.Case.PAP,
 			Tags: r.Case.Tags, Assignee: r.Case.Assignee, Template: r.Case.Template,
 		},
 	}
 	for _, t := range r.Filter {
-		out.Filter = append(out.Filter, enrich.Term(t))
+		out.Filter = append(out.Filter, rules.Term(t))
 	}
 	for _, f := range r.Case.Fields {
-		out.Case.Fields = append(out.Case.Fields, enrich.Field(f))
+		out.Case.Fields = append(out.Case.Fields, rules.Field(f))
 	}
 	for _, t := range r.Case.Tasks {
-		out.Case.Tasks = append(out.Case.Tasks, enrich.Task(t))
+		out.Case.Tasks = append(out.Case.Tasks, rules.Task(t))
 	}
 	for _, p := range r.Case.Pages {
-		out.Case.Pages = append(out.Case.Pages, enrich.Page(p))
+		out.Case.Pages = append(out.Case.Pages, rules.Page(p))
 	}
 	for _, l := range r.Case.Links {
-		out.Case.Links = append(out.Case.Links, enrich.Link(l))
+		out.Case.Links = append(out.Case.Links, rules.Link(l))
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/rules"
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
@@ -45,13 +46,13 @@ func newCatalogue(c *config.Config) (*mitre.Catalogue, error) {
 }
 
 // newPlanner makes the planner; target is what the server is known to hold, nil offline.
-func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mitre.Target, router *enrich.Router, now func() time.Time) *enrich.Planner {
+func newPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mitre.Target, router *rules.Router, now func() time.Time) *enrich.Planner {
 	return enrich.NewPlanner(enrich.PlannerOptions{
 		Router:       router,
 		Now:          now,
 		Organisation: c.Hive.Organisation,
 		Window:       caseWindow(c),
-		Closed:       enrich.ClosedPolicy(c.Case.Closed),
+		Closed:       rules.ClosedPolicy(c.Case.Closed),
 		FullHosts:    c.Case.Host == "full",
 		NewCases:     newCases(c),
 		TLP:          -1,

@@ -1,4 +1,4 @@
-package enrich_test
+package rules_test
 
 import (
 	"bytes"
@@ -7,24 +7,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/yuin/goldmark"
 
-	"forager/enrich"
-	"forager/enrich/detection"
+	"forager/enrich/rules"
+	"forager/hive"
 )
-
-// written is what a route's texts become for a detection.
-func written(t *testing.T, c enrich.CaseFields, d detection.Detection) enrich.Plan {
-	t.Helper()
-	return planned(t, planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}}), 1, d)
-}
 
 func TestATextSaysWhatItsPlaceholdersGive(t *testing.T) {
 	t.Parallel()
-	d := seen("web_01", "a", day(9).In(time.FixedZone("", 3600)))
+	d := seen("web_01")
 	d.Tags = []string{"b", "a", "b"}
 	for text, want := range map[string]string{
 		"no placeholder":                                 "no placeholder",
@@ -48,8 +41,8 @@ func TestATextSaysWhatItsPlaceholdersGive(t *testing.T) {
 		`{{ "{{" }} {{ {"a": {"b": "}}"}}["a"]["b"] }}`:                                    "{{ }}",
 		"{{ detection.tags // what it says\n}}.":                                           "b, a, b.",
 	} {
-		if got := written(t, enrich.CaseFields{Title: text}, d); got.Title != want || len(got.Faults) > 0 {
-			t.Errorf("%s gives %q, want %q; faults %v", text, got.Title, want, got.Faults)
+		if got := written(t, rules.CaseFields{Title: text}, d); got.Title == nil || *got.Title != want || len(got.Faults) > 0 {
+			t.Errorf("%s gives %+v, want %q; faults %v", text, got, want, got.Faults)
 		}
 	}
 }
@@ -57,7 +50,7 @@ func TestATextSaysWhatItsPlaceholdersGive(t *testing.T) {
 // What a placeholder gives is escaped, not what its expression looks at.
 func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 	t.Parallel()
-	d := seen("web_01", "a", day(9))
+	d := seen("web_01")
 	d.User, d.Tags = "*bold*", []string{"a/b", "[c](d)"}
 	for text, want := range map[string]string{
 		`**{{ detection.host }}**`:                              `**web\_01**`,
@@ -72,9 +65,9 @@ func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 		`[it](<https://x.example/{{ 1 }}/{{ detection.user}}>)`: `[it](<https://x.example/1/%2Abold%2A>)`,
 		`[it](https://x.example/) ({{ detection.user }}`:        `[it](https://x.example/) (\*bold\*`,
 	} {
-		got := written(t, enrich.CaseFields{Description: text}, d)
-		if got.Description() != want || len(got.Faults) > 0 {
-			t.Errorf("%s gives\n%s, want\n%s; faults %v", text, got.Description(), want, got.Faults)
+		got := written(t, rules.CaseFields{Description: text}, d)
+		if description(got) != want || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", text, description(got), want, got.Faults)
 		}
 	}
 	for to, want := range map[string]string{
@@ -83,26 +76,26 @@ func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 		"https://x.example?at={{ detection.time }}":                               "https://x.example?at=2026-03-14T09%3A00%3A00Z",
 		`https://x.example/{{ "." }}{{ "." }}/{{ ".." }}/{{ "..." }}x{{ ".a." }}`: "https://x.example///x.a.",
 	} {
-		got := written(t, enrich.CaseFields{Links: []enrich.Link{{Name: "x", URL: to}}}, d)
-		if !strings.HasSuffix(got.Description(), "- [x]("+want+")\n") || len(got.Faults) > 0 {
-			t.Errorf("%s gives\n%s, want\n%s; faults %v", to, got.Description(), want, got.Faults)
+		got := written(t, rules.CaseFields{Links: []rules.Link{{Name: "x", URL: to}}}, d)
+		if !strings.HasSuffix(description(got), "- [x]("+want+")\n") || len(got.Faults) > 0 {
+			t.Errorf("%s gives\n%s, want\n%s; faults %v", to, description(got), want, got.Faults)
 		}
 	}
 }
 
 func TestTheHostOfALinkIsNeverAnEvents(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]enrich.CaseFields{
-		"all of it":          {Links: []enrich.Link{{Name: "x", URL: "{{ detection.title }}"}}},
-		"the host":           {Links: []enrich.Link{{Name: "x", URL: "https://{{ detection.host }}/"}}},
-		"the end of it":      {Links: []enrich.Link{{Name: "x", URL: "https://x.{{ detection.host }}/"}}},
-		"a port":             {Links: []enrich.Link{{Name: "x", URL: "https://x:{{ detection.severity }}/"}}},
-		"a user":             {Links: []enrich.Link{{Name: "x", URL: "https://x@y.example/{{ detection.host }}"}}},
-		"another scheme":     {Links: []enrich.Link{{Name: "x", URL: "javascript:alert(1)"}}},
+	for name, c := range map[string]rules.CaseFields{
+		"all of it":          {Links: []rules.Link{{Name: "x", URL: "{{ detection.title }}"}}},
+		"the host":           {Links: []rules.Link{{Name: "x", URL: "https://{{ detection.host }}/"}}},
+		"the end of it":      {Links: []rules.Link{{Name: "x", URL: "https://x.{{ detection.host }}/"}}},
+		"a port":             {Links: []rules.Link{{Name: "x", URL: "https://x:{{ detection.severity }}/"}}},
+		"a user":             {Links: []rules.Link{{Name: "x", URL: "https://x@y.example/{{ detection.host }}"}}},
+		"another scheme":     {Links: []rules.Link{{Name: "x", URL: "javascript:alert(1)"}}},
 		"a link in Markdown": {Description: "[x]({{ detection.title }})"},
-		"its host":           {Tasks: []enrich.Task{{Title: "t", Description: "a ![x]( <https://{{ detection.host }}/>)"}}},
+		"its host":           {Tasks: []rules.Task{{Title: "t", Description: "a ![x]( <https://{{ detection.host }}/>)"}}},
 	} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: c}}})
 		if got := placesOf(err); !strings.Contains(got, "must begin with https:// and a whole host") {
 			t.Errorf("%s: error %s", name, got)
 		}
@@ -113,19 +106,19 @@ func TestTheHostOfALinkIsNeverAnEvents(t *testing.T) {
 func TestExpressionsHaveALengthAndADepth(t *testing.T) {
 	long := "detection.host == 'a" + strings.Repeat("a", 64<<10) + "'"
 	for name, c := range map[string]struct {
-		rules enrich.Rules
+		rules rules.Rules
 		want  string
 	}{
-		"a long condition": {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: long, Drop: true}}}, "routes[0].when: is longer than 65536 bytes"},
-		"a long key":       {enrich.Rules{Routes: []enrich.Route{{Name: "r", Key: long}}}, "routes[0].key: is longer than 65536 bytes"},
-		"a long text":      {enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Title: "{{ " + long + " }}"}}}}, "routes[0].case.title: is longer than 65536 bytes"},
-		"depth":            {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("(", 30_000) + "true" + strings.Repeat(")", 30_000), Drop: true}}}, "recursion limit"},
-		"depth of lists":   {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("[", 60_000), Drop: true}}}, "recursion limit"},
-		"depth of not":     {enrich.Rules{Routes: []enrich.Route{{Name: "r", When: strings.Repeat("!-", 30_000) + "true", Drop: true}}}, "routes[0].when"},
+		"a long condition": {rules.Rules{Routes: []rules.Route{{Name: "r", When: long, Drop: true}}}, "routes[0].when: is longer than 65536 bytes"},
+		"a long key":       {rules.Rules{Routes: []rules.Route{{Name: "r", Key: long}}}, "routes[0].key: is longer than 65536 bytes"},
+		"a long text":      {rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Title: "{{ " + long + " }}"}}}}, "routes[0].case.title: is longer than 65536 bytes"},
+		"depth":            {rules.Rules{Routes: []rules.Route{{Name: "r", When: strings.Repeat("(", 30_000) + "true" + strings.Repeat(")", 30_000), Drop: true}}}, "recursion limit"},
+		"depth of lists":   {rules.Rules{Routes: []rules.Route{{Name: "r", When: strings.Repeat("[", 60_000), Drop: true}}}, "recursion limit"},
+		"depth of not":     {rules.Rules{Routes: []rules.Route{{Name: "r", When: strings.Repeat("!-", 30_000) + "true", Drop: true}}}, "routes[0].when"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := enrich.NewRouter(c.rules)
+		_, err := rules.NewRouter(c.rules)
 		runtime.ReadMemStats(&after)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: want %q, got %.300v", name, c.want, err)
@@ -138,7 +131,7 @@ func TestExpressionsHaveALengthAndADepth(t *testing.T) {
 
 func TestTextsThatFailOnADetectionGiveWayAndAreTold(t *testing.T) {
 	t.Parallel()
-	d := seen("web01", "a", day(9))
+	d := seen("web01")
 	d.Description = strings.Repeat("*", 40<<10)
 	for text, fails := range map[string]bool{
 		"{{ detection.tags[0] }}":                        true,
@@ -149,23 +142,23 @@ func TestTextsThatFailOnADetectionGiveWayAndAreTold(t *testing.T) {
 		"{{ detection.tags.size() > 0 ? detection.tags[0] : detection.host }}":   false,
 		`{{ lists.range(1000).map(i, lists.range(1000).map(j, i * j)).size() }}`: true, // beyond what it may cost
 	} {
-		got := written(t, enrich.CaseFields{Description: text}, d)
+		got := written(t, rules.CaseFields{Description: text}, d)
 		var want []string
 		if fails {
 			want = []string{"route r description"}
 		}
-		if preset := strings.Contains(got.Description(), "**Host**: web01"); preset != fails || !slices.Equal(got.Faults, want) {
-			t.Errorf("%s: faults %v, description %.80s", text, got.Faults, got.Description())
+		if gave := description(got) == preset; gave != fails || !slices.Equal(got.Faults, want) {
+			t.Errorf("%s: faults %v, description %.80s", text, got.Faults, description(got))
 		}
 	}
 }
 
 func TestALevelThatIsAlwaysTheSameIsCheckedAtTheStart(t *testing.T) {
 	t.Parallel()
-	_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{
-		{Name: "r", Case: enrich.CaseFields{Severity: "hihg", TLP: "5", PAP: "amber+strict"}},
-		{Name: "s", Case: enrich.CaseFields{Severity: " High", TLP: "amber+strict", PAP: "3"}},
-		{Name: "t", Case: enrich.CaseFields{Severity: "{{ detection.host }}", TLP: "{{ 7 }}"}},
+	_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{
+		{Name: "r", Case: rules.CaseFields{Severity: "hihg", TLP: "5", PAP: "amber+strict"}},
+		{Name: "s", Case: rules.CaseFields{Severity: " High", TLP: "amber+strict", PAP: "3"}},
+		{Name: "t", Case: rules.CaseFields{Severity: "{{ detection.host }}", TLP: "{{ 7 }}"}},
 	}})
 	want := `0:0 "hihg" is neither 1 to 4 nor low, medium, high, critical` +
 		` 0:0 "5" is neither 0 to 4 nor clear, white, green, amber, amber+strict, red` +
@@ -177,7 +170,7 @@ func TestALevelThatIsAlwaysTheSameIsCheckedAtTheStart(t *testing.T) {
 
 func TestAValueOfACustomFieldIsOfItsType(t *testing.T) {
 	t.Parallel()
-	d := seen("NaN", "a", day(9))
+	d := seen("NaN")
 	d.Key = "k"
 	for _, x := range []struct {
 		kind, fixed, rendered string
@@ -194,17 +187,17 @@ func TestAValueOfACustomFieldIsOfItsType(t *testing.T) {
 		{"date", "2026-03-14T09:00:00Z", "{{ detection.time }}", day(9).UnixMilli()},
 		{"date", "soon", "{{ detection.host }}", nil},
 	} {
-		of := func(value string) enrich.CaseFields {
-			return enrich.CaseFields{Fields: []enrich.Field{{Name: "n", Type: x.kind, Value: value}}}
+		of := func(value string) rules.CaseFields {
+			return rules.CaseFields{Fields: []rules.Field{{Name: "n", Type: x.kind, Value: value}}}
 		}
 		got := written(t, of(x.rendered), d)
 		if failed := len(got.Faults) > 0; failed != (x.want == nil) {
 			t.Errorf("%s %s: faults %v", x.kind, x.rendered, got.Faults)
 		}
-		if values := enrich.FieldsOf(got); x.want != nil && !cmp.Equal(values, []any{x.want}) {
+		if values := got.Shape.Fields; x.want != nil && !cmp.Equal(values, []hive.CustomField{{Name: "n", Value: x.want}}) {
 			t.Errorf("%s %s: values %v", x.kind, x.rendered, values)
 		}
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: of(x.fixed)}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: of(x.fixed)}}})
 		if (err != nil) != (x.want == nil) || err != nil && !strings.HasSuffix(placesOf(err), "is no value of the type "+x.kind) {
 			t.Errorf("%s %s: error %v", x.kind, x.fixed, err)
 		}
@@ -218,20 +211,20 @@ func FuzzP7NoEventActsInAText(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, host string) {
-		d := seen("h", "a", day(9))
+		d := seen("h")
 		d.Host, d.Key, d.Tags = host, "k", []string{host}
-		got := written(t, enrich.CaseFields{
+		got := written(t, rules.CaseFields{
 			Description: `A {{ detection.host }}, C:\{{ detection.tags }} [in](https://y.example/{{ detection.host }}).`,
-			Links:       []enrich.Link{{Name: "x", URL: "https://x.example/a/{{ detection.host }}?q={{ detection.host }}"}},
+			Links:       []rules.Link{{Name: "x", URL: "https://x.example/a/{{ detection.host }}?q={{ detection.host }}"}},
 		}, d)
 		var html bytes.Buffer
-		if err := goldmark.Convert([]byte(got.Description()), &html); err != nil {
+		if err := goldmark.Convert([]byte(description(got)), &html); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(html.String(), "<a href="); n != 2 || strings.Contains(html.String(), "<em>") {
 			t.Errorf("%q became %s", host, html.String())
 		}
-		_, to, _ := strings.Cut(got.Description(), "- [x](")
+		_, to, _ := strings.Cut(description(got), "- [x](")
 		u, err := url.Parse(strings.TrimSuffix(to, ")\n"))
 		if err != nil || u.Host != "x.example" || !strings.HasPrefix(u.JoinPath().EscapedPath(), "/a/") || strings.Count(u.EscapedPath(), "/") != 2 {
 			t.Errorf("%q became %s, %v", host, to, err)

@@ -1,4 +1,4 @@
-package enrich
+package rules
 
 import (
 	"errors"
@@ -27,7 +27,7 @@ type conditions struct{ env *cel.Env }
 func newConditions() (conditions, error) {
 	env, err := cel.NewEnv(
 		ext.NativeTypes(reflect.TypeFor[Seen](), reflect.TypeFor[SeenRule](), reflect.TypeFor[SeenObservable](), ext.ParseStructTags(true)),
-		cel.Variable("detection", cel.ObjectType("enrich.Seen")),
+		cel.Variable("detection", cel.ObjectType("rules.Seen")),
 		ext.Strings(),
 		ext.Lists(),
 		cel.DefaultUTCTimeZone(true),
@@ -71,7 +71,7 @@ func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Progra
 }
 
 // seenNames says the names of types as somebody knows them who has never seen this package.
-var seenNames = strings.NewReplacer("enrich.SeenObservable", "observable", "enrich.SeenRule", "rule", "enrich.Seen", "detection")
+var seenNames = strings.NewReplacer("rules.SeenObservable", "observable", "rules.SeenRule", "rule", "rules.Seen", "detection")
 
 // undeclared finds the name that CEL does not know in its message.
 var undeclared = regexp.MustCompile(`^undeclared reference to '([a-z]+)'`)

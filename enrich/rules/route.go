@@ -1,6 +1,18 @@
-package enrich
+package rules
 
 import "time"
+
+// ClosedPolicy says what a detection does that falls after a case's end, within the window of
+// its last event.
+type ClosedPolicy string
+
+// The policies. A detection within the span of a closed case is added to it without reopening,
+// whatever the policy.
+const (
+	ClosedNew     ClosedPolicy = "new"     // opens a new case (default)
+	ClosedReopen  ClosedPolicy = "reopen"  // reopens the case
+	ClosedComment ClosedPolicy = "comment" // adds to the case and leaves it closed
+)
 
 // Route says what a SOC wants of some detections. Routes are tried in order, the first whose
 // condition holds decides; what a route leaves empty is the default. Conditions and keys are CEL

@@ -1,4 +1,4 @@
-package enrich
+package rules
 
 import (
 	"errors"
@@ -138,4 +138,27 @@ func (p *probe) placeOf(i int) (position, error) {
 		return inText, errTick
 	}
 	return inText, nil
+}
+
+// encodeWhole percent-encodes everything but letters, digits, "-", "_", "~" and ".": the result can
+// be no more than one segment or one value of a URL. Of a text that is all dots nothing is left,
+// since browsers take even an encoded ".." for a step up.
+func encodeWhole(s string) string {
+	const hex = "0123456789ABCDEF"
+	if strings.Trim(s, ".") == "" {
+		return ""
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '~', c == '.':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
 }

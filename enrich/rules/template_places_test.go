@@ -1,7 +1,8 @@
-package enrich_test
+package rules_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,8 +11,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 	ghtml "github.com/yuin/goldmark/renderer/html"
 
-	"forager/enrich"
-	"forager/enrich/detection"
+	"forager/enrich/rules"
 )
 
 // Whatever writes a link in Markdown, an event does not choose where it leads; nor does it stand
@@ -48,20 +48,20 @@ func TestP7ATemplateThatLetsAnEventChooseIsRefused(t *testing.T) {
 		"it`s {{ detection.user }}":                            "stands behind a backtick",
 		"`a`{{ detection.user }}":                              "stands behind a backtick", "`` {{ detection.user }} `": "stands behind a backtick",
 	} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Description: text}}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Description: text}}}})
 		if got := placesOf(err); !strings.Contains(got, want) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	for name, c := range map[string]enrich.CaseFields{
-		"a field of the type url": {Fields: []enrich.Field{{Name: "ref", Type: "url", Value: "{{ detection.title }}"}}},
-		"its host":                {Fields: []enrich.Field{{Name: "ref", Type: "url", Value: "https://{{ detection.host }}/"}}},
-		"one that is a script":    {Fields: []enrich.Field{{Name: "ref", Type: "url", Value: "javascript:alert(1)"}}},
-		"a task":                  {Tasks: []enrich.Task{{Title: "t", Description: "[a][b]\n\n[b]: {{ detection.title }}"}}},
-		"a page":                  {Pages: []enrich.Page{{Title: "t", Content: "<https://{{ detection.host }}>"}}},
-		"the name of a link":      {Links: []enrich.Link{{Name: "<b>{{ detection.host }}</b>", URL: "https://x.example/"}}},
+	for name, c := range map[string]rules.CaseFields{
+		"a field of the type url": {Fields: []rules.Field{{Name: "ref", Type: "url", Value: "{{ detection.title }}"}}},
+		"its host":                {Fields: []rules.Field{{Name: "ref", Type: "url", Value: "https://{{ detection.host }}/"}}},
+		"one that is a script":    {Fields: []rules.Field{{Name: "ref", Type: "url", Value: "javascript:alert(1)"}}},
+		"a task":                  {Tasks: []rules.Task{{Title: "t", Description: "[a][b]\n\n[b]: {{ detection.title }}"}}},
+		"a page":                  {Pages: []rules.Page{{Title: "t", Content: "<https://{{ detection.host }}>"}}},
+		"the name of a link":      {Links: []rules.Link{{Name: "<b>{{ detection.host }}</b>", URL: "https://x.example/"}}},
 	} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: c}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: c}}})
 		if c.Links != nil {
 			continue // HTML around is the operator's, the value is text
 		}
@@ -102,15 +102,15 @@ func TestP7NoValueActsInAnyPlaceOfATemplate(t *testing.T) {
 // actsNot fails when a value acts in a template that has so many links of its own. A text that gives way to the default is fine.
 func actsNot(t *testing.T, text string, links int, host, user string) {
 	t.Helper()
-	d := seen("h", "a", day(9))
+	d := seen("h")
 	d.Host, d.User, d.Key = host, user, "k"
-	got := written(t, enrich.CaseFields{Description: text}, d)
+	got := written(t, rules.CaseFields{Description: text}, d)
 	if len(got.Faults) > 0 {
 		return
 	}
 	var out bytes.Buffer
 	renderer := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList), goldmark.WithRendererOptions(ghtml.WithUnsafe()))
-	if err := renderer.Convert([]byte(got.Description()), &out); err != nil {
+	if err := renderer.Convert([]byte(description(got)), &out); err != nil {
 		t.Fatal(err)
 	}
 	page := inCode.ReplaceAllString(out.String(), "")
@@ -121,7 +121,7 @@ func actsNot(t *testing.T, text string, links int, host, user string) {
 		bad = bad || strings.Contains(page, tag)
 	}
 	if bad {
-		t.Errorf("%q with %q and %q became\n%s\n%s", text, host, user, got.Description(), page)
+		t.Errorf("%q with %q and %q became\n%s\n%s", text, host, user, description(got), page)
 	}
 }
 
@@ -139,25 +139,25 @@ func FuzzP7NoValueActsInAnyPlaceOfATemplate(f *testing.F) {
 func TestP7WhatAnEventGivesIsComparedAsAWhole(t *testing.T) {
 	t.Parallel()
 	for op, works := range map[string]bool{"": true, "eq": true, "like": true, "ne": false, "match": false, "startsWith": false, "endsWith": false} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "title", Op: op, Value: "{{ detection.host }}"}}}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Filter: []rules.Term{{Field: "title", Op: op, Value: "{{ detection.host }}"}}}}})
 		if got := placesOf(err); (err == nil) != works || !works && !strings.Contains(got, "could reach any case: use eq") {
 			t.Errorf("%q: %q", op, got)
 		}
-		if _, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "title", Op: op, Value: "* of ours"}}}}}); err != nil {
+		if _, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Filter: []rules.Term{{Field: "title", Op: op, Value: "* of ours"}}}}}); err != nil {
 			t.Errorf("%q with a fixed value: %v", op, err)
 		}
 	}
 	for _, value := range []string{"*{{ detection.host }}*", "a?{{ detection.host }}", "{{ detection.host }}%"} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "title", Op: "like", Value: value}}}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Filter: []rules.Term{{Field: "title", Op: "like", Value: value}}}}})
 		if got := placesOf(err); !strings.Contains(got, "has a wildcard") {
 			t.Errorf("%s: %q", value, got)
 		}
 	}
-	p := planner(t, enrich.Rules{Routes: []enrich.Route{{Name: "r", Filter: []enrich.Term{{Field: "title", Op: "like", Value: "{{ detection.host }}"}}}}})
+	filter := rules.Route{Name: "r", Filter: []rules.Term{{Field: "title", Op: "like", Value: "{{ detection.host }}"}}}
 	for _, host := range []string{"*", "?", "%", "_", "a", `\*`, "c*"} {
-		d := detection.Detection{Format: "native", ID: "a", Key: "k", Host: host, Time: day(9), Title: "t"}
-		if got, want := enrich.FindOf(planned(t, p, 1, d)), fmt.Sprintf(`{"_and":[{"_eq":{"_field":"title","_value":%q}}]}`, host); got != want {
-			t.Errorf("%q becomes %s, want %s", host, got, want)
+		got, err := json.Marshal(decided(t, filter, seen(host)).Filter)
+		if want := fmt.Sprintf(`{"_and":[{"_eq":{"_field":"title","_value":%q}}]}`, host); err != nil || string(got) != want {
+			t.Errorf("%q becomes %s, %v, want %s", host, got, err, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package enrich_test
+package rules_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"forager/enrich"
+	"forager/enrich/rules"
 )
 
 func TestAPlaceholderEndsWhereItsExpressionDoes(t *testing.T) {
@@ -36,7 +36,7 @@ func TestAPlaceholderEndsWhereItsExpressionDoes(t *testing.T) {
 		`{{ "{{" }}{{ "//" }}`:                {`="{{" 1:4`, `="//" 1:14`},
 		`{{ .5 > detection.severity ? 1:2 }}`: {`=.5 > detection.severity ? 1:2 1:4`},
 	} {
-		parts, err := enrich.Split(text)
+		parts, err := rules.Split(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -86,7 +86,7 @@ func TestMistakesInTextsSayWhereTheyAreAndWhatToWrite(t *testing.T) {
 		"{{ nope }} {{ 1 + 1 }} {{ neither }}": "1:4 undeclared reference to 'nope' 1:27 undeclared reference to 'neither'",
 		strings.Repeat("x", 64<<10) + "y":      "0:0 is longer than 65536 bytes",
 	} {
-		_, err := enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{Title: text}}}})
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Title: text}}}})
 		if got := placesOf(err); !strings.HasPrefix(got, want) || !strings.HasSuffix(want, ": ") && got != want {
 			t.Errorf("%.60s\n got %s\nwant %s", text, got, want)
 		}
@@ -101,7 +101,7 @@ func placesOf(err error) string {
 	}
 	var all []string
 	for _, e := range many.Unwrap() {
-		if r, ok := errors.AsType[*enrich.RuleError](e); ok {
+		if r, ok := errors.AsType[*rules.RuleError](e); ok {
 			all = append(all, fmt.Sprintf("%d:%d %v", r.Line, r.Column, r.Err))
 		}
 	}
@@ -118,12 +118,12 @@ func FuzzTexts(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		parts, err := enrich.Split(text)
+		parts, err := rules.Split(text)
 		if !strings.Contains(text, "{{") && (err != nil || strings.Join(literals(parts), "") != text) {
 			t.Errorf("literal text became %+v, %v", parts, err)
 		}
-		_, err = enrich.NewRouter(enrich.Rules{Routes: []enrich.Route{{Name: "r", Case: enrich.CaseFields{
-			Description: text, Links: []enrich.Link{{Name: text, URL: text}},
+		_, err = rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{
+			Description: text, Links: []rules.Link{{Name: text, URL: text}},
 		}}}})
 		many, _ := err.(interface{ Unwrap() []error })
 		if many == nil {
@@ -131,7 +131,7 @@ func FuzzTexts(f *testing.F) {
 		}
 		lines := strings.Split(text, "\n")
 		for _, e := range many.Unwrap() {
-			r, ok := errors.AsType[*enrich.RuleError](e)
+			r, ok := errors.AsType[*rules.RuleError](e)
 			if !ok || r.Line < 0 || r.Line > len(lines) || r.Line > 0 && (r.Column < 1 || r.Column > len([]rune(lines[r.Line-1]))+1) {
 				t.Errorf("error %v at %+v", e, r)
 			}
@@ -139,7 +139,7 @@ func FuzzTexts(f *testing.F) {
 	})
 }
 
-func literals(parts []enrich.Part) (all []string) {
+func literals(parts []rules.Part) (all []string) {
 	for _, p := range parts {
 		all = append(all, p.Literal)
 	}

@@ -1,0 +1,38 @@
+package rules
+
+import "time"
+
+// Seen is a detection as conditions, keys and texts see it: CEL's variable `detection`.
+type Seen struct {
+	Format      string           `cel:"format"`
+	Subject     string           `cel:"subject"` // NATS subject that it came on
+	ID          string           `cel:"id"`
+	Time        time.Time        `cel:"time"`
+	Severity    int              `cel:"severity"` // 1–4
+	Title       string           `cel:"title"`
+	Description string           `cel:"description"`
+	Source      string           `cel:"source"`
+	Rule        SeenRule         `cel:"rule"`
+	Host        string           `cel:"host"`
+	User        string           `cel:"user"`
+	IP          string           `cel:"ip"`
+	Key         string           `cel:"key"`
+	Direction   string           `cel:"direction"`
+	Tags        []string         `cel:"tags"`
+	Techniques  []string         `cel:"techniques"` // ids, in the server's release
+	Observables []SeenObservable `cel:"observables"`
+}
+
+// SeenRule is the rule that fired.
+type SeenRule struct {
+	ID   string `cel:"id"`
+	Name string `cel:"name"`
+}
+
+// SeenObservable is one observable.
+type SeenObservable struct {
+	Type string   `cel:"type"`
+	Data string   `cel:"data"`
+	Tags []string `cel:"tags"`
+	IOC  bool     `cel:"ioc"`
+}
