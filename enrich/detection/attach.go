@@ -47,7 +47,7 @@ func (e *event) techniques() {
 		if e.silent(t) || len(t.When) > 0 && !e.meets(t.When) {
 			continue
 		}
-		if !t.Each.set {
+		if !t.Each.set() {
 			e.refer(t, func(p path) []string { return e.textsAt(p) }, "")
 			continue
 		}
@@ -60,7 +60,7 @@ func (e *event) techniques() {
 
 // silent tells quickly that a rule has nothing to read.
 func (e *event) silent(t *techniques) bool {
-	if t.Each.set {
+	if t.Each.set() {
 		return e.none(&t.Each)
 	}
 	for _, paths := range [][]path{t.Path, t.Else} {

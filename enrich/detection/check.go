@@ -6,6 +6,13 @@ import (
 	"slices"
 )
 
+// fields are all fields of a format.
+func (f *format) fields() []*fields {
+	return []*fields{
+		&f.Time, &f.Severity, &f.Title, &f.Description, &f.Source, &f.Rule.ID, &f.Rule.Name, &f.Host, &f.User, &f.IP, &f.Key, &f.LastKey, &f.Direction,
+	}
+}
+
 // eachPath shows every path that is looked up from the event itself.
 func (f *format) eachPath(do func(*path)) {
 	all := func(paths []path) {
@@ -16,13 +23,13 @@ func (f *format) eachPath(do func(*path)) {
 	list := func(fs fields) {
 		for i := range fs {
 			do(&fs[i].Path)
-			if do(&fs[i].Each); !fs[i].Each.set {
+			if do(&fs[i].Each); !fs[i].Each.set() {
 				all(fs[i].Join)
 			}
 		}
 	}
-	for _, fs := range []fields{f.Time, f.Severity, f.Title, f.Description, f.Source, f.Rule.ID, f.Rule.Name, f.Host, f.User, f.IP, f.Key, f.LastKey, f.Direction} {
-		list(fs)
+	for _, fs := range f.fields() {
+		list(*fs)
 	}
 	for _, alt := range f.ID {
 		all(alt)
@@ -36,13 +43,13 @@ func (f *format) eachPath(do func(*path)) {
 	for i := range f.Observables {
 		o := &f.Observables[i]
 		all(o.Path)
-		if do(&o.Each); !o.Each.set {
+		if do(&o.Each); !o.Each.set() {
 			all(o.Join)
 		}
 	}
 	for i := range f.Techniques {
 		t := &f.Techniques[i]
-		if do(&t.Each); !t.Each.set {
+		if do(&t.Each); !t.Each.set() {
 			all(t.Path)
 			all(t.Else)
 			all(t.Tactic)
@@ -60,9 +67,9 @@ func (f *format) eachCondition(do func(*condition)) {
 			do(&when[i])
 		}
 	}
-	for _, fs := range []fields{f.Time, f.Severity, f.Title, f.Description, f.Source, f.Rule.ID, f.Rule.Name, f.Host, f.User, f.IP, f.Key, f.LastKey, f.Direction} {
-		for i := range fs {
-			all(fs[i].When)
+	for _, fs := range f.fields() {
+		for i := range *fs {
+			all((*fs)[i].When)
 		}
 	}
 	for i := range f.Observables {
@@ -78,7 +85,7 @@ func (f *format) checkRules() error {
 	if len(f.Title) == 0 {
 		return keyed(errors.New("a format needs one"), "title")
 	}
-	if f.Split.Each.set != (len(f.Split.By) > 0) {
+	if f.Split.Each.set() != (len(f.Split.By) > 0) {
 		return keyed(errors.New("each and by belong together"), "split")
 	}
 	for i := range f.Observables {
@@ -100,7 +107,7 @@ func (f *format) checkRules() error {
 		}
 	}
 	for i, fl := range f.Files {
-		if !fl.Each.set || !fl.Name.set {
+		if !fl.Each.set() || !fl.Name.set() {
 			return keyed(errors.New("each and name are needed"), "files[%d]", i)
 		}
 	}
@@ -110,7 +117,7 @@ func (f *format) checkRules() error {
 func (o *observables) check() error {
 	switch {
 	case o.Reader == "typed":
-		if !o.Each.set || !o.Kind.set || !o.Value.set {
+		if !o.Each.set() || !o.Kind.set() || !o.Value.set() {
 			return errors.New("the reader typed needs each, kind and value")
 		}
 	case len(o.Join) > 0:

@@ -11,9 +11,8 @@ import (
 // format is a spec made ready: all its paths in one trie.
 type format struct {
 	*spec
-	root  *trie
+	trie  *trie
 	slots int
-	paths []string // by slot
 }
 
 // alternative is one list of conditions by which a format is recognised.
@@ -28,7 +27,7 @@ func (d *Decoder) compile(specs map[string]*spec) error {
 	d.index = map[string][]alternative{}
 	var wrong []error
 	for _, name := range d.names {
-		f := &format{spec: specs[name], root: &trie{}}
+		f := &format{spec: specs[name]}
 		if err := f.compile(specs); err != nil {
 			wrong = append(wrong, f.located(err))
 		}
@@ -58,6 +57,7 @@ func (d *Decoder) compile(specs map[string]*spec) error {
 	for _, alternatives := range d.index {
 		slices.SortStableFunc(alternatives, func(a, b alternative) int { return cmp.Compare(a.format.Order, b.format.Order) })
 	}
+	d.share()
 	return nil
 }
 
@@ -81,38 +81,38 @@ func (f *format) compile(specs map[string]*spec) error {
 		return err
 	}
 	f.slots = 1 // slot 0 is no path
-	f.paths = []string{""}
+	root := &sapling{}
 	seen := map[string]int32{}
 	f.eachPath(func(p *path) {
-		if !p.set || len(p.steps) == 0 {
+		if !p.set() || len(p.steps) == 0 {
 			return
 		}
 		if p.slot = seen[p.text]; p.slot == 0 {
 			p.slot = int32(f.slots) // a format has some hundred paths
 			f.slots++
-			f.paths = append(f.paths, p.text)
 			seen[p.text] = p.slot
-			t := f.root.at(p.steps)
+			t := root.at(p.steps)
 			t.slots = append(t.slots, p.slot)
 		}
 	})
 	f.eachCondition(func(c *condition) {
 		for i := range c.Path {
-			f.place(&c.Path[i], c.bare(), seen)
+			f.place(root, &c.Path[i], c.bare(), seen)
 		}
 	})
 	for _, p := range f.Parse.JSON {
-		f.root.at(p.steps).json = true
+		root.at(p.steps).json = true
 	}
 	for _, p := range f.Parse.Pairs {
-		f.root.at(p.steps).kv = true
+		root.at(p.steps).kv = true
 	}
+	f.trie = root.grown()
 	return nil
 }
 
 // place gives a path of a condition a slot of its own, which presence alone fills, too.
-func (f *format) place(p *path, presence bool, seen map[string]int32) {
-	if !p.set || len(p.steps) == 0 {
+func (f *format) place(root *sapling, p *path, presence bool, seen map[string]int32) {
+	if !p.set() || len(p.steps) == 0 {
 		return
 	}
 	name := "when " + p.text
@@ -124,9 +124,8 @@ func (f *format) place(p *path, presence bool, seen map[string]int32) {
 	}
 	p.slot = int32(f.slots) // a format has some hundred paths
 	f.slots++
-	f.paths = append(f.paths, p.text)
 	seen[name] = p.slot
-	t := f.root.at(p.steps)
+	t := root.at(p.steps)
 	if t.slots = append(t.slots, p.slot); presence {
 		t.through = append(t.through, p.slot)
 	}

@@ -68,8 +68,8 @@ func firstOf(texts ...string) string {
 
 // gather walks the event once, and below each of the format's roots.
 func (e *event) gather() error {
-	e.hits.reset(e.tree, e.format.slots)
-	if err := e.hits.visit(e.format.root, e.part.root); err != nil {
+	e.hits.reset(e.tree, e.format.trie, e.format.slots)
+	if err := e.hits.visit(0, e.part.root); err != nil {
 		return err
 	}
 	return e.gatherBelow(e.part.root, len(e.format.Roots))
@@ -91,7 +91,7 @@ func (e *event) gatherBelow(n int32, depth int) error {
 					return err == nil
 				}
 			}
-			if err = e.hits.visit(e.format.root, n); err == nil {
+			if err = e.hits.visit(0, n); err == nil {
 				err = e.gatherBelow(n, depth-1)
 			}
 			return err == nil
@@ -122,7 +122,7 @@ func (e *event) structured(n int32) (int32, error) {
 
 // each yields the values found for a path, in the order of the document.
 func (e *event) each(p *path, yield func(int32) bool) bool {
-	if p.set && len(p.steps) == 0 {
+	if p.slot == 0 && p.set() {
 		return yield(e.part.root)
 	}
 	for h := e.hits.head[p.slot]; h != 0; h = e.hits.all[h].next {
@@ -134,7 +134,7 @@ func (e *event) each(p *path, yield func(int32) bool) bool {
 }
 
 // none tells quickly that nothing was found for a path, as it is for most paths of most events.
-func (e *event) none(p *path) bool { return e.hits.head[p.slot] == 0 && (!p.set || len(p.steps) > 0) }
+func (e *event) none(p *path) bool { return e.hits.head[p.slot] == 0 && (p.slot != 0 || !p.set()) }
 
 // scalars yields the texts found for a path that say something.
 func (e *event) scalars(p *path, yield func(string) bool) bool {
@@ -189,7 +189,7 @@ func (e *event) lost(field, path, value, reason string) {
 func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 	for i := range fs {
 		f := &fs[i]
-		if f.Path.set && e.none(&f.Path) {
+		if f.Path.set() && e.none(&f.Path) {
 			continue
 		}
 		if len(f.When) > 0 && !e.meets(f.When) {
@@ -199,7 +199,7 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		switch {
 		case len(f.Join) > 0:
 			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s, f.Join[0].text) })
-		case f.Path.set:
+		case f.Path.set():
 			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Prefix+s, f.Path.text) })
 		case f.Text != "":
 			more = yield(f, f.Text, "")
@@ -213,7 +213,7 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 // joined yields texts of several paths put together, where all of them are there; below each
 // object of `each` by paths relative to it, else once for the event.
 func (e *event) joined(each *path, paths []path, sep string, yield func(string) bool) bool {
-	if !each.set {
+	if !each.set() {
 		var texts []string
 		for i := range paths {
 			e.scalars(&paths[i], func(s string) bool { texts = append(texts, s); return false })
@@ -249,7 +249,7 @@ func join(texts []string, sep string) string {
 // below is the first text at a path relative to n.
 func (e *event) below(n int32, p *path) string {
 	found := ""
-	if !p.set {
+	if !p.set() {
 		return ""
 	}
 	e.under(n, p.steps, false, func(v int32) bool {

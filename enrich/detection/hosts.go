@@ -66,7 +66,7 @@ func (r *reading) splitting(p part, read func(part) error) error {
 
 // rows is the array of the event that the format splits by; 0 is none.
 func (r *reading) rows(p *part) (found int32) {
-	if !p.format.Split.Each.set {
+	if !p.format.Split.Each.set() {
 		return 0
 	}
 	r.under(p.root, p.format.Split.Each.steps, false, func(n int32) bool {

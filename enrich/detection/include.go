@@ -30,15 +30,17 @@ func (f *format) include(specs map[string]*spec) error {
 func (f *format) take(from *spec, what string, under path) error {
 	switch what {
 	case "observables":
+		f.Observables = slices.Clone(f.Observables)
 		for _, o := range from.Observables {
-			f.Observables = append(slices.Clone(f.Observables), o.under(under))
+			f.Observables = append(f.Observables, o.under(under))
 		}
 		f.Own = append(slices.Clone(f.Own), below(from.Own, under)...)
 		f.Parse.JSON = append(slices.Clone(f.Parse.JSON), below(from.Parse.JSON, under)...)
 		f.Parse.Pairs = append(slices.Clone(f.Parse.Pairs), below(from.Parse.Pairs, under)...)
 	case "techniques":
+		f.Techniques = slices.Clone(f.Techniques)
 		for _, t := range from.Techniques {
-			f.Techniques = append(slices.Clone(f.Techniques), t.under(under))
+			f.Techniques = append(f.Techniques, t.under(under))
 		}
 	case "host":
 		f.Host = append(slices.Clone(f.Host), from.Host.under(under)...)
@@ -57,6 +59,9 @@ func (f *format) take(from *spec, what string, under path) error {
 }
 
 func below(paths []path, prefix path) []path {
+	if len(paths) == 0 {
+		return nil
+	}
 	out := make([]path, len(paths))
 	for i, p := range paths {
 		out[i] = p.under(prefix)
@@ -65,8 +70,10 @@ func below(paths []path, prefix path) []path {
 }
 
 func (o observables) under(prefix path) observables {
-	o.Path, o.Tags = below(o.Path, prefix), slices.Clone(o.Tags)
-	if o.Each.set {
+	own := *o.shape // the original is the other file's
+	o.shape = &own
+	o.Path = below(o.Path, prefix)
+	if o.Each.set() {
 		o.Each = o.Each.under(prefix)
 	} else {
 		o.Join = below(o.Join, prefix)
@@ -76,7 +83,7 @@ func (o observables) under(prefix path) observables {
 }
 
 func (r techniques) under(prefix path) techniques {
-	if r.Each.set {
+	if r.Each.set() {
 		r.Each = r.Each.under(prefix)
 	} else {
 		r.Path, r.Else, r.Tactic = below(r.Path, prefix), below(r.Else, prefix), below(r.Tactic, prefix)
@@ -88,8 +95,10 @@ func (r techniques) under(prefix path) techniques {
 func (f fields) under(prefix path) fields {
 	out := slices.Clone(f)
 	for i := range out {
+		own := *out[i].how // the original is the other file's
+		out[i].how = &own
 		out[i].Path = out[i].Path.under(prefix)
-		if out[i].Each.set {
+		if out[i].Each.set() {
 			out[i].Each = out[i].Each.under(prefix)
 		} else {
 			out[i].Join = below(out[i].Join, prefix)
@@ -100,6 +109,9 @@ func (f fields) under(prefix path) fields {
 }
 
 func conditionsUnder(when []condition, prefix path) []condition {
+	if len(when) == 0 {
+		return nil
+	}
 	out := slices.Clone(when)
 	for i := range out {
 		out[i].Path = below(out[i].Path, prefix)

@@ -27,7 +27,7 @@ func (e *event) observables() {
 	for i := range e.format.Observables {
 		o := &e.format.Observables[i]
 		if e.mute(o) {
-			if e.why && !o.Each.set {
+			if e.why && !o.Each.set() {
 				e.lostParts(o)
 			}
 			continue
@@ -41,7 +41,7 @@ func (e *event) observables() {
 
 // mute tells quickly that a rule has nothing to read.
 func (e *event) mute(o *observables) bool {
-	if o.Each.set {
+	if o.Each.set() {
 		return e.none(&o.Each)
 	}
 	for i := range o.Join {
@@ -71,7 +71,7 @@ func (e *event) observe(o *observables) {
 			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
 			return true
 		})
-		if e.why && !o.Each.set && len(e.det.Observables) == before {
+		if e.why && !o.Each.set() && len(e.det.Observables) == before {
 			e.lostParts(o)
 		}
 		return
@@ -167,7 +167,7 @@ func (e *event) typed(o *observables, n int32) {
 	if !known {
 		dataType = o.Type
 	}
-	if s == "" && o.Follow.set {
+	if s == "" && o.Follow.set() {
 		e.follow(o, dataType, e.below(n, &o.Follow))
 		return
 	}

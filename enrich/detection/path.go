@@ -5,12 +5,15 @@ import (
 	"strings"
 )
 
-// step is one name of a path. Where key is set, the step holds only for objects whose member
+// step is one name of a path. Where pick is set, the step holds only for objects whose member
 // key says value: `ruleLabels[key=severity]`.
 type step struct {
-	name       string // folded
-	key, value string // folded
+	name string // folded
+	pick *selector
 }
+
+// selector is what an object has to say to be meant.
+type selector struct{ key, value string } // folded
 
 // anyName is the step that every member matches.
 const anyName = "*"
@@ -23,17 +26,17 @@ func parsePath(s string) ([]step, error) {
 	if s == "" {
 		return nil, nil
 	}
-	var steps []step
+	steps := make([]step, 0, strings.Count(s, ".")+1)
 	for part := range strings.SplitSeq(s, ".") {
-		name, selector, picked := strings.Cut(part, "[")
+		name, rest, picked := strings.Cut(part, "[")
 		st := step{name: fold(name)}
 		if picked {
-			body, closed := strings.CutSuffix(selector, "]")
+			body, closed := strings.CutSuffix(rest, "]")
 			key, value, equals := strings.Cut(body, "=")
 			if !closed || !equals || key == "" {
 				return nil, fmt.Errorf("path %q: a selector is [key=value]", s)
 			}
-			st.key, st.value = fold(key), fold(value)
+			st.pick = &selector{fold(key), fold(value)}
 		}
 		if st.name == "" {
 			return nil, fmt.Errorf("path %q: an empty name", s)
@@ -44,13 +47,13 @@ func parsePath(s string) ([]step, error) {
 }
 
 // picks tells whether an object satisfies the selector of a step.
-func (t *tree) picks(n int32, key, value string) bool {
+func (t *tree) picks(n int32, s *selector) bool {
 	if t.nodes[n].kind != object {
 		return false
 	}
 	for c := t.nodes[n].first; c != 0; c = t.nodes[c].next {
-		if fold(t.nodes[c].key) == key {
-			return fold(t.nodes[c].text) == value
+		if fold(t.nodes[c].key) == s.key {
+			return fold(t.nodes[c].text) == s.value
 		}
 	}
 	return false
@@ -92,12 +95,12 @@ func (t *tree) member(c int32, name string, steps []step, prefix bool, yield fun
 			if !st.is(name) {
 				return true
 			}
-			if st.key != "" {
+			if st.pick != nil {
 				return t.picked(c, st, steps[i+1:], prefix, yield)
 			}
 			return t.under(c, steps[i+1:], prefix, yield)
 		}
-		if !st.is(name[:dot]) || st.key != "" {
+		if !st.is(name[:dot]) || st.pick != nil {
 			return true
 		}
 		name = name[dot+1:]
@@ -115,7 +118,7 @@ func (t *tree) picked(c int32, st *step, rest []step, prefix bool, yield func(in
 		}
 		return true
 	}
-	if !t.picks(c, st.key, st.value) {
+	if !t.picks(c, st.pick) {
 		return true
 	}
 	return t.under(c, rest, prefix, yield)

@@ -14,9 +14,10 @@ func (d *Decoder) recognise(t *tree, n int32) *format {
 	}
 	var room [16]*alternative
 	found := room[:0]
+	var folded [maxFoldedName]byte
 	for c := t.nodes[n].first; c != 0; c = t.nodes[c].next {
 		name, _, _ := strings.Cut(t.nodes[c].key, ".")
-		alternatives := d.index[fold(name)]
+		alternatives := d.index[string(foldTo(folded[:0], name))]
 		for i := range alternatives {
 			if !slices.Contains(found, &alternatives[i]) {
 				found = append(found, &alternatives[i])

@@ -3,8 +3,8 @@ package detection
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -77,31 +77,62 @@ type dropRule struct {
 
 // condition holds when any value at any of its paths passes; with not, when none does.
 type condition struct {
-	Path     oneOrMany `yaml:"path"`
-	Type     string    `yaml:"type"`
-	Is       texts     `yaml:"is"`
-	Prefix   texts     `yaml:"prefix"`
-	Suffix   texts     `yaml:"suffix"`
-	Contains texts     `yaml:"contains"`
-	Matches  pattern   `yaml:"matches"`
-	Not      bool      `yaml:"not"`
+	Path     oneOrMany
+	Type     string
+	Is       texts
+	Prefix   texts
+	Suffix   texts
+	Contains texts
+	Matches  pattern
+	Not      bool
 }
 
-// field is one way to fill a field of a detection: the first of a list that gives a text is taken.
-type field struct {
-	Path   path               `yaml:"path"`
-	Text   string             `yaml:"text"`
-	Prefix string             `yaml:"prefix"`
-	Each   path               `yaml:"each"`
-	Join   []path             `yaml:"join"`
-	Sep    string             `yaml:"sep"`
-	Words  map[string]string  `yaml:"words"`
-	Bands  map[float64]string `yaml:"bands"`
-	When   []condition        `yaml:"when"`
-	Mark   string             `yaml:"mark"`
+// UnmarshalYAML reads a condition.
+func (c *condition) UnmarshalYAML(n ast.Node) error {
+	return eachMember(n, func(key string) any {
+		switch key {
+		case "path":
+			return &c.Path
+		case "type":
+			return &c.Type
+		case "is":
+			return &c.Is
+		case "prefix":
+			return &c.Prefix
+		case "suffix":
+			return &c.Suffix
+		case "contains":
+			return &c.Contains
+		case "matches":
+			return &c.Matches
+		case "not":
+			return &c.Not
+		}
+		return nil
+	})
+}
 
-	bands []band              `yaml:"-"`
-	words map[string]Severity `yaml:"-"`
+// field is one way to fill a field of a detection: the first of a list that gives a text is taken. Most
+// are a path and no more, so that the rest is kept apart.
+type field struct {
+	Path path
+	*how
+}
+
+// how is what a field says besides its path.
+type how struct {
+	Text   string
+	Prefix string
+	Each   path
+	Join   oneOrMany
+	Sep    string
+	Words  map[string]string
+	Bands  map[float64]string
+	When   []condition
+	Mark   string
+
+	bands []band
+	words map[string]Severity
 }
 
 type band struct {
@@ -116,26 +147,80 @@ type tagRule struct {
 	Reader string `yaml:"reader"`
 }
 
+// observables is a rule that reads observables; what few rules say is kept apart.
 type observables struct {
-	Type    string            `yaml:"type"`
-	Path    oneOrMany         `yaml:"path"`
-	Each    path              `yaml:"each"`
-	Kind    path              `yaml:"kind"`
-	Value   path              `yaml:"value"`
-	Types   map[string]string `yaml:"types"`
-	Follow  path              `yaml:"follow"`
-	Join    []path            `yaml:"join"`
-	Sep     string            `yaml:"sep"`
-	Prefix  string            `yaml:"prefix"`
-	Tags    []string          `yaml:"tags"`
-	Reader  string            `yaml:"reader"`
-	Message oneOrMany         `yaml:"message"`
-	First   bool              `yaml:"first"`
-	IOC     bool              `yaml:"ioc"`
-	Native  bool              `yaml:"native"`
-	When    []condition       `yaml:"when"`
+	Type string
+	Path oneOrMany
+	Tags []string
+	*shape
+}
 
-	types map[string]string `yaml:"-"` // folded kinds
+// shape is what a rule for observables says besides type, paths and tags.
+type shape struct {
+	Each   path
+	Kind   path
+	Value  path
+	Types  map[string]string
+	Follow path
+	Join   oneOrMany
+	Sep    string
+	Prefix string
+	Reader string
+	First  bool
+	IOC    bool
+	Native bool
+	When   []condition
+
+	types map[string]string // folded kinds
+}
+
+// UnmarshalYAML keeps apart what few rules say.
+func (o *observables) UnmarshalYAML(n ast.Node) error {
+	o.shape = &shape{}
+	return eachMember(n, func(key string) any {
+		switch key {
+		case "type":
+			return &o.Type
+		case "path":
+			return &o.Path
+		case "tags":
+			return &o.Tags
+		}
+		return o.member(key)
+	})
+}
+
+// member is where the value of a key goes; nil where there is no such key.
+func (s *shape) member(key string) any {
+	switch key {
+	case "each":
+		return &s.Each
+	case "kind":
+		return &s.Kind
+	case "value":
+		return &s.Value
+	case "types":
+		return &s.Types
+	case "follow":
+		return &s.Follow
+	case "join":
+		return &s.Join
+	case "sep":
+		return &s.Sep
+	case "prefix":
+		return &s.Prefix
+	case "reader":
+		return &s.Reader
+	case "first":
+		return &s.First
+	case "ioc":
+		return &s.IOC
+	case "native":
+		return &s.Native
+	case "when":
+		return &s.When
+	}
+	return nil
 }
 
 type techniques struct {
@@ -155,34 +240,41 @@ type files struct {
 	SHA256 path `yaml:"sha256"`
 }
 
-// path is a parsed path with its place in the file and, once compiled, its slot.
+// path is where something lies and, once compiled, its slot. The zero value is no path; the slot of the
+// path of the event itself, and of paths below something, is 0.
 type path struct {
-	text  string
-	steps []step
-	slot  int32
-	set   bool
+	*way
+	slot int32
 }
+
+// way is a path's text and steps; paths that are written alike share one.
+type way struct {
+	text  string
+	steps []step // none where the walk alone looks the path up
+}
+
+func (p path) set() bool { return p.way != nil }
 
 // UnmarshalYAML parses a path where it stands, so that an error names the place.
 func (p *path) UnmarshalYAML(n ast.Node) error {
-	if err := decodeNode(n, &p.text); err != nil {
+	text, err := textNode(n)
+	if err != nil {
 		return err
 	}
-	steps, err := parsePath(p.text)
+	steps, err := parsePath(text)
 	if err != nil {
 		return at(n, err)
 	}
-	p.steps, p.set = steps, true
+	p.way = &way{text: text, steps: steps}
 	return nil
 }
 
 // under returns the path below a prefix.
 func (p path) under(prefix path) path {
-	if !prefix.set || !p.set {
+	if !prefix.set() || !p.set() {
 		return p
 	}
-	p.steps = append(append([]step(nil), prefix.steps...), p.steps...)
-	p.text = prefix.text + "." + p.text
+	p.way = &way{text: prefix.text + "." + p.text, steps: slices.Concat(prefix.steps, p.steps)}
 	return p
 }
 
@@ -204,6 +296,10 @@ type texts []string
 // UnmarshalYAML takes both forms.
 func (t *texts) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
+		if s, ok := n.(*ast.StringNode); ok {
+			*t = append(*t, fold(s.Value))
+			return nil
+		}
 		var v any
 		if err := decodeNode(n, &v); err != nil {
 			return err
@@ -222,8 +318,8 @@ type pattern struct{ *regexp.Regexp }
 
 // UnmarshalYAML compiles it.
 func (p *pattern) UnmarshalYAML(n ast.Node) error {
-	var s string
-	if err := decodeNode(n, &s); err != nil {
+	s, err := textNode(n)
+	if err != nil {
 		return err
 	}
 	re, err := regexp.Compile(s)
@@ -240,17 +336,44 @@ type fields []field
 // UnmarshalYAML takes all forms.
 func (f *fields) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
-		var one field
+		one := field{how: &how{}}
 		if _, ok := n.(*ast.MappingNode); !ok {
 			if err := one.Path.UnmarshalYAML(n); err != nil {
 				return err
 			}
-		} else if err := decodeNode(n, &one); err != nil {
+		} else if err := eachMember(n, one.member); err != nil {
 			return err
 		}
 		*f = append(*f, one)
 		return nil
 	})
+}
+
+// member is where the value of a key goes; nil where there is no such key.
+func (f *field) member(key string) any {
+	switch key {
+	case "path":
+		return &f.Path
+	case "text":
+		return &f.Text
+	case "prefix":
+		return &f.Prefix
+	case "each":
+		return &f.Each
+	case "join":
+		return &f.Join
+	case "sep":
+		return &f.Sep
+	case "words":
+		return &f.Words
+	case "bands":
+		return &f.Bands
+	case "when":
+		return &f.When
+	case "mark":
+		return &f.Mark
+	}
+	return nil
 }
 
 // UnmarshalYAML takes a path alone, too.
@@ -276,18 +399,3 @@ type idRule []path
 
 // UnmarshalYAML takes a path or a list.
 func (r *idRule) UnmarshalYAML(n ast.Node) error { return (*oneOrMany)(r).UnmarshalYAML(n) }
-
-func eachNode(n ast.Node, do func(ast.Node) error) error {
-	seq, ok := n.(*ast.SequenceNode)
-	if !ok {
-		return do(n)
-	}
-	for _, v := range seq.Values {
-		if err := do(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func decodeNode(n ast.Node, into any) error { return yaml.NodeToValue(n, into, yaml.Strict()) }

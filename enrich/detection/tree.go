@@ -3,7 +3,6 @@ package detection
 import (
 	"fmt"
 	"hash/maphash"
-	"strings"
 )
 
 // kind is what a JSON value is.
@@ -152,17 +151,21 @@ func fold(s string) string {
 	return s
 }
 
-func foldSlow(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
+func foldSlow(s string) string { return string(foldTo(make([]byte, 0, len(s)), s)) }
+
+// maxFoldedName is how long, in bytes, a folded name may be to need no memory of its own.
+const maxFoldedName = 64
+
+// foldTo appends what fold makes of a name.
+func foldTo(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case 'A' <= c && c <= 'Z':
-			b.WriteByte(c + 'a' - 'A')
+			b = append(b, c+'a'-'A')
 		case (c == '_' || c == '-' || c == ' ') && i > 0:
 		default:
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
-	return b.String()
+	return b
 }

@@ -1,186 +1,170 @@
 package detection
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+)
 
 // trie is all paths of one format, walked together with the document: the cost of reading an
-// event is one look-up per member below known names, however many paths there are.
+// event is one look-up per member below known names, however many paths there are. It is a few arrays,
+// since a worker keeps one for every format; branch 0 is the event.
 type trie struct {
-	kids  map[string]*trie
-	any   *trie // what "*" leads to: every member
+	branches []branch
+	names    []edge  // of all branches, those of one together, by length and then by name
+	slots    []int32 // of all branches, those of one together
+	special  []special
+}
+
+// branch is what some path leads to.
+type branch struct {
+	mask        uint64 // bits of its names: most names of an event are none of them
+	first, last int32  // its names
+	slot, end   int32  // its slots
+	special     int32  // 0 is none
+}
+
+// special is what few branches have.
+type special struct {
+	any   int32 // the branch that "*" leads to: every member; 0 is none
 	picks []pick
-	slots []int32
 	// through are the slots of conditions that a flat name which goes on here satisfies ("a.b.c" for a.b).
 	through []int32
 	kv      bool // strings here are key=value lists
 	json    bool // strings here are JSON
 }
 
+type edge struct {
+	name string
+	to   int32
+}
+
 type pick struct {
-	key, value string
-	kid        *trie
+	*selector
+	to int32
+}
+
+// shortSearch is the number of names up to which looking at each beats halving.
+const shortSearch = 8
+
+// bit is the bit of a name in a branch's mask.
+func bit[T string | []byte](name T) uint64 {
+	if len(name) == 0 {
+		return 1
+	}
+	return 1 << ((uint(name[0]) ^ uint(name[len(name)-1])<<3 ^ uint(len(name))*7) % 64)
+}
+
+func compareNames(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
+
+// find is the branch that a folded name leads to from b; 0 is none.
+func (t *trie) find(b *branch, name []byte) int32 {
+	if b.mask&bit(name) == 0 {
+		return 0
+	}
+	names := t.names[b.first:b.last]
+	for len(names) > shortSearch {
+		half := len(names) / 2
+		if at := names[half].name; len(at) > len(name) || len(at) == len(name) && at > string(name) {
+			names = names[:half]
+		} else {
+			names = names[half:]
+		}
+	}
+	for i := range names {
+		if names[i].name == string(name) {
+			return names[i].to
+		}
+	}
+	return 0
+}
+
+// sapling is a trie that still grows.
+type sapling struct {
+	names []string
+	kids  []*sapling // beside names
+	slots []int32
+	any   *sapling
+	special
+	picked []*sapling // beside picks
 }
 
 // at returns the node for a path, made where missing.
-func (t *trie) at(steps []step) *trie {
+func (t *sapling) at(steps []step) *sapling {
 	for _, st := range steps {
-		if t = t.kid(st.name); st.key != "" {
-			t = t.picking(st.key, st.value)
+		if t = t.kid(st.name); st.pick != nil {
+			t = t.picking(st.pick)
 		}
 	}
 	return t
 }
 
 // kid returns the node for one name, made where missing.
-func (t *trie) kid(name string) *trie {
+func (t *sapling) kid(name string) *sapling {
 	if name == anyName {
 		if t.any == nil {
-			t.any = &trie{}
+			t.any = &sapling{}
 		}
 		return t.any
 	}
-	if t.kids == nil {
-		t.kids = map[string]*trie{}
+	if i := slices.Index(t.names, name); i >= 0 {
+		return t.kids[i]
 	}
-	if t.kids[name] == nil {
-		t.kids[name] = &trie{}
-	}
-	return t.kids[name]
-}
-
-func (t *trie) picking(key, value string) *trie {
-	for _, p := range t.picks {
-		if p.key == key && p.value == value {
-			return p.kid
-		}
-	}
-	kid := &trie{}
-	t.picks = append(t.picks, pick{key: key, value: value, kid: kid})
+	kid := &sapling{}
+	t.names, t.kids = append(t.names, name), append(t.kids, kid)
 	return kid
 }
 
-// hit is one value found for a slot; the hits of a slot are a chain.
-type hit struct{ node, next int32 }
-
-// hits are the values found for every slot of a format, in the order of the document.
-type hits struct {
-	tree *tree
-	all  []hit
-	head []int32 // by slot; 0 is none
-	tail []int32
-}
-
-func (h *hits) reset(t *tree, slots int) {
-	h.tree, h.all = t, append(h.all[:0], hit{})
-	if cap(h.head) < slots {
-		h.head, h.tail = make([]int32, slots), make([]int32, slots)
-	}
-	h.head, h.tail = h.head[:slots], h.tail[:slots]
-	clear(h.head)
-	clear(h.tail)
-}
-
-func (h *hits) add(slot, n int32) {
-	at := int32(len(h.all)) // bounded by Limits.Values times the slots of one path
-	h.all = append(h.all, hit{node: n})
-	if h.head[slot] == 0 {
-		h.head[slot] = at
-	} else {
-		h.all[h.tail[slot]].next = at
-	}
-	h.tail[slot] = at
-}
-
-// visit collects what the paths of t lead to at and below n.
-func (h *hits) visit(t *trie, n int32) error {
-	switch nd := &h.tree.nodes[n]; nd.kind {
-	case list:
-		for c := nd.first; c != 0; c = h.tree.nodes[c].next {
-			if err := h.visit(t, c); err != nil {
-				return err
-			}
-		}
-		return nil
-	case null:
-		return nil
-	case text:
-		if t.json || t.kv {
-			return h.inner(t, n)
+func (t *sapling) picking(s *selector) *sapling {
+	for i, p := range t.picks {
+		if *p.selector == *s {
+			return t.picked[i]
 		}
 	}
-	for _, slot := range t.slots {
-		h.add(slot, n)
-	}
-	if h.tree.nodes[n].kind != object {
-		return nil
-	}
-	return h.members(t, n)
+	kid := &sapling{}
+	t.picks, t.picked = append(t.picks, pick{selector: s}), append(t.picked, kid)
+	return kid
 }
 
-func (h *hits) members(t *trie, n int32) error {
-	if t.kids != nil || t.any != nil {
-		for c := h.tree.nodes[n].first; c != 0; c = h.tree.nodes[c].next {
-			if err := h.member(t, h.tree.nodes[c].key, c); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range t.picks {
-		if h.tree.picks(n, p.key, p.value) {
-			if err := h.visit(p.kid, n); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// grown is the trie that a sapling has become.
+func (t *sapling) grown() *trie {
+	out := &trie{special: make([]special, 1)}
+	out.take(t)
+	out.branches, out.names, out.slots, out.special = exact(out.branches), exact(out.names), exact(out.slots), exact(out.special)
+	return out
 }
 
-func (h *hits) member(t *trie, name string, c int32) error {
-	step, rest, flat := strings.Cut(name, ".")
-	for _, kid := range [...]*trie{t.kids[fold(step)], t.any} {
-		switch {
-		case kid == nil:
-		case flat:
-			for _, slot := range kid.through {
-				h.add(slot, c)
-			}
-			if err := h.member(kid, rest, c); err != nil {
-				return err
-			}
-		default:
-			if err := h.visit(kid, c); err != nil {
-				return err
-			}
+// take adds a sapling, and says where it is.
+func (t *trie) take(s *sapling) int32 {
+	at := int32(len(t.branches)) // a format has some hundred
+	b := branch{first: int32(len(t.names)), slot: int32(len(t.slots))}
+	t.slots = append(t.slots, s.slots...)
+	b.end = int32(len(t.slots))
+	t.branches = append(t.branches, b)
+	order := make([]int, len(s.names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return compareNames(s.names[i], s.names[j]) })
+	for _, i := range order {
+		t.names = append(t.names, edge{name: s.names[i]})
+		b.mask |= bit(s.names[i])
+	}
+	b.last = int32(len(t.names))
+	for i, k := range order {
+		t.names[int(b.first)+i].to = t.take(s.kids[k])
+	}
+	if s.any != nil || len(s.picks)+len(s.through) > 0 || s.kv || s.json {
+		b.special = int32(len(t.special))
+		t.special = append(t.special, s.special)
+		own := s.special
+		if own.picks = slices.Clone(s.picks); s.any != nil {
+			own.any = t.take(s.any)
 		}
-	}
-	return nil
-}
-
-// inner reads a string that holds JSON or key=value pairs, and goes on in what it says.
-// A string that does not parse is the text that it is.
-func (h *hits) inner(t *trie, n int32) error {
-	plain := trie{kids: t.kids, any: t.any, picks: t.picks, slots: t.slots, through: t.through}
-	src := strings.TrimSpace(h.tree.textOf(n))
-	var root int32
-	var err error
-	switch {
-	case t.json && src != "" && (src[0] == '{' || src[0] == '['):
-		root, err = h.tree.parse(src)
-	case t.kv:
-		root, err = h.tree.parsePairs(src)
-	}
-	if err != nil && !isReason(err, InvalidJSON) {
-		return err
-	}
-	if root == 0 || err != nil {
-		for _, slot := range t.slots {
-			h.add(slot, n)
+		for i := range own.picks {
+			own.picks[i].to = t.take(s.picked[i])
 		}
-		return nil
+		t.special[b.special] = own
 	}
-	if !t.kv { // conditions are to see what the string says, too
-		at := &h.tree.nodes[n]
-		parsed := h.tree.nodes[root]
-		at.kind, at.text, at.first, at.count = parsed.kind, "", parsed.first, parsed.count
-	}
-	return h.visit(&plain, root)
+	t.branches[at] = b
+	return at
 }
