@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"forager/retry"
 )
 
 // Bounds of what is tried in place. A caller that holds a claim must not be
@@ -27,13 +27,7 @@ func (c *Client) retry(ctx context.Context, k call, try func(n int) error) error
 	if k.write {
 		tries, budget, again = writeTries, writeBudget, writeAgain
 	}
-	pauses := &backoff.ExponentialBackOff{
-		InitialInterval:     50 * time.Millisecond,
-		RandomizationFactor: 0.5,
-		Multiplier:          2,
-		MaxInterval:         time.Second,
-	}
-	pauses.Reset()
+	pauses := retry.Backoff{First: 50 * time.Millisecond, Last: time.Second}.Pauses()
 	start, waited := time.Now(), time.Duration(0)
 	for n := 1; ; n++ {
 		err := try(n)
@@ -41,29 +35,13 @@ func (c *Client) retry(ctx context.Context, k call, try func(n int) error) error
 		if !failed || n == tries || ctx.Err() != nil || !again(e) || !k.upload.rewind() {
 			return err
 		}
-		pause := max(pauses.NextBackOff(), e.RetryAfter)
+		pause := max(pauses.Next(), e.RetryAfter)
 		if k.write {
 			waited = time.Since(start) // attempts count too: the budget is the caller's claim
 		}
-		if waited += pause; waited > budget || !sleep(ctx, pause) {
+		if waited += pause; waited > budget || !retry.Wait(ctx, pause) {
 			return err
 		}
-	}
-}
-
-// sleep waits for d, or returns false when ctx ends first or will surely end
-// before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

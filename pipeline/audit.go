@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // AuditOptions say where audit documents of TheHive wait, and how they are taken from there.
@@ -22,7 +23,7 @@ type AuditOptions struct {
 	Replicas int           // copies of what Manage creates, 1
 	Within   time.Duration // how long Store waits for the server, 40 ms: the sender is answered within 50
 	AckWait  time.Duration // of the consumer that Manage creates, 30 s
-	Retry    Backoff       // between tries of a document that could not be merged, 1 s to 1 min
+	Retry    retry.Backoff // between tries of a document that could not be merged, 1 s to 1 min
 	Log      *zap.Logger   // nil is silence
 }
 
@@ -32,7 +33,7 @@ func (o AuditOptions) withDefaults() AuditOptions {
 	o.Replicas = cmp.Or(o.Replicas, 1)
 	o.Within = cmp.Or(o.Within, 40*time.Millisecond)
 	o.AckWait = cmp.Or(o.AckWait, 30*time.Second)
-	o.Retry = cmp.Or(o.Retry, Backoff{First: time.Second, Last: time.Minute})
+	o.Retry = cmp.Or(o.Retry, retry.Backoff{First: time.Second, Last: time.Minute})
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
+	"forager/retry"
 )
 
 // pupil learns as it is told to.
@@ -62,7 +63,7 @@ func auditsOn(t *testing.T, r *rig) *Audits {
 	t.Helper()
 	a, err := NewAudits(r.connect(), AuditOptions{
 		Stream: "AUD", Manage: true, AckWait: 5 * time.Second, Within: 5 * time.Second,
-		Retry: Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
+		Retry: retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +174,7 @@ func TestDocumentsWaitWhileNobodyLearns(t *testing.T) {
 	p := newPupil()
 	study(t, a, p) // makes stream and consumer by itself
 	for a.Store(t.Context(), "one", []byte("1")) != nil {
-		pause(t.Context(), 10*time.Millisecond)
+		retry.Wait(t.Context(), 10*time.Millisecond)
 	}
 	if got := p.until(t, 1); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("learnt %v", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,9 +18,12 @@ import (
 // share them. A document is acknowledged when it is merged, and comes again later when it could
 // not be. Run returns nil; what is missing or unreachable is said once and looked for again.
 func (a *Audits) Run(ctx context.Context, learner Learner) error {
-	said, failures := "", 0
+	said, pauses := "", rebinding().Pauses()
 	for ctx.Err() == nil {
-		err := a.consume(ctx, learner, func() { said, failures = "", 0 })
+		err := a.consume(ctx, learner, func() {
+			said = ""
+			pauses.Reset()
+		})
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
@@ -30,9 +34,7 @@ func (a *Audits) Run(ctx context.Context, learner Learner) error {
 			said = why
 			a.options.Log.Warn("cannot consume audit documents; what analysts removed is noticed later", zap.Error(err))
 		}
-		failures++
-		again := Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
-		pause(ctx, jitter(again.after(failures, 0.5)))
+		pauses.Wait(ctx)
 	}
 	return nil
 }
@@ -98,7 +100,7 @@ func (a *Audits) take(ctx context.Context, msg jetstream.Msg, learner Learner) {
 			tries = int(min(meta.NumDelivered, 64))
 		}
 		a.options.Log.Info("audit document is tried again later", zap.Error(err), zap.Int("tries", tries))
-		_ = msg.NakWithDelay(jitter(a.options.Retry.after(tries, 1)))
+		_ = msg.NakWithDelay(a.options.Retry.After(tries, rand.Float64()))
 	}
 }
 

@@ -10,16 +10,18 @@ import (
 	"go.uber.org/zap"
 
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // consume binds the consumer and pulls from it until ctx ends, binding again whenever the
 // consumer is lost. It fails only when the connection is closed for good.
 func (w *Worker) consume(ctx context.Context) error {
-	ledger, failures := true, 0
+	ledger, pauses := true, rebinding().Pauses()
 	for ctx.Err() == nil {
 		consumer, err := w.bind(ctx, ledger)
 		if err == nil {
-			ledger, failures = false, 0
+			ledger = false
+			pauses.Reset()
 			w.isBound(nil)
 			err = w.pull(ctx, consumer)
 		}
@@ -29,23 +31,15 @@ func (w *Worker) consume(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			w.isBound(err)
 			w.options.Observer.Noticed(NoticeRebound)
-			failures++
-			pause(ctx, jitter(rebind.after(failures, 0.5)))
+			pauses.Wait(ctx)
 		}
 	}
 	return nil
 }
 
-var rebind = Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
-
-// pause waits, or ends with ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+// rebinding is how long lies between tries to bind a consumer.
+func rebinding() retry.Backoff {
+	return retry.Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
 }
 
 // bind looks the consumer up, creating what is missing first where that is wanted; the ledger
@@ -194,7 +188,7 @@ func (p *probe) end(met bool) {
 
 // restBeforeProbe waits for the gate's pause and asks TheHive; it tells whether to probe.
 func (w *Worker) restBeforeProbe(ctx context.Context, changed <-chan struct{}) bool {
-	rest := time.NewTimer(jitter(w.gate.wait()))
+	rest := time.NewTimer(retry.Jitter(w.gate.wait()))
 	defer rest.Stop()
 	select {
 	case <-ctx.Done():

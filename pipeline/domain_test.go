@@ -16,6 +16,7 @@ import (
 	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // leafAndHub are a hub that holds the streams, of the domain "hub", and a leaf node with a JetStream
@@ -107,7 +108,7 @@ func awaitDomain(t *testing.T, link *stream.Link) {
 		if _, err := link.JetStream().AccountInfo(t.Context()); err == nil {
 			return
 		}
-		pause(t.Context(), 50*time.Millisecond)
+		retry.Wait(t.Context(), 50*time.Millisecond)
 	}
 	t.Fatal("the leaf does not reach its hub")
 }

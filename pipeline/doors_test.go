@@ -16,6 +16,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/retry"
 )
 
 // inOrganisation plans alerts whose keys begin with their organisation.
@@ -182,7 +183,7 @@ func TestRefusedCredentialsAreAskedAboutBeforeOneOrganisationIsBlamed(t *testing
 // TestARefusedOrganisationThatCrowdsTheOthersIsToldOf: by the bound that the consumer itself has.
 func TestARefusedOrganisationThatCrowdsTheOthersIsToldOf(t *testing.T) {
 	r, lines := several(t, nil)
-	r.options.Policy.Blocked = Backoff{10 * time.Second, 10 * time.Second}
+	r.options.Policy.Blocked = retry.Backoff{First: 10 * time.Second, Last: 10 * time.Second}
 	r.options.MaxAckPending = 1 << 20 // not what the consumer was made with
 	c, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
 	if err != nil {

@@ -225,7 +225,7 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 // leaveFor keeps a message in the stream that would have become a dead letter.
 func (w *Worker) leaveFor(m *message, s *Settlement, reason string) {
 	s.Action, s.Class, s.Reason = ActionNak, enrich.Blocked, reason
-	s.Delay = w.options.Policy.Blocked.after(m.deliveries, rand.Float64())
+	s.Delay = w.options.Policy.Blocked.After(m.deliveries, rand.Float64())
 }
 
 // unburied keeps the message in the stream.
@@ -237,7 +237,7 @@ func (w *Worker) unburied(m *message, s *Settlement, err error) {
 		w.options.Observer.Noticed(NoticeLetterLost)
 		return
 	}
-	s.Reason, s.Delay = reasonLetters, policy.Blocked.after(m.deliveries, rand.Float64())
+	s.Reason, s.Delay = reasonLetters, policy.Blocked.After(m.deliveries, rand.Float64())
 	w.gate.close(reasonLetters, err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/retry"
 )
 
 // gate is open while messages can succeed. Closed, nothing is pulled but one message at a time
@@ -33,7 +34,7 @@ import (
 type gate struct {
 	now     func() time.Time
 	tell    func(open bool, reason string, err error) // outside the lock, at each change
-	pauses  Backoff                                   // between probes
+	pauses  retry.Backoff                             // between probes
 	asks    bool                                      // TheHive can be asked whether it is well
 	relapse time.Duration                             // closed again so soon, the pauses go on growing; 0: they begin anew
 	mu      sync.Mutex
@@ -76,7 +77,7 @@ func reasonFor(cause error) string {
 
 func newGate(o Options, now func() time.Time, tell func(open bool, reason string, err error)) *gate {
 	return &gate{
-		now: now, tell: tell, asks: o.Check != nil, pauses: o.Policy.Probe, began: now(),
+		now: now, tell: tell, asks: o.Check != nil, pauses: probing(o), began: now(),
 		changed: make(chan struct{}), streak: newStreak(min(streakAsk, o.Policy.withDefaults().Transient.Last)),
 	}
 }
@@ -144,7 +145,7 @@ func (g *gate) close(reason string, err error) {
 	g.mu.Lock()
 	news := !g.closed // another reason shows in Ready, and is no second closing
 	if g.closed {
-		g.pause = min(2*g.pause, g.longest())
+		g.pause = g.pauses.Longer(g.pause)
 	} else {
 		g.pause = g.firstPause()
 		g.closed = true
@@ -163,18 +164,19 @@ func (g *gate) close(reason string, err error) {
 // trouble still: of a right that is missing, not every success can know. The lock is held.
 func (g *gate) firstPause() time.Duration {
 	if g.pause > 0 && g.now().Sub(g.began) < g.relapse {
-		return min(2*g.pause, g.longest())
+		return g.pauses.Longer(g.pause)
 	}
 	return g.pauses.First
 }
 
-// longest is the longest pause: a short one where TheHive is asked before a message is risked, which
-// is cheap.
-func (g *gate) longest() time.Duration {
-	if g.asks {
-		return g.pauses.Last / 6
+// probing is the pauses between probes: shorter ones where TheHive is asked before a message is risked,
+// which is cheap.
+func probing(o Options) retry.Backoff {
+	pauses := o.Policy.Probe
+	if o.Check != nil {
+		pauses.Last /= 6
 	}
-	return g.pauses.Last
+	return pauses
 }
 
 // open opens the gate and forgets what had closed it.

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"sync"
 	"time"
+
+	"forager/retry"
 )
 
 // group is where plans wait: those of one queue behind the apply that runs for it, and when
@@ -69,7 +71,7 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 // longer: the server delivers what returns before what is new.
 func (q *queue) back(now time.Time, deliveries int) time.Duration {
 	const soonest, longer, latest = 250 * time.Millisecond, 8 * time.Second, 30 * time.Second
-	often := Backoff{First: soonest / 2, Last: longer}.after(deliveries, 0.5)
+	often := retry.Backoff{First: soonest / 2, Last: longer}.After(deliveries, 0.5)
 	if q.turn.Before(now.Add(soonest)) {
 		q.turn = now.Add(soonest)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/retry"
 )
 
 // organisations are the doors to the organisations that are served, where these are several: one
@@ -121,7 +122,7 @@ func answered(err error) bool {
 
 // rest sets when the next apply may pass the closed door.
 func (d *door) rest(now time.Time, probed bool) {
-	next := now.Add(jitter(d.gate.wait()))
+	next := now.Add(retry.Jitter(d.gate.wait()))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if probed {

@@ -13,6 +13,7 @@ import (
 
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // rig is a real JetStream server, a worker on it, and an applier that does what it is told.
@@ -52,10 +53,10 @@ func rigOn(t *testing.T, server *natstest.Server, change func(*Options)) *rig {
 		Topology:    stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, AckWait: 3 * time.Second},
 		Concurrency: 4, Confirm: 2 * time.Second, Drain: 5 * time.Second, Observer: r.seen,
 		Policy: Policy{
-			Transient: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
-			Throttled: Backoff{5 * time.Millisecond, 20 * time.Millisecond},
-			Blocked:   Backoff{20 * time.Millisecond, 50 * time.Millisecond},
-			Probe:     Backoff{5 * time.Millisecond, 20 * time.Millisecond},
+			Transient: retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
+			Throttled: retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
+			Blocked:   retry.Backoff{First: 20 * time.Millisecond, Last: 50 * time.Millisecond},
+			Probe:     retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
 		},
 	}
 	if change != nil {

@@ -11,6 +11,7 @@ import (
 
 	"forager/enrich"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // senders hold up who sends what TheHive refuses for one reason, as it does where a route or a
@@ -28,7 +29,7 @@ import (
 type senders struct {
 	share  int // refusals of one reason among the last hundred that hold a sender up; below 1 is never
 	most   int // senders remembered
-	pauses Backoff
+	pauses retry.Backoff
 	now    func() time.Time
 	tell   func(name senderName, held bool, reason string) // outside the lock, at each change
 
@@ -193,10 +194,10 @@ func (of *sender) ended(class enrich.Class, reason string, trial bool, s *sender
 	switch {
 	case of.reason != "":
 		if trial {
-			of.pause = min(2*of.pause, s.pauses.Last)
+			of.pause = s.pauses.Longer(of.pause)
 		}
 	case s.share > 0 && share >= s.share && 2*share > of.recent.length():
-		of.reason, of.pause, of.next = reason, s.pauses.First, now.Add(jitter(s.pauses.First))
+		of.reason, of.pause, of.next = reason, s.pauses.First, now.Add(retry.Jitter(s.pauses.First))
 	}
 }
 
@@ -208,7 +209,7 @@ func (s *senders) leave(m *message) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.trial, of.trial, of.next = nil, false, s.now().Add(jitter(of.pause))
+	m.trial, of.trial, of.next = nil, false, s.now().Add(retry.Jitter(of.pause))
 }
 
 // find is what is remembered of a sender, or what is of all without a place. The lock is held.

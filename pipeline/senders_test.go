@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/retry"
 )
 
 var errConfigured = &enrich.RejectedError{Items: []enrich.Refusal{{Step: "case", Item: "template", Status: 400, Type: "BadRequest", Reason: "unknown template"}}}
@@ -291,7 +292,7 @@ func TestHeldSenderMayNotFillWhatMayBeUnacknowledged(t *testing.T) {
 // TestGarbageDoesNotKeepTheGateClosed: what needs no apply proves nothing, and is got over.
 func TestGarbageDoesNotKeepTheGateClosed(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Check, o.Policy.Blocked, o.Policy.Probe = isWell, Backoff{time.Hour, time.Hour}, Backoff{time.Second, time.Second}
+		o.Check, o.Policy.Blocked, o.Policy.Probe = isWell, retry.Backoff{First: time.Hour, Last: time.Hour}, retry.Backoff{First: time.Second, Last: time.Second}
 	})
 	r.ensure()
 	r.applier.set(func(_ context.Context, queue string, plans []enrich.Plan) []error {

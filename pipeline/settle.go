@@ -2,10 +2,10 @@ package pipeline
 
 import (
 	"cmp"
-	"math"
 	"time"
 
 	"forager/enrich"
+	"forager/retry"
 )
 
 // Action is what is done with a message.
@@ -52,25 +52,19 @@ type Verdict struct {
 type Policy struct {
 	MaxTries  int           // failed applies after which a dead letter is allowed, 20
 	MaxAge    time.Duration // and how long it must have been tried, 1 h
-	Transient Backoff       // after a failed apply: 1 s doubled to 5 min
-	Throttled Backoff       // after 429: 1 s doubled to 30 s
-	Blocked   Backoff       // while nothing can be done: 10 s doubled to 1 min
-	Probe     Backoff       // between the probes of a closed gate: 1 s doubled to 30 s
-}
-
-// Backoff is a delay that doubles from First to Last.
-type Backoff struct {
-	First time.Duration
-	Last  time.Duration
+	Transient retry.Backoff // after a failed apply: 1 s doubled to 5 min
+	Throttled retry.Backoff // after 429: 1 s doubled to 30 s
+	Blocked   retry.Backoff // while nothing can be done: 10 s doubled to 1 min
+	Probe     retry.Backoff // between the probes of a closed gate: 1 s doubled to 30 s
 }
 
 func (p Policy) withDefaults() Policy {
 	p.MaxTries = cmp.Or(p.MaxTries, 20)
 	p.MaxAge = cmp.Or(p.MaxAge, time.Hour)
-	p.Transient = cmp.Or(p.Transient, Backoff{time.Second, 5 * time.Minute})
-	p.Throttled = cmp.Or(p.Throttled, Backoff{time.Second, 30 * time.Second})
-	p.Blocked = cmp.Or(p.Blocked, Backoff{10 * time.Second, time.Minute})
-	p.Probe = cmp.Or(p.Probe, Backoff{time.Second, 30 * time.Second})
+	p.Transient = cmp.Or(p.Transient, retry.Backoff{First: time.Second, Last: 5 * time.Minute})
+	p.Throttled = cmp.Or(p.Throttled, retry.Backoff{First: time.Second, Last: 30 * time.Second})
+	p.Blocked = cmp.Or(p.Blocked, retry.Backoff{First: 10 * time.Second, Last: time.Minute})
+	p.Probe = cmp.Or(p.Probe, retry.Backoff{First: time.Second, Last: 30 * time.Second})
 	return p
 }
 
@@ -88,9 +82,9 @@ func (p Policy) Settle(a Attempt) Verdict {
 	case enrich.Interrupted:
 		return Verdict{Action: ActionNak, Delay: max(interrupted(a), a.RetryAfter)}
 	case enrich.Blocked:
-		return Verdict{Action: ActionNak, Delay: p.Blocked.after(a.Deliveries, a.Rand)}
+		return Verdict{Action: ActionNak, Delay: p.Blocked.After(a.Deliveries, a.Rand)}
 	case enrich.Throttled:
-		return Verdict{Action: ActionNak, Delay: max(p.Throttled.after(a.Deliveries, a.Rand), spread(a.RetryAfter, a.Rand))}
+		return Verdict{Action: ActionNak, Delay: max(p.Throttled.After(a.Deliveries, a.Rand), spread(a.RetryAfter, a.Rand))}
 	case enrich.Transient:
 		return p.transient(a)
 	default:
@@ -102,7 +96,7 @@ func (p Policy) transient(a Attempt) Verdict {
 	if a.Tries > p.MaxTries && a.Age >= p.MaxAge {
 		return Verdict{Action: ActionDeadLetter}
 	}
-	return Verdict{Action: ActionNak, Delay: max(p.Transient.after(a.Tries, a.Rand), spread(a.RetryAfter, a.Rand))}
+	return Verdict{Action: ActionNak, Delay: max(p.Transient.After(a.Tries, a.Rand), spread(a.RetryAfter, a.Rand))}
 }
 
 // interrupted comes back at once, so that another replica goes on; only a message that is
@@ -113,13 +107,6 @@ func interrupted(a Attempt) time.Duration {
 		return 0
 	}
 	return time.Duration(a.Rand * float64(min(most, time.Duration(a.Deliveries-patience)*step)))
-}
-
-// after is the delay before the try that follows n failed ones, between half and one and a half
-// of First doubled n-1 times, never more than one and a half of Last.
-func (b Backoff) after(n int, rnd float64) time.Duration {
-	doubled := math.Ldexp(float64(b.First), min(max(n-1, 0), 40))
-	return time.Duration(min(doubled, float64(b.Last)) * (0.5 + rnd))
 }
 
 // spread adds up to a quarter to what was asked, so that all who were asked do not return at once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,11 +221,6 @@ func (w *Worker) tellHot(queue string) {
 	}
 	w.options.Observer.Noticed(NoticeKeyHot)
 	w.options.Log.Warn("half of what may be unacknowledged waits for one key", zap.String("queue", queue))
-}
-
-// jitter spreads a delay by a fifth to both sides.
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
 }
 
 // Held is how many messages, and bytes of their bodies, are in hand.

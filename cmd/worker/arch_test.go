@@ -18,27 +18,30 @@ const module = "forager"
 // arrows are the imports that production code may have inside the module: one spine, leaves
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
-	"cmd/worker":             {"*"},
-	"cmd/worker/telemetry":   {"pipeline", "hive", "filebound"},
-	"pipeline":               {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/kvledger", "pipeline/stream"},
-	"pipeline/kvledger":      {"enrich/claim", "pipeline/stream"},
+	"cmd/worker":           {"*"},
+	"cmd/worker/telemetry": {"pipeline", "hive", "filebound"},
+
+	"pipeline":          {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline/kvledger": {"enrich/claim", "pipeline/stream", "retry"},
+	"pipeline/stream":   {"filebound"},
+
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
-	"hive":                   {"hive/throttle", "filebound"},
+	"hive":                   {"hive/throttle", "filebound", "retry"},
 	"config":                 {"yamlbound"},
 	"enrich/detection":       {"yamlbound", "filebound"},
 
 	"enrich/answertest":                  {"enrich", "hive"},
 	"enrich/files":                       {},
 	"enrich/files/filestest":             {},
-	"pipeline/stream":                    {"filebound"},
 	"hive/throttle":                      {},
 	"hive/hivetest":                      {},
 	"mitre":                              {},
 	"yamlbound":                          {},
 	"filebound":                          {},
+	"retry":                              {},
 	"pipeline/natstest":                  {},
 	"cmd/worker/telemetry/collectortest": {},
 }

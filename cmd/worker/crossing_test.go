@@ -22,6 +22,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // crossing is a worker with a middle box between it and TheHive, and what became of its messages.
@@ -108,7 +109,7 @@ func (c *crossing) open(nats string, env []string) {
 	options := pipelineOptions(cfg, zap.NewNop())
 	options.Observer = c
 	options.Settle = patience // how long TheHive may take to say that it is well
-	short := pipeline.Backoff{First: 10 * time.Millisecond, Last: 60 * time.Millisecond}
+	short := retry.Backoff{First: 10 * time.Millisecond, Last: 60 * time.Millisecond}
 	options.Policy = pipeline.Policy{MaxTries: boxTries, MaxAge: boxAge, Transient: short, Throttled: short, Blocked: short, Probe: short}
 	ctx, stop := context.WithCancel(c.t.Context())
 	c.service, err = newService(ctx, cfg, newWitness(), options)

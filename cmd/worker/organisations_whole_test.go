@@ -22,6 +22,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // provider is a worker that serves two customers of one TheHive, of which acme is its own
@@ -102,8 +103,8 @@ func (p *provider) open(nats string, credentials []string) {
 	must(p.t, err)
 	options := pipelineOptions(c, zap.NewNop())
 	options.Observer = p
-	options.Policy.Blocked = pipeline.Backoff{First: 500 * time.Millisecond, Last: 2 * time.Second}
-	options.Policy.Probe = pipeline.Backoff{First: 100 * time.Millisecond, Last: time.Second}
+	options.Policy.Blocked = retry.Backoff{First: 500 * time.Millisecond, Last: 2 * time.Second}
+	options.Policy.Probe = retry.Backoff{First: 100 * time.Millisecond, Last: time.Second}
 	p.service, err = newService(p.t.Context(), c, newWitness(), options)
 	must(p.t, err)
 	must(p.t, stream.Ensure(p.t.Context(), p.service.link, options.Streams()))

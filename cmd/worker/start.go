@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 
 	"forager/pipeline"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // Pauses between two looks at what a start waits for.
@@ -67,10 +67,7 @@ func (s *start) wait(ctx context.Context) error {
 }
 
 func (s *start) waitFor(ctx context.Context, n need) {
-	pauses := &backoff.ExponentialBackOff{
-		InitialInterval: firstLook, MaxInterval: lastLook, Multiplier: 2, RandomizationFactor: 0.2,
-	}
-	pauses.Reset()
+	pauses := retry.Backoff{First: firstLook, Last: lastLook}.Pauses()
 	for said := false; ; {
 		err := n.look(ctx)
 		if err == nil {
@@ -85,10 +82,8 @@ func (s *start) waitFor(ctx context.Context, n need) {
 			said = true
 			s.log.Error("waiting for "+n.name+": nothing is consumed until it is there; worker check --connect says what to do", zap.Error(err))
 		}
-		select {
-		case <-ctx.Done():
+		if !pauses.Wait(ctx) {
 			return
-		case <-time.After(pauses.NextBackOff()):
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"forager/enrich/claim"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
 // Options says which bucket a [Ledger] uses and how long it stays young. What is zero gets its default.
@@ -197,10 +198,8 @@ func (l *Ledger) patiently(ctx context.Context, do func(context.Context, jetstre
 		if !stream.IsUntaken(err) {
 			return err
 		}
-		select {
-		case <-bounded.Done():
+		if !retry.Wait(bounded, untakenPause) {
 			return err
-		case <-time.After(untakenPause):
 		}
 	}
 }
