@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
@@ -115,8 +116,8 @@ func awaitDomain(t *testing.T, link *stream.Link) {
 
 func requeueAll(t *testing.T, r *rig) {
 	t.Helper()
-	letters := OpenLetters(r.link, r.options.DeadLetters)
-	for letter, err := range letters.List(t.Context(), LetterFilter{}) {
+	letters := deadletter.Open(r.link, r.options.DeadLetters)
+	for letter, err := range letters.List(t.Context(), deadletter.Filter{}) {
 		must(t, err)
 		must(t, letters.Requeue(t.Context(), letter))
 	}

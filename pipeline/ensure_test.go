@@ -118,8 +118,8 @@ func TestLeastPermissionsSufficeAndViolationsAreVisible(t *testing.T) {
 	if ok, reasons := w.Ready(); !ok {
 		t.Errorf("not ready: %q", reasons)
 	}
-	storeLetter(t, r, "twice", time.UnixMilli(1))
-	storeLetter(t, r, "twice", time.UnixMilli(1))
+	storeDead(t, r, "twice", time.UnixMilli(1))
+	storeDead(t, r, "twice", time.UnixMilli(1))
 	ledger := kvledger.New(r.link, kvledger.Options{Timeout: time.Second})
 	if _, err := ledger.Put(t.Context(), "key.a", []byte("{}"), 0); err != nil {
 		t.Error(err)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/enrich"
+	"forager/pipeline/deadletter"
 )
 
 // errDeadLetter says that a letter was not stored; the message stays in the stream.
@@ -207,10 +208,11 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 			return
 		}
 	}
-	letter := w.letter(m, s, w.vouch(ctx, m))
+	dead := w.deadLetter(m, s)
+	w.prove(ctx, &dead)
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
-	if err := w.letters.store(bounded, letter); err != nil {
+	if err := w.dead.Store(bounded, dead); err != nil {
 		w.unburied(m, s, err)
 		return
 	}
@@ -220,6 +222,22 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 	if err := w.terminate(ctx, m.settle()); err != nil {
 		w.unconfirmed(s, err)
 	}
+}
+
+// deadLetter is what is stored of a message that is given up.
+func (w *Worker) deadLetter(m *message, s *Settlement) deadletter.Message {
+	dead := deadletter.Message{
+		Reason: s.Reason, Class: s.Class.String(), Attempts: s.Deliveries, Format: s.Format, Subject: s.Subject,
+		Stream: m.stream, Sequence: m.sequence, Stored: m.stored, Time: m.original(), Died: w.now(),
+		Worker: w.options.Worker, Requeued: m.requeued, Header: m.msg.Headers(), Body: m.msg.Data(),
+	}
+	if e, ok := errors.AsType[*enrich.RejectedError](s.Err); ok && len(e.Items) > 0 {
+		dead.Step, dead.Status = e.Items[0].Step, e.Items[0].Status
+	}
+	if s.Err != nil {
+		dead.Detail = s.Err.Error()
+	}
+	return dead
 }
 
 // leaveFor keeps a message in the stream that would have become a dead letter.
@@ -232,7 +250,7 @@ func (w *Worker) leaveFor(m *message, s *Settlement, reason string) {
 func (w *Worker) unburied(m *message, s *Settlement, err error) {
 	policy := w.options.Policy
 	s.Action, s.Class, s.Err = ActionNak, enrich.Blocked, fmt.Errorf("%w: %w (wanted for: %w)", errDeadLetter, err, s.Err)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, deadletter.ErrTooLarge) {
 		s.Reason, s.Delay = "dead letter does not fit", policy.Transient.Last
 		w.options.Observer.Noticed(NoticeLetterLost)
 		return

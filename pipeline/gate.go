@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 	"forager/retry"
 )
 
@@ -119,7 +120,7 @@ func (g *gate) why() string {
 	if g.cause == nil {
 		return g.reason
 	}
-	return g.reason + ": " + oneLine(g.cause.Error())
+	return g.reason + ": " + stream.OneLine(g.cause.Error())
 }
 
 // clock is how long the gate has been open in all: time in which a message could have succeeded.

@@ -126,7 +126,7 @@ func (i *inspection) absent(about string, made bool, err error) {
 	case stream.IsMissing(err):
 		i.add(LevelBroken, about, "it is not there", "a worker waits for it and carries nothing", "make it, or set nats.manage: true")
 	default:
-		i.add(LevelBroken, about, "no answer: "+oneLine(err.Error()), "a worker would get none either", "look at the server's log: a stream or consumer without a leader does not answer")
+		i.add(LevelBroken, about, "no answer: "+stream.OneLine(err.Error()), "a worker would get none either", "look at the server's log: a stream or consumer without a leader does not answer")
 	}
 }
 

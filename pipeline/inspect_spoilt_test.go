@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/pipeline/deadletter"
 )
 
 // spoilt are settings that hurt, each on its own.
@@ -174,7 +176,7 @@ func fillLedger(t *testing.T, r *rig) {
 func fillLetters(t *testing.T, r *rig) {
 	onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 })(t, r)
 	for n := range 4 {
-		_, err := r.js.Publish(t.Context(), letterSubject("DET", uint64(n)), nil)
+		_, err := r.js.Publish(t.Context(), deadletter.Subject("DET", uint64(n)), nil)
 		must(t, errors.Join(err))
 	}
 }

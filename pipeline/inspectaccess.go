@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -45,7 +46,7 @@ func unreachable(err error) (what, remedy string) {
 	if err == nil {
 		return "no answer", "look whether nats.url names the server, and whether the network lets through to it; a server with handshake_first waits silently: nats.tlsFirst"
 	}
-	text := oneLine(err.Error())
+	text := stream.OneLine(err.Error())
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return "its name has no address: " + text, "look at the host in nats.url"
 	}
@@ -103,10 +104,10 @@ func (i *inspection) server(ctx context.Context) bool {
 	nc := i.link.Conn()
 	version, payload := nc.ConnectedServerVersion(), nc.MaxPayload()
 	old := olderThan(version, oldestServer)
-	letter := int64(i.options.MaxMessageBytes + maxLetterHeader)
+	letter := int64(i.options.MaxMessageBytes + deadletter.MaxHeader)
 	i.judge("NATS", "connected to "+version+" at "+nc.ConnectedUrlRedacted(),
 		when(old, LevelBroken, "the server is "+version, "2.10 is the oldest that has what the worker uses", "run 2.10 or newer"),
-		when(payload < letter, LevelNote, fmt.Sprintf("max_payload is %s: a message above %s cannot become a dead letter, whose headers need room", bytesOf(uint64(payload)), bytesOf(uint64(max(payload-maxLetterHeader, 0)))),
+		when(payload < letter, LevelNote, fmt.Sprintf("max_payload is %s: a message above %s cannot become a dead letter, whose headers need room", bytesOf(uint64(payload)), bytesOf(uint64(max(payload-deadletter.MaxHeader, 0)))),
 			"such a message stays in the stream, is tried at the longest delay, and is alerted", "raise max_payload to "+bytesOf(uint64(letter))+", or lower max_msg_size of the stream"),
 	)
 	bounded, cancel := i.bounded(ctx)
@@ -114,7 +115,7 @@ func (i *inspection) server(ctx context.Context) bool {
 	if err := i.subscribes(bounded); err != nil {
 		line := i.inbox() + ".>"
 		i.found = append(i.found, Finding{
-			Level: LevelBroken, About: "permissions", What: "not allowed to subscribe to " + line, Why: "no answer of the server arrives: " + oneLine(err.Error()), Line: line,
+			Level: LevelBroken, About: "permissions", What: "not allowed to subscribe to " + line, Why: "no answer of the server arrives: " + stream.OneLine(err.Error()), Line: line,
 			Remedy: "allow the user to subscribe to " + line + " (deploy/nats/permissions.conf), or set nats.inboxPrefix to what it may subscribe to",
 		})
 		return false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -70,7 +71,7 @@ func (i *inspection) letters(ctx context.Context) {
 func (i *inspection) letterRules(info *jetstream.StreamInfo) []rule {
 	c := info.Config
 	wanted := stream.DeadLetterPrefix + i.options.Stream + ".>"
-	letter := i.options.MaxMessageBytes + maxLetterHeader
+	letter := i.options.MaxMessageBytes + deadletter.MaxHeader
 	return []rule{
 		when(len(stream.Uncovered(c.Subjects, []string{wanted})) > 0, LevelBroken, "it does not listen to "+wanted, "nothing can become a dead letter: the first one closes the gate", "add "+stream.DeadLetterPrefix+"> to its subjects"),
 		when(c.Sealed, LevelBroken, "it is sealed", "nothing can become a dead letter", "make a new stream"),

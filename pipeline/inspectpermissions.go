@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -44,7 +45,7 @@ func (i *inspection) permissions(ctx context.Context) bool {
 			continue
 		}
 		if _, refused := stream.Violation(err); !refused {
-			i.add(LevelBroken, "NATS", "the connection was lost: "+oneLine(err.Error()), "nothing more could be seen", "look at the server's log, and run check again")
+			i.add(LevelBroken, "NATS", "the connection was lost: "+stream.OneLine(err.Error()), "nothing more could be seen", "look at the server's log, and run check again")
 			return false
 		}
 		missing++
@@ -103,12 +104,12 @@ func (i *inspection) toBury() []permission {
 	return []permission{
 		{line: i.api("STREAM.INFO." + o.Stream), level: LevelHurts, why: "the lag is not measured, and nobody sees what the stream dropped before it was worked", block: block},
 		{
-			line: letters, subject: letterSubject(o.Stream, 0), header: misdirected(), level: LevelBroken,
+			line: letters, subject: deadletter.Subject(o.Stream, 0), header: misdirected(), level: LevelBroken,
 			why: "nothing can become a dead letter: the first one closes the gate", block: block,
 		},
 		{line: i.api("STREAM.INFO." + o.DeadLetters), level: LevelHurts, why: "a dead letter that lies there already is not recognised: its message is tried for ever", block: block},
 		{
-			line: i.api("DIRECT.GET." + o.DeadLetters + "." + letters), subject: i.api("DIRECT.GET." + o.DeadLetters + "." + letterSubject(o.Stream, 0)), level: LevelHurts,
+			line: i.api("DIRECT.GET." + o.DeadLetters + "." + letters), subject: i.api("DIRECT.GET." + o.DeadLetters + "." + deadletter.Subject(o.Stream, 0)), level: LevelHurts,
 			why: "a dead letter that lies there already is not recognised: its message is tried for ever", block: block,
 		},
 	}

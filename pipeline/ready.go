@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/enrich"
+	"forager/pipeline/stream"
 )
 
 // Ready tells whether messages are consumed and can succeed, and if not, why.
@@ -21,7 +22,7 @@ func (w *Worker) Ready() (bool, []string) {
 	}
 	w.mu.Unlock()
 	if err := w.link.Reach(); err != nil {
-		reasons = append(reasons, oneLine(err.Error()))
+		reasons = append(reasons, stream.OneLine(err.Error()))
 	}
 	if open, _, _, _ := w.gate.state(); !open {
 		reasons = append(reasons, "gate is closed: "+w.gate.why())
@@ -68,7 +69,7 @@ func (w *Worker) gateChanged(open bool, reason string, err error) {
 
 // senderChanged says once why a sender is held up, and that it is not any more.
 func (w *Worker) senderChanged(name senderName, held bool, reason string) {
-	who := zap.String("sender", oneLine(name.String()))
+	who := zap.String("sender", stream.OneLine(name.String()))
 	if !held {
 		w.options.Log.Info("messages of a sender are taken again", who)
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 	"forager/retry"
@@ -139,10 +140,10 @@ func (r *rig) consumer() *jetstream.ConsumerInfo {
 }
 
 // letters lists the dead letters.
-func (r *rig) letters() []DeadLetter {
+func (r *rig) letters() []deadletter.Message {
 	r.t.Helper()
-	var all []DeadLetter
-	for letter, err := range OpenLetters(r.link, r.options.DeadLetters).List(r.t.Context(), LetterFilter{}) {
+	var all []deadletter.Message
+	for letter, err := range deadletter.Open(r.link, r.options.DeadLetters).List(r.t.Context(), deadletter.Filter{}) {
 		if err != nil {
 			r.t.Fatal(err)
 		}

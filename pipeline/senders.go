@@ -96,7 +96,7 @@ func (s *senders) name(subject, format string) senderName {
 			}
 		}
 	}
-	return senderName{prefix: cut(prefixOf(subject, words), longestPrefix), format: cut(format, longestPrefix)}
+	return senderName{prefix: stream.Cut(prefixOf(subject, words), longestPrefix), format: stream.Cut(format, longestPrefix)}
 }
 
 // literal is how many words of a filter stand before its first wildcard.
@@ -273,7 +273,7 @@ func (s *senders) held() []string {
 }
 
 func heldNote(of *sender) string {
-	return fmt.Sprintf("messages of %s wait: TheHive refuses most of them: %s", oneLine(of.name.String()), of.reason)
+	return fmt.Sprintf("messages of %s wait: TheHive refuses most of them: %s", stream.OneLine(of.name.String()), of.reason)
 }
 
 // heldError sends a message back since its sender is held up.

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -32,8 +33,8 @@ type Worker struct {
 	memory   *memory
 	failing  *failing
 	senders  *senders
-	letters  *box
-	voucher  *voucher
+	dead     *deadletter.Queue
+	requeues *requeueKeys
 	tracing  *tracing
 	finished chan *message
 	runners  Crew         // one for each queue with something in it
@@ -64,7 +65,7 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
 		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
-		failing: newFailing(o.KeyBlocked, o.MaxInFlight), letters: &box{link: link, stream: o.DeadLetters}, voucher: newVoucher(link, o),
+		failing: newFailing(o.KeyBlocked, o.MaxInFlight), dead: deadletter.Open(link, o.DeadLetters), requeues: newRequeueKeys(link, o),
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
 	}

@@ -21,9 +21,10 @@ var arrows = map[string][]string{
 	"cmd/worker":           {"*"},
 	"cmd/worker/telemetry": {"pipeline", "hive", "filebound"},
 
-	"pipeline":          {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/kvledger", "pipeline/stream", "retry"},
-	"pipeline/kvledger": {"enrich/claim", "pipeline/stream", "retry"},
-	"pipeline/stream":   {"filebound"},
+	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline/deadletter": {"pipeline/stream"},
+	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
+	"pipeline/stream":     {"filebound"},
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "hive"},
@@ -58,7 +59,7 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/deadletter", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
 	"go.uber.org/zap":                    {"pipeline", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

@@ -20,6 +20,7 @@ import (
 	"forager/hive/hivetest"
 	"forager/mitre"
 	"forager/pipeline"
+	"forager/pipeline/deadletter"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 	"forager/retry"
@@ -248,7 +249,7 @@ func (c *crossing) judge(says ...string) (buried int) {
 	return len(letters)
 }
 
-func (c *crossing) judgeOne(d crossed, cases []hivetest.Case, letter *pipeline.DeadLetter, says []string) {
+func (c *crossing) judgeOne(d crossed, cases []hivetest.Case, letter *deadletter.Message, says []string) {
 	c.t.Helper()
 	c.mu.Lock()
 	end := c.ends[d.sequence][0]
@@ -279,10 +280,10 @@ func (d crossed) isIn(c hivetest.Case) bool {
 }
 
 // letters are the dead letters, by the sequence of their message.
-func (c *crossing) letters() map[uint64]*pipeline.DeadLetter {
+func (c *crossing) letters() map[uint64]*deadletter.Message {
 	c.t.Helper()
-	all := map[uint64]*pipeline.DeadLetter{}
-	for letter, err := range pipeline.OpenLetters(c.service.link, "").List(c.t.Context(), pipeline.LetterFilter{}) {
+	all := map[uint64]*deadletter.Message{}
+	for letter, err := range deadletter.Open(c.service.link, "").List(c.t.Context(), deadletter.Filter{}) {
 		must(c.t, err)
 		if all[letter.Sequence] != nil {
 			c.t.Errorf("message %d has two dead letters", letter.Sequence)

@@ -19,7 +19,7 @@ import (
 
 	"forager/config"
 	"forager/enrich/detection"
-	"forager/pipeline"
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -53,12 +53,12 @@ func (c *letterChoice) addTo(flags *pflag.FlagSet) {
 	flags.Var(&c.Until, "until", "Only letters that died before then.")
 }
 
-func (c letterChoice) filter() pipeline.LetterFilter {
-	return pipeline.LetterFilter{Reason: c.Reason, Format: c.Format, Stream: c.Stream, Since: c.Since.Time, Until: c.Until.Time}
+func (c letterChoice) filter() deadletter.Filter {
+	return deadletter.Filter{Reason: c.Reason, Format: c.Format, Stream: c.Stream, Since: c.Since.Time, Until: c.Until.Time}
 }
 
 // openLetters connects to the dead-letter stream. TheHive is not needed.
-func (f configFlag) openLetters(ctx context.Context, sh *shell) (*pipeline.Letters, func(), error) {
+func (f configFlag) openLetters(ctx context.Context, sh *shell) (*deadletter.Queue, func(), error) {
 	c, err := f.load(sh, config.ToNATS)
 	if err != nil {
 		return nil, nil, err
@@ -67,7 +67,7 @@ func (f configFlag) openLetters(ctx context.Context, sh *shell) (*pipeline.Lette
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	return pipeline.OpenLetters(link, c.DeadLetters.Stream), link.Close, nil
+	return deadletter.Open(link, c.DeadLetters.Stream), link.Close, nil
 }
 
 // dlqListCmd is "worker dlq ls".
@@ -106,7 +106,7 @@ func (c *dlqListCmd) Run(ctx context.Context, sh *shell) error {
 	return listLetters(sh.out, letters.List(ctx, c.filter()))
 }
 
-func listLetters(w io.Writer, all iter.Seq2[pipeline.DeadLetter, error]) error {
+func listLetters(w io.Writer, all iter.Seq2[deadletter.Message, error]) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "LETTER\tDIED\tREASON\tFORMAT\tSUBJECT\tDETAIL")
 	for l, err := range all {
@@ -141,7 +141,7 @@ type shownLetter struct {
 	Body     string              `json:"body,omitempty"` // invalid UTF-8 replaced: --body writes the bytes
 }
 
-func letterLine(l pipeline.DeadLetter) shownLetter {
+func letterLine(l deadletter.Message) shownLetter {
 	return shownLetter{
 		Letter: l.Number, Died: l.Died.UTC(), Reason: l.Reason, Class: l.Class, Step: l.Step, Status: l.Status, Detail: l.Detail,
 		Attempts: l.Attempts, Format: l.Format, Subject: l.Subject, Stream: l.Stream, Sequence: l.Sequence,

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/enrich/detection"
-	"forager/pipeline"
+	"forager/pipeline/deadletter"
 )
 
 // letterAction is what requeue and purge have in common: letters by number, or by what they are.
@@ -37,7 +37,7 @@ func (c *letterAction) read(args []string) (err error) {
 	if c.Letters, err = letterNumbers(args); err != nil {
 		return err
 	}
-	chosen := c.filter() != pipeline.LetterFilter{}
+	chosen := c.filter() != deadletter.Filter{}
 	switch {
 	case len(c.Letters) > 0 && (c.All || chosen):
 		return errors.New("name letters, or choose them by flags, not both")
@@ -48,7 +48,7 @@ func (c *letterAction) read(args []string) (err error) {
 }
 
 // each does something to every chosen letter, and says how many there were.
-func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func(*pipeline.Letters, pipeline.DeadLetter) error) error {
+func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func(*deadletter.Queue, deadletter.Message) error) error {
 	letters, done, err := c.openLetters(ctx, sh)
 	if err != nil {
 		return err
@@ -73,11 +73,11 @@ func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func
 	return nil
 }
 
-func (c *letterAction) chosen(ctx context.Context, letters *pipeline.Letters) iter.Seq2[pipeline.DeadLetter, error] {
+func (c *letterAction) chosen(ctx context.Context, letters *deadletter.Queue) iter.Seq2[deadletter.Message, error] {
 	if len(c.Letters) == 0 {
 		return letters.List(ctx, c.filter())
 	}
-	return func(yield func(pipeline.DeadLetter, error) bool) {
+	return func(yield func(deadletter.Message, error) bool) {
 		for _, number := range c.Letters {
 			if !yield(letters.Get(ctx, number)) {
 				return
@@ -95,7 +95,7 @@ func (c *dlqRequeueCmd) command(sh *shell) *cobra.Command {
 
 // Run requeues.
 func (c *dlqRequeueCmd) Run(ctx context.Context, sh *shell) error {
-	return c.each(ctx, sh, "requeued", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Requeue(ctx, l) })
+	return c.each(ctx, sh, "requeued", func(from *deadletter.Queue, l deadletter.Message) error { return from.Requeue(ctx, l) })
 }
 
 // dlqPurgeCmd is "worker dlq purge".
@@ -107,5 +107,5 @@ func (c *dlqPurgeCmd) command(sh *shell) *cobra.Command {
 
 // Run purges.
 func (c *dlqPurgeCmd) Run(ctx context.Context, sh *shell) error {
-	return c.each(ctx, sh, "purged", func(from *pipeline.Letters, l pipeline.DeadLetter) error { return from.Purge(ctx, l) })
+	return c.each(ctx, sh, "purged", func(from *deadletter.Queue, l deadletter.Message) error { return from.Purge(ctx, l) })
 }

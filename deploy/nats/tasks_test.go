@@ -14,6 +14,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
+	"forager/pipeline/deadletter"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
@@ -163,9 +164,9 @@ func letters(ctx context.Context, s *site) error {
 	if err := work(ctx, &admin, options(), 1); err != nil {
 		return err
 	}
-	box := pipeline.OpenLetters(s.worker, "")
+	box := deadletter.Open(s.worker, "")
 	n := 0
-	for letter, err := range box.List(ctx, pipeline.LetterFilter{}) {
+	for letter, err := range box.List(ctx, deadletter.Filter{}) {
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -62,4 +63,25 @@ func AckWait(c jetstream.ConsumerConfig) (wait time.Duration, name string) {
 		return c.BackOff[0], "the first back-off, which replaces ack_wait,"
 	}
 	return c.AckWait, "ack_wait"
+}
+
+// OneLine makes a stranger's text fit for a header or a line of a log: valid UTF-8 without control characters.
+func OneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// Cut shortens a text to at most so many bytes, at a rune's border.
+func Cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && s[most]&0xC0 == 0x80 {
+		most--
+	}
+	return s[:most]
 }

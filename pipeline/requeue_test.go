@@ -15,6 +15,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
 
@@ -81,14 +82,14 @@ func TestHeadersOfARequeueThatNothingProvesChangeNothing(t *testing.T) {
 	}
 	ends := 1
 	for name, header := range map[string]map[string]string{
-		"time":            {headerTime: longAgo},
-		"requeued":        {headerRequeued: "1"},
-		"both":            {headerTime: longAgo, headerRequeued: "1"},
-		"another's proof": {headerTime: longAgo, headerRequeued: "1", headerProof: foreign},
-		"made up":         {headerTime: longAgo, headerRequeued: "1", headerProof: strings.Repeat("0", 64)},
-		"not hex":         {headerTime: longAgo, headerRequeued: "1", headerProof: strings.Repeat("\x7f", 64)},
-		"too long":        {headerTime: longAgo, headerRequeued: "1", headerProof: strings.Repeat("ab", 5000)},
-		"all of ours":     {headerTime: longAgo, headerRequeued: "7", headerStored: longAgo, headerSequence: "1", headerStream: "DET", headerSubject: "alerts.other", headerFormat: "native"},
+		"time":            {deadletter.HeaderTime: longAgo},
+		"requeued":        {deadletter.HeaderRequeued: "1"},
+		"both":            {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "1"},
+		"another's proof": {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "1", deadletter.HeaderProof: foreign},
+		"made up":         {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "1", deadletter.HeaderProof: strings.Repeat("0", 64)},
+		"not hex":         {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "1", deadletter.HeaderProof: strings.Repeat("\x7f", 64)},
+		"too long":        {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "1", deadletter.HeaderProof: strings.Repeat("ab", 5000)},
+		"all of ours":     {deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "7", "Forager-Stored": longAgo, "Forager-Sequence": "1", "Forager-Stream": "DET", "Forager-Subject": "alerts.other", "Forager-Format": "native"},
 	} {
 		before := r.seen.heard(NoticeUnproven)
 		body, err := json.Marshal(alert{ID: name, Keys: []string{"k"}})
@@ -111,14 +112,14 @@ func TestForgedHeadersOfADeadLetterAreKeptAsOriginals(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.ensure()
-	r.publishWith([]byte("not json"), map[string]string{headerTime: longAgo, headerRequeued: "7", headerProof: "x"})
+	r.publishWith([]byte("not json"), map[string]string{deadletter.HeaderTime: longAgo, deadletter.HeaderRequeued: "7", deadletter.HeaderProof: "x"})
 	r.start()
 	r.ended(1)
 	l := r.letters()[0]
 	if l.Requeued != 0 || !l.Time.Equal(l.Stored) {
 		t.Errorf("requeued %d, time %v", l.Requeued, l.Time)
 	}
-	if !slices.Equal(l.Header[headerTime], []string{longAgo}) || !slices.Equal(l.Header[headerRequeued], []string{"7"}) {
+	if !slices.Equal(l.Header[deadletter.HeaderTime], []string{longAgo}) || !slices.Equal(l.Header[deadletter.HeaderRequeued], []string{"7"}) {
 		t.Errorf("headers: %v", l.Header)
 	}
 }
@@ -152,8 +153,8 @@ func TestARequeueKeepsItsTimeOnEveryReplica(t *testing.T) {
 	}
 }
 
-// TestALetterOfAnOlderVersionIsRequeuedAsNew: it has no proof, and comes through.
-func TestALetterOfAnOlderVersionIsRequeuedAsNew(t *testing.T) {
+// TestADeadLetterOfAnOlderVersionIsRequeuedAsNew: it has no proof, and comes through.
+func TestADeadLetterOfAnOlderVersionIsRequeuedAsNew(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.ensure()
@@ -161,7 +162,7 @@ func TestALetterOfAnOlderVersionIsRequeuedAsNew(t *testing.T) {
 	m := sampleMessage(nil, []byte(`{"id":"a","keys":["k"]}`))
 	m.msg = delivery{raw: &nats.Msg{Subject: "alerts.test", Header: nats.Header{}, Data: m.msg.Data()}}
 	s := w.settlement(m, 1, errPassing, Verdict{Action: ActionDeadLetter})
-	must(t, (&box{link: r.link, stream: stream.DefaultDeadLetters}).store(t.Context(), w.letter(m, &s, "")))
+	must(t, deadletter.Open(r.link, "").Store(t.Context(), w.deadLetter(m, &s)))
 	requeueAll(t, r)
 	plans := &origins{}
 	r.startWith(plans)
@@ -176,20 +177,20 @@ func TestReplicasShareTheKeyOfRequeues(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
 	options := r.options.withDefaults()
-	reader := newVoucher(r.link, options)
+	reader := newRequeueKeys(r.link, options)
 	if key, err := reader.load(t.Context(), false); key != nil || err != nil {
 		t.Fatalf("before there is one: %x, %v", key, err)
 	}
 	var keys [8][]byte
 	var wait conc.WaitGroup
 	for i := range keys {
-		wait.Go(func() { keys[i], _ = newVoucher(r.link, options).load(t.Context(), true) })
+		wait.Go(func() { keys[i], _ = newRequeueKeys(r.link, options).load(t.Context(), true) })
 	}
 	wait.Wait()
 	late, err := reader.load(t.Context(), false)
 	must(t, err)
 	for _, key := range append(keys[:], late) {
-		if len(key) != voucherBytes || !bytes.Equal(key, keys[0]) {
+		if len(key) != requeueKeyBytes || !bytes.Equal(key, keys[0]) {
 			t.Errorf("keys differ: %x", keys)
 		}
 	}
@@ -203,7 +204,7 @@ func TestAMessageWaitsWhileTheKeyCannotBeRead(t *testing.T) {
 	must(t, r.js.DeleteKeyValue(t.Context(), stream.DefaultBucket))
 	w, err := New(r.link, r.options, decoding{}, planning{}, r.applier)
 	must(t, err)
-	m := sampleMessage(nats.Header{headerTime: {longAgo}, headerRequeued: {"1"}, headerProof: {strings.Repeat("0", 64)}}, []byte(`{"id":"a","keys":["k"]}`))
+	m := sampleMessage(nats.Header{deadletter.HeaderTime: {longAgo}, deadletter.HeaderRequeued: {"1"}, deadletter.HeaderProof: {strings.Repeat("0", 64)}}, []byte(`{"id":"a","keys":["k"]}`))
 	w.decode(t.Context(), m)
 	if enrich.ClassOf(m.failed) != enrich.Blocked {
 		t.Errorf("%v", m.failed)
@@ -215,19 +216,25 @@ func TestAMessageWaitsWhileTheKeyCannotBeRead(t *testing.T) {
 func TestAProofServesItsClaimAlone(t *testing.T) {
 	t.Parallel()
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("ab:1")), 0, 4, -1)
+	type claimed struct {
+		Stream, Subject, Body string
+		Says                  deadletter.Requeue
+	}
 	draw := func(t *rapid.T, name string) claimed {
 		return claimed{
-			stream: text.Draw(t, name+" stream"), subject: text.Draw(t, name+" subject"), time: text.Draw(t, name+" time"),
-			requeued: text.Draw(t, name+" requeued"), body: []byte(text.Draw(t, name+" body")),
+			text.Draw(t, name+" stream"), text.Draw(t, name+" subject"), text.Draw(t, name+" body"),
+			deadletter.Requeue{Time: text.Draw(t, name+" time"), Requeued: text.Draw(t, name+" requeued")},
 		}
 	}
-	parts := func(c claimed) []string { return []string{c.stream, c.subject, c.time, c.requeued, string(c.body)} }
+	proof := func(c claimed, key string) string {
+		return proofOf([]byte(key), c.Stream, c.Subject, c.Says, []byte(c.Body))
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		a, b, key := draw(t, "a"), draw(t, "b"), []byte("key")
-		if (a.code(key) == b.code(key)) != slices.Equal(parts(a), parts(b)) {
+		a, b := draw(t, "a"), draw(t, "b")
+		if (proof(a, "key") == proof(b, "key")) != (a == b) {
 			t.Fatalf("%+v and %+v", a, b)
 		}
-		if a.code(key) == a.code([]byte("another")) {
+		if proof(a, "key") == proof(a, "another") {
 			t.Fatal("every key gives the same")
 		}
 	})
