@@ -32,7 +32,8 @@ var arrows = map[string][]string{
 	"enrich/claim/claimtest": {"enrich/claim"},
 	"hive":                   {"hive/throttle", "filebound", "retry"},
 	"config":                 {"yamlbound"},
-	"enrich/detection":       {"yamlbound", "filebound"},
+	"enrich/detection":       {"enrich/detection/lines", "yamlbound", "filebound"},
+	"enrich/detection/lines": {},
 
 	"enrich/answertest":                  {"enrich", "hive"},
 	"enrich/files":                       {},

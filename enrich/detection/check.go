@@ -9,7 +9,8 @@ import (
 // fields are all fields of a format.
 func (f *format) fields() []*fields {
 	return []*fields{
-		&f.Time, &f.Severity, &f.Title, &f.Description, &f.Source, &f.Rule.ID, &f.Rule.Name, &f.Host, &f.User, &f.IP, &f.Key, &f.LastKey, &f.Direction,
+		&f.Time, &f.Severity, &f.Title, &f.Description, &f.Source, &f.Rule.ID, &f.Rule.Name, &f.Host, &f.User, &f.IP, &f.Key, &f.LastKey, &f.Direction, &f.Link,
+		&f.Happened.Process, &f.Happened.CommandLine, &f.Happened.Parent, &f.Happened.File, &f.Happened.From, &f.Happened.To, &f.Happened.Action,
 	}
 }
 

@@ -38,11 +38,13 @@ type Detection struct {
 	Description  string    // at most 64 KiB
 	Source       string    // what sent it, "wazuh/manager01"; may be empty
 	Rule         Rule
-	Host         string // where it happened; host name, may be empty
-	User         string // whom it concerns; may be empty
-	IP           string // source address, canonical; may be empty
-	Key          string // the sender's own correlation key: native form; of others, where the sender groups by it (the rows of one Defender alert), or no host, user or address is named
-	Direction    string // "inbound", "outbound", or empty
+	Host         string   // where it happened; host name, may be empty
+	User         string   // whom it concerns; may be empty
+	IP           string   // source address, canonical; may be empty
+	Key          string   // the sender's own correlation key: native form; of others, where the sender groups by it (the rows of one Defender alert), or no host, user or address is named
+	Direction    string   // "inbound", "outbound", or empty
+	Happened     Happened `json:",omitzero"`
+	Link         string   `json:",omitempty"` // address of the detection in the sender's console, http or https; may be empty
 	Tags         []string
 	Observables  []Observable
 	Techniques   []Reference
@@ -71,6 +73,17 @@ func (d *Detection) mark(m string) {
 type Rule struct {
 	ID   string // the sender's stable id, "5710"
 	Name string // for people
+}
+
+// Happened is what happened, as far as the sender says it: each a text of one line, as sent, or empty.
+type Happened struct {
+	Process     string `json:",omitempty"` // that acted: path or name
+	CommandLine string `json:",omitempty"` // of the process, at most 4096 characters
+	Parent      string `json:",omitempty"` // of the process: path, name or command line
+	File        string `json:",omitempty"` // that was acted upon
+	From        string `json:",omitempty"` // address, host or mail address that it came from, with its port where there is one
+	To          string `json:",omitempty"` // that it went to
+	Action      string `json:",omitempty"` // what the sender did about it: "blocked"
 }
 
 // Observable is one typed value (TheHive data types), canonical and valid for its type.

@@ -40,6 +40,11 @@
 //	            by the sender's keys; cef.label.<text of cs1Label> is what cs1 says, and so for cn1, flexString1, …
 //	LEEF:…      leef.version, vendor, product, productVersion, eventId; leef.ext.src, …
 //	key=value   a member each at the top: type, subtype, srcip; quoted by " or ', backslashes before both
+//	%ASA-4-1: … cisco.product, level, id, message; cisco.ext.SrcIP of "Name: value", else cisco.end.from, src, to, dst
+//	[a:"b"; …]  checkpoint.a, as Check Point's log exporter writes it
+//	1,2026/…,   pan.type, subtype, src, … by the order of PAN-OS' fields
+//	Name: value a member each at the top, in lines or between commas; text, what stands before the first
+//	<?xml …?>   the root with its elements and attributes; elements of one name are a list
 //	{…}         the object, after whatever stands before it in the line
 //	<13>…       RFC 5424 or 3164 around any of them, or around other text: syslog.time, host, app, process, id,
 //	            facility, severity, structured.<id>.<name>; message, where it is none of the above
@@ -78,6 +83,8 @@
 //	defaultSeverity: medium
 //	title: [what, {join: [a, b], sep: ": "}, {path: c, prefix: "Alert "}, {text: constant}]
 //	description, source, host, user, ip, direction: fields as well; rule: {id: fields, name: fields}
+//	happened: {process: [exe], commandLine: [cmd], parent: [pexe], file: [path], from: [src], to: [dst], action: [what]}
+//	link: [url, {path: id, prefix: "https://console.example/", suffix: /show}]   # http and https alone
 //	key: [group]                 # the sender's own correlation key; it and lastKey get the format's name before them
 //	lastKey: [{join: [rule, tenant], sep: /}]            # where no host, user or ip is, or none that others could be
 //	                             # told from (localhost, SYSTEM): rule and resource, account, tenant; else the rule

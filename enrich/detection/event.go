@@ -32,6 +32,8 @@ func (e *event) detection() (Detection, error) {
 	e.det.Source = e.line("source", f.Source, e.limits.Text)
 	e.det.IP = e.address()
 	e.det.Direction = e.direction()
+	e.happened(&f.Happened)
+	e.det.Link = e.link()
 	e.det.Severity = e.severity()
 	e.time()
 	e.tags()
@@ -198,9 +200,9 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		more := true
 		switch {
 		case len(f.Join) > 0:
-			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s, f.Join[0].text) })
+			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Join[0].text) })
 		case f.Path.set():
-			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Prefix+s, f.Path.text) })
+			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Path.text) })
 		case f.Text != "":
 			more = yield(f, f.Text, "")
 		}

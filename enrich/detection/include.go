@@ -50,10 +50,17 @@ func (f *format) take(from *spec, what string, under path) error {
 		f.IP = append(slices.Clone(f.IP), from.IP.under(under)...)
 	case "direction":
 		f.Direction = append(slices.Clone(f.Direction), from.Direction.under(under)...)
+	case "happened":
+		mine, theirs := f.Happened.fields(), from.Happened.fields()
+		for i := range mine {
+			*mine[i] = append(slices.Clone(*mine[i]), theirs[i].under(under)...)
+		}
+	case "link":
+		f.Link = append(slices.Clone(f.Link), from.Link.under(under)...)
 	case "description":
 		f.Description = append(slices.Clone(f.Description), from.Description.under(under)...)
 	default:
-		return fmt.Errorf("take: %q is none of observables, techniques, host, user, ip, direction, description", what)
+		return fmt.Errorf("take: %q is none of observables, techniques, host, user, ip, direction, happened, link, description", what)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package detection
 import (
 	"bytes"
 	"strings"
+
+	"forager/enrich/detection/lines"
 )
 
 // plainText makes a text of each line of a body that is no JSON; err where no line is one that is read.
@@ -12,8 +14,9 @@ func (u *unwrapper) plainText(body []byte, err error) (int32, error) {
 	if src == "" || src[0] == '{' || src[0] == '[' || src[0] == '"' && !isLine(src) {
 		return 0, err
 	}
+	known := lines.FindXML(src) >= 0 || isBlock(src)
 	for one := range textLines(src) {
-		if isLine(one) {
+		if known = known || isLine(one); known {
 			u.reset()
 			return u.add(node{kind: text, text: src})
 		}
@@ -43,12 +46,24 @@ func textLines(src string) func(func(string) bool) {
 
 // isLine tells whether a line looks like one that is read.
 func isLine(s string) bool {
-	h, rest := cutSyslog(s)
-	return h != nil || findCEF(rest) >= 0 || findLEEF(rest) >= 0 || isPairs(rest) || jsonAfter(rest) >= 0
+	h, rest := lines.CutHeader(s)
+	return h != nil || lines.Read(rest) != nil || jsonAfter(rest) >= 0 || lines.ReadColons(rest) != nil
+}
+
+// isBlock tells lines of "Name: value" that are one record, a syslog header before the first or not.
+func isBlock(s string) bool {
+	_, rest := lines.CutHeader(s)
+	return lines.IsBlock(rest)
 }
 
 // lines reads the lines of a text: one is itself, several are a list of texts; 0 where none is read.
 func (u *unwrapper) lines(src string, outer envelope) (int32, envelope, error) {
+	if at := lines.FindXML(src); at >= 0 {
+		return u.document(src, at, outer)
+	}
+	if isBlock(src) {
+		return u.line(src, outer)
+	}
 	first, last, count := int32(0), int32(0), 0
 	for one := range textLines(src) {
 		if count++; count > u.limits.Array {
@@ -72,48 +87,60 @@ func (u *unwrapper) lines(src string, outer envelope) (int32, envelope, error) {
 	return u.line(u.textOf(first), outer)
 }
 
-// line reads one line: JSON, CEF, LEEF or pairs, in syslog or after anything else, or syslog alone.
+// line reads one line: JSON, or what package lines reads, in syslog or after anything else, or syslog alone.
 func (u *unwrapper) line(src string, outer envelope) (int32, envelope, error) {
-	h, rest := cutSyslog(src)
+	h, rest := lines.CutHeader(src)
 	if h != nil {
 		outer = outer.by("syslog")
 	}
-	var n int32
-	var err error
-	switch {
-	case strings.HasPrefix(rest, "{"):
-		n, err = u.parseAll(rest)
-		if err == nil {
-			return n, outer, nil
-		}
-	case findCEF(rest) >= 0:
-		n, err = u.parseCEF(rest[findCEF(rest):])
-	case findLEEF(rest) >= 0:
-		n, err = u.parseLEEF(rest[findLEEF(rest):])
-	case isPairs(rest):
-		n, err = u.parseFields(rest)
-	case jsonAfter(rest) >= 0:
-		n, err = u.parseAll(rest[jsonAfter(rest):])
-		if err == nil {
-			return n, outer.by("prefix"), nil
+	if strings.HasPrefix(rest, "{") {
+		if n, err := u.parseAll(rest); !isReason(err, InvalidJSON) {
+			return n, outer, err
 		}
 	}
-	if err != nil && !isReason(err, InvalidJSON) {
+	members := lines.Read(rest)
+	if at := jsonAfter(rest); members == nil && at >= 0 {
+		if n, err := u.parseAll(rest[at:]); !isReason(err, InvalidJSON) {
+			return n, outer.by("prefix"), err
+		}
+	}
+	if members == nil {
+		members = lines.ReadColons(rest)
+	}
+	return u.record(h, members, rest, outer)
+}
+
+// record makes an object of what a line says, with its header; 0 where it says nothing.
+func (u *unwrapper) record(h *lines.Header, members []lines.Member, rest string, outer envelope) (int32, envelope, error) {
+	if h == nil && members == nil {
+		return 0, outer, nil
+	}
+	n, err := u.add(node{kind: object})
+	if err != nil {
 		return 0, outer, err
 	}
-	if n == 0 || err != nil {
-		if h == nil {
-			return 0, outer, nil
-		}
-		if n, err = u.add(node{kind: object}); err != nil {
-			return 0, outer, err
-		}
-		h.message = rest
+	if err := u.putMembers(n, members); err != nil || h == nil || u.child(n, "syslog") != 0 {
+		return n, outer, err
 	}
-	if h != nil {
-		err = u.addSyslog(n, h)
+	message := ""
+	if members == nil {
+		message = rest
 	}
+	_, err = u.putMember(n, u.lastOf(n), h.Member(message))
 	return n, outer, err
+}
+
+// document reads XML, in syslog or not.
+func (u *unwrapper) document(src string, at int, outer envelope) (int32, envelope, error) {
+	members := lines.XML(src[at:])
+	if members == nil {
+		return 0, outer, nil
+	}
+	h, _ := lines.CutHeader(src[:at])
+	if h != nil {
+		outer = outer.by("syslog")
+	}
+	return u.record(h, members, "", outer.by("xml"))
 }
 
 // maxPrefix is what may stand before JSON in a line.
@@ -150,21 +177,32 @@ func (t *tree) lastOf(n int32) (last int32) {
 	return last
 }
 
-// pairOf is a name and a value of a line.
-type pairOf struct{ name, value string }
+// putMembers adds what a text says to an object; the last of one name counts.
+func (t *tree) putMembers(n int32, members []lines.Member) (err error) {
+	last := int32(0)
+	for _, m := range members {
+		if last, err = t.putMember(n, last, m); err != nil {
+			return err
+		}
+	}
+	if t.nodes[n].kind == object {
+		t.dedupe(n)
+	}
+	return nil
+}
 
-// putAll adds an object of pairs under a name; the last of one name counts.
-func (t *tree) putAll(parent, last int32, name string, pairs []pairOf) (int32, error) {
-	n, err := t.put(parent, last, node{kind: object, key: name})
+// putMember adds a member after the last; it returns its place.
+func (t *tree) putMember(parent, last int32, m lines.Member) (int32, error) {
+	if m.Kind == lines.Text {
+		return t.put(parent, last, node{kind: text, key: m.Name, text: m.Text})
+	}
+	kind := object
+	if m.Kind == lines.List {
+		kind = list
+	}
+	n, err := t.put(parent, last, node{kind: kind, key: m.Name})
 	if err != nil {
 		return 0, err
 	}
-	c := int32(0)
-	for _, p := range pairs {
-		if c, err = t.put(n, c, node{kind: text, key: p.name, text: p.value}); err != nil {
-			return 0, err
-		}
-	}
-	t.dedupe(n)
-	return n, nil
+	return n, t.putMembers(n, m.Members)
 }

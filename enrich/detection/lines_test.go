@@ -65,7 +65,7 @@ func TestLinesBecomeTrees(t *testing.T) {
 		`a=1,b=2; c="3", d=four words here e=5`:                                    members{"a": "1", "b": "2", "c": "3", "d": "four words here", "e": "5"},
 		`a=1 b=2 a=3`:                                                              members{"a": "3", "b": "2"},
 		`<13>Mar  2 10:00:00 fw1 kernel: [12.5] IN=eth0`:                           members{"syslog": members{"facility": "1", "severity": "5", "time": "Mar  2 10:00:00", "host": "fw1", "app": "kernel", "message": "[12.5] IN=eth0"}},
-		`Mar 12 2026 10:00:00 fw1 : %ASA-4-106023: Deny x`:                         members{"syslog": members{"time": "Mar 12 2026 10:00:00", "host": "fw1", "message": "%ASA-4-106023: Deny x"}},
+		`Mar 12 2026 10:00:00 fw1 : %ASA-4-106023: Deny x`:                         members{"cisco": members{"product": "ASA", "level": "4", "id": "106023", "message": "Deny x"}, "syslog": members{"time": "Mar 12 2026 10:00:00", "host": "fw1"}},
 		`<189>date=2026-03-02 time=10:00:00 type="utm"`:                            members{"date": "2026-03-02", "time": "10:00:00", "type": "utm", "syslog": members{"facility": "23", "severity": "5"}},
 		`<165>1 2026-03-02T10:00:00.000003-07:00 - app 42 ID [x@1 a="b\]" c="\"d\\"][y] text`: members{"syslog": members{
 			"facility": "20", "severity": "5", "time": "2026-03-02T10:00:00.000003-07:00", "app": "app", "process": "42", "id": "ID", "message": "text",
@@ -163,40 +163,6 @@ func TestPrintedLinesReadAsTheyWere(t *testing.T) {
 // FuzzLine: any line: no panic, no more text than there was, and names and values that are UTF-8.
 func FuzzLine(f *testing.F) {
 	fuzzLines(f, func(u *unwrapper, s string) (int32, error) { n, _, err := u.line(s, envelope{}); return n, err })
-}
-
-// FuzzCEF: as FuzzLine, of what is taken for CEF.
-func FuzzCEF(f *testing.F) {
-	fuzzLines(f, func(u *unwrapper, s string) (int32, error) { return u.parseCEF(s) })
-}
-
-// FuzzLEEF: as FuzzLine, of what is taken for LEEF.
-func FuzzLEEF(f *testing.F) {
-	fuzzLines(f, func(u *unwrapper, s string) (int32, error) { return u.parseLEEF(s) })
-}
-
-// FuzzKeyValue: as FuzzLine, of what is taken for pairs.
-func FuzzKeyValue(f *testing.F) {
-	fuzzLines(f, func(u *unwrapper, s string) (int32, error) { return u.parseFields(s) })
-}
-
-// FuzzSyslog: a header is a part of its line, and what follows is the rest.
-func FuzzSyslog(f *testing.F) {
-	for _, s := range seedLines {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		h, rest := cutSyslog(s)
-		if h == nil {
-			if rest != s && !octetCount.MatchString(s) {
-				t.Fatalf("%q became %q", s, rest)
-			}
-			return
-		}
-		if len(h.time)+len(h.host)+len(h.app)+len(h.process)+len(h.id)+len(rest) > len(s) || !strings.HasSuffix(strings.TrimSpace(s), rest) {
-			t.Fatalf("%q: %+v %q", s, h, rest)
-		}
-	})
 }
 
 // FuzzUnpack: what looks packed is unpacked within its bounds, or refused by name.

@@ -7,12 +7,13 @@ import "slices"
 func (d *Detection) merge(o Detection, l Limits) {
 	for _, pair := range []struct{ mine, other *string }{
 		{&d.Title, &o.Title}, {&d.Description, &o.Description}, {&d.Rule.ID, &o.Rule.ID}, {&d.Rule.Name, &o.Rule.Name},
-		{&d.Host, &o.Host}, {&d.User, &o.User}, {&d.IP, &o.IP}, {&d.Key, &o.Key}, {&d.Direction, &o.Direction},
+		{&d.Host, &o.Host}, {&d.User, &o.User}, {&d.IP, &o.IP}, {&d.Key, &o.Key}, {&d.Direction, &o.Direction}, {&d.Link, &o.Link},
 	} {
 		if *pair.mine == "" {
 			*pair.mine = *pair.other
 		}
 	}
+	d.Happened.merge(o.Happened)
 	if d.Source == d.Format {
 		d.Source = o.Source
 	}

@@ -1,5 +1,10 @@
 package detection
 
+import (
+	"strconv"
+	"strings"
+)
+
 // values replaces the values of OpenTelemetry's protocol (AnyValue in JSON) by what they say.
 func (u *unwrapper) values(found []int32) []int32 {
 	for i, n := range found {
@@ -11,6 +16,10 @@ func (u *unwrapper) values(found []int32) []int32 {
 // plainValue is what an AnyValue says; what is none stays as it is. A list of keys and values becomes an
 // object in its place: the tree is the message's own, and nothing else reads it there.
 func (u *unwrapper) plainValue(n int32) int32 {
+	if u.nodes[n].kind == list {
+		u.plainBytes(n)
+		return n
+	}
 	if u.nodes[n].kind != object || u.nodes[n].count != 1 {
 		if u.isPairList(n) {
 			u.makeObject(n)
@@ -33,6 +42,24 @@ func (u *unwrapper) plainValue(n int32) int32 {
 		}
 	}
 	return n
+}
+
+// plainBytes makes a text of an array of bytes, as which journald's export and some bridges send what is not
+// plain ASCII; other arrays stay as they are.
+func (u *unwrapper) plainBytes(n int32) {
+	if u.nodes[n].count < 2 {
+		return
+	}
+	raw := make([]byte, 0, u.nodes[n].count)
+	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+		b, err := strconv.ParseUint(u.nodes[c].text, 10, 8)
+		if err != nil || u.nodes[c].kind != number {
+			return
+		}
+		raw = append(raw, byte(b))
+	}
+	at := &u.nodes[n]
+	at.kind, at.text, at.first, at.count = text, strings.ToValidUTF8(string(raw), "\ufffd"), 0, 0
 }
 
 // isPairList tells {"values": [{"key": …, "value": …}]} from other objects.

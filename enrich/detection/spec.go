@@ -36,6 +36,8 @@ type spec struct {
 	OwnKey      bool          `yaml:"ownKey"`
 	Split       splitRule     `yaml:"split"`
 	Direction   fields        `yaml:"direction"`
+	Happened    happenedRule  `yaml:"happened"`
+	Link        fields        `yaml:"link"`
 	Tags        []tagRule     `yaml:"tags"`
 	Own         []path        `yaml:"own"`
 	Observables []observables `yaml:"observables"`
@@ -68,6 +70,17 @@ type include struct {
 type ruleFields struct {
 	ID   fields `yaml:"id"`
 	Name fields `yaml:"name"`
+}
+
+// happenedRule says which fields tell what happened.
+type happenedRule struct {
+	Process     fields `yaml:"process"`
+	CommandLine fields `yaml:"commandLine"`
+	Parent      fields `yaml:"parent"`
+	File        fields `yaml:"file"`
+	From        fields `yaml:"from"`
+	To          fields `yaml:"to"`
+	Action      fields `yaml:"action"`
 }
 
 type dropRule struct {
@@ -123,6 +136,7 @@ type field struct {
 type how struct {
 	Text   string
 	Prefix string
+	Suffix string
 	Each   path
 	Join   oneOrMany
 	Sep    string
@@ -358,6 +372,8 @@ func (f *field) member(key string) any {
 		return &f.Text
 	case "prefix":
 		return &f.Prefix
+	case "suffix":
+		return &f.Suffix
 	case "each":
 		return &f.Each
 	case "join":

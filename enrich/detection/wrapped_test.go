@@ -91,6 +91,15 @@ var senders = map[string]func(string) string{
 	"kinesis with cloudwatch": func(s string) string {
 		return `{"Records":[{"kinesis":{"data":"` + base64Of(gzipOf(cloudwatch(s))) + `"}}]}`
 	},
+	"journald bytes": func(s string) string {
+		return `{"__REALTIME_TIMESTAMP":"1772445600000000","_HOSTNAME":"h","MESSAGE":` + strings.Join(strings.Fields(fmt.Sprintf("%d", []byte(s))), ",") + `}`
+	},
+	"kafka in lambda": func(s string) string {
+		return `{"eventSource":"aws:kafka","eventSourceArn":"a","records":{"alerts-0":[{"topic":"alerts","partition":0,"offset":15,"timestamp":1772445600000,"value":"` + base64Of(s) + `","headers":[]}]}}`
+	},
+	"self-managed kafka in lambda": func(s string) string {
+		return `{"eventSource":"SelfManagedKafka","bootstrapServers":"b:9092","records":{"alerts-0":[{"topic":"alerts","key":"a2V5","value":"` + base64Of(s) + `"}]}}`
+	},
 	"firehose": func(s string) string {
 		return `{"requestId":"r","timestamp":1772445600000,"records":[{"data":"` + base64Of(s+"\n") + `"}]}`
 	},

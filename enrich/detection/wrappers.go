@@ -10,7 +10,7 @@ type wrapper struct {
 	name  string
 	has   []string
 	not   string
-	inner []string  // of strict ones a member, of others a way of members ("a/b/c") through arrays
+	inner []string  // of strict ones a member, of others a way of members ("a/b/c", "*" is any) through arrays
 	id    string    // member that holds the identity
 	drop  string    // what it holds is no detection, for this reason
 	says  [2]string // a member, and what it has to say
@@ -35,6 +35,7 @@ var around = []wrapper{
 	{name: "s3 notification", has: []string{"eventSource", "eventName", "s3"}, drop: DropNotDetection},
 	{name: "s3 notification", has: []string{"Service", "Event", "Bucket", "HostId"}, drop: DropNotDetection},
 	{name: "lambda sns", has: []string{"Records"}, inner: []string{"Records/Sns/Message"}},
+	{name: "lambda kafka", has: []string{"eventSource", "records"}, inner: []string{"records/*/value"}},
 	{name: "lambda kinesis", has: []string{"Records"}, inner: []string{"Records/kinesis/data"}},
 	{name: "sqs", has: []string{"Messages"}, inner: []string{"Messages/Body"}},
 	{name: "sqs", has: []string{"messageId", "receiptHandle", "body"}, inner: []string{"body"}},
@@ -107,6 +108,12 @@ func (u *unwrapper) follow(n int32, way string, found []int32) []int32 {
 		return found
 	}
 	name, rest, more := strings.Cut(way, "/")
+	if name == anyName && u.nodes[n].kind == object {
+		for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+			found = u.follow(c, rest, found)
+		}
+		return found
+	}
 	c := u.child(n, name)
 	if c == 0 || u.nodes[c].kind < text {
 		return found

@@ -1,4 +1,4 @@
-package detection
+package lines
 
 import (
 	"regexp"
@@ -13,29 +13,18 @@ func isPairs(s string) bool {
 	return strings.Count(s, "=") > 1 && pairsStart.MatchString(s)
 }
 
-// parseFields reads a line of `key=value key="a \"b\"" key='c'` as an object; commas and semicolons may
-// part the pairs, words without a name belong to the value before them. The last of one name counts.
-func (t *tree) parseFields(src string) (int32, error) {
-	root, err := t.add(node{kind: object})
-	if err != nil {
-		return 0, err
+// pairs reads a line of `key=value key="a \"b\"" key='c'` as members at the top; commas and semicolons may
+// part them, words without a name belong to the value before them.
+func pairs(s string) []Member {
+	if !isPairs(s) {
+		return nil
 	}
-	last := int32(0)
-	for _, p := range fieldPairs(src) {
-		if last, err = t.put(root, last, node{kind: text, key: p.name, text: p.value}); err != nil {
-			return 0, err
-		}
-	}
-	if last == 0 {
-		return 0, malformed(InvalidJSON, "no pairs")
-	}
-	t.dedupe(root)
-	return root, nil
+	return fieldPairs(s)
 }
 
 // fieldPairs reads the pairs of a line.
-func fieldPairs(line string) []pairOf {
-	var out []pairOf
+func fieldPairs(line string) []Member {
+	var out []Member
 	open := -1 // where the value begins that words without a name belong to
 	for s := strings.TrimLeft(line, betweenPairs); s != ""; s = strings.TrimLeft(s, betweenPairs) {
 		at := len(line) - len(s)
@@ -44,7 +33,7 @@ func fieldPairs(line string) []pairOf {
 			name, quoted := s[:end], false
 			var value string
 			value, s, quoted = fieldValue(s[end+1:])
-			out = append(out, pairOf{name, value})
+			out = append(out, Member{Name: name, Text: value})
 			if open = at + end + 1; quoted {
 				open = -1
 			}
@@ -54,7 +43,7 @@ func fieldPairs(line string) []pairOf {
 			end = len(s)
 		}
 		if s = s[end:]; open >= 0 {
-			out[len(out)-1].value = strings.TrimLeft(line[open:at+end], betweenPairs)
+			out[len(out)-1].Text = strings.TrimLeft(line[open:at+end], betweenPairs)
 		}
 	}
 	return out

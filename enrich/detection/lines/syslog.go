@@ -1,22 +1,17 @@
-package detection
+package lines
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// syslogHeader is what stands before the message of a line, RFC 5424 or RFC 3164.
-type syslogHeader struct {
-	priority                              int // -1 where there is none
-	time, host, app, process, id, message string
-	structured                            []element
-}
-
-// element is one of RFC 5424's elements of structured data.
-type element struct {
-	id     string
-	params []pairOf
+// Header is what stands before the message of a line, RFC 5424 or RFC 3164.
+type Header struct {
+	priority                     int // -1 where there is none
+	time, host, app, process, id string
+	structured                   []Member // RFC 5424's elements of structured data
 }
 
 // Parts of the headers. RFC 3164's are what senders make of it: a year, ISO 8601, no priority.
@@ -30,12 +25,12 @@ var (
 	paramStart  = regexp.MustCompile(`^ +([^\s=\]"]{1,255})="`)
 )
 
-// cutSyslog takes a header off a line; nil where it has none.
-func cutSyslog(s string) (*syslogHeader, string) {
+// CutHeader takes a syslog header off a line; nil where it has none.
+func CutHeader(s string) (*Header, string) {
 	if octetCount.MatchString(s) {
 		s = s[strings.IndexByte(s, '<'):]
 	}
-	h := &syslogHeader{priority: -1}
+	h := &Header{priority: -1}
 	rest := s
 	if strings.HasPrefix(s, "<") {
 		number, after, ok := strings.Cut(s[1:], ">")
@@ -78,7 +73,7 @@ func nilValue(s string) string {
 }
 
 // structuredData reads the elements, and returns what follows.
-func (h *syslogHeader) structuredData(s string) string {
+func (h *Header) structuredData(s string) string {
 	if rest, ok := strings.CutPrefix(s, "-"); ok {
 		return rest
 	}
@@ -87,7 +82,7 @@ func (h *syslogHeader) structuredData(s string) string {
 		if name == nil {
 			return s
 		}
-		e, rest := element{id: name[1]}, s[len(name[0]):]
+		e, rest := Member{Name: name[1], Kind: Object}, s[len(name[0]):]
 		for {
 			m := paramStart.FindStringSubmatch(rest)
 			if m == nil {
@@ -97,7 +92,7 @@ func (h *syslogHeader) structuredData(s string) string {
 			if !ok {
 				return s
 			}
-			e.params, rest = append(e.params, pairOf{m[1], value}), after
+			e.Members, rest = append(e.Members, Member{Name: m[1], Text: value}), after
 		}
 		after, ok := strings.CutPrefix(strings.TrimLeft(rest, " "), "]")
 		if !ok {
@@ -124,35 +119,18 @@ func quotedParam(s string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// addSyslog adds a header to an object, as its member "syslog".
-func (t *tree) addSyslog(n int32, h *syslogHeader) error {
-	if t.child(n, "syslog") != 0 {
-		return nil
+// Member is the header as a member "syslog"; message is what of the line nothing else has, or empty.
+func (h *Header) Member(message string) Member {
+	all := []Member{
+		{Name: "time", Text: h.time}, {Name: "host", Text: h.host}, {Name: "app", Text: h.app}, {Name: "process", Text: h.process},
+		{Name: "id", Text: h.id}, {Name: "message", Text: message},
 	}
-	pairs := []pairOf{{"time", h.time}, {"host", h.host}, {"app", h.app}, {"process", h.process}, {"id", h.id}, {"message", h.message}}
 	if h.priority >= 0 {
-		pairs = append(pairs, pairOf{"facility", strconv.Itoa(h.priority / 8)}, pairOf{"severity", strconv.Itoa(h.priority % 8)})
+		all = append(all, Member{Name: "facility", Text: strconv.Itoa(h.priority / 8)}, Member{Name: "severity", Text: strconv.Itoa(h.priority % 8)})
 	}
-	said := pairs[:0]
-	for _, p := range pairs {
-		if p.value != "" {
-			said = append(said, p)
-		}
+	all = slices.DeleteFunc(all, func(m Member) bool { return m.Text == "" })
+	if len(h.structured) > 0 {
+		all = append(all, Member{Name: "structured", Kind: Object, Members: h.structured})
 	}
-	s, err := t.putAll(n, t.lastOf(n), "syslog", said)
-	if err != nil || len(h.structured) == 0 {
-		return err
-	}
-	sd, err := t.put(s, t.lastOf(s), node{kind: object, key: "structured"})
-	if err != nil {
-		return err
-	}
-	last := int32(0)
-	for _, e := range h.structured {
-		if last, err = t.putAll(sd, last, e.id, e.params); err != nil {
-			return err
-		}
-	}
-	t.dedupe(sd)
-	return nil
+	return Member{Name: "syslog", Kind: Object, Members: all}
 }

@@ -1,4 +1,4 @@
-package detection
+package lines
 
 import (
 	"regexp"
@@ -38,85 +38,82 @@ func findLEEF(s string) int {
 // cefNames are the fields of CEF's header.
 var cefNames = []string{"version", "deviceVendor", "deviceProduct", "deviceVersion", "signature", "name", "severity"}
 
-// parseCEF reads ArcSight's Common Event Format (version 0 and 1) as
+// cef reads ArcSight's Common Event Format (version 0 and 1) as
 // {"cef": {"version", "deviceVendor", …, "ext": {…}, "label": {…}}}.
-func (t *tree) parseCEF(src string) (int32, error) {
-	header, rest, err := headerOf("CEF", src, cefNames)
-	if err != nil {
-		return 0, err
+func cef(s string) []Member {
+	at := findCEF(s)
+	if at < 0 {
+		return nil
 	}
-	return t.textEvent("cef", header, extensionOf(rest))
+	header, rest := headerOf("CEF", s[at:], cefNames)
+	return event("cef", header, extensionOf(rest))
 }
 
 // leefNames are the fields of LEEF's header.
 var leefNames = []string{"version", "vendor", "product", "productVersion", "eventId"}
 
-// parseLEEF reads IBM's Log Event Extended Format (1.0 and 2.0) as
+// leef reads IBM's Log Event Extended Format (1.0 and 2.0) as
 // {"leef": {"version", "vendor", …, "ext": {…}}}.
-func (t *tree) parseLEEF(src string) (int32, error) {
-	header, rest, err := headerOf("LEEF", src, leefNames)
-	if err != nil {
-		return 0, err
+func leef(s string) []Member {
+	at := findLEEF(s)
+	if at < 0 {
+		return nil
+	}
+	header, rest := headerOf("LEEF", s[at:], leefNames)
+	if header == nil {
+		return nil
 	}
 	sep := "\t"
-	if strings.HasPrefix(header[0].value, "2") {
+	if strings.HasPrefix(header[0].Text, "2") {
 		sep, rest = leefSeparator(rest)
 	}
-	return t.textEvent("leef", header, leefAttributes(rest, sep))
+	return event("leef", header, leefAttributes(rest, sep))
 }
 
-// headerOf reads the named fields of a header, and gives what follows them.
-func headerOf(format, src string, names []string) (header []pairOf, rest string, err error) {
+// headerOf reads the named fields of a header, and gives what follows them; nil where there are too few.
+func headerOf(format, src string, names []string) (header []Member, rest string) {
 	src = strings.TrimLeft(strings.TrimPrefix(src, format+":"), " ")
 	fields, rest := cutHeader(src, len(names))
 	if len(fields) < len(names) {
-		return nil, "", malformed(InvalidJSON, "a header of "+format+" with too few fields")
+		return nil, ""
 	}
-	header = make([]pairOf, len(names))
+	header = make([]Member, len(names))
 	for i, name := range names {
-		header[i] = pairOf{name, fields[i]}
+		header[i] = Member{Name: name, Text: fields[i]}
 	}
-	return header, rest, nil
+	return header, rest
 }
 
-// textEvent makes the object of a format's header and extension.
-func (t *tree) textEvent(format string, header, ext []pairOf) (int32, error) {
-	root, err := t.add(node{kind: object})
-	if err != nil {
-		return 0, err
+// event is a format's header and extension under its name; nil where there is no header.
+func event(format string, header, ext []Member) []Member {
+	if header == nil {
+		return nil
 	}
-	n, err := t.putAll(root, 0, format, header)
-	if err != nil {
-		return 0, err
-	}
-	last, err := t.putAll(n, t.lastOf(n), "ext", ext)
-	if err != nil {
-		return 0, err
-	}
+	all := append(header, Member{Name: "ext", Kind: Object, Members: ext})
 	if labels := labelled(ext); len(labels) > 0 {
-		_, err = t.putAll(n, last, "label", labels)
+		all = append(all, Member{Name: "label", Kind: Object, Members: labels})
 	}
-	return root, err
+	return []Member{{Name: format, Kind: Object, Members: all}}
 }
 
 // labelled are the values of custom fields (cs1, cn2, flexString1) under the names that their labels give.
-func labelled(ext []pairOf) []pairOf {
+func labelled(ext []Member) []Member {
 	var labels map[string]string // by field
 	for _, p := range ext {
-		if field, ok := strings.CutSuffix(p.name, "Label"); ok && field != "" && p.value != "" {
+		if field, ok := strings.CutSuffix(p.Name, "Label"); ok && field != "" && p.Text != "" {
 			if labels == nil {
 				labels = map[string]string{}
 			}
-			labels[field] = p.value
+			labels[field] = p.Text
 		}
 	}
 	if labels == nil {
 		return nil
 	}
-	var out []pairOf
+	var out []Member
 	for _, p := range ext {
-		if label, ok := labels[p.name]; ok {
-			out = append(out, pairOf{label, p.value})
+		if label, ok := labels[p.Name]; ok {
+			out = append(out, Member{Name: label, Text: p.Text})
 		}
 	}
 	return out
@@ -146,12 +143,12 @@ func cutHeader(s string, n int) (fields []string, rest string) {
 
 // extensionOf reads CEF's pairs: a value ends where the next name begins, which is a word before an
 // equals sign that no backslash is before.
-func extensionOf(s string) []pairOf {
-	var out []pairOf
+func extensionOf(s string) []Member {
+	var out []Member
 	name, from := "", 0
 	flush := func(end int) {
 		if name != "" {
-			out = append(out, pairOf{name, unescapeCEF(strings.TrimSpace(s[from:end]))})
+			out = append(out, Member{Name: name, Text: unescapeCEF(strings.TrimSpace(s[from:end]))})
 		}
 	}
 	word := 0 // where the word before i begins
@@ -173,7 +170,7 @@ func extensionOf(s string) []pairOf {
 
 // isName tells a name of an extension from what is before an equals sign in a value.
 func isName(s string) bool {
-	if len(s) > 255 || s[0] >= '0' && s[0] <= '9' && len(s) == 1 {
+	if s == "" || len(s) > 255 || s[0] >= '0' && s[0] <= '9' && len(s) == 1 {
 		return false
 	}
 	for i := range len(s) {
@@ -234,15 +231,15 @@ func leefSeparator(s string) (sep, rest string) {
 }
 
 // leefAttributes splits at the separator; where relays made spaces of tabs, as CEF does.
-func leefAttributes(s, sep string) []pairOf {
+func leefAttributes(s, sep string) []Member {
 	if sep == "\t" && !strings.Contains(s, "\t") && strings.Count(s, "=") > 1 {
 		return extensionOf(s)
 	}
-	var out []pairOf
+	var out []Member
 	for one := range strings.SplitSeq(s, sep) {
 		name, value, ok := strings.Cut(one, "=")
 		if name = strings.TrimSpace(name); ok && name != "" {
-			out = append(out, pairOf{name, strings.TrimSpace(value)})
+			out = append(out, Member{Name: name, Text: strings.TrimSpace(value)})
 		}
 	}
 	return out
