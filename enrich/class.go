@@ -209,14 +209,6 @@ func classOfAnswer(e *hive.Error) Class {
 	return Transient
 }
 
-// verdictOf is what an error says of TheHive's answer; hive.Unanswered where there is none in it.
-func verdictOf(err error) hive.Verdict {
-	if e, ok := errors.AsType[*hive.Error](err); ok {
-		return e.Verdict()
-	}
-	return hive.Unanswered
-}
-
 // reasonForeign is the reason of a message that somebody else than TheHive answered to, to the last.
 const reasonForeign = "foreign answer"
 

@@ -10,9 +10,6 @@ import (
 
 // Everything that comes from an event passes detection.Escape before it stands in Markdown.
 
-// maxListed is how many detections a case's description tells of in words.
-const maxListed = 20
-
 // describe tells of one detection, for the description of the case that it may open.
 func describe(d detection.Detection, key Key) string {
 	var b strings.Builder
@@ -36,89 +33,4 @@ func describe(d detection.Detection, key Key) string {
 		b.WriteString("\n" + detection.Escape(d.Description) + "\n")
 	}
 	return b.String()
-}
-
-// description is the text of a new case: its first detections, and the markers that name them.
-func description(plans []Plan) string {
-	var b strings.Builder
-	size := 0
-	for i, p := range plans {
-		if i == maxListed {
-			b.WriteString(moreAtOnce(len(plans) - i))
-			break
-		}
-		text := p.Description()
-		if size+len(text) > maxDescription {
-			b.WriteString(moreAtOnce(len(plans) - i))
-			break
-		}
-		size += len(text)
-		b.WriteString("### " + detection.Escape(p.Title) + "\n\n" + text + "\n")
-	}
-	b.WriteString(markersOnly(plans))
-	return b.String()
-}
-
-func moreAtOnce(n int) string {
-	return "\n… and " + strconv.Itoa(n) + " more detections at once.\n"
-}
-
-// markersOnly are the markers of a description.
-func markersOnly(plans []Plan) string {
-	var b strings.Builder
-	for _, m := range firstMarkers(plans) {
-		b.WriteString("\n" + m.String() + "\n")
-	}
-	return b.String()
-}
-
-// following says which case a new one follows, since TheHive does not show that one any more.
-func following(old caseRef) string {
-	return "Follows case #" + strconv.Itoa(old.Number) + ", which TheHive does not show to Forager any more.\n\n"
-}
-
-// maxDescription keeps descriptions far below TheHive's 1 MiB, in bytes.
-const maxDescription = 256 << 10
-
-// maxMarkers bounds the markers of a description; further rules get a comment of their own.
-const maxMarkers = 50
-
-func firstMarkers(plans []Plan) []marker {
-	all := markersOf(plans)
-	return all[:min(len(all), maxMarkers)]
-}
-
-// commentText is the comment of one rule and day.
-func commentText(title string, c commentRef, m marker, left map[string]int) string {
-	return commentNumbers("**"+detection.Escape(title)+"**", c, m, left)
-}
-
-// commentNumbers is a comment under a headline that is Markdown already.
-func commentNumbers(headline string, c commentRef, m marker, left map[string]int) string {
-	times := "1 detection"
-	if c.N != 1 {
-		times = "at least " + strconv.Itoa(c.N) + " detections"
-	}
-	words := leftOutWords(left)
-	if words != "" {
-		words += ".\n\n"
-	}
-	return headline + "\n\n" + times + ", first seen " + stamp(c.First) +
-		", " + lastSeen + stamp(c.Last) + "\n\n" + words + m.String()
-}
-
-const lastSeen = "last seen "
-
-// lastSeenIn reads the newest "last seen" of a comment that Forager wrote; 0 when there is none.
-func lastSeenIn(text string) int64 {
-	at := strings.LastIndex(text, ", "+lastSeen) // the headline before it is an event's
-	if at < 0 {
-		return 0
-	}
-	word, _, _ := strings.Cut(text[at+len(", "+lastSeen):], "\n")
-	t, err := time.Parse("2006-01-02 15:04:05.000 MST", strings.TrimSpace(word))
-	if err != nil {
-		return 0
-	}
-	return t.UnixMilli()
 }

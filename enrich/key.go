@@ -26,9 +26,10 @@ func (k Key) Hash(organisation string) string {
 }
 
 // Tag is the tag that a case of this key carries in TheHive: "forager:<hash>".
-func (k Key) Tag(organisation string) string { return tagPrefix + k.Hash(organisation) }
+func (k Key) Tag(organisation string) string { return TagPrefix + k.Hash(organisation) }
 
-const tagPrefix = "forager:"
+// TagPrefix begins the tags that Forager gives itself.
+const TagPrefix = "forager:"
 
 // keyOf is the default correlation key: the event's own, else host, else user, else address; the
 // account of a machine is the machine. Values that name nobody (localhost, SYSTEM, "-") are none.

@@ -1,11 +1,5 @@
 package enrich
 
-import (
-	"errors"
-
-	"forager/hive"
-)
-
 // OrganisationError says that TheHive refuses the worker in one organisation: the account is no
 // member there any more, or may not do there what a plan asks for. It is Blocked; what belongs to
 // other organisations can be done all the same.
@@ -34,15 +28,4 @@ func OrganisationName(name string) string {
 		return "(own)"
 	}
 	return name
-}
-
-// inOrganisation is the one place where a refusal of the worker itself learns which organisation
-// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive is
-// none of the worker: it is not Blocked.
-func inOrganisation(name string, err error) error {
-	e, ok := errors.AsType[*hive.Error](err)
-	if !ok || ClassOf(e) != Blocked || verdictOf(e) == hive.Unanswered {
-		return err
-	}
-	return &OrganisationError{Organisation: name, Credentials: e.Verdict() == hive.Unauthenticated, Err: err}
 }

@@ -83,4 +83,4 @@ func (p Plan) Description() string {
 func (p Plan) Queue() string { return p.Hash }
 
 // Tag is what the case of the plan carries in TheHive: "forager:<hash>".
-func (p Plan) Tag() string { return tagPrefix + p.Hash }
+func (p Plan) Tag() string { return TagPrefix + p.Hash }

@@ -247,7 +247,7 @@ func (t Technique) Tag() string {
 // Steps says in words what the plan would do, for worker explain.
 func (p Plan) Steps() []string {
 	steps := []string{
-		"case of " + p.Key.String() + " (tag " + tagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
+		"case of " + p.Key.String() + " (tag " + TagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
 			", window " + windowWords(p.Window) + ", or a new one" + p.capWords() + ": " + p.Title,
 	}
 	byType := map[string]int{}
@@ -266,7 +266,7 @@ func (p Plan) Steps() []string {
 		steps = append(steps, p.fileStep(f))
 	}
 	for _, f := range p.Barred {
-		steps = append(steps, "file "+f.Name+", left out: "+barredWords(p, f))
+		steps = append(steps, "file "+f.Name+", left out: "+p.WhyBarred(f))
 	}
 	steps = append(steps, "tags: "+strings.Join(p.Tags, ", "))
 	return append(steps, "comment of rule "+p.RuleHash+" on "+p.Day+" (or named in the description)")

@@ -32,7 +32,7 @@ func (p *Planner) mayName(subject, object string) bool {
 }
 
 // tagBarred marks a case that lacks a file since its sender may not name the object.
-const tagBarred = tagPrefix + "object-refused"
+const tagBarred = TagPrefix + "object-refused"
 
 // files parts those of a detection from those whose object its sender may not name. The case says
 // so, and the detection goes on.
@@ -44,24 +44,14 @@ func (p *Planner) files(plan *Plan, d detection.Detection) {
 			continue
 		}
 		plan.Barred = append(plan.Barred, f)
-		plan.notes += "\n- **Left out**: " + detection.Escape("file "+f.Name+": "+barredWords(*plan, f)) + "\n"
+		plan.notes += "\n- **Left out**: " + detection.Escape("file "+f.Name+": "+plan.WhyBarred(f)) + "\n"
 	}
 	if len(plan.Barred) > 0 {
 		plan.Tags = append(plan.Tags, tagBarred)
 	}
 }
 
-// barredWords says why an object is refused, and what would allow it.
-func barredWords(p Plan, f detection.File) string {
-	return "files.objects lets no message of the subject " + short(p.Origin.Subject) + " name the object " + short(f.Object)
-}
-
-// refuseBarred charges the files that their senders may not name.
-func (w *work) refuseBarred() {
-	for i, p := range w.plans {
-		for _, f := range p.Barred {
-			w.e.happened(EventBarred, w.c.Number, short(f.Name))
-			w.refuseFile(wantedFile{f, []int{i}}, Refusal{Step: kindFile, Item: short(f.Name), Type: "FileError", Reason: barredWords(p, f)})
-		}
-	}
+// WhyBarred says why an object is refused, and what would allow it.
+func (p Plan) WhyBarred(f detection.File) string {
+	return "files.objects lets no message of the subject " + Excerpt(p.Origin.Subject) + " name the object " + Excerpt(f.Object)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"forager/enrich/detection"
 	"forager/enrich/rules"
@@ -98,6 +97,3 @@ func (plan *Plan) shapeBy(r rules.Decision, d detection.Detection) {
 		}
 	}
 }
-
-// hour names the hour of a limit.
-func hour(at time.Time) string { return at.UTC().Format("2006010215") }

@@ -12,10 +12,10 @@ import (
 func tagsOf(d detection.Detection) []string {
 	tags := []string{d.Format}
 	if d.TimeReplaced {
-		tags = append(tags, tagPrefix+"time-replaced")
+		tags = append(tags, TagPrefix+"time-replaced")
 	}
 	for _, m := range d.Marks {
-		tags = append(tags, tagPrefix+m)
+		tags = append(tags, TagPrefix+m)
 	}
 	for _, t := range d.Tags {
 		t = detection.Clean(t, rules.MaxTag)
@@ -38,11 +38,8 @@ func reserved(tag string) bool {
 		}
 		return -1
 	}, tag)
-	return strings.HasPrefix(seen, tagPrefix)
+	return strings.HasPrefix(seen, TagPrefix)
 }
-
-// ownTag tells whether Forager gave a tag.
-func ownTag(tag string) bool { return strings.HasPrefix(tag, tagPrefix) }
 
 // observablesOf are a detection's observables as TheHive shall have them: their messages are
 // Markdown there, and their tags may not pass for Forager's.

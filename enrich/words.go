@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"forager/hive"
 )
 
 // capWords says how many new cases may be opened, where that is not the default.
@@ -35,5 +37,14 @@ func windowWords(d time.Duration) string {
 }
 
 func count(n int) string { return strconv.Itoa(n) }
+
+// Excerpt bounds what errors quote of a text that somebody else wrote: to 200 bytes, on whole characters.
+func Excerpt(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return hive.Truncate(s, most) + "…"
+}
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

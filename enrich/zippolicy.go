@@ -22,8 +22,8 @@ const (
 	ZipAlways    ZipPolicy = "always"
 )
 
-// archives tells whether the plan may want a file in an archive.
-func (p Plan) archives() bool { return p.Zip == ZipAlways || p.Zip == ZipMalicious }
+// Archives tells whether the plan may want a file in an archive.
+func (p Plan) Archives() bool { return p.Zip == ZipAlways || p.Zip == ZipMalicious }
 
 // indicators are what a plan marks as such and what can name a file.
 func (p Plan) indicators() (names, digests []string) {
@@ -39,9 +39,9 @@ func (p Plan) indicators() (names, digests []string) {
 	return names, digests
 }
 
-// zips tells whether a file of the plan goes into an archive; has reports whether the file has
+// Zips tells whether a file of the plan goes into an archive; has reports whether the file has
 // one of some digests, and is asked only when that decides.
-func (p Plan) zips(name string, has func(digests []string) (bool, error)) (bool, error) {
+func (p Plan) Zips(name string, has func(digests []string) (bool, error)) (bool, error) {
 	if p.Zip != ZipMalicious {
 		return p.Zip == ZipAlways, nil
 	}
@@ -62,7 +62,7 @@ var errUnread = errors.New("the content decides")
 
 // fileStep says what becomes of a file, as far as that is known without reading it.
 func (p Plan) fileStep(f detection.File) string {
-	zipped, err := p.zips(f.Name, func(digests []string) (bool, error) {
+	zipped, err := p.Zips(f.Name, func(digests []string) (bool, error) {
 		if f.Object == "" {
 			return files.HasDigest(bytes.NewReader(f.Data), digests)
 		}

@@ -1,6 +1,6 @@
 package pipeline
 
-import "forager/enrich"
+import "forager/enrich/apply"
 
 // What [Metrics.Received] is told of a request of TheHive's webhook.
 const (
@@ -12,7 +12,7 @@ const (
 	DocumentUnstored   = "not stored" // the stream did not take it
 )
 
-// What [Metrics.Learnt] is told besides the lessons of [enrich.Enricher.Learn].
+// What [Metrics.Learnt] is told besides the effects of [apply.Applier.NoteAudit].
 const (
 	LearntNot       = "failed"      // the document is read again later
 	LearntMalformed = "no document" // it is given up
@@ -28,8 +28,8 @@ const (
 var (
 	documentWords = []string{DocumentStored, DocumentStranger, DocumentUnreadable, DocumentBroken, DocumentTooLarge, DocumentUnstored}
 	learntWords   = []string{
-		string(enrich.LearntNothing), string(enrich.LearntOwn), string(enrich.LearntRemoval), string(enrich.LearntDeletion),
-		string(enrich.LearntMerge), LearntNot, LearntMalformed,
+		string(apply.AuditNothing), string(apply.AuditOwnChange), string(apply.AuditRemoval), string(apply.AuditCaseDeleted),
+		string(apply.AuditCaseMerged), LearntNot, LearntMalformed,
 	}
 )
 

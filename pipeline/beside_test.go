@@ -30,7 +30,7 @@ func TestWhatIsBesideTheMessagesIsCountedFromZero(t *testing.T) {
 			}
 		}
 	}
-	for _, word := range constants(t, "../enrich/audit.go", "Learnt") {
+	for _, word := range constants(t, "../enrich/apply/audit.go", "Audit") {
 		if !slices.Contains(learntWords, word) {
 			t.Errorf("not shown before it happens: %q", word)
 		}

@@ -9,11 +9,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/pipeline/stream"
 )
 
-// Metrics counts what happens, for Prometheus. It is an [Observer] and an [enrich.Events]; what
+// Metrics counts what happens, for Prometheus. It is an [Observer] and an [apply.Events]; what
 // neither tells it learns by [Metrics.Planning], [Metrics.Applying], [Metrics.Called] and
 // [Metrics.Measured]. Safe for concurrent use. No label holds anything of an event.
 type Metrics struct {
@@ -25,7 +26,7 @@ type Metrics struct {
 
 	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed            *prometheus.CounterVec
 	redeliveries, gone                                                                  prometheus.Counter
-	events                                                                              map[enrich.EventKind]prometheus.Counter
+	events                                                                              map[apply.EventKind]prometheus.Counter
 	settle, store, apply, group                                                         prometheus.Observer
 	calls                                                                               *prometheus.HistogramVec
 	gateOpen, pending, ackPending, ackLimit, drift, letters, lettersBytes, lettersLimit prometheus.Gauge
@@ -43,22 +44,22 @@ var (
 )
 
 // eventMetrics names the counter of each kind of event, and says what it counts.
-var eventMetrics = map[enrich.EventKind][2]string{
-	enrich.EventWaited:     {"forager_claims_waited_total", "claims that another replica held, and that were waited for"},
-	enrich.EventTakenOver:  {"forager_claims_taken_over_total", "claims of replicas that fell silent, taken over"},
-	enrich.EventUnreleased: {"forager_claims_unreleased_total", "claims that could not be released, and end with their lease"},
-	enrich.EventRebuilt:    {"forager_cases_rebuilt_total", "cases whose entry was rebuilt by listing TheHive"},
-	enrich.EventNewCase:    {"forager_cases_opened_total", "cases opened"},
-	enrich.EventUnseen:     {"forager_cases_unseen_total", "cases that TheHive does not show any more, though nothing said that they were deleted; a new one follows each"},
-	enrich.EventDoubled:    {"forager_doubled_cases_total", "times that two cases of one key had one start date"},
-	enrich.EventOverLimit:  {"forager_over_limit_total", "times that a case was at a limit and an item was left out"},
-	enrich.EventBarred:     {"forager_objects_refused_total", "files left out since files.objects does not let their sender name the object"},
-	enrich.EventOverflow:   {"forager_route_overflow_total", "detections collected in one case since their route opened too many"},
-	enrich.EventCrowded:    {"forager_key_overflow_total", "detections collected in one case since their key opened too many"},
-	enrich.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},
-	enrich.EventLate:       {"forager_late_answers_total", "writes confirmed after the claim on their case was lost"},
-	enrich.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
-	enrich.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},
+var eventMetrics = map[apply.EventKind][2]string{
+	apply.EventWaited:     {"forager_claims_waited_total", "claims that another replica held, and that were waited for"},
+	apply.EventTakenOver:  {"forager_claims_taken_over_total", "claims of replicas that fell silent, taken over"},
+	apply.EventUnreleased: {"forager_claims_unreleased_total", "claims that could not be released, and end with their lease"},
+	apply.EventRebuilt:    {"forager_cases_rebuilt_total", "cases whose entry was rebuilt by listing TheHive"},
+	apply.EventNewCase:    {"forager_cases_opened_total", "cases opened"},
+	apply.EventUnseen:     {"forager_cases_unseen_total", "cases that TheHive does not show any more, though nothing said that they were deleted; a new one follows each"},
+	apply.EventDoubled:    {"forager_doubled_cases_total", "times that two cases of one key had one start date"},
+	apply.EventOverLimit:  {"forager_over_limit_total", "times that a case was at a limit and an item was left out"},
+	apply.EventBarred:     {"forager_objects_refused_total", "files left out since files.objects does not let their sender name the object"},
+	apply.EventOverflow:   {"forager_route_overflow_total", "detections collected in one case since their route opened too many"},
+	apply.EventCrowded:    {"forager_key_overflow_total", "detections collected in one case since their key opened too many"},
+	apply.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},
+	apply.EventLate:       {"forager_late_answers_total", "writes confirmed after the claim on their case was lost"},
+	apply.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
+	apply.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},
 }
 
 // Words of closed lists that are shown as 0 from the start, so that the first of them is an increase.
@@ -74,7 +75,7 @@ var (
 
 // NewMetrics registers all metrics, among them the version as build info. Its error is the registry's.
 func NewMetrics(r prometheus.Registerer, version string) (*Metrics, error) {
-	m := &Metrics{registry: r, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[enrich.EventKind]prometheus.Counter{}}
+	m := &Metrics{registry: r, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[apply.EventKind]prometheus.Counter{}}
 	m.gauge("forager_build_info", "1; the labels say what runs", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
 	m.makeSettlements()
 	m.makeCalls()
@@ -185,7 +186,7 @@ func (m *Metrics) Gate(open bool, reason string) {
 func (m *Metrics) Noticed(what string) { m.noticed.WithLabelValues(m.reasons.fold(what)).Inc() }
 
 // Happened counts what an apply met on its way.
-func (m *Metrics) Happened(e enrich.Event) {
+func (m *Metrics) Happened(e apply.Event) {
 	if c := m.events[e.Kind]; c != nil {
 		c.Inc()
 	}
@@ -252,6 +253,6 @@ func (c countedApplier) Apply(ctx context.Context, queue string, plans []enrich.
 }
 
 var (
-	_ Observer      = (*Metrics)(nil)
-	_ enrich.Events = (*Metrics)(nil)
+	_ Observer     = (*Metrics)(nil)
+	_ apply.Events = (*Metrics)(nil)
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/pipeline/stream"
 )
@@ -187,9 +188,9 @@ func TestEveryWordOfAClosedListIsShownFromTheStart(t *testing.T) {
 	if missing := slices.DeleteFunc(constants(t, "observe.go", "Notice"), func(w string) bool { return slices.Contains(noticeWords, w) }); len(missing) > 0 {
 		t.Errorf("not shown before they happen: %q", missing)
 	}
-	kinds := constants(t, "../enrich/enricher.go", "Event")
+	kinds := constants(t, "../enrich/apply/applier.go", "Event")
 	for _, kind := range kinds {
-		if _, ok := eventMetrics[enrich.EventKind(kind)]; !ok {
+		if _, ok := eventMetrics[apply.EventKind(kind)]; !ok {
 			t.Errorf("no metric counts %q", kind)
 		}
 	}
@@ -199,7 +200,7 @@ func TestEveryWordOfAClosedListIsShownFromTheStart(t *testing.T) {
 	m, r := newTestMetrics(t)
 	before := len(gatheredNames(t, r))
 	for _, kind := range kinds {
-		m.Happened(enrich.Event{Kind: enrich.EventKind(kind)})
+		m.Happened(apply.Event{Kind: apply.EventKind(kind)})
 	}
 	if got := counted(t, r); len(got) != len(kinds) {
 		t.Errorf("%d events counted of %d: %v", len(got), len(kinds), got)
@@ -262,7 +263,7 @@ func TestEverySampleIsInTheReference(t *testing.T) {
 	}
 	m.Settled(Settlement{Action: ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})
 	m.Called("x", 200, 0)
-	m.Happened(enrich.Event{Kind: enrich.EventWaited})
+	m.Happened(apply.Event{Kind: apply.EventWaited})
 	var text strings.Builder
 	if err := m.WriteReference(&text); err != nil {
 		t.Fatal(err)

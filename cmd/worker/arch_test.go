@@ -21,13 +21,15 @@ var arrows = map[string][]string{
 	"cmd/worker":           {"*"},
 	"cmd/worker/telemetry": {"pipeline", "hive", "filebound"},
 
-	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/stream":     {"filebound"},
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "hive"},
+	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
+	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
 	"hive":                   {"hive/throttle", "filebound", "retry"},

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/hive"
 	"forager/pipeline/stream"
@@ -55,7 +55,7 @@ func (c *caseChoice) read(args []string) ([]string, error) {
 
 // remembered is the ledger's side of a case, and TheHive's.
 type remembered struct {
-	enricher *enrich.Enricher
+	enricher *apply.Applier
 	client   *hive.Client
 	close    func()
 }
@@ -133,7 +133,7 @@ func (c *caseShowCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	defer r.close()
-	m, err := r.enricher.Recall(ctx, found.ID)
+	m, err := r.enricher.ReadEntry(ctx, found.ID)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (c *caseAllowCmd) Run(ctx context.Context, sh *shell) error {
 	}
 	defer r.close()
 	for _, technique := range c.Techniques {
-		lifted, err := r.enricher.Allow(ctx, found.ID, technique)
+		lifted, err := r.enricher.LiftRemoval(ctx, found.ID, technique)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/hive"
 )
@@ -62,7 +62,7 @@ type shownItem struct {
 	Item string `json:"item"`
 }
 
-func shownCaseOf(c hive.Case, m enrich.Memory) shownCase {
+func shownCaseOf(c hive.Case, m apply.CaseEntry) shownCase {
 	s := shownCase{
 		Number: c.Number, ID: m.Case, Title: c.Title, Known: m.Known, Held: m.Held, Unsettled: m.Unsettled,
 		Procedures: []shownProcedure{}, Comments: []shownComment{}, Tags: append([]string{}, m.Tags...),
@@ -81,7 +81,7 @@ func shownCaseOf(c hive.Case, m enrich.Memory) shownCase {
 	return s
 }
 
-func shownItems(all []enrich.Removal) []shownItem {
+func shownItems(all []apply.Removal) []shownItem {
 	items := []shownItem{}
 	for _, r := range all {
 		items = append(items, shownItem(r))

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive"
 	"forager/hive/throttle"
 )
@@ -98,7 +98,7 @@ func (c *clients) served() []string {
 
 // of gives the client of an organisation that rules name, or have named: clients are kept, since
 // plans of rules that were replaced may still be under way.
-func (c *clients) of(organisation string) enrich.Hive {
+func (c *clients) of(organisation string) apply.Hive {
 	if organisation == c.config.Hive.Organisation {
 		return c.own
 	}

@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive"
 )
 
@@ -37,7 +37,7 @@ func TestServedAreTheOrganisationsOfTheRulesInForce(t *testing.T) {
 		}
 	}
 	for _, organisation := range []string{"soc", "acme", "initech"} {
-		if all.of(organisation) == enrich.Hive((*hive.Client)(nil)) {
+		if all.of(organisation) == apply.Hive((*hive.Client)(nil)) {
 			t.Errorf("no client of %s", organisation)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive/hivetest"
 	"forager/mitre"
 	"forager/pipeline/natstest"
@@ -279,7 +279,7 @@ func TestAConfigurationThatTheHiveRefusesCostsATagAndAWarning(t *testing.T) {
 	if !slices.Equal(degraded, []string{"[Acme] Encoded PowerShell"}) {
 		t.Errorf("degraded %q", degraded)
 	}
-	if n := s.logs.FilterMessage(string(enrich.EventDegraded)).FilterLevelExact(zap.WarnLevel).Len(); n != 1 {
+	if n := s.logs.FilterMessage(string(apply.EventDegraded)).FilterLevelExact(zap.WarnLevel).Len(); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
 }

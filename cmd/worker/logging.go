@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 )
 
 // newLogger writes to standard error as the configuration says.
@@ -35,16 +35,16 @@ func newLeveledLogger(c *config.Config, w io.Writer) (log *zap.Logger, level zap
 type eventLog struct{ log *zap.Logger }
 
 // Happened logs an event: at debug what is normal under load, as a warning what somebody should see.
-func (l eventLog) Happened(e enrich.Event) {
+func (l eventLog) Happened(e apply.Event) {
 	fields := []zap.Field{zap.Int("case", e.Case), zap.String("detail", e.Detail)}
 	switch e.Kind {
-	case enrich.EventWaited, enrich.EventNewCase, enrich.EventRebuilt:
+	case apply.EventWaited, apply.EventNewCase, apply.EventRebuilt:
 		l.log.Debug(string(e.Kind), fields...)
-	case enrich.EventTakenOver, enrich.EventAmbiguous, enrich.EventOverLimit, enrich.EventUnreleased:
+	case apply.EventTakenOver, apply.EventAmbiguous, apply.EventOverLimit, apply.EventUnreleased:
 		l.log.Info(string(e.Kind), fields...)
 	default:
 		l.log.Warn(string(e.Kind), fields...)
 	}
 }
 
-var _ enrich.Events = eventLog{}
+var _ apply.Events = eventLog{}

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
 )
@@ -91,7 +91,7 @@ type happenings struct {
 	metrics *pipeline.Metrics
 }
 
-func (h happenings) Happened(e enrich.Event) {
+func (h happenings) Happened(e apply.Event) {
 	h.metrics.Happened(e)
 	h.log.Happened(e)
 }
@@ -157,7 +157,7 @@ func (s *service) sweep(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		swept, err := s.enricher.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), enrich.Sweeping{
+		swept, err := s.enricher.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), apply.SweepOptions{
 			Organisations: s.parts.clients.served(), Keep: max(s.keep, lag.Retention),
 		})
 		if ctx.Err() == nil {
@@ -187,5 +187,5 @@ func slowly(ctx context.Context, keys iter.Seq2[string, error]) iter.Seq2[string
 
 var (
 	_ pipeline.Observer = observers(nil)
-	_ enrich.Events     = happenings{}
+	_ apply.Events      = happenings{}
 )

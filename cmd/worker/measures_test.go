@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
 )
@@ -81,7 +81,7 @@ func TestMetricsAreServedAndProfilesOnlyWhenAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.called(hive.Call{Op: "get case", Status: 200, Duration: time.Second})
-	happenings{eventLog{zap.NewNop()}, m.metrics}.Happened(enrich.Event{Kind: enrich.EventDoubled})
+	happenings{eventLog{zap.NewNop()}, m.metrics}.Happened(apply.Event{Kind: apply.EventDoubled})
 	closed, open := opsHandler(well{}, m.handler(), false), opsHandler(well{}, m.handler(), true)
 	status, _, body := scrape(t, closed, "/metrics", "")
 	if status != http.StatusOK {

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive/hivetest"
 	"forager/pipeline"
 )
@@ -53,7 +53,7 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 	if moved < hosts-most || opened != most+1 {
 		t.Errorf("counted %d detections above the limit and %d cases", moved, opened)
 	}
-	if n := logs.FilterMessage(string(enrich.EventOverflow)).FilterField(zap.String("detail", "flood")).Len(); n < hosts-most {
+	if n := logs.FilterMessage(string(apply.EventOverflow)).FilterField(zap.String("detail", "flood")).Len(); n < hosts-most {
 		t.Errorf("%d warnings", n)
 	}
 	if d := b.hive.Stats(24 * time.Hour).Duplicates; d.Total() != 0 {

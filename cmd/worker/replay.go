@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
-	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/pipeline"
 	"forager/pipeline/stream"
 )
@@ -166,7 +166,7 @@ type replaySite struct {
 	rules    *live
 	config   *config.Config
 	options  pipeline.Options
-	enricher *enrich.Enricher
+	enricher *apply.Applier
 }
 
 // newReplaySite wires it as a worker is wired.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/apply"
+	"forager/enrich/dryrun"
 	"forager/pipeline"
 )
 
@@ -41,10 +43,10 @@ type would struct {
 // TheHive and a ledger that keep every write to themselves.
 func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) error {
 	o := enricherOptions(site.config, site.parts, site.link, site.options.Log)
-	r := enrich.NewRehearsal(o.Hive, o.Ledger)
+	r := dryrun.New(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r
 	o.Settle = time.Millisecond // nothing is sent that could come late, and what others sent may be missed
-	enricher, err := enrich.New(o)
+	enricher, err := apply.New(o)
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) e
 }
 
 // wouldDo tells what a message would change, a line for each of its detections and drops.
-func wouldDo(ctx context.Context, p pipeline.Planned, enricher *enrich.Enricher, r *enrich.Rehearsal) []wouldLine {
+func wouldDo(ctx context.Context, p pipeline.Planned, enricher *apply.Applier, r *dryrun.Recorder) []wouldLine {
 	from := wouldLine{
 		Sequence: p.Sequence, Subject: p.Subject, Format: p.Format, Time: p.Stored.UTC(),
 		Observables: []string{}, Procedures: []string{}, Files: []string{}, Fields: []string{},
@@ -112,7 +114,7 @@ func wouldDo(ctx context.Context, p pipeline.Planned, enricher *enrich.Enricher,
 }
 
 // add takes an effect into the line.
-func (l *wouldLine) add(e enrich.Effect) {
+func (l *wouldLine) add(e dryrun.Effect) {
 	l.Case = e.Case
 	switch e.Kind {
 	case "case":

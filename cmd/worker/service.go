@@ -10,6 +10,7 @@ import (
 
 	"forager/config"
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/hive"
 	"forager/pipeline"
@@ -35,7 +36,7 @@ type service struct {
 	parts     *parts
 	reloader  *reloader // nil: nothing is reloaded
 	hangup    chan os.Signal
-	enricher  *enrich.Enricher
+	enricher  *apply.Applier
 	hooks     *hooks // nil: off
 	ledger    *kvledger.Ledger
 	meter     *stream.Meter
@@ -134,7 +135,7 @@ func (s *service) keepHouse(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tidy.C:
-			err = s.enricher.Tidy(ctx)
+			err = s.enricher.FlushComments(ctx)
 		case <-hourly.C:
 			_, err = s.knowledge.Refresh(ctx)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"forager/config"
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
 	"forager/pipeline/stream"
@@ -29,7 +30,7 @@ const hookPath = "POST /hooks/thehive"
 // the ledger.
 type hooks struct {
 	audits   *pipeline.Audits
-	enricher *enrich.Enricher
+	enricher *apply.Applier
 	server   *operations
 	metrics  *pipeline.Metrics
 	log      *zap.Logger
@@ -37,7 +38,7 @@ type hooks struct {
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *enrich.Enricher, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *apply.Applier, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
@@ -83,12 +84,12 @@ func (h *hooks) Learn(ctx context.Context, document []byte) error {
 		h.metrics.Learnt(pipeline.LearntMalformed)
 		return &enrich.MalformedError{Reason: "no audit document", Detail: err.Error()}
 	}
-	lesson, err := h.enricher.Learn(ctx, a)
+	effect, err := h.enricher.NoteAudit(ctx, a)
 	if err != nil {
 		h.metrics.Learnt(pipeline.LearntNot)
 		return err
 	}
-	h.metrics.Learnt(string(lesson))
+	h.metrics.Learnt(string(effect))
 	return nil
 }
 

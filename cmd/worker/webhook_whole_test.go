@@ -120,7 +120,7 @@ func (o *office) until(what string, is func([]hivetest.Case) bool) []hivetest.Ca
 func (o *office) told(id string, is func(removed int, moved, gone bool) bool) {
 	o.t.Helper()
 	o.until("the ledger has learnt", func([]hivetest.Case) bool {
-		m, err := o.service.enricher.Recall(o.t.Context(), id)
+		m, err := o.service.enricher.ReadEntry(o.t.Context(), id)
 		must(o.t, err)
 		return is(len(m.Removed), m.MovedTo != "", !m.Gone.IsZero())
 	})

@@ -11,6 +11,7 @@ import (
 
 	"forager/config"
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/enrich/rules"
 	"forager/hive"
@@ -172,13 +173,13 @@ func newLedger(c *config.Config, link *stream.Link) *kvledger.Ledger {
 }
 
 // newEnricher makes what carries plans to TheHive.
-func newEnricher(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) (*enrich.Enricher, error) {
-	return enrich.New(enricherOptions(c, p, link, log))
+func newEnricher(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) (*apply.Applier, error) {
+	return apply.New(enricherOptions(c, p, link, log))
 }
 
 // enricherOptions says what an enricher works with.
-func enricherOptions(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) enrich.Options {
-	return enrich.Options{
+func enricherOptions(c *config.Config, p *parts, link *stream.Link, log *zap.Logger) apply.Options {
+	return apply.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
 		Opener:    pipeline.NewObjects(link),
@@ -198,8 +199,8 @@ func enricherOptions(c *config.Config, p *parts, link *stream.Link, log *zap.Log
 }
 
 // filePolicy says what becomes of files.
-func filePolicy(c *config.Config) enrich.FilePolicy {
-	return enrich.FilePolicy{
+func filePolicy(c *config.Config) apply.FilePolicy {
+	return apply.FilePolicy{
 		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), ZipPassword: c.Files.ZipPassword.Reveal(),
 		Spool: c.Files.Spool, SpoolBytes: int64(c.Files.SpoolBytes),
 	}

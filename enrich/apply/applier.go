@@ -1,0 +1,200 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"forager/enrich"
+	"forager/enrich/claim"
+	"forager/enrich/files"
+	"forager/hive"
+	"forager/mitre"
+)
+
+// Options are what an Applier works with; zero values mean the defaults.
+type Options struct {
+	Hive   func(organisation string) Hive // TheHive, as a member of the organisation
+	Ledger claim.Store
+	// Login asks whose account the worker has at TheHive, so that [Applier.NoteAudit] knows its own
+	// changes; it is asked until it answers, then never again. nil: no change is its own.
+	Login     func(ctx context.Context) (string, error)
+	Knowledge *enrich.Knowledge // what the server holds of ATT&CK; nil: the newest releases, never asked
+
+	Call   time.Duration // the longest that one call may take (default 10 s)
+	Lease  time.Duration // of a claim (default 15 s); at least 1.5 × Call
+	Settle time.Duration // in which a call that was given up still takes effect and shows (default 2 × Call + 5 s)
+	Slots  int           // applies that work at TheHive at a time (default 64)
+	Batch  int           // observables in one call (default 100)
+	Limits Limits
+	Files  FilePolicy
+	Opener files.Opener // of files by reference; nil: there are none
+	Events Events       // told of what is worth counting; nil: nobody
+}
+
+// Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
+type Limits struct {
+	Observables int // default 2000
+	Procedures  int // default 500
+	Comments    int // default 500
+}
+
+// Events is told of what is worth counting. Implementations must not block.
+type Events interface {
+	Happened(e Event)
+}
+
+// Event is something worth counting.
+type Event struct {
+	Kind   EventKind
+	Case   int    // number, where there is one
+	Detail string // for a log; no secret, nothing unbounded
+}
+
+// EventKind names an event; the list is closed, so that it can label a metric.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventWaited     EventKind = "claim waited for"
+	EventTakenOver  EventKind = "claim taken over"
+	EventRebuilt    EventKind = "case rebuilt by listing"
+	EventAmbiguous  EventKind = "ambiguous answer"
+	EventLate       EventKind = "confirmed after the claim was lost"
+	EventDoubled    EventKind = "two cases of one key and start"
+	EventUnseen     EventKind = "case out of sight"
+	EventOverLimit  EventKind = "limit of a case reached"
+	EventNewCase    EventKind = "case opened"
+	EventDegraded   EventKind = "configuration refused by the server"
+	EventOverflow   EventKind = "route opened too many cases"
+	EventCrowded    EventKind = "key opened too many cases"
+	EventTechnique  EventKind = "technique refused by the server"
+	EventBarred     EventKind = "object that its sender may not name"
+	EventUnreleased EventKind = "claim could not be released"
+)
+
+// Applier makes TheHive agree with plans. Safe for concurrent use.
+type Applier struct {
+	options    Options
+	claims     *claim.Claims
+	locks      *claim.KeyedLock
+	slots      slots
+	contention *claim.Contention
+	pace       *pace
+	spools     *files.Spool
+	login      atomic.Pointer[string] // the worker's own account, once known
+	types      fieldTypes
+}
+
+// New makes an enricher, or says which option cannot work.
+func New(o Options) (*Applier, error) {
+	if o.Hive == nil || o.Ledger == nil {
+		return nil, errors.New("enrich: a hive and a ledger are needed")
+	}
+	o = o.withDefaults()
+	if o.Lease*2 < o.Call*3 {
+		return nil, errors.New("enrich: the lease must be at least one and a half times the call time-out")
+	}
+	if err := files.CheckPassword(o.Files.ZipPassword); err != nil {
+		return nil, fmt.Errorf("enrich: %w", err)
+	}
+	return &Applier{
+		options:    o,
+		claims:     claim.New(o.Ledger, claim.Options{Lease: o.Lease, Settle: o.Settle, Fields: bodyFields}),
+		locks:      claim.NewKeyedLock(),
+		slots:      make(slots, o.Slots),
+		contention: claim.NewContention(),
+		pace:       newPace(),
+		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
+	}, nil
+}
+
+// maxRecent is how many cases are remembered.
+const maxRecent = 4096
+
+func (o Options) withDefaults() Options {
+	o.Call = cmp.Or(o.Call, 10*time.Second)
+	o.Lease = cmp.Or(o.Lease, 15*time.Second)
+	o.Settle = cmp.Or(o.Settle, 2*o.Call+5*time.Second)
+	o.Slots = cmp.Or(o.Slots, 64)
+	o.Batch = cmp.Or(o.Batch, 100)
+	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
+	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
+	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
+	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)
+	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, files.DefaultPassword)
+	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
+	if o.Events == nil {
+		o.Events = deaf{}
+	}
+	return o
+}
+
+// target is the mapping to what the server holds.
+func (e *Applier) target() *mitre.Target {
+	if e.options.Knowledge != nil {
+		return e.options.Knowledge.Target()
+	}
+	return newestTarget()
+}
+
+// newestTarget is a server that holds the newest releases.
+var newestTarget = sync.OnceValue(func() *mitre.Target {
+	return mitre.Embedded().For(mitre.KnownRelease(""))
+})
+
+type deaf struct{}
+
+func (deaf) Happened(Event) {}
+
+// Apply makes TheHive agree with plans of one queue, oldest first, and tells of each plan what
+// became of it: nil means that everything it asks for is in TheHive. It waits for claims that
+// are held elsewhere, and returns early with ErrStopping's class when the context ends.
+// At most one apply of a queue may run in a process.
+func (e *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+	out := newOutcomes(len(plans))
+	rest := make([]int, len(plans))
+	for i := range rest {
+		rest[i] = i
+	}
+	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
+	for len(rest) > 0 {
+		done, err := e.round(ctx, queue, plans, rest, out)
+		if over, ok := errors.AsType[*overflowError](err); ok {
+			done, err = e.overflow(ctx, over, plans, rest, out)
+		}
+		if err != nil {
+			out.fail(rest, err)
+			break
+		}
+		rest = slices.DeleteFunc(rest, func(i int) bool { return slices.Contains(done, i) })
+	}
+	return out.all()
+}
+
+// round does the plans of one case, and tells which.
+func (e *Applier) round(ctx context.Context, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+	organisation := plans[rest[0]].Organisation
+	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation), slot: slot{slots: e.slots}}
+	if err := r.enter(ctx, queue); err != nil {
+		return nil, err // of this process, not of an organisation
+	}
+	done, err := r.run(ctx, queue)
+	return done, inOrganisation(organisation, err)
+}
+
+// inOrganisation is the one place where a refusal of the worker itself learns which organisation
+// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive is
+// none of the worker: it is not Blocked.
+func inOrganisation(name string, err error) error {
+	e, ok := errors.AsType[*hive.Error](err)
+	if !ok || enrich.ClassOf(e) != enrich.Blocked || verdictOf(e) == hive.Unanswered {
+		return err
+	}
+	return &enrich.OrganisationError{Organisation: name, Credentials: e.Verdict() == hive.Unauthenticated, Err: err}
+}

@@ -1,0 +1,188 @@
+package apply
+
+import (
+	"slices"
+	"time"
+
+	"forager/enrich"
+	"forager/enrich/rules"
+)
+
+// fate is what the span rules of design section 4 say of some plans of one key.
+type fate int
+
+const (
+	fateJoin    fate = iota // add to the case
+	fateOpen                // open a new case
+	fateReopen              // reopen the case and add to it
+	fateTombed              // the case was deleted: drop
+	fateUnknown             // the case's newest event must be looked up first
+	fateUnseen              // the case was out of sight: it must be looked at first
+)
+
+// target is a case, or the lack of one, and the plans that belong there.
+type target struct {
+	fate  fate
+	ref   caseRef // zero for fateOpen
+	plans []int   // indices, by event time
+	tied  bool    // another case of the key has the same start date
+}
+
+// assign picks the target of the oldest plan, with every later plan that shares it. The rest is
+// assigned again afterwards, when the target's span is known. Plans must be sorted by At.
+func assign(plans []enrich.Plan, refs []caseRef) target {
+	refs = slices.Clone(refs)
+	first := place(plans[0], refs)
+	spot := first.spot
+	if first.fate == fateUnknown || first.fate == fateUnseen {
+		return first.target(refs, nil)
+	}
+	if first.fate == fateOpen {
+		at := plans[0].At.UnixMilli()
+		refs = append(refs, caseRef{Start: at, Last: at})
+		spot = len(refs) - 1
+	}
+	fate := first.fate
+	if fate == fateOpen {
+		fate = fateJoin // what the plans after the opening one do
+	}
+	mine := []int{}
+	for i, p := range plans {
+		if got := place(p, refs); i > 0 && (got.spot != spot || got.fate != fate) {
+			continue
+		}
+		mine = append(mine, i)
+		refs[spot].Last = max(refs[spot].Last, p.At.UnixMilli())
+	}
+	first.spot = spot
+	return first.target(refs, mine)
+}
+
+// placed is where one plan belongs: a fate and an index of the references.
+type placed struct {
+	fate fate
+	spot int
+	tied bool
+}
+
+func (p placed) target(refs []caseRef, plans []int) target {
+	t := target{fate: p.fate, plans: plans, tied: p.tied}
+	if p.fate != fateOpen {
+		t.ref = refs[p.spot]
+	}
+	return t
+}
+
+// place ranks the cases whose spans hold a plan's event, or may: what the best one is decides, and
+// what is unknown of lesser ones does not matter.
+func place(p enrich.Plan, refs []caseRef) placed {
+	at := p.At.UnixMilli()
+	best := placed{fate: fateOpen, spot: -1}
+	for i, r := range refs {
+		is := holds(r, at, p.Window)
+		if is == outside || best.spot >= 0 && !better(r, refs[best.spot], at) {
+			continue
+		}
+		best.spot, best.fate = i, fateJoin
+		switch {
+		case r.Lost:
+			best.fate = fateUnseen
+		case is == unsure:
+			best.fate = fateUnknown
+		case r.Gone:
+			best.fate = fateTombed
+		}
+	}
+	if best.spot >= 0 {
+		best.tied = best.fate == fateJoin && tied(refs, best.spot)
+		return best
+	}
+	if p.Closed == rules.ClosedNew || p.Closed == "" {
+		return best
+	}
+	return afterEnd(p, refs, at)
+}
+
+// afterEnd applies the closed policy: the event falls after a case's end, within the window of
+// its last event.
+func afterEnd(p enrich.Plan, refs []caseRef, at int64) placed {
+	best := placed{fate: fateOpen, spot: -1}
+	for i, r := range refs {
+		if r.End == 0 || r.Gone || r.absent || at <= r.End || at > until(r, p.Window) && !r.guess {
+			continue
+		}
+		if best.spot >= 0 && !better(r, refs[best.spot], at) {
+			continue
+		}
+		best.spot, best.fate = i, fateJoin
+		switch {
+		case r.Lost:
+			best.fate = fateUnseen
+		case at > until(r, p.Window):
+			best.fate = fateUnknown
+		case p.Closed == rules.ClosedReopen:
+			best.fate = fateReopen
+		}
+	}
+	return best
+}
+
+type within int
+
+const (
+	outside within = iota
+	inside
+	unsure
+)
+
+// holds tells whether a case's span [start − window, min(end if closed, last + window)] holds a
+// time. A case whose newest event is only guessed is unsure beyond what its start alone says.
+func holds(r caseRef, at int64, window time.Duration) within {
+	switch {
+	case r.absent, r.End != 0 && at > r.End:
+		return outside
+	case window == 0:
+		return inside
+	case at < r.Start-window.Milliseconds():
+		return outside
+	case at <= until(r, window):
+		return inside
+	case r.guess && !r.Gone:
+		return unsure
+	default:
+		return outside
+	}
+}
+
+func until(r caseRef, window time.Duration) int64 {
+	if window == 0 {
+		return 1<<63 - 1
+	}
+	return max(r.Last, r.Start) + window.Milliseconds()
+}
+
+// better orders the cases whose spans hold a time: those that still exist first, then the
+// latest start not after the event, else the earliest start; a tie goes to the lowest number.
+func better(a, b caseRef, at int64) bool {
+	if a.Gone != b.Gone {
+		return b.Gone
+	}
+	if before := a.Start <= at; before != (b.Start <= at) {
+		return before
+	}
+	if a.Start != b.Start {
+		return (a.Start > b.Start) == (a.Start <= at)
+	}
+	return a.Number < b.Number
+}
+
+// tied tells whether two living cases of the key share the chosen one's start date, which no
+// run of Forager alone brings about.
+func tied(refs []caseRef, chosen int) bool {
+	for i, r := range refs {
+		if i != chosen && !r.Gone && !r.absent && r.Start == refs[chosen].Start && r.ID != refs[chosen].ID {
+			return true
+		}
+	}
+	return false
+}

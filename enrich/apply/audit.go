@@ -1,0 +1,187 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// AuditEffect is what the ledger learnt from a document; the list is closed, so that it can label a metric.
+type AuditEffect string
+
+// The lessons of [Applier.NoteAudit].
+const (
+	AuditNothing     AuditEffect = "nothing"      // that the ledger wants to know, or that it did not know
+	AuditOwnChange   AuditEffect = "own change"   // of the worker's own account
+	AuditRemoval     AuditEffect = "removal"      // of what the worker added
+	AuditCaseDeleted AuditEffect = "case deleted" // and with it all that was in it
+	AuditCaseMerged  AuditEffect = "case merged"
+)
+
+// NoteAudit merges what an audit document of TheHive says into the marks of its case, so that what an
+// analyst removed stays away, a deleted case leaves its tombstone at once, and a merged one is
+// followed at once. Nil means that the document is dealt with, which for most is to do nothing:
+// changes of the worker's own account, cases that no entry of the ledger knows, and all that the
+// next look at the case shows anyway (closing, reopening, severity, TLP, PAP, tags).
+//
+// Documents may come late, twice, in any order, or never. Therefore NoteAudit only notes what a look
+// would find too: the removal of what the case's entry lists. It never takes a removal back: a
+// document that says "added" may be older than a removal that was already noticed, and only a
+// look under the case's claim can put the item onto the entry at the same time.
+//
+// Errors: those of the ledger, and of the question whose account the worker has; try again later.
+// Safe for concurrent use, with applies and other replicas.
+func (e *Applier) NoteAudit(ctx context.Context, a hive.Audit) (AuditEffect, error) {
+	if !telling(a) {
+		return AuditNothing, nil
+	}
+	own, err := e.isOwn(ctx, a.By)
+	switch {
+	case err != nil:
+		return AuditNothing, err
+	case own:
+		return AuditOwnChange, nil
+	case a.Action == hive.AuditMerge:
+		return e.learnMerge(ctx, a)
+	}
+	id := a.CaseID()
+	known, body, err := readCase(ctx, e.options.Ledger, id)
+	if err != nil || known == nil {
+		return AuditNothing, err
+	}
+	if a.ObjectType == hive.AuditCase {
+		now := time.Now().UnixMilli()
+		return e.note(ctx, id, AuditCaseDeleted, func(m *marksBody) bool {
+			if m.Gone != 0 {
+				return false
+			}
+			m.Gone = now
+			return true
+		})
+	}
+	items := body.removedBy(a)
+	if len(items) == 0 {
+		return AuditNothing, nil
+	}
+	return e.note(ctx, id, AuditRemoval, func(m *marksBody) bool {
+		anew := slices.DeleteFunc(slices.Clone(items), func(it [2]string) bool { return slices.Contains(m.Lifted, it) })
+		return m.add(anew...)
+	})
+}
+
+// note changes a case's marks; where they stay as they were, nothing was learnt.
+func (e *Applier) note(ctx context.Context, id string, effect AuditEffect, change func(*marksBody) bool) (AuditEffect, error) {
+	changed := false
+	err := changeMarks(ctx, e.options.Ledger, id, func(m *marksBody) bool {
+		changed = change(m)
+		return changed
+	})
+	if err != nil || !changed {
+		return AuditNothing, err
+	}
+	return effect, nil
+}
+
+// telling tells whether a document can mean anything to the ledger.
+func telling(a hive.Audit) bool {
+	switch {
+	case a.CaseID() == "":
+		return false
+	case a.Action == hive.AuditMerge:
+		return a.ObjectType == hive.AuditCase && len(a.Details.MergedFrom) > 0
+	case a.Action != hive.AuditDelete:
+		return false
+	}
+	switch a.ObjectType {
+	case hive.AuditCase, hive.AuditObservable, hive.AuditProcedure, hive.AuditComment:
+		return true
+	default:
+		return false
+	}
+}
+
+// isOwn tells whether the worker itself made a change.
+func (e *Applier) isOwn(ctx context.Context, by string) (bool, error) {
+	if e.options.Login == nil {
+		return false, nil
+	}
+	if own := e.login.Load(); own != nil {
+		return *own == by, nil
+	}
+	login, err := e.options.Login(ctx)
+	if err != nil {
+		return false, fmt.Errorf("ask for the worker's own account: %w", err)
+	}
+	e.login.Store(&login)
+	return login == by, nil
+}
+
+// learnMerge notes on each source that it became part of another case. A document of its removal
+// that TheHive may send besides means nothing then.
+func (e *Applier) learnMerge(ctx context.Context, a hive.Audit) (AuditEffect, error) {
+	learnt := AuditNothing
+	for _, from := range a.Details.MergedFrom {
+		if from == a.ObjectID {
+			continue
+		}
+		known, _, err := readCase(ctx, e.options.Ledger, from)
+		if err != nil {
+			return learnt, err
+		}
+		if known == nil {
+			continue
+		}
+		effect, err := e.note(ctx, from, AuditCaseMerged, func(m *marksBody) bool {
+			changed := m.Moved != a.ObjectID
+			m.Moved = a.ObjectID
+			return changed
+		})
+		if err != nil {
+			return learnt, err
+		}
+		if effect != AuditNothing {
+			learnt = effect
+		}
+	}
+	return learnt, nil
+}
+
+// removedBy gives, as they stand in marks, the items that a deletion took, of those that the
+// entry lists. A deleted procedure or comment is known by its id alone.
+func (b caseBody) removedBy(a hive.Audit) [][2]string {
+	d := a.Details
+	switch a.ObjectType {
+	case hive.AuditProcedure:
+		if ref, ok := b.Procedures[a.ObjectID]; ok && !b.twin(a.ObjectID, ref) {
+			return [][2]string{procedureItem(ref[0], ref[1])}
+		}
+	case hive.AuditObservable:
+		if items := b.removedFile(fileHash(d.File, d.FileName)); d.File != "" && items != nil {
+			return items
+		}
+		if h := observableHash(d.DataType, d.Data); d.Data != "" && slices.Contains(b.Observables, h) {
+			return [][2]string{{kindObservable, h}}
+		}
+	case hive.AuditComment:
+		for name, ref := range b.Comments {
+			if ref.ID == a.ObjectID {
+				return [][2]string{{kindComment, name}}
+			}
+		}
+	}
+	return nil
+}
+
+// twin tells whether the entry lists the same procedure once more: people may double one, and
+// whoever removes the double leaves the other.
+func (b caseBody) twin(id string, ref procedureRef) bool {
+	for other, same := range b.Procedures {
+		if other != id && same == ref {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,219 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"forager/enrich"
+	"forager/hive"
+)
+
+// scope is whom an error concerns that a request for items met.
+type scope int
+
+const (
+	scopeAll     scope = iota // everybody: nothing more can be done in this apply
+	scopeRefused              // what the request holds: TheHive will never take it
+	scopeFailed               // perhaps what the request holds: nobody knows whether it will be taken
+)
+
+// panicError is a panic while what a plan asks for was made.
+type panicError struct{ err error }
+
+func (e *panicError) Error() string { return "panic: " + e.err.Error() }
+func (e *panicError) Unwrap() error { return e.err }
+
+// scopeOf tells whom an error concerns.
+func scopeOf(err error) scope {
+	if _, ok := errors.AsType[*hive.InvalidError](err); ok {
+		return scopeRefused
+	}
+	if isDenied(err) {
+		return scopeRefused
+	}
+	e, ok := errors.AsType[*hive.Error](err)
+	switch {
+	case enrich.ClassOf(err) != enrich.Transient, errors.Is(err, enrich.ErrVanished):
+		return scopeAll
+	case !ok:
+		return scopeFailed
+	case e.Verdict() == hive.Unacceptable, e.Verdict() == hive.NotFound:
+		return scopeRefused
+	case e.Verdict() == hive.Unanswered && e.Refused(): // nothing took it: neither will it take another
+		return scopeAll
+	default:
+		return scopeFailed
+	}
+}
+
+// caught makes something of a plan, and a panic of that an error. No call stands in it: a panic there
+// leaves open what was done, and concerns the apply.
+func caught(do func() error) (err error) {
+	var c panics.Catcher
+	c.Try(func() { err = do() })
+	if r := c.Recovered(); r != nil {
+		return &panicError{fmt.Errorf("%v", r.Value)}
+	}
+	return err
+}
+
+// bisection sends items together. A request that fails for what it holds is sent again in parts,
+// until what fails stands alone: with k such items among n that takes O(k log n) requests, and
+// costs no other item anything.
+type bisection[T any] struct {
+	// send makes one request. With an error it gives what of the items the error concerns; what it
+	// leaves out is done.
+	send func(items []T) (failed []T, err error)
+	// look is asked after a round of requests, with the gravest error of those that failed, before
+	// anything is sent again; its error ends all.
+	look func(failed []T, cause error) error
+	// missing leaves out what a look found to be there.
+	missing func(items []T) []T
+	// alone is told of an item that fails by itself, why; its error ends all.
+	alone func(item T, err error) error
+}
+
+// How a failed request is taken apart. What was refused is refused again, so that halves are sent
+// at once. What failed otherwise may pass the next time, and each round of looks may have to wait
+// until a lost request has settled: quarters take as many requests as halves, and half the rounds.
+const (
+	partsRefused = 2
+	partsFailed  = 4
+	maxAlone     = 3  // requests for one item that fails without a verdict
+	maxHopeless  = 40 // requests that fail without a verdict while none succeeds: then the rest waits
+)
+
+// request is a part of the items on its way.
+type request[T any] struct {
+	items []T
+	tries int // with the same items
+	err   error
+}
+
+// run sends all items. Its error concerns everybody; what concerns items was told to alone.
+func (b bisection[T]) run(items []T) error {
+	if len(items) == 0 {
+		return nil
+	}
+	round, hopeless := []request[T]{{items: items}}, 0
+	for len(round) > 0 {
+		failed, err := b.round(round, &hopeless)
+		if err != nil || len(failed) == 0 {
+			return err
+		}
+		if err := b.look(allOf(failed), gravest(failed)); err != nil {
+			return err
+		}
+		round = nil
+		for _, f := range failed {
+			f.items = b.missing(f.items)
+			next, alone := f.parts(hopeless >= maxHopeless)
+			for _, item := range alone {
+				if err := b.alone(item, f.err); err != nil {
+					return err
+				}
+			}
+			round = append(round, next...)
+		}
+	}
+	return nil
+}
+
+// round sends requests, and gives those that failed for what they hold.
+func (b bisection[T]) round(all []request[T], hopeless *int) (failed []request[T], err error) {
+	for _, r := range all {
+		if *hopeless >= maxHopeless {
+			failed = append(failed, request[T]{r.items, r.tries + 1, all[0].reason(failed)})
+			continue
+		}
+		rest, err := b.send(r.items)
+		switch {
+		case err == nil:
+			*hopeless = 0
+			continue
+		case scopeOf(err) == scopeAll:
+			return nil, err
+		case scopeOf(err) == scopeFailed:
+			*hopeless++
+		}
+		if len(rest) < len(r.items) {
+			*hopeless = 0
+		}
+		failed = append(failed, request[T]{rest, r.tries + 1, err})
+	}
+	return failed, nil
+}
+
+// reason is why requests are not sent that would fail like those before.
+func (request[T]) reason(failed []request[T]) error {
+	if len(failed) == 0 {
+		return enrich.ErrUnsettled
+	}
+	return failed[len(failed)-1].err
+}
+
+// parts takes a failed request apart: what to send next, and what fails by itself.
+func (r request[T]) parts(hopeless bool) (next []request[T], alone []T) {
+	refused := scopeOf(r.err) == scopeRefused
+	switch n := len(r.items); {
+	case n == 0:
+		return nil, nil
+	case !refused && hopeless:
+		return nil, r.items
+	case n == 1 && (refused || r.tries >= maxAlone):
+		return nil, r.items
+	case n == 1:
+		return []request[T]{r}, nil
+	}
+	ways := partsFailed
+	if refused {
+		ways = partsRefused
+	}
+	size := (len(r.items) + ways - 1) / ways
+	for rest := r.items; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+		next = append(next, request[T]{items: rest[:min(size, len(rest))]})
+	}
+	return next, nil
+}
+
+func allOf[T any](failed []request[T]) (items []T) {
+	for _, f := range failed {
+		items = append(items, f.items...)
+	}
+	return items
+}
+
+// gravest is the error after which most is unknown: one that says that nothing happened is not.
+func gravest[T any](failed []request[T]) error {
+	grave := failed[0].err
+	for _, f := range failed {
+		if gravity(f.err) > gravity(grave) {
+			grave = f.err
+		}
+	}
+	return grave
+}
+
+// gravity orders errors by how much they leave unknown.
+func gravity(err error) int {
+	switch {
+	case uncertain(err) && !rolledBack(err):
+		return 3
+	case uncertain(err):
+		return 2
+	case scopeOf(err) == scopeFailed:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// verdictOf is what an error says of TheHive's answer; hive.Unanswered where there is none in it.
+func verdictOf(err error) hive.Verdict {
+	if e, ok := errors.AsType[*hive.Error](err); ok {
+		return e.Verdict()
+	}
+	return hive.Unanswered
+}

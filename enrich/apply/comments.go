@@ -1,0 +1,276 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"forager/enrich"
+	"forager/hive"
+)
+
+// addComments notes each rule and day once, in a comment or in the description that names it, and
+// keeps the numbers of comments current. Only the comment is an effect; its numbers are a help.
+func (w *work) addComments(held context.Context) error {
+	for _, m := range markersOf(w.plans) {
+		if w.marks.has(kindComment, m.name()) {
+			continue
+		}
+		err := w.comment(held, m)
+		if err == nil {
+			continue
+		}
+		if err := w.stepFailed(w.ownersOf(m), kindComment, err); err != nil {
+			return err
+		}
+	}
+	if err := w.refreshComments(held); err != nil && scopeOf(err) == scopeAll {
+		return err
+	}
+	return nil // numbers are no effect: the next minute tries again
+}
+
+func (w *work) comment(held context.Context, m marker) error {
+	ref, known := w.body.Comments[m.name()]
+	if !known && !w.listed[kindComment] {
+		if err := w.listComments(held); err != nil {
+			return err
+		}
+		if w.marks.has(kindComment, m.name()) {
+			return nil
+		}
+		ref, known = w.body.Comments[m.name()]
+	}
+	changed := ref.absorb(w.plans, m)
+	switch {
+	case known:
+		ref.Pending = ref.Pending || changed && ref.ID != inDescription
+		w.body.Comments[m.name()] = ref
+		return nil
+	case len(w.body.Comments) >= w.e.options.Limits.Comments:
+		w.leaveOut(kindComment, m.name())
+		return w.raiseFields(held)
+	case w.mute:
+		return enrich.ErrUnsettled
+	default:
+		return w.postComment(held, m, ref)
+	}
+}
+
+// postComment adds the comment of a rule and day under the headline of the first plan. One that is
+// refused is tried under those of others, and at last under none: only whose headline was refused is
+// charged. TheHive keeps doubles, so after an answer that says nothing certain it is looked for.
+func (w *work) postComment(held context.Context, m marker, ref commentRef) error {
+	m.ids = ref.IDs
+	var cause error
+	for _, title := range w.headlines(m) {
+		err := w.tryComment(held, m, ref, title)
+		if err == nil || scopeOf(err) == scopeAll || isUnseen(err) {
+			return err
+		}
+		cause = err
+		if isDenied(err) {
+			break // other words change nothing
+		}
+		if title != noHeadline {
+			w.charge(w.whoseTitle(m, title), kindComment, title, err)
+		}
+	}
+	w.mute = scopeOf(cause) == scopeFailed
+	w.charge(w.ownersOf(m), kindComment, m.name(), cause)
+	return nil
+}
+
+// noHeadline is the headline of a comment when those of events are refused.
+const noHeadline = "Detections"
+
+// maxHeadlines bounds how many titles of events are tried for one comment.
+const maxHeadlines = 3
+
+// headlines are the titles under which a comment may be written, in the order of trying.
+func (w *work) headlines(m marker) []string {
+	var all []string
+	for _, i := range w.ownersOf(m) {
+		if t := w.plans[i].Title; !slices.Contains(all, t) && len(all) < maxHeadlines {
+			all = append(all, t)
+		}
+	}
+	return append(all, noHeadline)
+}
+
+// whoseTitle gives the plans of a rule and day that have a title.
+func (w *work) whoseTitle(m marker, title string) []int {
+	return slices.DeleteFunc(w.ownersOf(m), func(i int) bool { return w.plans[i].Title != title })
+}
+
+// tryComment posts a comment under one headline.
+func (w *work) tryComment(held context.Context, m marker, ref commentRef, title string) error {
+	var text string
+	if err := caught(func() error { text = commentText(title, ref, m, w.body.LeftOut); return nil }); err != nil {
+		return err
+	}
+	return bisection[string]{
+		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
+		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },
+		missing: func(texts []string) []string {
+			if _, there := w.body.Comments[m.name()]; there {
+				return nil
+			}
+			return texts
+		},
+		alone: func(_ string, err error) error { return err },
+	}.run([]string{text})
+}
+
+// sendComment makes one request, and compares the answer with what was sent.
+func (w *work) sendComment(held context.Context, m marker, ref commentRef, text string) error {
+	calls, done := calling(held, w.claim)
+	defer done()
+	made, err := w.hive.AddComment(calls, w.c.ID, text)
+	if err != nil {
+		return cmp.Or(w.stillThere(calls, err), err)
+	}
+	if slices.ContainsFunc(markersIn(made.Message), func(x marker) bool { return x.name() == m.name() }) {
+		ref.ID, ref.Written, ref.Pending = made.ID, textHash(made.Message), false
+		w.body.Comments[m.name()] = ref
+		w.e.pace.note(w.id)
+		return nil
+	}
+	if err := w.listComments(held); err != nil {
+		return err
+	}
+	if _, there := w.body.Comments[m.name()]; there {
+		return nil
+	}
+	// Sent again it may be there twice.
+	return &hive.Error{Op: "add comment", Status: http.StatusBadRequest, Type: "OtherComment", Message: "TheHive answered with another comment", Sent: true}
+}
+
+// lookForComment lists after an answer that says nothing certain, until settle has passed.
+func (w *work) lookForComment(held context.Context, m marker, cause error) error {
+	if !uncertain(cause) {
+		return nil
+	}
+	w.e.happened(EventAmbiguous, w.c.Number, "add comment")
+	return w.look(held, cause, func() (bool, error) {
+		if err := w.listComments(held); err != nil {
+			return false, err
+		}
+		_, there := w.body.Comments[m.name()]
+		return there, nil
+	})
+}
+
+// ownersOf gives the plans of a rule and day.
+func (w *work) ownersOf(m marker) (owners []int) {
+	for i, p := range w.plans {
+		if commentKey(p) == m.name() {
+			owners = append(owners, i)
+		}
+	}
+	return owners
+}
+
+func textHash(text string) string { return itemHash("text", text) }
+
+// listComments makes the entry hold the comments that are in the case, and what the description
+// names; what it held and is gone was removed.
+func (w *work) listComments(held context.Context) error {
+	calls, done := calling(held, w.claim)
+	defer done()
+	there := map[string]commentRef{}
+	w.texts = map[string]string{}
+	for _, m := range markersIn(w.c.Description) {
+		w.adopt(there, m, commentRef{ID: inDescription})
+	}
+	for c, err := range w.hive.CaseComments(calls, w.c.ID) {
+		if err != nil {
+			return err
+		}
+		for _, m := range markersIn(c.Message) {
+			w.adopt(there, m, commentRef{ID: c.ID, Last: lastSeenIn(c.Message), Written: textHash(c.Message)})
+			w.texts[c.ID] = c.Message
+		}
+	}
+	gone, now := []string{}, sortedKeys(there)
+	for name, ref := range w.body.Comments {
+		if _, ok := there[name]; !ok && ref.ID != inDescription {
+			gone = append(gone, name)
+		}
+	}
+	if err := w.noticed(held, kindComment, gone, now); err != nil {
+		return err
+	}
+	w.body.Comments = there
+	w.listed[kindComment] = true
+	return nil
+}
+
+// adopt takes a comment that is there, with what the entry knows of it; the first one counts.
+func (w *work) adopt(there map[string]commentRef, m marker, found commentRef) {
+	if _, ok := there[m.name()]; ok {
+		return
+	}
+	if known, ok := w.body.Comments[m.name()]; ok && known.ID == found.ID {
+		there[m.name()] = known
+		return
+	}
+	found.IDs, found.N = m.ids, max(len(m.ids), 1)
+	there[m.name()] = found
+}
+
+// refreshComments rewrites the comments whose numbers changed, at most once a minute. FlushComments does
+// it after a quiet minute.
+func (w *work) refreshComments(held context.Context) error {
+	pending := slices.DeleteFunc(sortedKeys(w.body.Comments), func(n string) bool { return !w.body.Comments[n].Pending })
+	if len(pending) == 0 {
+		return nil
+	}
+	if !w.e.pace.due(w.id) {
+		w.e.pace.owe(w.id, w.organisation)
+		return nil
+	}
+	w.e.pace.note(w.id)
+	if err := w.listComments(held); err != nil {
+		return err
+	}
+	for _, name := range pending {
+		if ref, ok := w.body.Comments[name]; ok && ref.Pending {
+			w.body.Comments[name] = w.rewrite(held, name, ref)
+		}
+	}
+	return nil
+}
+
+// rewrite patches one comment, unless somebody else edited it. A failure is no matter: numbers
+// are no effect, and the next minute tries again.
+func (w *work) rewrite(held context.Context, name string, ref commentRef) commentRef {
+	text := w.texts[ref.ID]
+	ref.Pending = false
+	if ref.Written != textHash(text) {
+		return ref
+	}
+	rule, day, _ := strings.Cut(name, "/")
+	next := commentNumbers(headline(text), ref, marker{rule: rule, day: day, ids: ref.IDs}, w.body.LeftOut)
+	calls, done := calling(held, w.claim)
+	defer done()
+	if err := w.hive.UpdateComment(calls, ref.ID, next); err != nil {
+		ref.Pending = true
+		return ref
+	}
+	ref.Written = textHash(next)
+	return ref
+}
+
+// headline is the first line of a comment.
+func headline(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// commentPace is how often a comment's numbers are rewritten at most, and how long must be quiet
+// before the last ones are.
+const commentPace = time.Minute

@@ -1,0 +1,2 @@
+// Package apply makes TheHive agree with plans, idempotently.
+package apply

@@ -1,0 +1,168 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"forager/enrich"
+	"forager/enrich/rules"
+	"forager/hive"
+)
+
+// statusReopened is the status of a case that a detection reopens.
+const statusReopened = "InProgress"
+
+// change is one part of an update of the case, with the plans that ask for it.
+type change struct {
+	name   string
+	set    func(u *hive.CaseUpdate)
+	owners []int
+}
+
+// raiseFields adds the tags that the case lacks, and raises severity, TLP and PAP, each only when
+// a detection exceeds both the present value and the highest that Forager itself wrote. An update
+// that fails for what it holds is taken apart, until what spoils it stands alone.
+func (w *work) raiseFields(held context.Context) error {
+	err := bisection[change]{
+		send: func(all []change) ([]change, error) { return all, w.patch(held, all) },
+		look: func(_ []change, cause error) error { return w.lookAtCase(held, cause) },
+		missing: func(all []change) []change {
+			left := w.changes()
+			return slices.DeleteFunc(slices.Clone(all), func(c change) bool {
+				return !slices.ContainsFunc(left, func(l change) bool { return l.name == c.name })
+			})
+		},
+		alone: func(c change, err error) error {
+			w.spoilt[c.name] = true
+			w.charge(c.owners, stepFields(c), c.name, err)
+			return nil
+		},
+	}.run(w.changes())
+	if err != nil {
+		return w.stepFailed(ownersOf(w.changes(), func(c change) []int { return c.owners }), "case update", err)
+	}
+	return nil
+}
+
+// stepFields names the step of a change in refusals.
+func stepFields(c change) string {
+	if strings.HasPrefix(c.name, kindTag+" ") {
+		return kindTag
+	}
+	return "case update"
+}
+
+// changes is what the case lacks.
+func (w *work) changes() (all []change) {
+	for _, t := range w.missingTags() {
+		all = append(all, change{kindTag + " " + t.tag, func(u *hive.CaseUpdate) { u.AddTags = append(u.AddTags, t.tag) }, t.owners})
+	}
+	raise := func(name string, to, present, wrote int, of func(enrich.Plan) int, set func(u *hive.CaseUpdate)) {
+		if to > present && to > wrote {
+			owners := slices.DeleteFunc(w.everybody(), func(i int) bool { return of(w.plans[i]) != to })
+			all = append(all, change{name, set, owners})
+		}
+	}
+	severity, tlp, pap := w.want.severity, w.want.tlp, w.want.pap
+	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
+	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p enrich.Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
+	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p enrich.Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
+	if w.created && w.plans[0].Shape.Assignee == rules.Nobody && w.c.Assignee != "" {
+		all = append(all, change{"assignee", func(u *hive.CaseUpdate) { u.Clear = append(u.Clear, hive.ClearAssignee) }, []int{0}})
+	}
+	if w.reopen && w.c.Stage == stageClosed {
+		status := statusReopened
+		all = append(all, change{"status", func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
+	}
+	return slices.DeleteFunc(all, func(c change) bool { return w.spoilt[c.name] })
+}
+
+// patch updates the case.
+func (w *work) patch(held context.Context, all []change) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var u hive.CaseUpdate
+	for _, c := range all {
+		c.set(&u)
+	}
+	calls, done := calling(held, w.claim)
+	defer done()
+	if err := w.hive.UpdateCase(calls, w.c.ID, u); err != nil {
+		return cmp.Or(w.stillThere(calls, err), err)
+	}
+	w.noteFields(u)
+	w.show(u)
+	return nil
+}
+
+// show makes the case that is known look as TheHive confirmed it.
+func (w *work) show(u hive.CaseUpdate) {
+	w.c.Tags = append(slices.Clone(w.c.Tags), u.AddTags...)
+	if len(u.Clear) > 0 {
+		w.c.Assignee = ""
+	}
+	if u.Status != nil {
+		w.c.Stage = ""
+	}
+}
+
+// lookAtCase looks at the case after an update whose answer says nothing certain, and notes what of
+// it arrived. All of it is idempotent, so that it may be sent again.
+func (w *work) lookAtCase(held context.Context, cause error) error {
+	if !uncertain(cause) {
+		return nil
+	}
+	w.e.happened(EventAmbiguous, w.c.Number, "update case")
+	if err := w.slot.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
+		return err
+	}
+	calls, done := calling(held, w.claim)
+	defer done()
+	c, err := w.hive.Case(calls, w.c.ID)
+	if isGone(err) {
+		return enrich.ErrVanished
+	}
+	if err != nil {
+		return err
+	}
+	var sent hive.CaseUpdate
+	for _, change := range w.changes() {
+		change.set(&sent)
+	}
+	w.c = c
+	w.noteFields(arrived(sent, c))
+	return nil
+}
+
+// arrived is the part of an update that a case shows.
+func arrived(sent hive.CaseUpdate, c hive.Case) (u hive.CaseUpdate) {
+	same := func(to *int, is int) *int {
+		if to != nil && *to == is {
+			return to
+		}
+		return nil
+	}
+	u.Severity, u.TLP, u.PAP = same(sent.Severity, c.Severity), same(sent.TLP, c.TLP), same(sent.PAP, c.PAP)
+	for _, tag := range sent.AddTags {
+		if slices.Contains(c.Tags, tag) {
+			u.AddTags = append(u.AddTags, tag)
+		}
+	}
+	return u
+}
+
+// noteFields remembers what Forager wrote.
+func (w *work) noteFields(u hive.CaseUpdate) {
+	w.body.Tags = append(w.body.Tags, u.AddTags...)
+	for _, f := range []struct {
+		wrote *int
+		high  *int
+	}{{u.Severity, &w.body.High.Severity}, {u.TLP, &w.body.High.TLP}, {u.PAP, &w.body.High.PAP}} {
+		if f.wrote != nil {
+			*f.high = max(*f.high, *f.wrote)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package apply
+
+import (
+	"context"
+	"iter"
+
+	"forager/enrich/claim"
+	"forager/hive"
+)
+
+// Hive is what an apply needs of TheHive, in one organisation. *hive.Client satisfies it.
+//
+// Error contract: failures are *hive.Error, which tells a refusal (nothing happened) from an
+// ambiguous answer (something may have happened).
+type Hive interface {
+	Cases
+	Observables
+	Procedures
+	Comments
+	Files
+	Account
+	FieldLister
+}
+
+// FieldLister tells which custom fields cases can have.
+type FieldLister interface {
+	CustomFields(ctx context.Context) ([]hive.CustomField, error)
+}
+
+// Account tells what the account may do in the organisation.
+type Account interface {
+	CurrentUser(ctx context.Context) (hive.User, error)
+}
+
+// Cases reads and writes cases.
+type Cases interface {
+	Case(ctx context.Context, idOrNumber string) (hive.Case, error)
+	FindCases(ctx context.Context, q hive.Query) iter.Seq2[hive.Case, error]
+	CreateCase(ctx context.Context, c hive.NewCase) (hive.Case, error)
+	UpdateCase(ctx context.Context, id string, u hive.CaseUpdate) error
+}
+
+// Observables reads and writes the observables of a case.
+type Observables interface {
+	AddObservables(ctx context.Context, caseID string, o hive.NewObservable) (hive.ObservableResult, error)
+	UpdateObservable(ctx context.Context, id string, u hive.ObservableUpdate) error
+	CaseObservables(ctx context.Context, caseID string) iter.Seq2[hive.Observable, error]
+}
+
+// Procedures reads and writes the procedures of a case.
+type Procedures interface {
+	AddProcedures(ctx context.Context, caseID string, p []hive.NewProcedure) ([]hive.Procedure, error)
+	CaseProcedures(ctx context.Context, caseID string) iter.Seq2[hive.Procedure, error]
+}
+
+// Comments reads and writes the comments of a case.
+type Comments interface {
+	AddComment(ctx context.Context, caseID, message string) (hive.Comment, error)
+	UpdateComment(ctx context.Context, id, message string) error
+	CaseComments(ctx context.Context, caseID string) iter.Seq2[hive.Comment, error]
+}
+
+// Files reads and writes the files of a case.
+type Files interface {
+	AddFile(ctx context.Context, caseID string, o hive.NewObservable, u hive.Upload) (hive.ObservableResult, error)
+	AddAttachments(ctx context.Context, caseID string, files ...hive.Upload) ([]hive.Attachment, error)
+	CaseAttachments(ctx context.Context, caseID string) iter.Seq2[hive.Attachment, error]
+}
+
+var _ Hive = (*hive.Client)(nil)
+
+// calling gives the context for calls of TheHive under a claim: it ends when the claim is lost, but
+// not when the worker stops, so that a running call may finish; no write starts after either.
+func calling(ctx context.Context, cl *claim.Claim) (context.Context, func()) {
+	calls, done := cl.Bind(context.WithoutCancel(ctx))
+	return hive.WithGuard(calls, func() error {
+		if ctx.Err() != nil {
+			return claim.Ended(ctx)
+		}
+		return cl.Check()
+	}), done
+}

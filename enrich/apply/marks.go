@@ -1,0 +1,203 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"forager/enrich"
+	"forager/enrich/claim"
+)
+
+// marks are what analysts did to a case, as far as it is known: what they removed stays away.
+type marks struct {
+	removed map[[2]string]bool // kind, hash
+	lifted  map[[2]string]bool // removals that were taken back before the item is there again
+}
+
+func (m marks) has(kind, hash string) bool { return m.removed[[2]string{kind, hash}] }
+
+func marksKey(caseID string) string { return "marks." + caseID }
+
+// readMarks reads the marks of the case, with those of the cases that it came of by merging.
+func (w *work) readMarks(held context.Context) error {
+	w.marks = marks{removed: map[[2]string]bool{}, lifted: map[[2]string]bool{}}
+	for _, from := range w.heirs[w.id] {
+		if err := w.inheritFrom(held, from.ID); err != nil {
+			return err
+		}
+	}
+	body, _, err := loadMarks(held, w.e.options.Ledger, w.id)
+	if err != nil {
+		return err
+	}
+	for _, item := range body.Removed {
+		w.marks.removed[item] = true
+	}
+	for _, item := range body.Lifted {
+		w.marks.lifted[item] = true
+	}
+	w.forgetLifted()
+	return nil
+}
+
+// forgetLifted lets the entry forget procedures whose removal was lifted: they count neither as
+// there nor, when a list lacks them, as removed.
+func (w *work) forgetLifted() {
+	for id, ref := range w.body.Procedures {
+		if w.marks.lifted[procedureItem(ref[0], ref[1])] {
+			delete(w.body.Procedures, id)
+		}
+	}
+}
+
+// inheritFrom takes over the removals and the high of a case that is gone, and, where this one came
+// of it by merging, what it held: what the next list then lacks was removed before the merge.
+func (w *work) inheritFrom(ctx context.Context, id string) error {
+	body, _, err := loadMarks(ctx, w.e.options.Ledger, id)
+	if err != nil {
+		return err
+	}
+	_, old, err := readCase(ctx, w.e.options.Ledger, id)
+	if err != nil {
+		return err
+	}
+	w.body.High.Severity = max(w.body.High.Severity, old.High.Severity)
+	w.body.High.TLP = max(w.body.High.TLP, old.High.TLP)
+	w.body.High.PAP = max(w.body.High.PAP, old.High.PAP)
+	if body.Moved == w.id || cameOf(w.c.Description, old) {
+		w.body.absorb(old)
+	}
+	if len(body.Removed) == 0 {
+		return nil
+	}
+	return w.changeMarks(ctx, func(m *marksBody) bool { return m.add(body.Removed...) })
+}
+
+// cameOf tells whether a case came of another by merging, which joins descriptions: its own holds
+// the other's marker.
+func cameOf(description string, old caseBody) bool {
+	return slices.ContainsFunc(markersIn(description), func(m marker) bool {
+		ref, ok := old.Comments[m.name()]
+		return ok && ref.ID == inDescription &&
+			slices.ContainsFunc(m.ids, func(id string) bool { return slices.Contains(ref.IDs, id) })
+	})
+}
+
+// absorb adds what the entry of a merged case lists. Merging keeps procedures with their ids
+// (TheHive 4, CaseSrv.merge).
+func (b *caseBody) absorb(old caseBody) {
+	maps.Copy(b.Procedures, old.Procedures)
+	for name, ref := range old.Comments {
+		if _, ok := b.Comments[name]; !ok {
+			b.Comments[name] = ref
+		}
+	}
+	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
+	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
+	for _, f := range subtract(old.Files, b.Files) {
+		b.noteFile(f, cmp.Or(old.Stored[f], f))
+	}
+}
+
+// readCase reads the entry of a case without claiming it; nil when there is none. What a holder
+// has not released yet is not in it.
+func readCase(ctx context.Context, l claim.Store, id string) (*claim.Entry, caseBody, error) {
+	body := caseBody{High: high{-1, -1, -1}}
+	value, _, err := l.Get(ctx, caseKey(id))
+	if errors.Is(err, claim.ErrNoEntry) {
+		return nil, body, nil
+	}
+	if err != nil {
+		return nil, body, fmt.Errorf("%w: read case: %w", enrich.ErrLedger, err)
+	}
+	e, err := claim.ParseEntry(value)
+	if err != nil {
+		return nil, body, err
+	}
+	return &e, body, e.Read(&body)
+}
+
+func caseKey(id string) string { return "case." + id }
+
+func loadMarks(ctx context.Context, l claim.Store, caseID string) (marksBody, uint64, error) {
+	return claim.ReadRecord[marksBody](ctx, l, marksKey(caseID))
+}
+
+// changeMarks merges a change into the marks of the work's case.
+func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) error {
+	return changeMarks(ctx, w.e.options.Ledger, w.id, change)
+}
+
+// changeMarks merges a change into the marks of a case; anybody may, without a claim. To make it
+// twice changes nothing: marks are sets.
+func changeMarks(ctx context.Context, l claim.Store, caseID string, change func(*marksBody) bool) error {
+	return claim.ChangeRecord(ctx, l, marksKey(caseID), func(m *marksBody) (bool, error) { return change(m), nil })
+}
+
+// add unites removals; it tells whether anything changed. What is removed anew is lifted no more.
+func (m *marksBody) add(items ...[2]string) bool {
+	added := unite(&m.Removed, items)
+	return subtractItems(&m.Lifted, items) || added
+}
+
+// take removes items that are there again.
+func (m *marksBody) take(items ...[2]string) bool {
+	removed := subtractItems(&m.Removed, items)
+	return subtractItems(&m.Lifted, items) || removed
+}
+
+// lift takes removals back before the items are there again.
+func (m *marksBody) lift(items ...[2]string) bool {
+	removed := subtractItems(&m.Removed, items)
+	return unite(&m.Lifted, items) || removed
+}
+
+func unite(to *[][2]string, items [][2]string) bool {
+	before := len(*to)
+	for _, it := range items {
+		if !slices.Contains(*to, it) {
+			*to = append(*to, it)
+		}
+	}
+	return len(*to) != before
+}
+
+func subtractItems(from *[][2]string, items [][2]string) bool {
+	before := len(*from)
+	*from = slices.DeleteFunc(*from, func(it [2]string) bool { return slices.Contains(items, it) })
+	return len(*from) != before
+}
+
+// noticed records, of one kind, what analysts removed and what is there again. Only what is
+// recorded may be forgotten: a list may lag behind what the entry knows to be there.
+func (w *work) noticed(ctx context.Context, kind string, gone, there []string) error {
+	mark := func(hashes []string) (items [][2]string) {
+		for _, h := range hashes {
+			items = append(items, [2]string{kind, h})
+		}
+		return items
+	}
+	var back [][2]string
+	for _, it := range mark(there) {
+		if w.marks.removed[it] || w.marks.lifted[it] {
+			back = append(back, it)
+			delete(w.marks.removed, it)
+			delete(w.marks.lifted, it)
+		}
+	}
+	away := mark(gone)
+	for _, it := range away {
+		w.marks.removed[it] = true
+	}
+	if len(away)+len(back) == 0 {
+		return nil
+	}
+	return w.changeMarks(ctx, func(m *marksBody) bool {
+		added := m.add(away...)
+		return m.take(back...) || added
+	})
+}

@@ -1,0 +1,321 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+	"forager/hive"
+)
+
+// addObservables posts the observables that the case lacks, one call a data type.
+func (w *work) addObservables(held context.Context) error {
+	need := w.missingObservables()
+	for i, batch := range batches(need, w.e.options.Batch) {
+		err := w.postObservables(held, batch)
+		if err == nil {
+			continue
+		}
+		rest := slices.Concat(batches(need, w.e.options.Batch)[i:]...)
+		return w.stepFailed(ownersOf(rest, wantedObservable.by), kindObservable, err)
+	}
+	return nil
+}
+
+func (o wantedObservable) by() []int { return o.owners }
+
+// missingObservables are those that neither the case has nor an analyst removed, within limits.
+func (w *work) missingObservables() []wantedObservable {
+	known := make(map[string]bool, len(w.body.Observables))
+	for _, h := range w.body.meant(w.body.Observables) {
+		known[h] = true
+	}
+	var need []wantedObservable
+	for _, o := range w.want.observables {
+		if !known[o.hash] && !w.marks.has(kindObservable, o.hash) {
+			need = append(need, o)
+		}
+	}
+	need, out := w.want.fitObservables(need, len(known), w.e.options.Limits.Observables)
+	for _, o := range out {
+		w.leaveOut(kindObservable, o.hash)
+	}
+	return need
+}
+
+// postObservables posts one batch. One that fails for what it holds is taken apart, until what
+// spoils it stands alone.
+func (w *work) postObservables(held context.Context, batch []wantedObservable) error {
+	looks := 0
+	return bisection[wantedObservable]{
+		send: func(items []wantedObservable) ([]wantedObservable, error) { return w.sendObservables(held, items) },
+		look: func(_ []wantedObservable, cause error) error {
+			if !uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
+				return nil
+			}
+			looks++
+			return w.lookForObservables(held, looks-1)
+		},
+		missing: w.missingAmong,
+		alone:   func(o wantedObservable, err error) error { return w.saveObservable(held, o, err) },
+	}.run(batch)
+}
+
+// sendObservables makes one request, and compares the answer with what was sent: there is what
+// TheHive names, or lists where it does not.
+func (w *work) sendObservables(held context.Context, batch []wantedObservable) (failed []wantedObservable, err error) {
+	calls, done := calling(held, w.claim)
+	defer done()
+	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
+	if err != nil {
+		return batch, cmp.Or(w.stillThere(calls, err), err)
+	}
+	open, refused, unnamed := w.compareObservables(batch, result)
+	for _, r := range refused {
+		if err := w.saveObservable(held, r.wantedObservable, r.err); err != nil {
+			return nil, err
+		}
+	}
+	if len(open) == 0 {
+		return nil, nil
+	}
+	open, err = w.openObservables(held, open, unnamed)
+	if len(open) > 0 && err == nil {
+		err = cmp.Or(unnamed, fmt.Errorf("%w: add observables: TheHive's answer does not name what was sent", enrich.ErrUnsettled))
+	}
+	return open, err
+}
+
+// openObservables lists those of which an answer leaves open whether they are there, and gives those
+// that are not. Where TheHive says that they exist, its list may lag behind.
+func (w *work) openObservables(held context.Context, open []wantedObservable, unnamed error) ([]wantedObservable, error) {
+	err := w.lookUntilSettled(held, enrich.ErrUnsettled, func() (bool, error) {
+		if err := w.listObservables(held); err != nil {
+			return false, err
+		}
+		open = w.missingAmong(open)
+		return len(open) == 0 || !saysExists(unnamed), nil
+	})
+	return open, err
+}
+
+// saysExists tells whether TheHive refuses something since it exists.
+func saysExists(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.Exists()
+}
+
+// refusedObservable is one that TheHive refused by name.
+type refusedObservable struct {
+	wantedObservable
+
+	err error
+}
+
+// compareObservables notes what an answer confirms. What TheHive says to exist, and what it says
+// nothing of, is open until it is listed; then unnamed is why it is not there.
+func (w *work) compareObservables(batch []wantedObservable, result hive.ObservableResult) (open []wantedObservable, refused []refusedObservable, unnamed error) {
+	created, named := map[string]bool{}, map[string]hive.RefusedObservable{}
+	for _, o := range result.Created {
+		created[observableHash(o.DataType, o.Data)] = true
+	}
+	for _, r := range result.Refused {
+		named[r.Data] = r
+	}
+	for _, o := range batch {
+		r, ok := named[o.Data]
+		switch {
+		case created[o.hash]:
+			w.haveObservable(o.hash)
+		case ok && !r.Exists():
+			refused = append(refused, refusedObservable{o, refusedValue(r)})
+		default:
+			open = append(open, o)
+			if ok {
+				delete(named, o.Data)
+				unnamed = refusedValue(r)
+			}
+		}
+	}
+	for data, r := range named {
+		if !slices.ContainsFunc(batch, func(o wantedObservable) bool { return o.Data == data }) {
+			unnamed = refusedValue(r)
+		}
+	}
+	return open, refused, unnamed
+}
+
+// refusedValue is the refusal of one value of several as the error that it is alone.
+func refusedValue(r hive.RefusedObservable) error {
+	return &hive.Error{Op: "add observables", Status: http.StatusBadRequest, Type: cmp.Or(r.Type, "CreateError"), Message: r.Message, Sent: true}
+}
+
+// haveObservable notes that TheHive said that an observable is there.
+func (w *work) haveObservable(hash string) {
+	if !w.sure[hash] {
+		w.sure[hash] = true
+		w.body.Observables = append(w.body.Observables, hash)
+	}
+}
+
+// missingAmong leaves out what is there.
+func (w *work) missingAmong(batch []wantedObservable) []wantedObservable {
+	there := make(map[string]bool, len(w.body.Observables))
+	for _, h := range w.body.Observables {
+		there[h] = true
+	}
+	return slices.DeleteFunc(slices.Clone(batch), func(o wantedObservable) bool { return there[o.hash] })
+}
+
+// saveObservable gives an observable that fails by itself its last chances: without its message and
+// tags, then as "other", tagged with its type, since the server may lack the type. Then it is
+// charged to those who brought it; a message and tags, to those who brought these.
+func (w *work) saveObservable(held context.Context, o wantedObservable, cause error) error {
+	if saysExists(cause) {
+		w.charge(o.owners, kindObservable, o.Data, cause)
+		return nil
+	}
+	if o.Message != "" || len(o.Tags) > 0 {
+		bare := o
+		bare.Message, bare.Tags = "", nil
+		ok, err := w.tryObservable(held, bare)
+		if err != nil {
+			return err
+		}
+		if ok {
+			w.charge(w.whoSaid(o), kindObservable, o.Data+" with its message and tags", cause)
+			return nil
+		}
+		o = bare
+	}
+	if o.DataType != typeOther && scopeOf(cause) == scopeRefused {
+		other := o
+		other.Tags, other.DataType = []string{"type:" + o.DataType}, typeOther
+		other.hash = observableHash(other.DataType, other.Data)
+		if w.marks.has(kindObservable, other.hash) {
+			return nil
+		}
+		ok, err := w.tryObservable(held, other)
+		if err != nil {
+			return err
+		}
+		if ok {
+			w.body.standsFor(other.hash, o.hash)
+			return nil
+		}
+	}
+	w.unclear = w.unclear || uncertain(cause) && scopeOf(cause) != scopeRefused
+	w.charge(o.owners, kindObservable, o.Data, cause)
+	return nil
+}
+
+// tryObservable posts one observable once more, and tells whether it is there.
+func (w *work) tryObservable(held context.Context, o wantedObservable) (bool, error) {
+	failed, err := w.sendAlone(held, o)
+	if err != nil && scopeOf(err) == scopeAll {
+		return false, err
+	}
+	return err == nil && len(failed) == 0, nil
+}
+
+// sendAlone sends one observable; a refusal of it by name is an error.
+func (w *work) sendAlone(held context.Context, o wantedObservable) (failed []wantedObservable, err error) {
+	calls, done := calling(held, w.claim)
+	defer done()
+	batch := []wantedObservable{o}
+	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
+	if err != nil {
+		return batch, cmp.Or(w.stillThere(calls, err), err)
+	}
+	open, refused, unnamed := w.compareObservables(batch, result)
+	if len(refused) > 0 {
+		return batch, refused[0].err
+	}
+	if len(open) == 0 {
+		return nil, nil
+	}
+	return w.openObservables(held, open, unnamed)
+}
+
+// whoSaid gives the plans whose observable has the message and tags of one.
+func (w *work) whoSaid(o wantedObservable) (owners []int) {
+	for _, i := range o.owners {
+		if slices.ContainsFunc(w.plans[i].Observables, func(x detection.Observable) bool {
+			return x.DataType == o.DataType && x.Data == o.Data && x.Message == o.Message && slices.Equal(x.Tags, o.Tags)
+		}) {
+			owners = append(owners, i)
+		}
+	}
+	return owners
+}
+
+// typeOther is the data type that every TheHive has.
+const typeOther = "other"
+
+func newObservable(batch []wantedObservable) hive.NewObservable {
+	o := batch[0]
+	n := hive.NewObservable{
+		DataType: o.DataType, Message: o.Message, Tags: o.Tags, IOC: o.IOC, IgnoreSimilarity: o.IgnoreSimilarity,
+	}
+	for _, one := range batch {
+		n.Data = append(n.Data, one.Data)
+	}
+	return n
+}
+
+// lookForObservables lists, after a pause, after an answer that says nothing certain. What is still
+// missing may be posted again: TheHive itself refuses an observable that is there.
+func (w *work) lookForObservables(held context.Context, tries int) error {
+	w.e.happened(EventAmbiguous, w.c.Number, "add observables")
+	if err := w.slot.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+		return err
+	}
+	return w.listObservables(held)
+}
+
+// listObservables makes the entry hold what is in the case; what it held and is gone was removed.
+func (w *work) listObservables(held context.Context) error {
+	calls, done := calling(held, w.claim)
+	defer done()
+	var there []string
+	for o, err := range w.hive.CaseObservables(calls, w.c.ID) {
+		if err != nil {
+			return err
+		}
+		if o.Data != "" {
+			there = append(there, observableHash(o.DataType, o.Data))
+		}
+	}
+	for _, h := range sortedKeys(w.sure) {
+		if !slices.Contains(there, h) {
+			there = append(there, h)
+		}
+	}
+	now := w.body.meant(there)
+	if err := w.noticed(held, kindObservable, subtract(w.body.meant(w.body.Observables), now), now); err != nil {
+		return err
+	}
+	w.body.Observables = there
+	w.listed[kindObservable] = true
+	return nil
+}
+
+// subtract gives what is in a and not in b.
+func subtract(a, b []string) []string {
+	in := make(map[string]bool, len(b))
+	for _, x := range b {
+		in[x] = true
+	}
+	var out []string
+	for _, x := range a {
+		if !in[x] {
+			out = append(out, x)
+		}
+	}
+	return out
+}

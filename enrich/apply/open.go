@@ -1,0 +1,280 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"forager/enrich"
+	"forager/enrich/rules"
+	"forager/hive"
+)
+
+// maxCreates bounds how often a round creates the same case after finding that an earlier try
+// had no effect.
+const maxCreates = 3
+
+// open creates the case of the plans, and claims it.
+func (r *round) open(ctx, held context.Context, t *target) (w *work, again bool, err error) {
+	plans := r.chosen(*t)
+	if err := r.mayOpen(held, plans[0]); err != nil {
+		return nil, false, err
+	}
+	if err := r.room(held); err != nil {
+		return nil, false, err
+	}
+	c, created, degraded, err := r.createOf(held, t)
+	if err != nil || c.ID == "" {
+		return nil, false, err
+	}
+	plans = r.chosen(*t)
+	r.refer(c, false)
+	r.body.count(hour(plans[0].At))
+	if !created {
+		return nil, true, nil // found after a lost answer: join it like any other
+	}
+	r.touch(c.ID, plans)
+	r.unshown(c.ID)
+	r.e.happened(EventNewCase, c.Number, plans[0].Key.String())
+	w, err = r.grab(ctx, held, c.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	w.c, w.plans, w.charged, w.created, w.degraded = c, plans, r.pick(*t), true, degraded
+	return w, false, nil
+}
+
+// createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
+// is opened by half of them, and what is left of the target is what was done: the others come next.
+// A plan that alone cannot open the case is charged, and there is no case.
+func (r *round) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, err error) {
+	for {
+		plans := r.chosen(*t)
+		n := r.newCreation(plans)
+		if n.err == nil {
+			c, created, n.err = r.create(held, n)
+		}
+		switch {
+		case n.err == nil:
+			r.chargeTexts(*t, n)
+			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, nil
+		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, enrich.ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
+			return c, false, false, n.err
+		case len(plans) == 1:
+			if scopeOf(n.err) == scopeFailed {
+				r.out.opensFailed++
+			}
+			r.out.charge(r.pick(*t), refusalOf("case", plans[0].Title, n.err), n.err)
+			return hive.Case{}, false, false, nil
+		}
+		t.plans = t.plans[:(len(t.plans)+1)/2]
+	}
+}
+
+// chargeTexts charges a detection with what of its own words the case was opened without. Tags are
+// tried again, one by one.
+func (r *round) chargeTexts(t target, n *creation) {
+	for _, p := range n.left {
+		if !p.config && p.name != "tags" {
+			r.out.charge(r.pick(t), refusalOf("case", p.name, n.cause), n.cause)
+		}
+	}
+}
+
+// unshown notes that the search may not show a case yet, so that the list alone knows of it.
+func (r *round) unshown(id string) {
+	for i := range r.body.Cases {
+		if r.body.Cases[i].ID == id {
+			r.body.Cases[i].Opened = time.Now().UnixMilli()
+		}
+	}
+}
+
+// room waits until the list has room for one more case that the search may not show yet.
+func (r *round) room(held context.Context) error {
+	for {
+		n, soonest := 0, r.e.shown()
+		for _, ref := range r.body.Cases {
+			if now := time.Now(); ref.unshown(now, r.e.shown()) {
+				n++
+				soonest = min(soonest, r.e.shown()-now.Sub(time.UnixMilli(ref.Opened)))
+			}
+		}
+		if n < maxUnshown {
+			return nil
+		}
+		if err := r.slot.rest(held, max(soonest, time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+// maxFailedOpens bounds how many plans of an apply in vain try to open a case without a verdict.
+const maxFailedOpens = 2
+
+// creation is a case on its way: what is sent, and what may be left out of it.
+type creation struct {
+	plans []enrich.Plan
+	base  hive.NewCase // without what an error named
+	sent  hive.NewCase
+	out   []optional // what errors named
+	left  []optional // what is left out of this trial
+	trial int
+	tries int
+	cause error // the first refusal
+	err   error
+}
+
+func (r *round) newCreation(plans []enrich.Plan) *creation {
+	n := &creation{plans: plans}
+	n.err = caught(func() error { n.base = newCase(plans); return nil })
+	if old, ok := r.follows(plans[0]); ok {
+		n.base.Description = following(old) + n.base.Description
+	}
+	n.sent = n.base
+	return n
+}
+
+// create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
+// that may be due to the configuration costs the value that is at fault, and no other.
+func (r *round) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
+	calls, done := calling(held, r.key)
+	defer done()
+	if err := r.leaveOutLinks(calls, n); err != nil {
+		return c, false, err
+	}
+	for lost := 0; lost < maxCreates; {
+		c, err = r.hive.CreateCase(calls, n.sent)
+		switch {
+		case err == nil:
+			if n.degraded() || len(lostFields(c, n.sent)) > 0 {
+				r.e.happened(EventDegraded, c.Number, "route "+n.plans[0].Route+": "+n.why(c))
+			}
+			return c, true, nil
+		case scopeOf(err) == scopeRefused:
+			n.cause = cmp.Or(n.cause, err)
+			if len(n.plans) > 1 && !n.named(err) || !n.leaveOut(err) {
+				return c, false, err
+			}
+			continue
+		case !uncertain(err):
+			return c, false, err
+		}
+		lost++
+		r.unclear = true
+		r.e.happened(EventAmbiguous, 0, "create case")
+		found, lookErr := r.await(held, n.plans[0].At, err)
+		if lookErr != nil {
+			return c, false, lookErr
+		}
+		r.unclear = false
+		if found.ID != "" {
+			r.opened = found.ID
+			return found, false, nil
+		}
+	}
+	return c, false, errors.Join(enrich.ErrUnsettled, err)
+}
+
+// uncertain tells whether an error leaves open if the write happened.
+func uncertain(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && !e.Refused()
+}
+
+// await looks for a case of a start that a lost answer may have created: at once, and again with growing
+// pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
+// itself that says it rolled back is believed after one look.
+func (r *round) await(held context.Context, at time.Time, cause error) (hive.Case, error) {
+	calls, done := calling(held, r.key)
+	defer done()
+	var found hive.Case
+	err := r.lookUntilSettled(held, cause, func() (bool, error) {
+		for c, err := range r.hive.FindCases(calls, hive.Query{Filter: hive.And(r.byTag(), hive.Eq("startDate", at))}) {
+			if err != nil {
+				return false, err
+			}
+			if !r.knows(c.ID) {
+				found = c
+				return true, nil
+			}
+		}
+		return false, nil
+	})
+	return found, unseen(err)
+}
+
+// unseenError says that nobody knows whether a lost write took effect, since the look for it failed too.
+// What was sent, and what is like it, must not be sent again before a look has passed. Its class is that
+// of what the look met.
+type unseenError struct{ err error }
+
+func (e *unseenError) Error() string { return "look for what was sent: " + e.err.Error() }
+func (e *unseenError) Unwrap() error { return e.err }
+
+// unseen is the error of a look after a lost write.
+func unseen(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unseenError{err}
+}
+
+// isUnseen reports an unseenError.
+func isUnseen(err error) bool {
+	_, ok := errors.AsType[*unseenError](err)
+	return ok
+}
+
+// lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
+// given up. The pauses grow, and take no slot.
+func (r *round) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
+	deadline := time.Now().Add(r.e.options.Settle)
+	for n := 0; ; n++ {
+		ok, err := found()
+		if err != nil || ok || rolledBack(cause) || !time.Now().Before(deadline) {
+			return err
+		}
+		wait := min(lookPause(n, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))
+		if err := r.slot.rest(held, wait); err != nil {
+			return err
+		}
+	}
+}
+
+func rolledBack(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.RolledBack()
+}
+
+func (r *round) knows(id string) bool {
+	same := func(c caseRef) bool { return c.ID == id }
+	return slices.ContainsFunc(r.body.Cases, same) || slices.ContainsFunc(r.vanished, same)
+}
+
+// newCase is the case that plans open, dated by the oldest, whose route gives it its shape.
+func newCase(plans []enrich.Plan) hive.NewCase {
+	first, all := plans[0], merge(plans)
+	tags := []string{first.Tag()}
+	fitting, _ := all.fitTags(tags)
+	for _, t := range fitting {
+		tags = append(tags, t.tag)
+	}
+	c := hive.NewCase{
+		Title: first.Title, Description: description(plans), Severity: &all.severity,
+		TLP: &all.tlp, PAP: &all.pap, StartDate: hive.MillisOf(first.At), Tags: tags,
+		CaseTemplate: first.Shape.Template, CustomFields: first.Shape.Fields, Pages: first.Shape.Pages,
+	}
+	if len(first.Shape.Tasks) > 0 {
+		c.Tasks = first.Shape.Tasks
+	}
+	if first.Shape.Assignee != rules.Nobody {
+		c.Assignee = first.Shape.Assignee
+	}
+	return c
+}
+
+// maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
+const maxTags = 100

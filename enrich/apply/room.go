@@ -1,0 +1,165 @@
+package apply
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"forager/enrich"
+	"forager/enrich/detection"
+)
+
+// A case takes no more than its limits, and whoever sends fast could fill them before something
+// that matters comes. A part of each limit is therefore kept: of observables for indicators, of
+// techniques and tags for detections that are severe.
+
+// keptShare is the part of a limit that is kept: a quarter.
+const keptShare = 4
+
+// ownTags is the room for Forager's own tags, which are few and always fit.
+const ownTags = 20
+
+// maxLeftOut bounds how many items that were left out are remembered, so that none is counted
+// twice; further ones are not counted.
+const maxLeftOut = 1000
+
+// fit chooses what a case with so many items has room for, in the order of preference; what is not
+// preferred takes nothing of what is kept. While all of it fits, the order stays.
+func fit[T any](need []T, held, limit int, prefer func(T) preference) (in, out []T) {
+	if held+len(need) <= limit-limit/keptShare {
+		return need, nil
+	}
+	ordered := slices.Clone(need)
+	slices.SortStableFunc(ordered, func(a, b T) int { return prefer(b).compare(prefer(a)) })
+	for _, item := range ordered {
+		most := limit
+		if !prefer(item).kept {
+			most -= limit / keptShare
+		}
+		if held+len(in) < most {
+			in = append(in, item)
+		} else {
+			out = append(out, item)
+		}
+	}
+	return in, out
+}
+
+// preference orders items that compete for room: higher comes first.
+type preference struct {
+	kept     bool // it may take what is kept
+	at       int64
+	severity int
+}
+
+func (p preference) compare(q preference) int {
+	if p.kept != q.kept {
+		if p.kept {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.severity, q.severity))
+}
+
+// preference is that of an item of some plans: severe ones are preferred, then the newest.
+func (w *want) preference(owners []int) (p preference) {
+	for _, i := range owners {
+		p.at = max(p.at, w.plans[i].At.UnixMilli())
+		p.severity = max(p.severity, w.plans[i].Severity)
+	}
+	p.kept = p.severity >= int(detection.High)
+	return p
+}
+
+// fitObservables chooses the observables that a case with so many has room for: indicators first.
+func (w *want) fitObservables(need []wantedObservable, held, limit int) (in, out []wantedObservable) {
+	return fit(need, held, limit, func(o wantedObservable) preference {
+		p := w.preference(o.owners)
+		p.kept = o.IOC
+		return p
+	})
+}
+
+// fitProcedures chooses the techniques that a case with so many has room for.
+func (w *want) fitProcedures(need []wantedProcedure, held, limit int) (in, out []wantedProcedure) {
+	return fit(need, held, limit, func(p wantedProcedure) preference { return w.preference(p.owners) })
+}
+
+// fitTags chooses the tags that a case with these has room for. Forager's own always fit.
+func (w *want) fitTags(there []string) (in, out []wantedTag) {
+	var others []wantedTag
+	for _, t := range w.tags {
+		if !slices.Contains(there, t.tag) && !ownTag(t.tag) {
+			others = append(others, t)
+		}
+	}
+	held := 0
+	for _, tag := range there {
+		if !ownTag(tag) {
+			held++
+		}
+	}
+	_, out = fit(others, held, maxTags-ownTags, func(t wantedTag) preference { return w.preference(t.owners) })
+	left := map[string]bool{}
+	for _, t := range out {
+		left[t.tag] = true
+	}
+	for _, t := range w.tags {
+		if !left[t.tag] && !slices.Contains(there, t.tag) {
+			in = append(in, t)
+		}
+	}
+	return in, out
+}
+
+// missingTags are those that neither the case has nor Forager ever wrote, within limits.
+func (w *work) missingTags() []wantedTag {
+	_, out := w.want.fitTags(w.body.Tags)
+	for _, t := range out {
+		if !slices.Contains(w.c.Tags, t.tag) {
+			w.leaveOut(kindTag, t.tag)
+		}
+	}
+	in, _ := w.want.fitTags(w.body.Tags) // again: with the tag that says so
+	return slices.DeleteFunc(in, func(t wantedTag) bool { return slices.Contains(w.c.Tags, t.tag) })
+}
+
+// leaveOut counts, once, what a limit keeps out of the case; the case says so by a tag, and by the
+// next comment.
+func (w *work) leaveOut(kind, item string) {
+	full := wantedTag{tag: enrich.TagPrefix + "limit-" + kind, owners: []int{0}}
+	if !slices.ContainsFunc(w.want.tags, func(t wantedTag) bool { return t.tag == full.tag }) {
+		w.want.tags = append(w.want.tags, full)
+	}
+	name := itemHash("left out", kind, item)[:8]
+	if len(w.body.LeftItems) >= maxLeftOut || slices.Contains(w.body.LeftItems, name) {
+		return
+	}
+	if w.body.LeftOut == nil {
+		w.body.LeftOut = map[string]int{}
+	}
+	w.body.LeftItems = append(w.body.LeftItems, name)
+	w.body.LeftOut[kind]++
+	w.e.happened(EventOverLimit, w.c.Number, kind)
+}
+
+// leftOutWords says what limits kept out of a case; empty where they kept nothing.
+func leftOutWords(left map[string]int) string {
+	words := ""
+	for _, kind := range slices.Sorted(maps.Keys(left)) {
+		if words != "" {
+			words += ", "
+		}
+		words += strconv.Itoa(left[kind]) + " of kind " + kind
+	}
+	if words == "" {
+		return ""
+	}
+	return "Left out of this case, since it is full: at least " + words
+}
+
+// ownTag tells whether Forager gave a tag.
+func ownTag(tag string) bool { return strings.HasPrefix(tag, enrich.TagPrefix) }

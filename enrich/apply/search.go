@@ -1,0 +1,148 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"forager/hive"
+)
+
+// What a key's cases are is asked of TheHive in as many calls as it takes to know those whose spans
+// can hold an event, however many there are.
+
+const (
+	maxFound = 32 // cases that the first look brings; a key with fewer is known by it
+	maxNear  = 16 // cases before, after and open at an event that further looks bring
+)
+
+// shown is how long the search may take to show a case, by the clock of another worker.
+func (e *Applier) shown() time.Duration { return 2 * e.options.Settle }
+
+// search adds to the references the key's cases as TheHive shows them: all, where they are few;
+// else those about the first plan's event, the nearest first, and the open ones before it.
+func (r *round) search(held context.Context) error {
+	calls, done := calling(held, r.key)
+	defer done()
+	r.searched = true
+	if !r.many {
+		found, err := r.find(calls, r.byTag(), newestStart, maxFound)
+		if err != nil || len(found) < maxFound {
+			return err
+		}
+		r.many = true
+	}
+	return r.searchNear(calls)
+}
+
+// searchNear looks for the cases whose spans may hold the first plan's event. A case that began
+// before it and ended after, or is open, may hold it; of those the nearest decide: each was opened
+// by an event that the older ones did not hold.
+func (r *round) searchNear(calls context.Context) error {
+	first := r.all[r.rest[0]]
+	after := hive.Gt("startDate", first.At)
+	if first.Window != 0 {
+		after = hive.And(after, hive.Lte("startDate", first.At.Add(first.Window)))
+	}
+	found, err := r.find(calls, hive.And(r.byTag(), after), oldestStart, maxNear)
+	switch {
+	case err != nil:
+		return err
+	case len(found) == maxNear:
+		r.horizon = int64(found[len(found)-1].StartDate)
+	case first.Window != 0:
+		r.horizon = first.At.Add(first.Window).UnixMilli()
+	}
+	before := hive.And(r.byTag(), hive.Lte("startDate", first.At))
+	found, err = r.find(calls, before, newestStart, maxNear)
+	if err != nil || len(found) < maxNear {
+		return err
+	}
+	_, err = r.find(calls, hive.And(before, hive.Not(hive.Lt("endDate", first.At))), newestStart, maxNear)
+	return err
+}
+
+// searchLatest looks, besides, for the cases made last: a holder that went silent may have opened
+// them.
+func (r *round) searchLatest(held context.Context) error {
+	if err := r.search(held); err != nil || !r.many {
+		return err
+	}
+	calls, done := calling(held, r.key)
+	defer done()
+	_, err := r.find(calls, r.byTag(), newestMade, maxNear)
+	return err
+}
+
+// searchHeirs looks, besides, for what the vanished cases may have been merged into: a case made
+// later that begins no later.
+func (r *round) searchHeirs(held context.Context) error {
+	if err := r.search(held); err != nil || !r.many || len(r.vanished) == 0 {
+		return err
+	}
+	lowest, latest := r.vanished[0].Number, r.vanished[0].Start
+	for _, v := range r.vanished {
+		lowest, latest = min(lowest, v.Number), max(latest, v.Start)
+	}
+	calls, done := calling(held, r.key)
+	defer done()
+	heirs := hive.And(r.byTag(), hive.Gt("number", lowest), hive.Lte("startDate", time.UnixMilli(latest)))
+	_, err := r.find(calls, heirs, newestMade, maxNear)
+	return err
+}
+
+// Orders of a look.
+var (
+	newestStart = []hive.Sort{{Field: "startDate", Desc: true}, {Field: "number"}}
+	oldestStart = []hive.Sort{{Field: "startDate"}, {Field: "number"}}
+	newestMade  = []hive.Sort{{Field: "_createdAt", Desc: true}, {Field: "number", Desc: true}}
+)
+
+// find adds to the references what one look brings, and gives it.
+func (r *round) find(calls context.Context, f hive.Filter, order []hive.Sort, most int) (found []hive.Case, err error) {
+	for c, err := range r.hive.FindCases(calls, hive.Query{Filter: f, Sort: order, Limit: most, PageSize: most}) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, c)
+		if slices.ContainsFunc(r.vanished, func(v caseRef) bool { return v.ID == c.ID }) {
+			continue // the index still shows what GET no longer does
+		}
+		r.refer(c, true)
+	}
+	return found, nil
+}
+
+// byTag asks for all cases with the key's tag, or of the route's own filter, in any stage.
+func (r *round) byTag() hive.Filter {
+	p := r.all[r.rest[0]]
+	f := hive.Eq("tags", p.Tag())
+	if p.Find != nil {
+		f = hive.Or(f, *p.Find)
+	}
+	return f
+}
+
+// refer brings the reference of a case up to what TheHive says. What was found says less than what
+// was asked for by its id: an index lags.
+func (r *round) refer(c hive.Case, found bool) {
+	fresh := caseRef{ID: c.ID, Number: c.Number, Start: int64(c.StartDate), Last: int64(c.StartDate), guess: found, looked: !found}
+	if c.Stage == stageClosed {
+		fresh.End = int64(c.EndDate)
+	}
+	i := slices.IndexFunc(r.body.Cases, func(x caseRef) bool { return x.ID == c.ID })
+	if i < 0 {
+		r.body.Cases = append(r.body.Cases, fresh)
+		r.inherit(fresh, c.Description)
+		return
+	}
+	known := r.body.Cases[i]
+	if found && (known.looked || known.Lost || known.Gone) {
+		return
+	}
+	fresh.Last, fresh.guess, fresh.Opened = known.Last, known.guess, known.Opened
+	r.body.Cases[i] = fresh
+}
+
+// stageClosed is TheHive's stage of closed cases, whatever their status is called.
+const stageClosed = "Closed"
