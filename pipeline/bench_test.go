@@ -96,7 +96,7 @@ func consumeBare(b *testing.B, link *stream.Link, messages int) {
 				close(done)
 			}
 		})
-	}, jetstream.PullMaxMessages(500), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+	}, jetstream.PullMaxMessages(500), jetstream.PullExpiry(stream.PullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		b.Fatal(err)
 	}

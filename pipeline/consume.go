@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"forager/pipeline/inspect"
 	"forager/pipeline/stream"
 	"forager/retry"
 )
@@ -25,8 +26,8 @@ func (w *Worker) consume(ctx context.Context) error {
 			w.isBound(nil)
 			err = w.pull(ctx, consumer)
 		}
-		if w.link.Conn().IsClosed() {
-			return closedError(w.link)
+		if gone := w.link.ClosedForGood(); gone != nil {
+			return fmt.Errorf("consume: %w", gone)
 		}
 		if err != nil && ctx.Err() == nil {
 			w.isBound(err)
@@ -60,7 +61,7 @@ func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, err
 	}
 	consumer, err := w.link.JetStream().Consumer(ctx, w.options.Stream, w.options.Consumer)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		return nil, refusedFor(pushes("consumer " + w.options.Consumer))
+		return nil, refusedFor(inspect.PushConsumer(w.options.Consumer))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.Explain(err))

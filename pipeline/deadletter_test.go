@@ -17,7 +17,7 @@ import (
 
 // sample is a worker with no connection, for what needs none.
 func sample() *Worker {
-	return &Worker{options: Options{Worker: "pod-1"}.withDefaults(), now: time.Now}
+	return &Worker{options: Options{Worker: "pod-1"}.WithDefaults(), now: time.Now}
 }
 
 // sampleMessage is a message as the stream would deliver it.

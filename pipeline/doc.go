@@ -19,15 +19,15 @@
 //	organisations.go  the same for one organisation of several
 //
 // Of each message log.go writes one line, trace.go a span that leads from its sender to its apply.
-// Beside it stand the dead letters for people (letters.go),
-// and a look at everything before a worker is let loose (inspect.go). Only this package and those below it know NATS.
+// Beside it stand rooms of their own: deadletter, kvledger, audit, inspect, stream.
+// Only this package and those below it know NATS.
 //
 // Limits: several workers may share one durable consumer; order is kept within a pull, not
 // across redeliveries. A message redelivered to another process is applied there again from the
 // start: effects are sets, so that costs calls and changes nothing.
 //
 // Permissions: deploy/nats/permissions.conf has what each part needs, with a reason for each line and
-// a test that takes it away; [Inspect] names those that an account lacks.
+// a test that takes it away; [inspect.Inspect] names those that an account lacks.
 //
 // Use:
 //

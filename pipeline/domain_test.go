@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/pipeline/deadletter"
+	"forager/pipeline/inspect"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
@@ -88,10 +89,10 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 			must(t, err)
 			_, err = replay.Run(t.Context())
 			must(t, err)
-			found, err := Inspect(t.Context(), r.link, Inspection{Options: r.options})
+			found, err := inspect.Inspect(t.Context(), r.link, r.options.Expected())
 			must(t, err)
 			for _, f := range found {
-				if f.Level == LevelBroken || f.About == "permissions" && f.Level != LevelOK {
+				if f.Level == inspect.LevelBroken || f.About == "permissions" && f.Level != inspect.LevelOK {
 					t.Errorf("%+v", f)
 				}
 			}

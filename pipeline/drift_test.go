@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/pipeline/stream"
 )
@@ -80,8 +79,8 @@ func TestDriftIsToldAndNotAppliedWithoutManage(t *testing.T) {
 func TestFiltersOfAWorkQueueAreLeftAlone(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy })(t, r)
-	o := r.options.withDefaults()
+	r.makeWorkQueue()
+	o := r.options.WithDefaults()
 	o.Subjects = []string{"alerts.a"}
 	must(t, stream.Adjust(t.Context(), r.link, o.Topology))
 	if got := r.consumer().Config.FilterSubject; got != "alerts.>" {

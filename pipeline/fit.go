@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"forager/pipeline/inspect"
 	"forager/pipeline/stream"
 )
 
@@ -20,13 +21,13 @@ var errConsumer = errors.New("consumer cannot be used")
 // errStore says the same of a stream or bucket that the worker writes to.
 var errStore = errors.New("cannot be used")
 
-// fit follows the consumer's own configuration. It refuses what [Inspect] calls broken, in the same
+// fit follows the consumer's own configuration. It refuses what [inspect.Inspect] calls broken, in the same
 // words, before a message is taken, and tells the log once what Inspect says hurts. What is not
 // there, or may not be looked at, is for the gate.
 func (w *Worker) fit(ctx context.Context, info *jetstream.ConsumerInfo) error {
-	found := w.inspect(ctx, info)
+	found := inspect.Bound(ctx, w.link, w.options.Expected(), info)
 	for _, f := range found {
-		if f.Level == LevelBroken {
+		if f.Level == inspect.LevelBroken {
 			return fmt.Errorf("%w%s", refusedFor(f), because(info.Config))
 		}
 	}
@@ -43,32 +44,8 @@ func because(c jetstream.ConsumerConfig) string {
 	return " (the ack policy must be explicit, or messages are lost)"
 }
 
-// inspect looks at the consumer, the ledger and the dead letters as [Inspect] does.
-func (w *Worker) inspect(ctx context.Context, info *jetstream.ConsumerInfo) []Finding {
-	i := &inspection{link: w.link, options: w.options, works: true, denied: map[string]bool{}}
-	i.judge("consumer "+w.options.Consumer, "", i.consumerRules(info, nil)...)
-	if bucket := i.there(ctx, "KV_"+w.options.Bucket); bucket != nil {
-		i.judge("ledger "+w.options.Bucket, "", ledgerRules(bucket)...)
-	}
-	if letters := i.there(ctx, w.options.DeadLetters); letters != nil {
-		i.judge("dead letters "+w.options.DeadLetters, "", i.letterRules(letters)...)
-	}
-	return i.found
-}
-
-// there is a stream, nil where it is not there or does not answer.
-func (i *inspection) there(ctx context.Context, name string) *jetstream.StreamInfo {
-	bounded, cancel := i.bounded(ctx)
-	defer cancel()
-	stream, err := i.link.JetStream().Stream(bounded, name)
-	if err != nil {
-		return nil
-	}
-	return stream.CachedInfo()
-}
-
 // refusedFor is the error of a finding.
-func refusedFor(f Finding) error {
+func refusedFor(f inspect.Finding) error {
 	of := errStore
 	if strings.HasPrefix(f.About, "consumer ") {
 		of = errConsumer
@@ -77,12 +54,12 @@ func refusedFor(f Finding) error {
 }
 
 // tellFound logs what hurts, each finding once.
-func (w *Worker) tellFound(found []Finding) {
+func (w *Worker) tellFound(found []inspect.Finding) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range found {
 		about := f.About + ": " + f.What
-		if f.Level != LevelHurts || slices.Contains(w.found, about) || len(w.found) >= mostFound {
+		if f.Level != inspect.LevelHurts || slices.Contains(w.found, about) || len(w.found) >= mostFound {
 			continue
 		}
 		w.found = append(w.found, about)

@@ -28,7 +28,7 @@ func testGate(asks bool) (*gate, *told) {
 	if asks {
 		o.Check = isWell
 	}
-	return newGate(o.withDefaults(), time.Now, l.tell), l
+	return newGate(o.WithDefaults(), time.Now, l.tell), l
 }
 
 var errRefusesUs = &enrich.OrganisationError{Err: errors.New("401")}

@@ -13,6 +13,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/pipeline/inspect"
 	"forager/pipeline/stream"
 )
 
@@ -85,14 +86,14 @@ const (
 	ackPendingPerHeld  = 16 // four replicas, and four times what they hold for naks with delay
 )
 
-// withDefaults fills in what was left zero.
-func (o Options) withDefaults() Options {
+// WithDefaults fills in what was left zero, that of the topology too.
+func (o Options) WithDefaults() Options {
 	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, 1<<20)
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, inFlightPerCall*o.Concurrency)
 	o.MaxBytesHeld = cmp.Or(o.MaxBytesHeld, 32<<20)
 	o.MaxAckPending = cmp.Or(o.MaxAckPending, ackPendingPerHeld*o.MaxInFlight)
-	o.Topology = o.WithDefaults()
+	o.Topology = o.Topology.WithDefaults()
 	o.Lease = cmp.Or(o.Lease, 15*time.Second)
 	o.Settle = cmp.Or(o.Settle, 25*time.Second)
 	o.Drain = cmp.Or(o.Drain, 30*time.Second)
@@ -110,7 +111,16 @@ func (o Options) withDefaults() Options {
 }
 
 // Streams is the topology with the defaults that depend on the other options.
-func (o Options) Streams() stream.Topology { return o.withDefaults().Topology }
+func (o Options) Streams() stream.Topology { return o.WithDefaults().Topology }
+
+// Expected is what a worker with these options expects of NATS, for [inspect.Inspect].
+func (o Options) Expected() inspect.Expected {
+	o = o.WithDefaults()
+	return inspect.Expected{
+		Topology: o.Topology, MaxMessageBytes: o.MaxMessageBytes, MaxInFlight: o.MaxInFlight, MaxBytesHeld: o.MaxBytesHeld,
+		Lease: o.Lease, Confirm: o.Confirm,
+	}
+}
 
 // validate refuses what would fail later, or never end, naming field and value.
 func (o Options) validate() error {

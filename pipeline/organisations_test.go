@@ -17,7 +17,7 @@ import (
 func doors(served ...string) (*organisations, *[]string) {
 	lines := &[]string{}
 	o := Options{Organisations: func() []string { return served }}
-	return newOrganisations(o.withDefaults(), time.Now, func(d *door, open bool, _ error) {
+	return newOrganisations(o.WithDefaults(), time.Now, func(d *door, open bool, _ error) {
 		*lines = append(*lines, fmt.Sprint(d.name, " ", open))
 	}), lines
 }

@@ -77,7 +77,7 @@ type Replay struct {
 // live worker: its stream, its consumer, its limits. Errors wrap [ErrReplay] or [ErrOptions] when
 // no waiting cures them.
 func OpenReplay(ctx context.Context, link *stream.Link, options Options, what ReplayOptions, decoder Decoder, planner Planner, applier Applier) (*Replay, error) {
-	b, err := newBackfill(ctx, link, options.withDefaults(), what)
+	b, err := newBackfill(ctx, link, options.WithDefaults(), what)
 	if err != nil {
 		return nil, err
 	}

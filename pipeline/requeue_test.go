@@ -176,7 +176,7 @@ func TestReplicasShareTheKeyOfRequeues(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.ensure()
-	options := r.options.withDefaults()
+	options := r.options.WithDefaults()
 	reader := newRequeueKeys(r.link, options)
 	if key, err := reader.load(t.Context(), false); key != nil || err != nil {
 		t.Fatalf("before there is one: %x, %v", key, err)

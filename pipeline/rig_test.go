@@ -157,3 +157,10 @@ func (r *rig) ended(n int) {
 	r.t.Helper()
 	r.seen.until(r.t, fmt.Sprintf("%d ends", n), func() bool { return r.seen.count(final) >= n })
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

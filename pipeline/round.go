@@ -15,12 +15,9 @@ import (
 	"forager/pipeline/stream"
 )
 
-// Timings of a pull: short, since whatever swallows a pull request
-// is noticed after two missing heartbeats, and a forgotten request ends with its expiry.
+// Timings of a pull.
 const (
-	pullExpiry     = 10 * time.Second
 	pullHeartbeat  = 2 * time.Second
-	pullMostBytes  = 8 << 20
 	stallAfter     = 15 * time.Second // without a message, the server is asked whether there are any
 	closeWithin    = 2 * time.Second
 	mostHeartbeats = 3 // missing in a row: bind again
@@ -60,7 +57,7 @@ func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulli
 	subscription, err := consumer.Consume(
 		func(msg jetstream.Msg) { r.take(ctx, msg) },
 		jetstream.StopAfter(p.messages), jetstream.PullMaxMessagesWithBytesLimit(p.messages, w.pullBytes()),
-		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.PullExpiry(stream.PullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.onError(err) }),
 	)
 	if err != nil {
@@ -71,13 +68,9 @@ func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulli
 	return r.taken.Load(), err
 }
 
-// pullBytes is the byte limit of a pull request: a part of what may be held, but never less than
-// the largest message there can be, which would never come otherwise.
-func (w *Worker) pullBytes() int { return pullBytesOf(w.options, w.link.Conn().MaxPayload()) }
-
-func pullBytesOf(o Options, largest int64) int {
-	const headersToo = 64 << 10
-	return max(min(pullMostBytes, o.MaxBytesHeld/4), int(largest)+headersToo)
+// pullBytes is the byte limit of a pull request.
+func (w *Worker) pullBytes() int {
+	return stream.PullBytes(w.options.MaxBytesHeld, w.link.Conn().MaxPayload())
 }
 
 // wait waits for the end of the round.

@@ -121,7 +121,7 @@ func TestSenderWhoseMessagesAreRefusedWaitsAlone(t *testing.T) {
 }
 
 func testSenders(most int) *senders {
-	o := Options{Log: nil}.withDefaults()
+	o := Options{Log: nil}.WithDefaults()
 	s := newSenders(o, time.Now, func(senderName, bool, string) {})
 	s.listens([]string{"det.>"})
 	s.most = most

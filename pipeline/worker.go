@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,7 +57,7 @@ type Worker struct {
 
 // New makes a worker. It makes no call; an error wraps [ErrOptions].
 func New(link *stream.Link, options Options, decoder Decoder, planner Planner, applier Applier) (*Worker, error) {
-	o := options.withDefaults()
+	o := options.WithDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -251,14 +250,4 @@ func (w *Worker) isBound(err error) {
 		return
 	}
 	w.options.Log.Info("consuming", zap.String("stream", w.options.Stream), zap.String("consumer", w.options.Consumer))
-}
-
-// errClosed ends Run: the connection is gone for good.
-var errClosed = errors.New("nats connection is closed")
-
-func closedError(l *stream.Link) error {
-	if last := l.Conn().LastError(); last != nil {
-		return fmt.Errorf("consume: %w: %w", errClosed, last)
-	}
-	return fmt.Errorf("consume: %w", errClosed)
 }

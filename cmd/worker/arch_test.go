@@ -21,8 +21,10 @@ var arrows = map[string][]string{
 	"cmd/worker":           {"*"},
 	"cmd/worker/telemetry": {"pipeline", "hive", "filebound"},
 
-	"pipeline":            {"enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
+	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
+	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/stream":     {"filebound"},
 
@@ -62,8 +64,8 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/deadletter", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
-	"go.uber.org/zap":                    {"pipeline", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},

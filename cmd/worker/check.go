@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/config"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // configFlag is the flag of every command that reads a configuration.
@@ -113,7 +113,7 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell) error {
 
 // look inspects the servers and fails when the worker would not work.
 func (c *checkCmd) look(ctx context.Context, sh *shell, cfg *config.Config) error {
-	found, err := inspect(ctx, cfg, inspectWithin)
+	found, err := inspectBoth(ctx, cfg, inspectWithin)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *checkCmd) look(ctx context.Context, sh *shell, cfg *config.Config) erro
 		}
 		found = append(found, more...)
 	}
-	works := worst(found) != pipeline.LevelBroken
+	works := worst(found) != inspect.LevelBroken
 	if c.JSON {
 		err = checkReport{works, found}.write(sh.out)
 	} else {

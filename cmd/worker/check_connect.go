@@ -10,6 +10,7 @@ import (
 
 	"forager/config"
 	"forager/pipeline"
+	"forager/pipeline/inspect"
 	"forager/pipeline/stream"
 )
 
@@ -22,12 +23,12 @@ const (
 // errNotWorking is why "worker check --connect" ends with 1.
 var errNotWorking = errors.New("the worker would not work")
 
-// inspect looks at NATS and TheHive at once, each for itself: one that is dead hides nothing of the
+// inspectBoth looks at NATS and TheHive at once, each for itself: one that is dead hides nothing of the
 // other. The findings of NATS come first.
-func inspect(ctx context.Context, c *config.Config, within time.Duration) ([]pipeline.Finding, error) {
+func inspectBoth(ctx context.Context, c *config.Config, within time.Duration) ([]inspect.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	var nats, thehive []pipeline.Finding
+	var nats, thehive []inspect.Finding
 	var natsErr, hiveErr error
 	var both pipeline.Crew
 	both.Go("look at NATS", func() { nats, natsErr = inspectNATS(ctx, c, within) })
@@ -37,7 +38,7 @@ func inspect(ctx context.Context, c *config.Config, within time.Duration) ([]pip
 }
 
 // inspectNATS fails with a usageError on what no server could cure.
-func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([]pipeline.Finding, error) {
+func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([]inspect.Finding, error) {
 	how := connection(c, zap.NewNop())
 	how.Timeout = min(askWithin, within/2/time.Duration(len(how.URLs))) // one attempt at each server comes first
 	link, err := stream.Connect(ctx, how, nil)
@@ -46,20 +47,19 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 	}
 	defer link.Close()
 	log := zap.NewNop()
-	what := pipeline.Inspection{Options: pipelineOptions(c, log), Window: c.Case.Window}
-	what.Options.Confirm = askWithin / 2
+	what := pipelineOptions(c, log).Expected()
+	what.Window, what.Confirm = c.Case.Window, askWithin/2
 	w := c.Webhook
 	if w.Addr != "" && (!w.Token.Empty() || w.TokenFile != "" || w.User != "") {
-		audit := auditOptions(c, log)
-		what.Audit = &audit
+		what.Audit = new(auditOptions(c, log))
 	}
-	found, err := pipeline.Inspect(ctx, link, what)
+	found, err := inspect.Inspect(ctx, link, what)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	if worst(found) != pipeline.LevelBroken {
-		found = append(found, pipeline.Finding{
-			Level: pipeline.LevelNote, About: "files", What: "which object stores hold files of detections is known to those who send them alone",
+	if worst(found) != inspect.LevelBroken {
+		found = append(found, inspect.Finding{
+			Level: inspect.LevelNote, About: "files", What: "which object stores hold files of detections is known to those who send them alone",
 			Why: "they cannot be looked at from here", Remedy: "for each of them, allow the lines of FORAGER_FILES in deploy/nats/permissions.conf",
 		})
 	}
@@ -67,8 +67,8 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 }
 
 // worst is the level of the worst finding.
-func worst(found []pipeline.Finding) pipeline.Level {
-	level := pipeline.LevelOK
+func worst(found []inspect.Finding) inspect.Level {
+	level := inspect.LevelOK
 	for _, f := range found {
 		if f.Level.Exceeds(level) {
 			level = f.Level

@@ -17,7 +17,7 @@ import (
 
 	"forager/config"
 	"forager/hive"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // dated notes by how much the server's clock is ahead of ours.
@@ -53,11 +53,11 @@ func (d *dated) difference() (time.Duration, bool) {
 type hiveInspection struct {
 	config *config.Config
 	clock  *dated
-	found  []pipeline.Finding
+	found  []inspect.Finding
 }
 
-func (h *hiveInspection) add(level pipeline.Level, about, what, why, remedy string) {
-	h.found = append(h.found, pipeline.Finding{Level: level, About: about, What: what, Why: why, Remedy: remedy})
+func (h *hiveInspection) add(level inspect.Level, about, what, why, remedy string) {
+	h.found = append(h.found, inspect.Finding{Level: level, About: about, What: what, Why: why, Remedy: remedy})
 }
 
 // client speaks for one organisation.
@@ -68,7 +68,7 @@ func (h *hiveInspection) client(organisation string) (*hive.Client, error) {
 }
 
 // inspectHive looks at TheHive for every organisation that the configuration names. It only reads.
-func inspectHive(ctx context.Context, c *config.Config) ([]pipeline.Finding, error) {
+func inspectHive(ctx context.Context, c *config.Config) ([]inspect.Finding, error) {
 	transport, err := hive.NewTransport(hiveOptions(c))
 	if err != nil {
 		return nil, &usageError{err}
@@ -125,23 +125,23 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 	const about = "TheHive"
 	major, minor := hiveRelease(status.Version)
 	if major != 5 {
-		h.add(pipeline.LevelBroken, about, "it is "+status.Version, "Forager speaks the API of TheHive 5", "upgrade TheHive")
+		h.add(inspect.LevelBroken, about, "it is "+status.Version, "Forager speaks the API of TheHive 5", "upgrade TheHive")
 		return false
 	}
-	h.add(pipeline.LevelOK, about, "TheHive "+status.Version+" at "+h.config.Hive.URL, "", "")
+	h.add(inspect.LevelOK, about, "TheHive "+status.Version+" at "+h.config.Hive.URL, "", "")
 	switch {
 	case minor < 5:
-		h.add(pipeline.LevelHurts, about, "it is older than 5.5", "Forager is written against the API of 5.5 to 5.7: nobody knows what works", "upgrade to 5.5 or newer")
+		h.add(inspect.LevelHurts, about, "it is older than 5.5", "Forager is written against the API of 5.5 to 5.7: nobody knows what works", "upgrade to 5.5 or newer")
 	case minor > 7:
-		h.add(pipeline.LevelNote, about, "it is newer than 5.7", "Forager is written against the API of 5.5 to 5.7", "try it on a test system first")
+		h.add(inspect.LevelNote, about, "it is newer than 5.7", "Forager is written against the API of 5.5 to 5.7", "try it on a test system first")
 	}
 	if most := h.config.Files.MaxBytes; most > uploadLimit {
-		h.add(pipeline.LevelNote, about, "files.maxBytes "+most.String()+" is above its default limit of uploads, 1 GB", "it answers 413 to larger files unless its limit was raised, which cannot be seen from here: their messages become dead letters",
+		h.add(inspect.LevelNote, about, "files.maxBytes "+most.String()+" is above its default limit of uploads, 1 GB", "it answers 413 to larger files unless its limit was raised, which cannot be seen from here: their messages become dead letters",
 			"raise play.http.parser.maxDiskBuffer in TheHive's configuration, or lower files.maxBytes")
 	}
 	h.licence(status.License, time.Now())
 	if ahead, known := h.clock.difference(); known && ahead.Abs() > time.Minute {
-		h.add(pipeline.LevelNote, about, "its clock differs from this machine's by "+ahead.Abs().String(), "dates of cases and those of the logs do not fit together", "synchronise both with the same time servers")
+		h.add(inspect.LevelNote, about, "its clock differs from this machine's by "+ahead.Abs().String(), "dates of cases and those of the logs do not fit together", "synchronise both with the same time servers")
 	}
 	return true
 }
@@ -171,9 +171,9 @@ func (h *hiveInspection) licence(l hive.License, now time.Time) {
 	}
 	switch left := l.ExpiresAt.Time().Sub(now); {
 	case !l.IsValid:
-		h.add(pipeline.LevelBroken, about, "its licence ("+l.Plan+") is not in force", why, "renew it in TheHive's platform management")
+		h.add(inspect.LevelBroken, about, "its licence ("+l.Plan+") is not in force", why, "renew it in TheHive's platform management")
 	case l.ExpiresAt > 0 && left < 30*24*time.Hour:
-		h.add(pipeline.LevelHurts, about, fmt.Sprintf("its licence (%s) ends on %s", l.Plan, l.ExpiresAt.Time().UTC().Format(time.DateOnly)), why, "renew it in TheHive's platform management")
+		h.add(inspect.LevelHurts, about, fmt.Sprintf("its licence (%s) ends on %s", l.Plan, l.ExpiresAt.Time().UTC().Format(time.DateOnly)), why, "renew it in TheHive's platform management")
 	}
 }
 
@@ -208,7 +208,7 @@ func (h *hiveInspection) unreachable(err error) {
 	case failed != nil && failed.Status != 0:
 		what, remedy = "it answers, and fails: "+text, "look at TheHive's log, and at that of the proxy in front of it"
 	}
-	h.add(pipeline.LevelBroken, "TheHive", what, "a worker waits for it and carries nothing", remedy)
+	h.add(inspect.LevelBroken, "TheHive", what, "a worker waits for it and carries nothing", remedy)
 }
 
 // oneLine makes an error fit for a line.
@@ -240,7 +240,7 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 	failed, _ := errors.AsType[*hive.Error](err)
 	foreign := organisation != h.config.Hive.Organisation // the credentials are good, since they were for our own
 	if failed != nil && organisation != "" && (failed.Verdict() == hive.Denied || foreign && failed.Verdict() == hive.Unauthenticated) {
-		h.add(pipeline.LevelBroken, about, "the account is no member of it: "+oneLine(err.Error()), "nothing can be carried there", "make the account a member, or change hive.organisation or the route")
+		h.add(inspect.LevelBroken, about, "the account is no member of it: "+oneLine(err.Error()), "nothing can be carried there", "make the account a member, or change hive.organisation or the route")
 		return false
 	}
 	if err != nil {
@@ -248,18 +248,18 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 		return false
 	}
 	if user.Locked {
-		h.add(pipeline.LevelBroken, about, "the account "+user.Login+" is locked", "nothing can be carried there", "unlock it")
+		h.add(inspect.LevelBroken, about, "the account "+user.Login+" is locked", "nothing can be carried there", "unlock it")
 		return false
 	}
 	var missing []string
 	for _, r := range h.rights(organisation) {
 		if !user.May(r.name) {
 			missing = append(missing, r.name)
-			h.add(pipeline.LevelBroken, about, user.Login+" (profile "+user.Profile+") may not "+r.to, "TheHive answers 403, and the worker stops until it may", "give its profile the permission "+r.name)
+			h.add(inspect.LevelBroken, about, user.Login+" (profile "+user.Profile+") may not "+r.to, "TheHive answers 403, and the worker stops until it may", "give its profile the permission "+r.name)
 		}
 	}
 	if len(missing) == 0 {
-		h.add(pipeline.LevelOK, about, user.Login+" (profile "+user.Profile+" in "+user.Organisation+") may do everything that is needed", "", "")
+		h.add(inspect.LevelOK, about, user.Login+" (profile "+user.Profile+" in "+user.Organisation+") may do everything that is needed", "", "")
 	}
 	return true
 }

@@ -13,7 +13,7 @@ import (
 
 	"forager/config"
 	"forager/hive"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // searching is what findings about the lag are about.
@@ -22,12 +22,12 @@ const searching = "TheHive's search"
 // measureLag opens a case in the worker's own organisation, looks how long a search by its tag does not
 // show it, and removes it again, also when ctx ends. It takes hive.settle and a few calls, at most.
 // Where something is broken that keeps the worker from writing, it does not try.
-func measureLag(ctx context.Context, c *config.Config, found []pipeline.Finding) ([]pipeline.Finding, error) {
-	if broken := func(f pipeline.Finding) bool {
-		return f.Level == pipeline.LevelBroken && (f.About == "TheHive" || f.About == aboutAccount(c.Hive.Organisation))
+func measureLag(ctx context.Context, c *config.Config, found []inspect.Finding) ([]inspect.Finding, error) {
+	if broken := func(f inspect.Finding) bool {
+		return f.Level == inspect.LevelBroken && (f.About == "TheHive" || f.About == aboutAccount(c.Hive.Organisation))
 	}; slices.ContainsFunc(found, broken) {
-		return []pipeline.Finding{{
-			Level: pipeline.LevelNote, About: searching, What: "its lag was not measured", Why: "no case can be opened as things are", Remedy: "mend what is broken at TheHive, then measure again",
+		return []inspect.Finding{{
+			Level: inspect.LevelNote, About: searching, What: "its lag was not measured", Why: "no case can be opened as things are", Remedy: "mend what is broken at TheHive, then measure again",
 		}}, nil
 	}
 	o := hiveOptions(c)
@@ -47,7 +47,7 @@ func measureLag(ctx context.Context, c *config.Config, found []pipeline.Finding)
 type lagMeasure struct {
 	hive   *hive.Client
 	settle time.Duration
-	found  []pipeline.Finding
+	found  []inspect.Finding
 
 	tag      string
 	opened   hive.Case     // no ID: not known yet
@@ -71,8 +71,8 @@ func (m *lagMeasure) run(ctx context.Context) {
 	m.judge(err)
 }
 
-func (m *lagMeasure) add(level pipeline.Level, what, why, remedy string) {
-	m.found = append(m.found, pipeline.Finding{Level: level, About: searching, What: what, Why: why, Remedy: remedy})
+func (m *lagMeasure) add(level inspect.Level, what, why, remedy string) {
+	m.found = append(m.found, inspect.Finding{Level: level, About: searching, What: what, Why: why, Remedy: remedy})
 }
 
 // open makes the case. It is false when there is none for sure.
@@ -96,9 +96,9 @@ func (m *lagMeasure) open(ctx context.Context) bool {
 		m.lost = err
 		return true
 	case failed != nil && failed.Own() && failed.Refused() && failed.Verdict() != hive.Throttled && failed.Verdict() != hive.Failed:
-		m.add(pipeline.LevelBroken, "TheHive refuses to open a case: "+oneLine(err.Error()), "the worker could open none either", "look at the account's profile and at TheHive's log")
+		m.add(inspect.LevelBroken, "TheHive refuses to open a case: "+oneLine(err.Error()), "the worker could open none either", "look at the account's profile and at TheHive's log")
 	default:
-		m.add(pipeline.LevelNote, "its lag was not measured, TheHive did not open a case: "+oneLine(err.Error()), "whether hive.settle is long enough is not known", "measure again when TheHive is well")
+		m.add(inspect.LevelNote, "its lag was not measured, TheHive did not open a case: "+oneLine(err.Error()), "whether hive.settle is long enough is not known", "measure again when TheHive is well")
 	}
 	return false
 }
@@ -142,7 +142,7 @@ func (m *lagMeasure) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*askWithin)
 	defer cancel()
 	if m.opened.ID == "" {
-		m.add(pipeline.LevelNote, "a case with the tag "+m.tag+" may be left: the answer to its opening was lost, and no search showed it", "nothing needs it", "look for the tag later, and delete the case")
+		m.add(inspect.LevelNote, "a case with the tag "+m.tag+" may be left: the answer to its opening was lost, and no search showed it", "nothing needs it", "look for the tag later, and delete the case")
 		return
 	}
 	refusal := m.hive.DeleteCase(ctx, m.opened.ID)
@@ -154,9 +154,9 @@ func (m *lagMeasure) clear(ctx context.Context) {
 	})
 	switch left := fmt.Sprintf("case %d, opened to measure, ", m.opened.Number); {
 	case err == nil:
-		m.add(pipeline.LevelNote, left+"is left, closed: "+oneLine(refusal.Error()), "the worker itself never deletes a case, and needs no right to", "delete it by hand, if it is in the way")
+		m.add(inspect.LevelNote, left+"is left, closed: "+oneLine(refusal.Error()), "the worker itself never deletes a case, and needs no right to", "delete it by hand, if it is in the way")
 	case !notFound(err):
-		m.add(pipeline.LevelNote, left+"may be left, open: "+oneLine(errors.Join(refusal, err).Error()), "nothing needs it", "delete it by hand")
+		m.add(inspect.LevelNote, left+"may be left, open: "+oneLine(errors.Join(refusal, err).Error()), "nothing needs it", "delete it by hand")
 	}
 }
 
@@ -171,17 +171,17 @@ func (m *lagMeasure) judge(err error) {
 	const why, last = "after an answer that was lost a case is searched for in vain: a second one is opened for its key (promise 2)", "; this was one look, and a busy TheHive lags more"
 	switch enough := (2*m.lag + time.Second - 1).Truncate(time.Second); {
 	case err != nil:
-		m.add(pipeline.LevelNote, "its lag is not known: "+oneLine(err.Error()), "whether hive.settle is long enough is not known", "measure again")
+		m.add(inspect.LevelNote, "its lag is not known: "+oneLine(err.Error()), "whether hive.settle is long enough is not known", "measure again")
 	case m.lost != nil:
-		m.add(pipeline.LevelNote, "its lag is not known: the answer to the opening of a case was lost: "+oneLine(m.lost.Error()), "whether hive.settle is long enough is not known", "measure again")
+		m.add(inspect.LevelNote, "its lag is not known: the answer to the opening of a case was lost: "+oneLine(m.lost.Error()), "whether hive.settle is long enough is not known", "measure again")
 	case !m.shown:
-		m.add(pipeline.LevelHurts, "no search by tag showed a new case within hive.settle"+took, why, "look at the index in TheHive's platform management, and measure again with a longer hive.settle")
+		m.add(inspect.LevelHurts, "no search by tag showed a new case within hive.settle"+took, why, "look at the index in TheHive's platform management, and measure again with a longer hive.settle")
 	case 2*m.lag > m.settle:
-		m.add(pipeline.LevelHurts, "a search by tag showed a new case only after "+brief(m.lag)+took, why+last, "set hive.settle to "+enough.String()+" or more")
+		m.add(inspect.LevelHurts, "a search by tag showed a new case only after "+brief(m.lag)+took, why+last, "set hive.settle to "+enough.String()+" or more")
 	case m.searches == 1:
-		m.add(pipeline.LevelOK, "a search by tag showed a new case at once"+took, "", "")
+		m.add(inspect.LevelOK, "a search by tag showed a new case at once"+took, "", "")
 	default:
-		m.add(pipeline.LevelOK, "a search by tag showed a new case after "+brief(m.lag)+took, "", "")
+		m.add(inspect.LevelOK, "a search by tag showed a new case after "+brief(m.lag)+took, "", "")
 	}
 }
 

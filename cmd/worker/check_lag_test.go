@@ -14,7 +14,7 @@ import (
 
 	"forager/hive"
 	"forager/hive/hivetest"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // inProcess carries requests to a simulated TheHive without a network, so that time may be virtual.
@@ -34,7 +34,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // measured lets a measurement run in virtual time, and gives what it found, what TheHive holds
 // afterwards, and how long it took.
-func measured(t *testing.T, server *hivetest.Hive, ctx context.Context, settle time.Duration) ([]pipeline.Finding, []hivetest.Case, time.Duration) { //nolint:revive // t comes first
+func measured(t *testing.T, server *hivetest.Hive, ctx context.Context, settle time.Duration) ([]inspect.Finding, []hivetest.Case, time.Duration) { //nolint:revive // t comes first
 	t.Helper()
 	client, err := hive.New(hive.Options{URL: "http://hive.test", APIKey: hivetest.DefaultAPIKey, Transport: inProcess{server}, Timeout: askWithin})
 	must(t, err)
@@ -50,15 +50,15 @@ func TestTheMeasuredLagSaysWhatSettleMustBe(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		lag    time.Duration
-		level  pipeline.Level
+		level  inspect.Level
 		what   string
 		remedy string
 	}{
-		"none":             {0, pipeline.LevelOK, "a search by tag showed a new case at once (hive.settle is 25s; to open it took 40ms, a search 40ms at most)", ""},
-		"short":            {3 * time.Second, pipeline.LevelOK, "a search by tag showed a new case after 3.", ""},
-		"long":             {15 * time.Second, pipeline.LevelHurts, "a search by tag showed a new case only after 15.", "set hive.settle to 31s or more"},
-		"as long as waits": {24900 * time.Millisecond, pipeline.LevelHurts, "a search by tag showed a new case only after 25", "set hive.settle to 50s or more"},
-		"longer":           {40 * time.Second, pipeline.LevelHurts, "no search by tag showed a new case within hive.settle (hive.settle is 25s; ", "look at the index in TheHive's platform management, and measure again with a longer hive.settle"},
+		"none":             {0, inspect.LevelOK, "a search by tag showed a new case at once (hive.settle is 25s; to open it took 40ms, a search 40ms at most)", ""},
+		"short":            {3 * time.Second, inspect.LevelOK, "a search by tag showed a new case after 3.", ""},
+		"long":             {15 * time.Second, inspect.LevelHurts, "a search by tag showed a new case only after 15.", "set hive.settle to 31s or more"},
+		"as long as waits": {24900 * time.Millisecond, inspect.LevelHurts, "a search by tag showed a new case only after 25", "set hive.settle to 50s or more"},
+		"longer":           {40 * time.Second, inspect.LevelHurts, "no search by tag showed a new case within hive.settle (hive.settle is 25s; ", "look at the index in TheHive's platform management, and measure again with a longer hive.settle"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := hivetest.New(hivetest.Options{})
@@ -166,13 +166,13 @@ func TestAMeasurementLeavesNothingBehindOrSaysWhat(t *testing.T) {
 	}
 }
 
-func compareFindings(t *testing.T, name string, found []pipeline.Finding, want []string) {
+func compareFindings(t *testing.T, name string, found []inspect.Finding, want []string) {
 	t.Helper()
 	for i, f := range found {
 		if text := string(f.Level) + " " + f.What; i >= len(want) || !strings.HasPrefix(text, want[i]) {
 			t.Errorf("%s: found %s", name, text)
 		}
-		if f.Level != pipeline.LevelOK && (f.Why == "" || f.Remedy == "") {
+		if f.Level != inspect.LevelOK && (f.Why == "" || f.Remedy == "") {
 			t.Errorf("%s: nothing says why, or what to do: %+v", name, f)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // checkReport is what "worker check --connect --json" prints. The names of its keys are a contract with scripts.
 type checkReport struct {
-	Works    bool               `json:"works"`
-	Findings []pipeline.Finding `json:"findings"`
+	Works    bool              `json:"works"`
+	Findings []inspect.Finding `json:"findings"`
 }
 
 func (r checkReport) write(w io.Writer) error {
@@ -23,7 +23,7 @@ func (r checkReport) write(w io.Writer) error {
 }
 
 // printFindings writes findings for people: grouped, and below each that is not ok what to do.
-func printFindings(w io.Writer, found []pipeline.Finding) error {
+func printFindings(w io.Writer, found []inspect.Finding) error {
 	var b strings.Builder
 	for _, about := range abouts(found) {
 		b.WriteString("\n" + about + "\n")
@@ -48,7 +48,7 @@ func printFindings(w io.Writer, found []pipeline.Finding) error {
 func pad(s string) string { return s + strings.Repeat(" ", len("broken  ")-len(s)) }
 
 // abouts are what findings are about, in the order in which they come.
-func abouts(found []pipeline.Finding) []string {
+func abouts(found []inspect.Finding) []string {
 	var all []string
 	for _, f := range found {
 		if !slices.Contains(all, f.About) {
@@ -59,13 +59,13 @@ func abouts(found []pipeline.Finding) []string {
 }
 
 // verdict is the last line.
-func verdict(found []pipeline.Finding) string {
-	n := map[pipeline.Level]int{}
+func verdict(found []inspect.Finding) string {
+	n := map[inspect.Level]int{}
 	for _, f := range found {
 		n[f.Level]++
 	}
-	counts := fmt.Sprintf("broken: %d, hurts: %d, notes: %d", n[pipeline.LevelBroken], n[pipeline.LevelHurts], n[pipeline.LevelNote])
-	if n[pipeline.LevelBroken] > 0 {
+	counts := fmt.Sprintf("broken: %d, hurts: %d, notes: %d", n[inspect.LevelBroken], n[inspect.LevelHurts], n[inspect.LevelNote])
+	if n[inspect.LevelBroken] > 0 {
 		return counts // errNotWorking says the rest
 	}
 	return "the worker would work; " + counts

@@ -10,7 +10,7 @@ import (
 	"forager/enrich/detection"
 	"forager/hive"
 	"forager/mitre"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // rules looks whether what routes name is there, as far as they name it without placeholders.
@@ -48,7 +48,7 @@ func (h *hiveInspection) compare(ctx context.Context, what, key string, names []
 	const about = "routes"
 	there, err := list(ctx)
 	if err != nil {
-		h.add(pipeline.LevelNote, about, "TheHive does not list every "+what+": "+oneLine(err.Error()), "whether those that routes name are there is not known", "look at them by hand: "+strings.Join(names, ", "))
+		h.add(inspect.LevelNote, about, "TheHive does not list every "+what+": "+oneLine(err.Error()), "whether those that routes name are there is not known", "look at them by hand: "+strings.Join(names, ", "))
 		return
 	}
 	missing := 0
@@ -57,11 +57,11 @@ func (h *hiveInspection) compare(ctx context.Context, what, key string, names []
 			continue
 		}
 		missing++
-		h.add(pipeline.LevelHurts, about, fmt.Sprintf("TheHive has no %s %q", what, name), "cases are opened without it and tagged forager:degraded",
+		h.add(inspect.LevelHurts, about, fmt.Sprintf("TheHive has no %s %q", what, name), "cases are opened without it and tagged forager:degraded",
 			"make it in TheHive, or mend "+key+" of "+strings.Join(wanted[name], ", "))
 	}
 	if missing == 0 {
-		h.add(pipeline.LevelOK, about, fmt.Sprintf("every %s that routes name is there: %s", what, strings.Join(names, ", ")), "", "")
+		h.add(inspect.LevelOK, about, fmt.Sprintf("every %s that routes name is there: %s", what, strings.Join(names, ", ")), "", "")
 	}
 }
 
@@ -97,7 +97,7 @@ func (h *hiveInspection) types(ctx context.Context, client *hive.Client) {
 	const about = "data types"
 	there, err := client.DataTypes(ctx)
 	if err != nil {
-		h.add(pipeline.LevelNote, about, "TheHive does not list them: "+oneLine(err.Error()), "what it lacks becomes the type other", "nothing")
+		h.add(inspect.LevelNote, about, "TheHive does not list them: "+oneLine(err.Error()), "what it lacks becomes the type other", "nothing")
 		return
 	}
 	var missing []string
@@ -108,11 +108,11 @@ func (h *hiveInspection) types(ctx context.Context, client *hive.Client) {
 	}
 	switch {
 	case len(missing) == 0:
-		h.add(pipeline.LevelOK, about, fmt.Sprintf("all %d that detections bring", len(detection.DataTypes())), "", "")
+		h.add(inspect.LevelOK, about, fmt.Sprintf("all %d that detections bring", len(detection.DataTypes())), "", "")
 	case slices.Contains(missing, "other"), slices.Contains(missing, "file"):
-		h.add(pipeline.LevelHurts, about, "TheHive has none called "+strings.Join(missing, ", "), "observables that it refuses, and files, cannot be added: their messages become dead letters", "add the types in TheHive's platform management")
+		h.add(inspect.LevelHurts, about, "TheHive has none called "+strings.Join(missing, ", "), "observables that it refuses, and files, cannot be added: their messages become dead letters", "add the types in TheHive's platform management")
 	default:
-		h.add(pipeline.LevelNote, about, "TheHive has none called "+strings.Join(missing, ", "), "such observables become the type other, with the tag type:…", "add the types in TheHive's platform management")
+		h.add(inspect.LevelNote, about, "TheHive has none called "+strings.Join(missing, ", "), "such observables become the type other, with the tag type:…", "add the types in TheHive's platform management")
 	}
 }
 
@@ -125,11 +125,11 @@ func (h *hiveInspection) attack(ctx context.Context, client *hive.Client) error 
 	}
 	held, err := client.Patterns(ctx)
 	if err != nil {
-		h.add(pipeline.LevelBroken, about, "TheHive does not list its patterns: "+oneLine(err.Error()), "a worker waits for them: without, no technique can be mapped", "look at TheHive's log")
+		h.add(inspect.LevelBroken, about, "TheHive does not list its patterns: "+oneLine(err.Error()), "a worker waits for them: without, no technique can be mapped", "look at TheHive's log")
 		return nil
 	}
 	if len(held) == 0 {
-		h.add(pipeline.LevelBroken, about, "TheHive holds no patterns", "a worker waits for them: every technique would be lost to a tag", "import the ATT&CK catalogue in TheHive's platform management")
+		h.add(inspect.LevelBroken, about, "TheHive holds no patterns", "a worker waits for them: every technique would be lost to a tag", "import the ATT&CK catalogue in TheHive's platform management")
 		return nil
 	}
 	patterns := make([]mitre.Pattern, 0, len(held))
@@ -139,12 +139,12 @@ func (h *hiveInspection) attack(ctx context.Context, client *hive.Client) error 
 	target := catalogue.For(mitre.KnownPatterns(patterns))
 	release := target.Map("T1059", "").Release // what every Enterprise matrix has
 	of := techniquesOf(catalogue, release)
-	h.add(pipeline.LevelOK, about, fmt.Sprintf("TheHive holds %d techniques, as of Enterprise %s", target.Len(), release), "", "")
+	h.add(inspect.LevelOK, about, fmt.Sprintf("TheHive holds %d techniques, as of Enterprise %s", target.Len(), release), "", "")
 	if target.Len() < of/2 {
-		h.add(pipeline.LevelHurts, about, fmt.Sprintf("they are few: Enterprise %s has %d", release, of), "techniques that are not there are recorded as their parents, or become tags", "import the whole catalogue in TheHive's platform management")
+		h.add(inspect.LevelHurts, about, fmt.Sprintf("they are few: Enterprise %s has %d", release, of), "techniques that are not there are recorded as their parents, or become tags", "import the whole catalogue in TheHive's platform management")
 	}
 	if newest := newestOf(catalogue); release != newest {
-		h.add(pipeline.LevelNote, about, "the newest release that Forager knows is "+newest, "techniques of it are recorded as what they were before", "import it in TheHive, if people should see the new names")
+		h.add(inspect.LevelNote, about, "the newest release that Forager knows is "+newest, "techniques of it are recorded as what they were before", "import it in TheHive, if people should see the new names")
 	}
 	return nil
 }

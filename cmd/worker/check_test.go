@@ -11,7 +11,7 @@ import (
 	"forager/config"
 	"forager/hive"
 	"forager/hive/hivetest"
-	"forager/pipeline"
+	"forager/pipeline/inspect"
 )
 
 // TestCheckSaysWhatTheHiveLacks: one thing at a time, on a simulated TheHive.
@@ -20,18 +20,18 @@ func TestCheckSaysWhatTheHiveLacks(t *testing.T) {
 	for name, c := range map[string]struct {
 		options hivetest.Options
 		spoil   func(t *testing.T, url string)
-		level   pipeline.Level
+		level   inspect.Level
 		what    string
 	}{
-		"TheHive 4":         {hivetest.Options{Version: "4.1.24-1"}, nil, pipeline.LevelBroken, "it is 4.1.24-1"},
-		"old":               {hivetest.Options{Version: "5.2.16-1"}, nil, pipeline.LevelHurts, "it is older than 5.5"},
-		"new":               {hivetest.Options{Version: "5.9.0-1"}, nil, pipeline.LevelNote, "it is newer than 5.7"},
-		"no patterns":       {hivetest.Options{Patterns: []hivetest.Pattern{}}, nil, pipeline.LevelBroken, "TheHive holds no patterns"},
-		"few patterns":      {hivetest.Options{}, nil, pipeline.LevelHurts, "they are few: Enterprise 18.1 has 691"},
-		"clock ahead":       {hivetest.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }}, nil, pipeline.LevelNote, "its clock differs from this machine's by "},
-		"large files":       {hivetest.Options{}, nil, pipeline.LevelNote, "files.maxBytes 2GiB is above its default limit of uploads"},
-		"type is missing":   {hivetest.Options{}, withoutType("registry"), pipeline.LevelNote, "TheHive has none called registry"},
-		"no type for files": {hivetest.Options{}, withoutType("file"), pipeline.LevelHurts, "TheHive has none called file"},
+		"TheHive 4":         {hivetest.Options{Version: "4.1.24-1"}, nil, inspect.LevelBroken, "it is 4.1.24-1"},
+		"old":               {hivetest.Options{Version: "5.2.16-1"}, nil, inspect.LevelHurts, "it is older than 5.5"},
+		"new":               {hivetest.Options{Version: "5.9.0-1"}, nil, inspect.LevelNote, "it is newer than 5.7"},
+		"no patterns":       {hivetest.Options{Patterns: []hivetest.Pattern{}}, nil, inspect.LevelBroken, "TheHive holds no patterns"},
+		"few patterns":      {hivetest.Options{}, nil, inspect.LevelHurts, "they are few: Enterprise 18.1 has 691"},
+		"clock ahead":       {hivetest.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }}, nil, inspect.LevelNote, "its clock differs from this machine's by "},
+		"large files":       {hivetest.Options{}, nil, inspect.LevelNote, "files.maxBytes 2GiB is above its default limit of uploads"},
+		"type is missing":   {hivetest.Options{}, withoutType("registry"), inspect.LevelNote, "TheHive has none called registry"},
+		"no type for files": {hivetest.Options{}, withoutType("file"), inspect.LevelHurts, "TheHive has none called file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +48,7 @@ func TestCheckSaysWhatTheHiveLacks(t *testing.T) {
 	}
 }
 
-func lookAtHive(t *testing.T, url string) []pipeline.Finding {
+func lookAtHive(t *testing.T, url string) []inspect.Finding {
 	t.Helper()
 	c, err := config.Load(config.Source{
 		Env:      []string{"FORAGER_HIVE_URL=" + url, "FORAGER_HIVE_API_KEY=" + hivetest.DefaultAPIKey, "FORAGER_FILES_MAX_BYTES=2GiB"},
@@ -64,7 +64,7 @@ func lookAtHive(t *testing.T, url string) []pipeline.Finding {
 	return found
 }
 
-func wantFinding(t *testing.T, found []pipeline.Finding, level pipeline.Level, what string) {
+func wantFinding(t *testing.T, found []inspect.Finding, level inspect.Level, what string) {
 	t.Helper()
 	for _, f := range found {
 		if f.Level == level && strings.HasPrefix(f.What, what) {
@@ -115,7 +115,7 @@ func TestCheckKnowsATheHiveFromOtherServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantFinding(t, lookAtHive(t, serve(t, c.status, c.body)), pipeline.LevelBroken, c.what)
+			wantFinding(t, lookAtHive(t, serve(t, c.status, c.body)), inspect.LevelBroken, c.what)
 		})
 	}
 }
@@ -157,14 +157,14 @@ func TestCheckEndsWithSilentServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	found, err := inspect(t.Context(), c, 3*time.Second)
+	found, err := inspectBoth(t.Context(), c, 3*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	wantFinding(t, found, pipeline.LevelBroken, "no answer")
+	wantFinding(t, found, inspect.LevelBroken, "no answer")
 	if len(found) != 2 || found[0].About != "NATS" || found[1].About != "TheHive" {
 		t.Errorf("found %+v", found)
 	}

@@ -20,6 +20,7 @@ import (
 	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/audit"
 	"forager/pipeline/stream"
 )
 
@@ -29,7 +30,7 @@ const hookPath = "POST /hooks/thehive"
 // hooks is the way of what analysts do: from TheHive's webhook into a stream, and from there into
 // the ledger.
 type hooks struct {
-	audits   *pipeline.Audits
+	audits   *audit.Queue
 	enricher *apply.Applier
 	server   *operations
 	metrics  *pipeline.Metrics
@@ -47,7 +48,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enriche
 		log.Info("the intake of TheHive's webhook is off: it needs webhook.addr, and webhook.token or webhook.user; what analysts remove is noticed at the next look")
 		return nil, nil //nolint:nilnil // off is no error
 	}
-	audits, err := pipeline.NewAudits(link, auditOptions(c, log))
+	audits, err := audit.New(link, auditOptions(c, log))
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -121,7 +122,7 @@ func serveHooks(ctx context.Context, addr string, handler http.Handler) (*operat
 	return o, nil
 }
 
-// documents is where the intake puts what it took in: [pipeline.Audits].
+// documents is where the intake puts what it took in: [audit.Queue].
 type documents interface {
 	// Store keeps a document, once for each key, or says at once that it cannot; ErrAuditTooLarge
 	// when it never can.
@@ -150,7 +151,7 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		i.refuse(w, http.StatusUnauthorized, pipeline.DocumentStranger, "credentials are missing or wrong")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, pipeline.AuditMaxBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, audit.MaxBytes))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
 		return
@@ -168,7 +169,7 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		i.told(pipeline.DocumentStored)
 		w.WriteHeader(http.StatusNoContent)
-	case errors.Is(err, pipeline.ErrAuditTooLarge):
+	case errors.Is(err, audit.ErrTooLarge):
 		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
 	default:
 		i.log.Warn("audit document not stored: what it says is noticed at the next look", zap.Error(err))

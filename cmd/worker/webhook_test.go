@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/hive"
-	"forager/pipeline"
+	"forager/pipeline/audit"
 )
 
 // drawer keeps documents, or fails as it is told to.
@@ -105,8 +105,8 @@ func TestTheIntakeSaysWhyItDoesNotStore(t *testing.T) {
 		"no json":                    {strings.NewReader(`<xml/>`), nil, 400, "no document"},
 		"nothing":                    {strings.NewReader(""), nil, 400, "no document"},
 		"broken off":                 {iotest.ErrReader(io.ErrUnexpectedEOF), nil, 400, "broken off"},
-		"larger than may be":         {strings.NewReader(strings.Repeat(" ", pipeline.AuditMaxBytes) + document), nil, 413, "too large"},
-		"larger than the server may": {strings.NewReader(document), pipeline.ErrAuditTooLarge, 413, "too large"},
+		"larger than may be":         {strings.NewReader(strings.Repeat(" ", audit.MaxBytes) + document), nil, 413, "too large"},
+		"larger than the server may": {strings.NewReader(document), audit.ErrTooLarge, 413, "too large"},
 		"the stream does not accept": {strings.NewReader(document), errors.New("no"), 503, "not stored"},
 	} {
 		var told []string

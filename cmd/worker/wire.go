@@ -17,6 +17,7 @@ import (
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
+	"forager/pipeline/audit"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/stream"
 )
@@ -232,8 +233,8 @@ func connection(c *config.Config, log *zap.Logger) stream.Connection {
 }
 
 // auditOptions says where the documents of TheHive's webhook wait.
-func auditOptions(c *config.Config, log *zap.Logger) pipeline.AuditOptions {
-	return pipeline.AuditOptions{
+func auditOptions(c *config.Config, log *zap.Logger) audit.Options {
+	return audit.Options{
 		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer, Manage: c.NATS.Manage, AckWait: c.NATS.AckWait, Log: log,
 	}
 }

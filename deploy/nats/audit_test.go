@@ -5,28 +5,28 @@ import (
 
 	"github.com/sourcegraph/conc"
 
-	"forager/pipeline"
+	"forager/pipeline/audit"
 )
 
-// audit stores what TheHive's webhook brings and consumes it, where stream and consumer are there.
-func audit(ctx context.Context, s *site) error {
-	made, err := pipeline.NewAudits(s.admin, pipeline.AuditOptions{Manage: true})
+// learnAudits stores what TheHive's webhook brings and consumes it, where stream and consumer are there.
+func learnAudits(ctx context.Context, s *site) error {
+	made, err := audit.New(s.admin, audit.Options{Manage: true})
 	if err != nil {
 		return err
 	}
 	if err := made.Ensure(ctx); err != nil {
 		return err
 	}
-	return learnOne(ctx, s, pipeline.AuditOptions{Within: patience})
+	return learnOne(ctx, s, audit.Options{Within: patience})
 }
 
 // auditManaged is the same where nothing is there yet.
 func auditManaged(ctx context.Context, s *site) error {
-	return learnOne(ctx, s, pipeline.AuditOptions{Manage: true, Within: patience})
+	return learnOne(ctx, s, audit.Options{Manage: true, Within: patience})
 }
 
-func learnOne(ctx context.Context, s *site, o pipeline.AuditOptions) error {
-	audits, err := pipeline.NewAudits(s.worker, o)
+func learnOne(ctx context.Context, s *site, o audit.Options) error {
+	audits, err := audit.New(s.worker, o)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"forager/pipeline"
+	"forager/pipeline/audit"
+	"forager/pipeline/inspect"
 	"forager/pipeline/stream"
 )
 
@@ -17,13 +18,13 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 	all := readPermissions(t)
 	for name, c := range map[string]struct {
 		on     []string
-		change func(*pipeline.Inspection)
+		change func(*inspect.Expected)
 	}{
-		"FORAGER_BIND":   {nil, func(*pipeline.Inspection) {}},
-		"FORAGER_MANAGE": {[]string{"FORAGER_BIND"}, func(i *pipeline.Inspection) { i.Options.Manage = true }},
-		"FORAGER_AUDIT":  {[]string{"FORAGER_BIND"}, func(i *pipeline.Inspection) { i.Audit = &pipeline.AuditOptions{} }},
-		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *pipeline.Inspection) {
-			i.Audit = &pipeline.AuditOptions{Manage: true}
+		"FORAGER_BIND":   {nil, func(*inspect.Expected) {}},
+		"FORAGER_MANAGE": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Manage = true }},
+		"FORAGER_AUDIT":  {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Audit = &audit.Options{} }},
+		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *inspect.Expected) {
+			i.Audit = &audit.Options{Manage: true}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +49,7 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 }
 
 // missedBy are the lines that the inspection misses, with one subject to consume or several.
-func missedBy(t *testing.T, a allowed, v2 bool, change func(*pipeline.Inspection)) []string {
+func missedBy(t *testing.T, a allowed, v2 bool, change func(*inspect.Expected)) []string {
 	t.Helper()
 	s := &site{t: t, server: startServer(t, &server.User{Username: "forager", Password: password, Permissions: &server.Permissions{
 		Publish: only(a.publish), Subscribe: only(a.subscribe),
@@ -59,15 +60,15 @@ func missedBy(t *testing.T, a allowed, v2 bool, change func(*pipeline.Inspection
 	}
 	var missed []string
 	for _, subjects := range [][]string{{"detections.>"}, {"detections.a", "detections.b"}} {
-		what := pipeline.Inspection{Options: options()}
-		what.Options.Subjects = subjects
+		what := options().Expected()
+		what.Subjects = subjects
 		change(&what)
-		found, err := pipeline.Inspect(t.Context(), s.worker, what)
+		found, err := inspect.Inspect(t.Context(), s.worker, what)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range found {
-			if f.About == "permissions" && f.Level.Exceeds(pipeline.LevelNote) && !slices.Contains(missed, f.Line) {
+			if f.About == "permissions" && f.Level.Exceeds(inspect.LevelNote) && !slices.Contains(missed, f.Line) {
 				missed = append(missed, f.Line)
 			}
 		}

@@ -31,7 +31,7 @@ var parts = []part{
 	{name: "FORAGER_MANAGE", on: []string{"FORAGER_BIND"}, task: manage},
 	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replay},
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
-	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: audit},
+	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: learnAudits},
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
 	{name: "FORAGER_LETTERS", task: letters},
 }

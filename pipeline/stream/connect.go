@@ -197,6 +197,20 @@ func (l *Link) Violations() []string {
 // Closed is closed when the connection is, for good: by [Link.Close] alone, in practice.
 func (l *Link) Closed() <-chan struct{} { return l.closed }
 
+// ClosedForGood is why the connection will never be there again; nil while it may be.
+func (l *Link) ClosedForGood() error {
+	if !l.nc.IsClosed() {
+		return nil
+	}
+	if last := l.nc.LastError(); last != nil {
+		return fmt.Errorf("%w: %w", errClosed, last)
+	}
+	return errClosed
+}
+
+// errClosed says that the connection is gone for good.
+var errClosed = errors.New("nats connection is closed")
+
 // Close sends what is buffered and closes the connection.
 func (l *Link) Close() {
 	if l.nc.IsConnected() {

@@ -72,6 +72,18 @@ const DeadLetterPrefix = "forager.dlq."
 // bucket was made. [Ensure] writes it.
 const InitialisedKey = "born"
 
+// PullExpiry is how long a pull of a worker lasts at most. It is short, since whatever swallows a pull request is
+// noticed after two missing heartbeats, and a forgotten request ends with its expiry.
+const PullExpiry = 10 * time.Second
+
+// PullBytes is the byte limit of a pull, where so many bytes may be held and the server takes messages of so
+// many: a part of what may be held, but never less than the largest message there can be, which would never
+// come otherwise.
+func PullBytes(held int, largest int64) int {
+	const most, headersToo = 8 << 20, 64 << 10
+	return max(min(most, held/4), int(largest)+headersToo)
+}
+
 // Duration shows a duration without what is zero in it: 1h, not 1h0m0s.
 func Duration(d time.Duration) string {
 	text := d.String()

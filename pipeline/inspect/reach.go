@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"context"
@@ -104,7 +104,7 @@ func (i *inspection) server(ctx context.Context) bool {
 	nc := i.link.Conn()
 	version, payload := nc.ConnectedServerVersion(), nc.MaxPayload()
 	old := olderThan(version, oldestServer)
-	letter := int64(i.options.MaxMessageBytes + deadletter.MaxHeader)
+	letter := int64(i.expected.MaxMessageBytes + deadletter.MaxHeader)
 	i.judge("NATS", "connected to "+version+" at "+nc.ConnectedUrlRedacted(),
 		when(old, LevelBroken, "the server is "+version, "2.10 is the oldest that has what the worker uses", "run 2.10 or newer"),
 		when(payload < letter, LevelNote, fmt.Sprintf("max_payload is %s: a message above %s cannot become a dead letter, whose headers need room", bytesOf(uint64(payload)), bytesOf(uint64(max(payload-deadletter.MaxHeader, 0)))),

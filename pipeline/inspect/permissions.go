@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"cmp"
@@ -66,13 +66,13 @@ func (i *inspection) permissions(ctx context.Context) bool {
 
 // needed are the permissions of the worker's configuration.
 func (i *inspection) needed() []permission {
-	all := i.toConsume("FORAGER_BIND", i.options.Stream, i.options.Consumer)
-	all = append(all, i.toBury()...)
-	all = append(all, i.toRemember()...)
-	if i.options.Manage {
+	all := i.toConsume("FORAGER_BIND", i.expected.Stream, i.expected.Consumer)
+	all = append(all, i.toStoreDead()...)
+	all = append(all, i.toClaim()...)
+	if i.expected.Manage {
 		all = append(all, i.toManage()...)
 	}
-	if i.audit != nil {
+	if i.expected.Audit != nil {
 		all = append(all, i.toAudit()...)
 	}
 	return all
@@ -96,10 +96,10 @@ func (i *inspection) toConsume(block, stream, consumer string) []permission {
 	}
 }
 
-// toBury is what dead letters need, and the look at the stream.
-func (i *inspection) toBury() []permission {
+// toStoreDead is what dead letters need, and the look at the stream.
+func (i *inspection) toStoreDead() []permission {
 	const block = "FORAGER_BIND"
-	o := i.options
+	o := i.expected
 	letters := stream.DeadLetterPrefix + o.Stream + ".>"
 	return []permission{
 		{line: i.api("STREAM.INFO." + o.Stream), level: LevelHurts, why: "the lag is not measured, and nobody sees what the stream dropped before it was worked", block: block},
@@ -115,10 +115,10 @@ func (i *inspection) toBury() []permission {
 	}
 }
 
-// toRemember is what the ledger needs.
-func (i *inspection) toRemember() []permission {
+// toClaim is what the ledger needs.
+func (i *inspection) toClaim() []permission {
 	const block = "FORAGER_BIND"
-	bucket := i.options.Bucket
+	bucket := i.expected.Bucket
 	stream, keys := "KV_"+bucket, "$KV."+bucket+"."
 	prefix := i.link.Prefix() // of subjects in another domain
 	all := []permission{
@@ -148,7 +148,7 @@ func (i *inspection) toRemember() []permission {
 // toManage is what making everything needs.
 func (i *inspection) toManage() []permission {
 	const block, why = "FORAGER_MANAGE", "nats.manage is on, and it cannot be made where it is missing"
-	o := i.options
+	o := i.expected
 	all := []permission{{line: i.api("INFO"), level: LevelHurts, why: why, block: block}}
 	for _, stream := range []string{o.Stream, o.DeadLetters, "KV_" + o.Bucket} {
 		all = append(all, permission{line: i.api("STREAM.CREATE." + stream), body: malformed, level: LevelHurts, why: why, block: block})
@@ -169,10 +169,10 @@ func (i *inspection) toCreate(block, why, stream, consumer string, subjects []st
 // toAudit is what the webhook's intake needs.
 func (i *inspection) toAudit() []permission {
 	const block = "FORAGER_AUDIT"
-	a := i.audit
+	a := i.expected.Audit
 	all := i.toConsume(block, a.Stream, a.Consumer)
 	all = append(all, permission{
-		line: a.subject(), header: misdirected(), level: LevelHurts,
+		line: a.Subject(), header: misdirected(), level: LevelHurts,
 		why: "what TheHive's webhook tells cannot be stored: it is answered with 503", block: block,
 	})
 	for n := range all {

@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"context"
@@ -17,9 +17,9 @@ const entryRoom = 256 << 10
 
 // ledger looks at the memory that replicas share.
 func (i *inspection) ledger(ctx context.Context, consumer *jetstream.ConsumerInfo) {
-	about, name := "ledger "+i.options.Bucket, "KV_"+i.options.Bucket
+	about, name := "ledger "+i.expected.Bucket, "KV_"+i.expected.Bucket
 	begun := consumer != nil && consumer.Delivered.Consumer > 0
-	if begun && i.options.Manage {
+	if begun && i.expected.Manage {
 		if i.denied[i.api("STREAM.INFO."+name)] {
 			return
 		}
@@ -29,11 +29,11 @@ func (i *inspection) ledger(ctx context.Context, consumer *jetstream.ConsumerInf
 		if stream.IsMissing(err) {
 			i.add(LevelBroken, about, "it is not there, although messages were delivered already",
 				"a worker does not make it anew: what analysts removed would be forgotten, and nobody would know",
-				"restore it, or make it yourself with history 1 to go on without: nats kv add "+i.options.Bucket+" --history 1 --replicas 3")
+				"restore it, or make it yourself with history 1 to go on without: nats kv add "+i.expected.Bucket+" --history 1 --replicas 3")
 			return
 		}
 	}
-	info := i.lookStream(ctx, about, name, i.options.Manage && !begun)
+	info := i.lookStream(ctx, about, name, i.expected.Manage && !begun)
 	if info == nil {
 		return
 	}
@@ -57,21 +57,21 @@ func ledgerRules(info *jetstream.StreamInfo) []rule {
 	}
 }
 
-// letters looks at where dead letters go.
-func (i *inspection) letters(ctx context.Context) {
-	about := "dead letters " + i.options.DeadLetters
-	info := i.lookStream(ctx, about, i.options.DeadLetters, i.options.Manage)
+// deadLetters looks at where dead letters go.
+func (i *inspection) deadLetters(ctx context.Context) {
+	about := "dead letters " + i.expected.DeadLetters
+	info := i.lookStream(ctx, about, i.expected.DeadLetters, i.expected.Manage)
 	if info == nil {
 		return
 	}
 	i.judge(about, fmt.Sprintf("%d letters, %s", info.State.Msgs, bytesOf(info.State.Bytes)),
-		slices.Concat(i.letterRules(info), storeRules(info.Config, "dead letters"))...)
+		slices.Concat(i.deadLetterRules(info), storeRules(info.Config, "dead letters"))...)
 }
 
-func (i *inspection) letterRules(info *jetstream.StreamInfo) []rule {
+func (i *inspection) deadLetterRules(info *jetstream.StreamInfo) []rule {
 	c := info.Config
-	wanted := stream.DeadLetterPrefix + i.options.Stream + ".>"
-	letter := i.options.MaxMessageBytes + deadletter.MaxHeader
+	wanted := stream.DeadLetterPrefix + i.expected.Stream + ".>"
+	largest := i.expected.MaxMessageBytes + deadletter.MaxHeader
 	return []rule{
 		when(len(stream.Uncovered(c.Subjects, []string{wanted})) > 0, LevelBroken, "it does not listen to "+wanted, "nothing can become a dead letter: the first one closes the gate", "add "+stream.DeadLetterPrefix+"> to its subjects"),
 		when(c.Sealed, LevelBroken, "it is sealed", "nothing can become a dead letter", "make a new stream"),
@@ -80,7 +80,7 @@ func (i *inspection) letterRules(info *jetstream.StreamInfo) []rule {
 		when(c.MaxAge > 0, LevelHurts, "letters live for "+stream.Duration(c.MaxAge), "what nobody looked at until then is lost", "no max_age"),
 		when(c.MaxMsgsPerSubject > 0 && c.Discard == jetstream.DiscardOld, LevelHurts, "max_msgs_per_subject drops letters", "a letter replaces another of the same number", "max_msgs_per_subject -1"),
 		when(fills(info, 8), LevelHurts, fmt.Sprintf("it is nearly full: %d letters, %s", info.State.Msgs, bytesOf(info.State.Bytes)), "when it is full, messages that can never be carried stay in the stream and come again", "worker dlq requeue or purge, or raise its limits"),
-		when(c.MaxMsgSize > 0 && int(c.MaxMsgSize) < letter, LevelHurts, "max_msg_size is "+bytesOf(uint64(max(c.MaxMsgSize, 0))), "a letter of the largest message needs "+bytesOf(uint64(letter))+": it stays in the stream and comes again", "raise max_msg_size"),
+		when(c.MaxMsgSize > 0 && int(c.MaxMsgSize) < largest, LevelHurts, "max_msg_size is "+bytesOf(uint64(max(c.MaxMsgSize, 0))), "a letter of the largest message needs "+bytesOf(uint64(largest))+": it stays in the stream and comes again", "raise max_msg_size"),
 		when(!c.AllowDirect, LevelHurts, "direct reads are off", "worker dlq, and the look whether a letter is there already, need other permissions", "allow_direct true"),
 		when(c.DenyDelete || c.DenyPurge, LevelNote, "letters cannot be removed", "worker dlq requeue and purge fail", "deny_delete false"),
 	}
@@ -88,10 +88,10 @@ func (i *inspection) letterRules(info *jetstream.StreamInfo) []rule {
 
 // audits looks at where TheHive's webhook stores. The ledger is right without it, only later.
 func (i *inspection) audits(ctx context.Context) {
-	if i.audit == nil {
+	if i.expected.Audit == nil {
 		return
 	}
-	a, before := i.audit, len(i.found)
+	a, before := i.expected.Audit, len(i.found)
 	defer func() {
 		for n := before; n < len(i.found); n++ {
 			if i.found[n].Level == LevelBroken {
@@ -100,7 +100,7 @@ func (i *inspection) audits(ctx context.Context) {
 		}
 	}()
 	about := "webhook " + a.Stream
-	subjects := []string{a.subject()} // assumed where the stream may not be asked for: the worker need not
+	subjects := []string{a.Subject()} // assumed where the stream may not be asked for: the worker need not
 	if i.publishes(ctx, i.api("STREAM.INFO."+a.Stream), malformed, nil) == nil {
 		info := i.lookStream(ctx, about, a.Stream, a.Manage)
 		if info == nil {
@@ -114,7 +114,7 @@ func (i *inspection) audits(ctx context.Context) {
 	}
 	c := consumer.Config
 	i.judge(about, fmt.Sprintf("%d documents wait", consumer.NumPending),
-		when(len(stream.Uncovered(subjects, []string{a.subject()})) > 0, LevelHurts, "it does not listen to "+a.subject(), "what TheHive tells is answered with 503", "add the subject"),
+		when(len(stream.Uncovered(subjects, []string{a.Subject()})) > 0, LevelHurts, "it does not listen to "+a.Subject(), "what TheHive tells is answered with 503", "add the subject"),
 		when(c.AckPolicy != jetstream.AckExplicitPolicy, LevelHurts, "ack policy of its consumer is "+policyName(c.AckPolicy), "nothing is learnt from the webhook", "make it anew"),
 		when(c.AckWait < time.Second, LevelHurts, "ack_wait of its consumer is "+c.AckWait.String(), "documents come again and again", "ack_wait "+stream.Duration(a.AckWait)),
 		when(c.MaxDeliver > 0, LevelNote, fmt.Sprintf("max_deliver of its consumer is %d", c.MaxDeliver), "documents that could not be learnt are forgotten; the ledger finds out by itself, later", "max_deliver -1"),

@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"context"
@@ -13,24 +13,48 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/pipeline/audit"
+	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
+
+// site is a JetStream server, and what a worker expects of it: one of four calls in flight.
+type site struct {
+	link     *stream.Link
+	js       jetstream.JetStream
+	expected Expected
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	server, err := natstest.Start(t.TempDir())
+	must(t, err)
+	t.Cleanup(server.Close)
+	link, err := stream.Connect(t.Context(), stream.Connection{URLs: []string{server.URL()}}, nil)
+	must(t, err)
+	t.Cleanup(link.Close)
+	topology := stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, MaxAckPending: 4096}
+	return &site{link: link, js: link.JetStream(), expected: Expected{
+		Topology: topology.WithDefaults(), MaxMessageBytes: 1 << 20, MaxInFlight: 256, MaxBytesHeld: 32 << 20,
+		Lease: 15 * time.Second, Confirm: 2 * time.Second,
+	}}
+}
 
 // TestInspectFindsWhatHurts breaks one setting at a time of what Ensure makes, on a real server, and
 // compares what is found beyond what is found anyway.
 func TestInspectFindsWhatHurts(t *testing.T) {
 	t.Parallel()
 	anyway := map[string]bool{}
-	for _, f := range inspectSite(t, nil) {
+	for _, f := range lookAt(t, nil) {
 		anyway[shown(f)] = true
 	}
 	for name, spoil := range spoilt {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var text strings.Builder
-			for _, f := range inspectSite(t, spoil) {
+			for _, f := range lookAt(t, spoil) {
 				if line := shown(f); f.Level != LevelOK && !anyway[line] {
 					text.WriteString(line)
 				}
@@ -47,7 +71,7 @@ func TestInspectFindsWhatHurts(t *testing.T) {
 func TestInspectOfAFreshSiteOnOneNode(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	for _, f := range inspectSite(t, nil) {
+	for _, f := range lookAt(t, nil) {
 		if f.Level == LevelBroken {
 			t.Errorf("broken: %+v", f)
 		}
@@ -62,9 +86,10 @@ func TestInspectBeforeAnythingIsMade(t *testing.T) {
 	for name, manage := range map[string]bool{"missing, manage": true, "missing": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(o *Options) { o.Manage = manage })
+			r := newSite(t)
+			r.expected.Manage, r.expected.Audit = manage, &audit.Options{Manage: manage}
 			var text strings.Builder
-			for _, f := range inspect(t, r.link, Inspection{Options: r.options, Audit: &AuditOptions{Manage: manage}}) {
+			for _, f := range look(t, r.link, r.expected) {
 				text.WriteString(shown(f))
 				if manage && f.Level == LevelBroken {
 					t.Errorf("broken: %+v", f)
@@ -81,18 +106,18 @@ func TestInspectBeforeAnythingIsMade(t *testing.T) {
 // TestInspectSaysThatTheLedgerIsGone: nobody makes it anew once messages were delivered, manage or not.
 func TestInspectSaysThatTheLedgerIsGone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Manage = true })
-	must(t, stream.Ensure(t.Context(), r.link, r.options.Streams()))
+	r := newSite(t)
+	must(t, stream.Ensure(t.Context(), r.link, r.expected.Topology))
 	_, err := r.js.Publish(t.Context(), "alerts.x", []byte("{}"))
 	must(t, err)
-	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	consumer, err := r.js.Consumer(t.Context(), r.expected.Stream, r.expected.Consumer)
 	must(t, err)
 	batch, err := consumer.Fetch(1)
 	must(t, err)
 	for range batch.Messages() { // delivered
 	}
 	must(t, r.js.DeleteKeyValue(t.Context(), "FORAGER_LEDGER"))
-	for _, f := range inspect(t, r.link, Inspection{Options: r.options}) {
+	for _, f := range look(t, r.link, r.expected) {
 		if f.About == "ledger FORAGER_LEDGER" && f.Level == LevelBroken && f.What == "it is not there, although messages were delivered already" {
 			return
 		}
@@ -104,8 +129,8 @@ func TestInspectSaysThatTheLedgerIsGone(t *testing.T) {
 // no consumer has delivered anything.
 func TestInspectChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.Manage = true })
-	if err := stream.Ensure(t.Context(), r.link, r.options.Streams()); err != nil {
+	r := newSite(t)
+	if err := stream.Ensure(t.Context(), r.link, r.expected.Topology); err != nil {
 		t.Fatal(err)
 	}
 	audits := madeAudits(t, r.link)
@@ -114,7 +139,7 @@ func TestInspectChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	consumer, err := r.js.Consumer(t.Context(), r.expected.Stream, r.expected.Consumer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +150,8 @@ func TestInspectChangesNothing(t *testing.T) {
 	for range batch.Messages() { // one is being worked on
 	}
 	before := stateOf(t, r.js)
-	inspect(t, r.link, Inspection{Options: r.options, Audit: &audits})
+	r.expected.Audit = audits
+	look(t, r.link, r.expected)
 	if diff := cmp.Diff(before, stateOf(t, r.js)); diff != "" {
 		t.Errorf("the inspection changed something:\n%s", diff)
 	}
@@ -148,25 +174,26 @@ func stateOf(t *testing.T, js jetstream.JetStream) []string {
 	return all
 }
 
-// inspectSite makes what Ensure makes, spoils it and inspects it.
-func inspectSite(t *testing.T, spoil func(*testing.T, *rig)) []Finding {
+// lookAt makes what Ensure makes, spoils it and inspects it.
+func lookAt(t *testing.T, spoil func(*testing.T, *site)) []Finding {
 	t.Helper()
-	r := newRig(t, func(o *Options) { o.Manage, o.AckWait = true, 30*time.Second })
-	if err := stream.Ensure(t.Context(), r.link, r.options.Streams()); err != nil {
+	r := newSite(t)
+	if err := stream.Ensure(t.Context(), r.link, r.expected.Topology); err != nil {
 		t.Fatal(err)
 	}
-	r.options.Manage = false
+	r.expected.Manage = false
 	audits := madeAudits(t, r.link)
 	if spoil != nil {
 		spoil(t, r)
 	}
-	return inspect(t, r.link, Inspection{Options: r.options, Window: 24 * time.Hour, Audit: &audits})
+	r.expected.Window, r.expected.Audit = 24*time.Hour, audits
+	return look(t, r.link, r.expected)
 }
 
-func madeAudits(t *testing.T, link *stream.Link) AuditOptions {
+func madeAudits(t *testing.T, link *stream.Link) *audit.Options {
 	t.Helper()
-	options := AuditOptions{Manage: true}
-	audits, err := NewAudits(link, options)
+	options := audit.Options{Manage: true}
+	audits, err := audit.New(link, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,10 +201,10 @@ func madeAudits(t *testing.T, link *stream.Link) AuditOptions {
 		t.Fatal(err)
 	}
 	options.Manage = false
-	return options
+	return &options
 }
 
-func inspect(t *testing.T, link *stream.Link, what Inspection) []Finding {
+func look(t *testing.T, link *stream.Link, what Expected) []Finding {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -210,7 +237,7 @@ func TestEveryGoldenFileHasACase(t *testing.T) {
 	for name := range spoilt {
 		known[goldenFile(name)] = true
 	}
-	files, err := filepath.Glob(filepath.Join("testdata", "inspect", "*"))
+	files, err := filepath.Glob(filepath.Join("testdata", "*"))
 	must(t, err)
 	for _, file := range files {
 		if !known[file] {
@@ -220,7 +247,7 @@ func TestEveryGoldenFileHasACase(t *testing.T) {
 }
 
 func goldenFile(name string) string {
-	return filepath.Join("testdata", "inspect", strings.NewReplacer(" ", "_", ",", "", "'", "").Replace(name)+".golden")
+	return filepath.Join("testdata", strings.NewReplacer(" ", "_", ",", "", "'", "").Replace(name)+".golden")
 }
 
 func golden(t *testing.T, name, got string) {
@@ -240,5 +267,41 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestBoundSaysWhatInspectSaysOfAConsumer: so that a worker refuses in the words of the check.
+func TestBoundSaysWhatInspectSaysOfAConsumer(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range spoilt {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			must(t, stream.Ensure(t.Context(), s.link, s.expected.Topology))
+			madeAudits(t, s.link)
+			spoil(t, s)
+			s.expected.Manage = false
+			consumer, err := s.js.Consumer(t.Context(), s.expected.Stream, s.expected.Consumer)
+			if err != nil {
+				return // the consumer is missing, or pushes
+			}
+			var broken []Finding
+			for _, f := range look(t, s.link, s.expected) {
+				about, _, _ := strings.Cut(f.About, " ")
+				if f.Level == LevelBroken && (about == "consumer" || about == "ledger" || about == "dead") && f.What != "it is not there" &&
+					!strings.HasSuffix(f.What, "ack_wait, is 1s") { // a worker that is there already does its best
+					broken = append(broken, f)
+				}
+			}
+			var bound []Finding
+			for _, f := range Bound(t.Context(), s.link, s.expected, consumer.CachedInfo()) {
+				if f.Level == LevelBroken {
+					bound = append(bound, f)
+				}
+			}
+			if diff := cmp.Diff(broken, bound); diff != "" {
+				t.Errorf("inspect and bound differ:\n%s", diff)
+			}
+		})
 	}
 }

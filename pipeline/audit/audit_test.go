@@ -1,4 +1,4 @@
-package pipeline
+package audit
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
+	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 	"forager/retry"
 )
 
@@ -59,9 +61,29 @@ func (p *pupil) until(t *testing.T, n int) []string {
 	return slices.Sorted(slices.Values(p.heard))
 }
 
-func auditsOn(t *testing.T, r *rig) *Audits {
+func newServer(t *testing.T) *natstest.Server {
 	t.Helper()
-	a, err := NewAudits(r.connect(), AuditOptions{
+	server, err := natstest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+func connect(t *testing.T, server *natstest.Server) *stream.Link {
+	t.Helper()
+	link, err := stream.Connect(t.Context(), stream.Connection{URLs: []string{server.URL()}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	return link
+}
+
+func queueOn(t *testing.T, server *natstest.Server) *Queue {
+	t.Helper()
+	a, err := New(connect(t, server), Options{
 		Stream: "AUD", Manage: true, AckWait: 5 * time.Second, Within: 5 * time.Second,
 		Retry: retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond},
 	})
@@ -72,7 +94,7 @@ func auditsOn(t *testing.T, r *rig) *Audits {
 }
 
 // study runs a consumer until the test ends.
-func study(t *testing.T, a *Audits, p *pupil) {
+func study(t *testing.T, a *Queue, p *pupil) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	var running conc.WaitGroup
@@ -80,7 +102,7 @@ func study(t *testing.T, a *Audits, p *pupil) {
 	t.Cleanup(func() { stop(); running.Wait() })
 }
 
-func mustStore(t *testing.T, a *Audits, key, document string) {
+func mustStore(t *testing.T, a *Queue, key, document string) {
 	t.Helper()
 	if err := a.Store(t.Context(), key, []byte(document)); err != nil {
 		t.Fatal(err)
@@ -88,8 +110,8 @@ func mustStore(t *testing.T, a *Audits, key, document string) {
 }
 
 func TestADocumentIsStoredOnceAndLearntByOneReplica(t *testing.T) {
-	r := newRig(t, nil)
-	a, b := auditsOn(t, r), auditsOn(t, r)
+	server := newServer(t)
+	a, b := queueOn(t, server), queueOn(t, server)
 	if err := a.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +130,8 @@ func TestADocumentIsStoredOnceAndLearntByOneReplica(t *testing.T) {
 }
 
 func TestADocumentThatCannotBeMergedComesAgainAndABrokenOneDoesNot(t *testing.T) {
-	r := newRig(t, nil)
-	a := auditsOn(t, r)
+	server := newServer(t)
+	a := queueOn(t, server)
 	if err := a.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +161,8 @@ func TestADocumentThatCannotBeMergedComesAgainAndABrokenOneDoesNot(t *testing.T)
 }
 
 func TestStoreRefusesAtOnceWhatTheStreamDoesNotAccept(t *testing.T) {
-	r := newRig(t, nil)
-	a, err := NewAudits(r.connect(), AuditOptions{Stream: "AUD", Manage: true})
+	server := newServer(t)
+	a, err := New(connect(t, server), Options{Stream: "AUD", Manage: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +177,7 @@ func TestStoreRefusesAtOnceWhatTheStreamDoesNotAccept(t *testing.T) {
 		}
 	}
 	timed("no stream")
-	if err := a.Store(t.Context(), "k", []byte(strings.Repeat("x", AuditMaxBytes+1))); !errors.Is(err, ErrAuditTooLarge) {
+	if err := a.Store(t.Context(), "k", []byte(strings.Repeat("x", MaxBytes+1))); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	if err := a.Ensure(t.Context()); err != nil {
@@ -164,13 +186,13 @@ func TestStoreRefusesAtOnceWhatTheStreamDoesNotAccept(t *testing.T) {
 	if err := a.Ensure(t.Context()); err != nil {
 		t.Errorf("ensured twice: %v", err)
 	}
-	r.server.Close()
+	server.Close()
 	timed("no server")
 }
 
 func TestDocumentsWaitWhileNobodyLearns(t *testing.T) {
-	r := newRig(t, nil)
-	a := auditsOn(t, r)
+	server := newServer(t)
+	a := queueOn(t, server)
 	p := newPupil()
 	study(t, a, p) // makes stream and consumer by itself
 	for a.Store(t.Context(), "one", []byte("1")) != nil {
@@ -182,7 +204,7 @@ func TestDocumentsWaitWhileNobodyLearns(t *testing.T) {
 }
 
 func TestImpossibleAuditOptionsAreRefused(t *testing.T) {
-	if _, err := NewAudits(nil, AuditOptions{Stream: "a.b"}); !errors.Is(err, ErrOptions) {
+	if _, err := New(nil, Options{Stream: "a.b"}); !errors.Is(err, stream.ErrTopology) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"context"
@@ -18,8 +18,8 @@ const wellKept = 3
 
 // stream looks at where detections wait; nil when it cannot be seen.
 func (i *inspection) stream(ctx context.Context) *jetstream.StreamInfo {
-	about := "stream " + i.options.Stream
-	info := i.lookStream(ctx, about, i.options.Stream, i.options.Manage)
+	about := "stream " + i.expected.Stream
+	info := i.lookStream(ctx, about, i.expected.Stream, i.expected.Manage)
 	if info == nil {
 		return nil
 	}
@@ -35,9 +35,9 @@ func (i *inspection) keepRules(info *jetstream.StreamInfo) []rule {
 		when(c.Retention == jetstream.WorkQueuePolicy, LevelHurts, "retention is workqueue", "what was acknowledged is gone: worker replay has nothing to carry", "retention limits, with max_age"),
 		when(c.Retention == jetstream.InterestPolicy, LevelHurts, "retention is interest",
 			"what was acknowledged is gone, and so is all that comes while the consumer is missing", "retention limits, with max_age"),
-		when(c.MaxAge > 0 && c.MaxAge < i.window, LevelHurts, "max_age "+stream.Duration(c.MaxAge)+" is shorter than case.window "+stream.Duration(i.window),
+		when(c.MaxAge > 0 && c.MaxAge < i.expected.Window, LevelHurts, "max_age "+stream.Duration(c.MaxAge)+" is shorter than case.window "+stream.Duration(i.expected.Window),
 			"an outage of that length loses detections, and a case cannot be filled again by a replay", "raise max_age"),
-		when(c.MaxAge > 0 && c.MaxAge < 24*time.Hour && c.MaxAge >= i.window, LevelNote, "max_age is "+stream.Duration(c.MaxAge),
+		when(c.MaxAge > 0 && c.MaxAge < 24*time.Hour && c.MaxAge >= i.expected.Window, LevelNote, "max_age is "+stream.Duration(c.MaxAge),
 			"an outage of that length loses detections", "raise max_age to what an outage may last"),
 		when(c.MaxMsgsPerSubject > 0, LevelHurts, "max_msgs_per_subject is "+strconv.FormatInt(c.MaxMsgsPerSubject, 10),
 			"a burst on one subject drops its own older detections before they are worked", "max_msgs_per_subject -1"),
@@ -48,7 +48,7 @@ func (i *inspection) keepRules(info *jetstream.StreamInfo) []rule {
 
 // takeRules are about what the stream takes.
 func (i *inspection) takeRules(info *jetstream.StreamInfo) []rule {
-	c, o := info.Config, i.options
+	c, o := info.Config, i.expected
 	missed := stream.Uncovered(c.Subjects, o.Subjects)
 	own := c.Mirror == nil && len(c.Sources) == 0
 	full := fills(info, 9)

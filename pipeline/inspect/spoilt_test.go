@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 )
 
 // spoilt are settings that hurt, each on its own.
-var spoilt = map[string]func(*testing.T, *rig){
+var spoilt = map[string]func(*testing.T, *site){
 	"stream without its subject":      onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"other.>"} }),
 	"stream of some subjects":         onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"alerts.a", "alerts.b"} }),
 	"stream is a work queue":          anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }),
@@ -55,7 +55,7 @@ var spoilt = map[string]func(*testing.T, *rig){
 		c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"workers"}
 	}),
 
-	"ledger is missing":            func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "KV_FORAGER_LEDGER")) },
+	"ledger is missing":            func(t *testing.T, s *site) { must(t, s.js.DeleteStream(t.Context(), "KV_FORAGER_LEDGER")) },
 	"ledger with history":          onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }),
 	"ledger forgets":               onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }),
 	"ledger in memory":             anewStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),
@@ -65,7 +65,7 @@ var spoilt = map[string]func(*testing.T, *rig){
 	"ledger without direct reads":  onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.AllowDirect = false }),
 	"ledger without purges":        onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.AllowRollup = false }),
 	"ledger is sealed":             onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.Sealed = true }),
-	"letters are missing":          func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "FORAGER_DLQ")) },
+	"letters are missing":          func(t *testing.T, s *site) { must(t, s.js.DeleteStream(t.Context(), "FORAGER_DLQ")) },
 	"letters of another subject":   onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.Subjects = []string{"forager.dlq.OTHER.>"} }),
 	"letters are dropped":          onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<20, jetstream.DiscardOld }),
 	"letters expire":               onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxAge = 72 * time.Hour }),
@@ -73,8 +73,8 @@ var spoilt = map[string]func(*testing.T, *rig){
 	"letters of small messages":    onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 << 20 }),
 	"letters without direct reads": onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.AllowDirect = false }),
 	"letters for ever":             onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.DenyDelete = true }),
-	"webhook without its stream":   func(t *testing.T, r *rig) { must(t, r.js.DeleteStream(t.Context(), "FORAGER_AUDIT")) },
-	"webhook without its consumer": func(t *testing.T, r *rig) { must(t, r.js.DeleteConsumer(t.Context(), "FORAGER_AUDIT", "forager")) },
+	"webhook without its stream":   func(t *testing.T, s *site) { must(t, s.js.DeleteStream(t.Context(), "FORAGER_AUDIT")) },
+	"webhook without its consumer": func(t *testing.T, s *site) { must(t, s.js.DeleteConsumer(t.Context(), "FORAGER_AUDIT", "forager")) },
 }
 
 func must(t *testing.T, err error) {
@@ -85,23 +85,23 @@ func must(t *testing.T, err error) {
 }
 
 // onStream changes a stream as an operator may.
-func onStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *rig) {
-	return func(t *testing.T, r *rig) {
+func onStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
 		t.Helper()
-		stream, err := r.js.Stream(t.Context(), name)
+		stream, err := s.js.Stream(t.Context(), name)
 		must(t, err)
 		config := stream.CachedInfo().Config
 		change(&config)
-		_, err = r.js.UpdateStream(t.Context(), config)
+		_, err = s.js.UpdateStream(t.Context(), config)
 		must(t, err)
 	}
 }
 
 // anewStream makes a stream again, with its consumer, where a change is not possible.
-func anewStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *rig) {
-	return func(t *testing.T, r *rig) {
+func anewStream(name string, change func(*jetstream.StreamConfig)) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
 		t.Helper()
-		stream, err := r.js.Stream(t.Context(), name)
+		stream, err := s.js.Stream(t.Context(), name)
 		must(t, err)
 		var consumers []jetstream.ConsumerConfig
 		for c := range stream.ListConsumers(t.Context()).Info() {
@@ -109,74 +109,74 @@ func anewStream(name string, change func(*jetstream.StreamConfig)) func(*testing
 		}
 		config := stream.CachedInfo().Config
 		change(&config)
-		must(t, r.js.DeleteStream(t.Context(), name))
-		_, err = r.js.CreateStream(t.Context(), config)
+		must(t, s.js.DeleteStream(t.Context(), name))
+		_, err = s.js.CreateStream(t.Context(), config)
 		must(t, err)
 		for _, c := range consumers {
-			_, err := r.js.CreateConsumer(t.Context(), name, c)
+			_, err := s.js.CreateConsumer(t.Context(), name, c)
 			must(t, err)
 		}
 	}
 }
 
-func consumerConfig(t *testing.T, r *rig) jetstream.ConsumerConfig {
+func consumerConfig(t *testing.T, s *site) jetstream.ConsumerConfig {
 	t.Helper()
-	consumer, err := r.js.Consumer(t.Context(), r.options.Stream, r.options.Consumer)
+	consumer, err := s.js.Consumer(t.Context(), s.expected.Stream, s.expected.Consumer)
 	must(t, err)
 	return consumer.CachedInfo().Config
 }
 
-func onConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *rig) {
-	return func(t *testing.T, r *rig) {
+func onConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
 		t.Helper()
-		config := consumerConfig(t, r)
+		config := consumerConfig(t, s)
 		change(&config)
-		_, err := r.js.UpdateConsumer(t.Context(), r.options.Stream, config)
+		_, err := s.js.UpdateConsumer(t.Context(), s.expected.Stream, config)
 		must(t, err)
 	}
 }
 
-func dropConsumer(t *testing.T, r *rig) {
-	must(t, r.js.DeleteConsumer(t.Context(), r.options.Stream, r.options.Consumer))
+func dropConsumer(t *testing.T, s *site) {
+	must(t, s.js.DeleteConsumer(t.Context(), s.expected.Stream, s.expected.Consumer))
 }
 
-func anewConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *rig) {
-	return func(t *testing.T, r *rig) {
+func anewConsumer(change func(*jetstream.ConsumerConfig)) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
 		t.Helper()
-		config := consumerConfig(t, r)
+		config := consumerConfig(t, s)
 		change(&config)
-		dropConsumer(t, r)
+		dropConsumer(t, s)
 		var err error
 		if config.DeliverSubject != "" {
-			_, err = r.js.CreatePushConsumer(t.Context(), r.options.Stream, config)
+			_, err = s.js.CreatePushConsumer(t.Context(), s.expected.Stream, config)
 		} else {
-			_, err = r.js.CreateConsumer(t.Context(), r.options.Stream, config)
+			_, err = s.js.CreateConsumer(t.Context(), s.expected.Stream, config)
 		}
 		must(t, err)
 	}
 }
 
 // loseMessages lets the stream drop what nobody has worked.
-func loseMessages(t *testing.T, r *rig) {
+func loseMessages(t *testing.T, s *site) {
 	for n := range 5 {
-		_, err := r.js.Publish(t.Context(), "alerts.x", fmt.Append(nil, n))
+		_, err := s.js.Publish(t.Context(), "alerts.x", fmt.Append(nil, n))
 		must(t, err)
 	}
-	onStream(r.options.Stream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })(t, r)
+	onStream(s.expected.Stream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })(t, s)
 }
 
-func fillLedger(t *testing.T, r *rig) {
-	onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxBytes = 64 << 10 })(t, r)
-	kv, err := r.js.KeyValue(t.Context(), "FORAGER_LEDGER")
+func fillLedger(t *testing.T, s *site) {
+	onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxBytes = 64 << 10 })(t, s)
+	kv, err := s.js.KeyValue(t.Context(), "FORAGER_LEDGER")
 	must(t, err)
 	_, err = kv.Put(t.Context(), "key.large", make([]byte, 60<<10))
 	must(t, err)
 }
 
-func fillLetters(t *testing.T, r *rig) {
-	onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 })(t, r)
+func fillLetters(t *testing.T, s *site) {
+	onStream("FORAGER_DLQ", func(c *jetstream.StreamConfig) { c.MaxMsgs = 5 })(t, s)
 	for n := range 4 {
-		_, err := r.js.Publish(t.Context(), deadletter.Subject("DET", uint64(n)), nil)
+		_, err := s.js.Publish(t.Context(), deadletter.Subject("DET", uint64(n)), nil)
 		must(t, errors.Join(err))
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"cmp"
@@ -11,49 +11,50 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/pipeline/audit"
 	"forager/pipeline/stream"
 )
 
-// Inspection says what [Inspect] compares NATS with.
-type Inspection struct {
-	Options Options       // of the worker
-	Window  time.Duration // how long after its newest event a case takes more; 0 is no limit
-	Audit   *AuditOptions // of the webhook's intake; nil is off
+// Expected is what a worker expects of NATS. Nothing has a default but Reach: the worker fills it in.
+type Expected struct {
+	stream.Topology
 
-	reach time.Duration // how long a connection is waited for, 6 s: half of it where an attempt failed already
+	MaxMessageBytes int            // larger messages become dead letters
+	MaxInFlight     int            // messages that one replica holds at most
+	MaxBytesHeld    int            // and bytes of them
+	Lease           time.Duration  // how long a claim lives unrenewed
+	Confirm         time.Duration  // how long one question may take
+	Window          time.Duration  // how long after its newest event a case takes more; 0 is no limit
+	Audit           *audit.Options // of the webhook's intake; nil is off
+	Reach           time.Duration  // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
 
 // inspection gathers findings.
 type inspection struct {
-	link    *stream.Link
-	options Options
-	window  time.Duration
-	audit   *AuditOptions
-	works   bool            // a worker asks, for itself
-	denied  map[string]bool // lines of permissions that are missing
-	found   []Finding
+	link     *stream.Link
+	expected Expected
+	works    bool            // a worker asks, for itself
+	denied   map[string]bool // lines of permissions that are missing
+	found    []Finding
 }
 
-// Inspect looks at everything of NATS that a worker with these options would use, and says what
-// is broken, what hurts, and what to do. It changes nothing: it reads what may be read, and tries
-// permissions with requests that cannot take effect (they are malformed, or ask for what cannot
-// be). The server notes these in its log and its advisories as refused; who subscribes to the
-// subject of dead letters sees an empty message.
+// Inspect looks at everything of NATS that a worker would use, and says what is broken, what hurts, and
+// what to do. It changes nothing: it reads what may be read, and tries permissions with requests that cannot
+// take effect (they are malformed, or ask for what cannot be). The server notes these in its log and its
+// advisories as refused; who subscribes to the subject of dead letters sees an empty message.
 //
 // It waits a few seconds for the connection, asks one thing after the other, each for no longer
-// than Options.Confirm, and ends when ctx ends with what it has found until then. An error, of
-// kind [ErrOptions], means that nothing could be inspected at all.
-func Inspect(ctx context.Context, link *stream.Link, what Inspection) ([]Finding, error) {
-	o := what.Options.withDefaults()
-	if err := o.validate(); err != nil {
+// than Confirm, and ends when ctx ends with what it has found until then. An error, of
+// kind [stream.ErrTopology], means that nothing could be inspected at all.
+func Inspect(ctx context.Context, link *stream.Link, expected Expected) ([]Finding, error) {
+	if err := expected.Check(); err != nil {
 		return nil, err
 	}
-	i := &inspection{link: link, options: o, window: what.Window, denied: map[string]bool{}}
-	if what.Audit != nil {
-		audit := what.Audit.withDefaults()
-		i.audit = &audit
+	if expected.Audit != nil {
+		expected.Audit = new(expected.Audit.WithDefaults())
 	}
-	if !i.connection(ctx, cmp.Or(what.reach, reachWithin)) || !i.server(ctx) || !i.permissions(ctx) {
+	i := &inspection{link: link, expected: expected, denied: map[string]bool{}}
+	if !i.connection(ctx, cmp.Or(expected.Reach, reachWithin)) || !i.server(ctx) || !i.permissions(ctx) {
 		return i.found, nil
 	}
 	if !i.account(ctx) {
@@ -63,7 +64,7 @@ func Inspect(ctx context.Context, link *stream.Link, what Inspection) ([]Finding
 	consumer := i.consumer(ctx, stream)
 	i.gone(stream, consumer)
 	i.ledger(ctx, consumer)
-	i.letters(ctx)
+	i.deadLetters(ctx)
 	i.audits(ctx)
 	i.unseen()
 	if ctx.Err() != nil {
@@ -71,6 +72,31 @@ func Inspect(ctx context.Context, link *stream.Link, what Inspection) ([]Finding
 			"the server answers too slowly to work with", "look at its load and at the network between")
 	}
 	return i.found, nil
+}
+
+// Bound looks at a consumer that a worker has just bound, at the ledger and at the dead letters, as [Inspect] does and
+// in the same words. What is not there, or may not be looked at, is no finding.
+func Bound(ctx context.Context, link *stream.Link, expected Expected, consumer *jetstream.ConsumerInfo) []Finding {
+	i := &inspection{link: link, expected: expected, works: true, denied: map[string]bool{}}
+	i.judge("consumer "+expected.Consumer, "", i.consumerRules(consumer, nil)...)
+	if bucket := i.there(ctx, "KV_"+expected.Bucket); bucket != nil {
+		i.judge("ledger "+expected.Bucket, "", ledgerRules(bucket)...)
+	}
+	if dead := i.there(ctx, expected.DeadLetters); dead != nil {
+		i.judge("dead letters "+expected.DeadLetters, "", i.deadLetterRules(dead)...)
+	}
+	return i.found
+}
+
+// there is a stream, nil where it is not there or does not answer.
+func (i *inspection) there(ctx context.Context, name string) *jetstream.StreamInfo {
+	bounded, cancel := i.bounded(ctx)
+	defer cancel()
+	stream, err := i.link.JetStream().Stream(bounded, name)
+	if err != nil {
+		return nil
+	}
+	return stream.CachedInfo()
 }
 
 func (i *inspection) add(level Level, about, what, why, remedy string) {
@@ -97,7 +123,7 @@ func (i *inspection) judge(about, summary string, rules ...rule) {
 
 // bounded is for one question.
 func (i *inspection) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, i.options.Confirm)
+	return context.WithTimeout(ctx, i.expected.Confirm)
 }
 
 // lookStream asks for a stream; nil when it cannot be asked for, is not there or does not answer:
@@ -136,7 +162,7 @@ func (i *inspection) gone(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 		return
 	}
 	if floor := c.AckFloor.Stream; s.State.FirstSeq > floor+1 && c.Delivered.Stream < s.State.LastSeq {
-		i.add(LevelHurts, "stream "+i.options.Stream,
+		i.add(LevelHurts, "stream "+i.expected.Stream,
 			fmt.Sprintf("up to %d messages were gone before they were worked: it begins at %d, the consumer has finished up to %d", s.State.FirstSeq-1-floor, s.State.FirstSeq, floor),
 			"its limits are too small for the backlog, or somebody purged it: these detections are lost",
 			"raise max_age, max_bytes or max_msgs; the forwarders may still have the detections")
@@ -157,7 +183,7 @@ func (i *inspection) account(ctx context.Context) bool {
 	defer cancel()
 	const about = "account"
 	if i.publishes(bounded, i.api("INFO"), "", nil) != nil {
-		if !i.options.Manage { // else it was said already
+		if !i.expected.Manage { // else it was said already
 			i.add(LevelNote, about, "its limits are unknown", "the user may not ask for them: "+i.api("INFO"), "allow it if check is to compare them; the worker itself does not need it")
 		}
 		return true
@@ -179,6 +205,9 @@ func (i *inspection) account(ctx context.Context) bool {
 	return true
 }
 
+// leastAckPending is what an account must allow: what the smallest worker needs, of one call in flight.
+const leastAckPending = 256
+
 func tierRules(name string, t jetstream.Tier) []rule {
 	if name != "" {
 		name = " (" + name + ")"
@@ -188,7 +217,7 @@ func tierRules(name string, t jetstream.Tier) []rule {
 		when(full(t.Store, t.Limits.MaxStore), LevelHurts, "storage is nearly full"+name+": "+bytesOf(t.Store)+" of "+bytesOf(uint64(t.Limits.MaxStore)),
 			"a full account takes neither detections, nor dead letters, nor claims", "raise max_storage, or bound the streams"),
 		when(t.Limits.MaxStore == 0, LevelHurts, "it may not store to files"+name, "what is in memory is gone with a restart", "give it max_storage"),
-		when(t.Limits.MaxAckPending > 0 && t.Limits.MaxAckPending < 4*inFlightPerCall, LevelHurts, "max_ack_pending of the account is "+strconv.Itoa(t.Limits.MaxAckPending),
+		when(t.Limits.MaxAckPending > 0 && t.Limits.MaxAckPending < leastAckPending, LevelHurts, "max_ack_pending of the account is "+strconv.Itoa(t.Limits.MaxAckPending),
 			"no consumer may have more", "raise it"),
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package inspect
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 
 // consumer looks at what all replicas share; nil when it cannot be seen.
 func (i *inspection) consumer(ctx context.Context, stream *jetstream.StreamInfo) *jetstream.ConsumerInfo {
-	o := i.options
+	o := i.expected
 	info := i.lookConsumer(ctx, "consumer "+o.Consumer, o.Stream, o.Consumer, o.Manage)
 	if info == nil {
 		return nil
@@ -45,8 +45,9 @@ func (i *inspection) consumerRules(info *jetstream.ConsumerInfo, stream *jetstre
 	return slices.Concat(deliveryRules(info), i.waitRules(c), i.pullRules(c), i.subjectRules(c, stream))
 }
 
-// pushes is what is wrong with a push consumer.
-func pushes(about string) Finding {
+// PushConsumer is what is wrong with a push consumer.
+func PushConsumer(name string) Finding {
+	about := "consumer " + name
 	return Finding{
 		Level: LevelBroken, About: about, What: "it pushes", Why: "a worker pulls", Remedy: "make a pull consumer: without deliver_subject",
 	}
@@ -60,7 +61,9 @@ func (i *inspection) lookConsumer(ctx context.Context, about, stream, name strin
 	defer cancel()
 	consumer, err := i.link.JetStream().Consumer(bounded, stream, name)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		i.found = append(i.found, pushes(about))
+		finding := PushConsumer(name)
+		finding.About = about
+		i.found = append(i.found, finding)
 		return nil
 	}
 	if err != nil {
@@ -97,31 +100,31 @@ func policyName(p jetstream.AckPolicy) string {
 // waitRules are about time.
 func (i *inspection) waitRules(c jetstream.ConsumerConfig) []rule {
 	wait, name := stream.AckWait(c)
-	lease, short := i.options.Lease, LevelBroken
+	lease, short := i.expected.Lease, LevelBroken
 	if i.works && wait >= hopelessAckWait {
 		short = LevelHurts
 	}
 	return []rule{
 		when(wait < leastAckWait, short, name+" is "+wait.String(), "heartbeats do not come in time: every message is delivered again and again",
-			"ack_wait "+stream.Duration(i.options.AckWait)+"; a Consumer of nack must name it, too"),
+			"ack_wait "+stream.Duration(i.expected.AckWait)+"; a Consumer of nack must name it, too"),
 		when(wait >= leastAckWait && wait <= lease, LevelHurts, name+" is "+stream.Duration(wait)+", not longer than ledger.lease "+stream.Duration(lease),
-			"a message comes again, to another replica, while its claim is still good", "ack_wait "+stream.Duration(i.options.AckWait)),
-		when(wait > 10*time.Minute, LevelNote, name+" is "+stream.Duration(wait), "after a crash its messages wait that long", "ack_wait "+stream.Duration(i.options.AckWait)),
+			"a message comes again, to another replica, while its claim is still good", "ack_wait "+stream.Duration(i.expected.AckWait)),
+		when(wait > 10*time.Minute, LevelNote, name+" is "+stream.Duration(wait), "after a crash its messages wait that long", "ack_wait "+stream.Duration(i.expected.AckWait)),
 		when(len(c.BackOff) > 0, LevelHurts, fmt.Sprintf("it has a back-off of %d steps", len(c.BackOff)), "it replaces ack_wait, and Forager has its own", "take it away"),
 	}
 }
 
 // pullRules are about how much may be asked for, and held.
 func (i *inspection) pullRules(c jetstream.ConsumerConfig) []rule {
-	o := i.options
-	bytes := pullBytesOf(o, i.link.Conn().MaxPayload())
+	o := i.expected
+	bytes := stream.PullBytes(o.MaxBytesHeld, i.link.Conn().MaxPayload())
 	wanted := 4 * o.MaxInFlight
 	return []rule{
 		when(c.MaxAckPending > 0 && c.MaxAckPending < wanted, LevelHurts, fmt.Sprintf("max_ack_pending is %d: one replica needs %d, 4 × pipeline.maxInFlight", c.MaxAckPending, wanted),
 			"messages that wait for their next try count: an outage of TheHive stops all delivery, and one replica leaves nothing to the others",
 			fmt.Sprintf("max_ack_pending %d for each replica", wanted)),
 		when(c.MaxRequestBatch > 0 && c.MaxRequestBatch < o.MaxInFlight, LevelBroken, fmt.Sprintf("max_batch is %d, below pipeline.maxInFlight %d", c.MaxRequestBatch, o.MaxInFlight), "the server refuses larger pulls", "take it away"),
-		when(c.MaxRequestExpires > 0 && c.MaxRequestExpires < pullExpiry, LevelBroken, "max_expires is "+stream.Duration(c.MaxRequestExpires), "the server refuses pulls that last "+stream.Duration(pullExpiry), "take it away"),
+		when(c.MaxRequestExpires > 0 && c.MaxRequestExpires < stream.PullExpiry, LevelBroken, "max_expires is "+stream.Duration(c.MaxRequestExpires), "the server refuses pulls that last "+stream.Duration(stream.PullExpiry), "take it away"),
 		when(c.MaxRequestMaxBytes > 0 && c.MaxRequestMaxBytes < bytes, LevelBroken, "max_bytes of a pull is "+bytesOf(uint64(c.MaxRequestMaxBytes)), "the server refuses pulls of "+bytesOf(uint64(bytes)), "take it away"),
 		when(c.MaxWaiting > 0 && c.MaxWaiting < 8, LevelHurts, fmt.Sprintf("max_waiting is %d", c.MaxWaiting), "each replica has one or two pulls waiting: further ones are refused", "max_waiting 512, which needs a new consumer"),
 	}
@@ -136,9 +139,9 @@ func (i *inspection) subjectRules(c jetstream.ConsumerConfig, of *jetstream.Stre
 	if len(filters) == 0 {
 		return nil
 	}
-	missed, more := stream.Uncovered(filters, i.options.Subjects), stream.Uncovered(i.options.Subjects, filters)
+	missed, more := stream.Uncovered(filters, i.expected.Subjects), stream.Uncovered(i.expected.Subjects, filters)
 	return []rule{
 		when(len(missed) > 0, LevelHurts, "it does not take "+strings.Join(missed, " ")+", which nats.subjects names", "these detections stay in the stream", "change its filter, or nats.subjects"),
-		when(len(more) > 0 && len(i.options.Subjects) > 0, LevelNote, "it takes "+strings.Join(more, " ")+", which nats.subjects does not name", "these are carried, too", "change its filter, or nats.subjects"),
+		when(len(more) > 0 && len(i.expected.Subjects) > 0, LevelNote, "it takes "+strings.Join(more, " ")+", which nats.subjects does not name", "these are carried, too", "change its filter, or nats.subjects"),
 	}
 }
