@@ -164,7 +164,7 @@ func (e *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) 
 	}
 	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
 	for len(rest) > 0 {
-		done, err := e.round(ctx, queue, plans, rest, out)
+		done, err := e.turn(ctx, queue, plans, rest, out)
 		if over, ok := errors.AsType[*overflowError](err); ok {
 			done, err = e.overflow(ctx, over, plans, rest, out)
 		}
@@ -177,19 +177,8 @@ func (e *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) 
 	return out.all()
 }
 
-// round does the plans of one case, and tells which.
-func (e *Applier) round(ctx context.Context, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
-	organisation := plans[rest[0]].Organisation
-	r := &round{e: e, all: plans, rest: rest, out: out, organisation: organisation, hive: e.options.Hive(organisation), slot: slot{slots: e.slots}}
-	if err := r.enter(ctx, queue); err != nil {
-		return nil, err // of this process, not of an organisation
-	}
-	done, err := r.run(ctx, queue)
-	return done, inOrganisation(organisation, err)
-}
-
 // inOrganisation is the one place where a refusal of the worker itself learns which organisation
-// it concerns: every call of a round is made in one. A refusal by somebody else than TheHive is
+// it concerns: every call of a turn is made in one. A refusal by somebody else than TheHive is
 // none of the worker: it is not Blocked.
 func inOrganisation(name string, err error) error {
 	e, ok := errors.AsType[*hive.Error](err)

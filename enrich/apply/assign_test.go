@@ -65,7 +65,7 @@ func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
 		"after the end reopen reopens":               {with(at(9), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "reopen", ID: "~1", Plans: []int{0}}},
 		"after the end comment adds":                 {with(at(9), policy(rules.ClosedComment)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
 		"beyond the window reopen opens a new case":  {with(at(33), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "open", Plans: []int{0}}},
-		"what falls into a deleted case is dropped":  {at(5), []apply.Ref{gone(ref("~1", 1, 0, 10, 0))}, apply.Placed{Fate: "tombed", ID: "~1", Plans: []int{0}}},
+		"what falls into a deleted case is dropped":  {at(5), []apply.Ref{gone(ref("~1", 1, 0, 10, 0))}, apply.Placed{Fate: "deleted", ID: "~1", Plans: []int{0}}},
 		"but a living case holds it":                 {at(5), []apply.Ref{gone(ref("~1", 1, 0, 10, 0)), ref("~2", 2, 6, 6, 0)}, apply.Placed{Fate: "join", ID: "~2", Plans: []int{0}}},
 		"outside a deleted case's span it is not":    {at(50), []apply.Ref{gone(ref("~1", 1, 0, 10, 0))}, apply.Placed{Fate: "open", Plans: []int{0}}},
 		"an unknown newest event must be looked up":  {at(30), []apply.Ref{ref("~1", 1, 0, 0, 0).Guess()}, apply.Placed{Fate: "unknown", ID: "~1"}},

@@ -244,7 +244,7 @@ func rightFor(err error) string {
 // may not do this in the case (*DeniedError), or has it nowhere (nil), which concerns everybody. Where the
 // case says what may be done in it, and this is among it, the right is had; else only the account's own
 // profile tells.
-func (w *work) deniedHere(calls context.Context, c hive.Case, err error) error {
+func (w *caseWork) deniedHere(calls context.Context, c hive.Case, err error) error {
 	right := rightFor(err)
 	if slices.Contains(c.Permissions, right) {
 		return &enrich.DeniedError{Err: err}

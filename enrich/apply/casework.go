@@ -5,66 +5,51 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"forager/enrich"
 	"forager/enrich/claim"
 	"forager/hive"
 )
 
-// work adds what plans ask for to one case, under its claim: it looks at what is known or there,
-// posts the difference, and leaves the entry saying what TheHive answered.
-type work struct {
-	*round
+// A caseClaim is a case that this apply has claimed, with what the ledger knows of it.
+type caseClaim struct {
+	*turn
+
 	id      string
 	claim   *claim.Claim
-	c       hive.Case
-	plans   []enrich.Plan
-	created bool // by this apply: nothing else can be in it yet
-	reopen  bool
-
-	body     caseBody
-	marks    marks
-	fresh    bool // the ledger had no entry of the case
-	listed   map[string]bool
-	texts    map[string]string // of comments with a marker, by id, as last listed
-	files    []listedFile      // as last listed
-	want     *want
-	charged  []int           // indices of the plans among all of the apply
-	began    time.Time       // when the case was ours: waits for others are not our apply
-	ready    bool            // the body says what is in the case
-	sure     map[string]bool // observables that TheHive confirmed to this apply: its list may lag behind
-	spoilt   map[string]bool // changes of the case that were charged already
-	mute     bool            // not even a comment without words of events was taken: no other is tried
-	degraded bool            // something of the configuration is not in the case
-	unclear  bool            // an effect is unknown: leave the entry dirty
-	left     bool
+	body    caseBody
+	fresh   bool // the ledger had no entry of the case
+	number  int  // of the case, once it was looked at
+	ready   bool // the body says what is in the case
+	unclear bool // an effect is unknown: leave the entry dirty
 }
 
-// claimCase takes the lock of a case in this process, claims it and reads what the ledger knows of it.
-// Whoever has the work gives all of it back by leave.
-func (r *round) claimCase(ctx context.Context, id string) (w *work, err error) {
-	if err := r.e.locks.Lock(ctx, id, r.slot.leave); err != nil {
-		return nil, err
+// withCase takes the lock of a case in this process, claims it, reads what the ledger knows of it, and does
+// something with it. Whatever ends that, the claim and the lock are given back; dirty, if it was a panic.
+func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim) error) error {
+	if err := t.a.locks.Lock(held, id, t.slot.leave); err != nil {
+		return err
 	}
-	defer func() {
-		if w == nil {
-			r.e.locks.Unlock(id)
-		}
-	}()
-	cl, err := r.e.claims.Acquire(ctx, caseKey(id), r.slot.leave)
+	defer t.a.locks.Unlock(id)
+	cl, err := t.a.claims.Acquire(held, caseKey(id), t.slot.leave)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	mine := &work{round: r, id: id, claim: cl, began: time.Now(), listed: map[string]bool{}, sure: map[string]bool{}, spoilt: map[string]bool{}}
-	if err := cl.Read(&mine.body); err != nil {
-		return nil, errors.Join(err, cl.Release(ctx, nil, false))
+	cc := &caseClaim{turn: t, id: id, claim: cl}
+	if err := cl.Read(&cc.body); err != nil {
+		return errors.Join(err, cl.Release(ctx, nil, false))
 	}
-	w = mine
-	w.body.belong(r.organisation)
-	w.fresh = w.body.Procedures == nil
-	w.body.prepare(w.fresh)
-	return w, nil
+	cc.body.belong(t.organisation)
+	cc.fresh = cc.body.Procedures == nil
+	cc.body.prepare(cc.fresh)
+	sound := false
+	defer func() {
+		cc.unclear = cc.unclear || !sound
+		cc.release(ctx)
+	}()
+	err = do(cc)
+	sound = true
+	return err
 }
 
 // prepare makes an entry's sets usable.
@@ -80,45 +65,67 @@ func (b *caseBody) prepare(fresh bool) {
 	}
 }
 
-// leave gives the claim up, clean with what is known, or dirty.
-func (w *work) leave(ctx context.Context) {
-	if w.left {
-		return
-	}
-	w.left = true
-	defer w.e.locks.Unlock(w.id)
-	var body any = w.body
-	if w.fresh && !w.ready {
+// release gives the claim up, clean with what is known, or dirty.
+func (cc *caseClaim) release(ctx context.Context) {
+	var body any = cc.body
+	if cc.fresh && !cc.ready {
 		body = nil // never looked at: the next holder must, too
 	}
-	if err := w.claim.Release(ctx, body, w.unclear); err != nil {
+	if err := cc.claim.Release(ctx, body, cc.unclear); err != nil {
 		kind := EventUnreleased
 		if errors.Is(err, enrich.ErrLostClaim) {
 			kind = EventLate
 		}
-		w.e.happened(kind, w.c.Number, w.claim.Name())
+		cc.a.happened(kind, cc.number, cc.claim.Name())
 	}
 }
 
-// run adds what is missing. Its error concerns all plans; refusals are charged singly.
-func (w *work) run(ctx context.Context) error {
+// task is what is to be done with a case: whose plans, and how the case was come by.
+type task struct {
+	c        hive.Case
+	plans    []enrich.Plan
+	charged  []int     // indices of the plans among all of the apply
+	sources  []caseRef // cases that this one may have come of by merging
+	created  bool      // by this apply: nothing else can be in it yet
+	reopen   bool
+	degraded bool // something of the configuration is not in the case
+}
+
+// caseWork adds what plans ask for to one case, under its claim: it learns what is known or there, posts
+// the difference, and leaves the entry saying what TheHive answered. Each step is a type with its own state.
+type caseWork struct {
+	*caseClaim
+	task
+
+	desired *desired
+	marks   marks
+	listed  map[string]bool // kinds that the body holds as TheHive lists them
+}
+
+func newCaseWork(cc *caseClaim, t task) *caseWork {
+	return &caseWork{caseClaim: cc, task: t, desired: merge(t.plans), listed: map[string]bool{}}
+}
+
+// run learns what is there and adds what is missing. Its error concerns all plans; refusals are charged
+// singly.
+func (w *caseWork) run(ctx context.Context) error {
 	held, free := w.claim.Bind(ctx)
 	defer free()
-	w.want = merge(w.plans)
-	for i, err := range w.want.broken {
+	for i, err := range w.desired.broken {
 		w.charge([]int{i}, "plan", w.plans[i].Title, err)
 	}
 	if w.degraded {
-		w.want.tags = append(w.want.tags, wantedTag{tag: degradedTag})
+		w.desired.tags = append(w.desired.tags, desiredTag{tag: degradedTag})
 	}
-	if err := w.prepareCase(held); err != nil {
+	if err := w.learn(held); err != nil {
 		return err
 	}
 	w.ready = true
-	for _, step := range []func(context.Context) error{
-		w.addObservables, w.addProcedures, w.raiseFields, w.addComments, w.addFiles,
+	fields := &fieldStep{caseWork: w, refused: map[string]bool{}}
+	for _, add := range []func(context.Context) error{
+		newObservableStep(w).run, (&procedureStep{w}).run, fields.run, (&commentStep{caseWork: w, fields: fields}).run, (&fileStep{caseWork: w}).run,
 	} {
-		if err := step(held); err != nil {
+		if err := add(held); err != nil {
 			if err := w.stepFailed(w.everybody(), "case", err); err != nil {
 				w.unclear = w.unclear || uncertain(err)
 				return err
@@ -129,7 +136,7 @@ func (w *work) run(ctx context.Context) error {
 }
 
 // everybody gives all plans of the case.
-func (w *work) everybody() []int {
+func (w *caseWork) everybody() []int {
 	all := make([]int, len(w.plans))
 	for i := range all {
 		all[i] = i
@@ -137,9 +144,9 @@ func (w *work) everybody() []int {
 	return all
 }
 
-// prepareCase makes the entry say what is in the case: nothing for a new one, what it says for a
+// learn makes the entry say what is in the case: nothing for a new one, what it says for a
 // clean one, and what TheHive lists for all others.
-func (w *work) prepareCase(held context.Context) error {
+func (w *caseWork) learn(held context.Context) error {
 	if err := w.readMarks(held); err != nil {
 		return err
 	}
@@ -163,7 +170,7 @@ func (w *work) prepareCase(held context.Context) error {
 }
 
 // remember notes what the creation itself brought about.
-func (w *work) remember() {
+func (w *caseWork) remember() {
 	w.body.Tags = w.c.Tags
 	w.body.High = high{Severity: w.c.Severity, TLP: w.c.TLP, PAP: w.c.PAP}
 	for _, m := range firstMarkers(w.plans) {
@@ -185,7 +192,7 @@ const (
 )
 
 // charge charges an item to the plans that brought it, by what its error says.
-func (w *work) charge(owners []int, step, item string, err error) {
+func (w *caseWork) charge(owners []int, step, item string, err error) {
 	for _, o := range owners {
 		w.out.charge([]int{w.charged[o]}, refusalOf(step, item, err), err)
 	}
@@ -193,7 +200,7 @@ func (w *work) charge(owners []int, step, item string, err error) {
 
 // stepFailed charges a failure of a step, other than of its items, to the plans that needed it, so
 // that the other steps go on; it gives back what concerns everybody.
-func (w *work) stepFailed(owners []int, step string, err error) error {
+func (w *caseWork) stepFailed(owners []int, step string, err error) error {
 	if e, ok := errors.AsType[*hive.Error](err); scopeOf(err) == scopeAll || ok && e.Status == 0 {
 		return err
 	}
@@ -229,7 +236,7 @@ func refusalOf(step, item string, err error) enrich.Refusal {
 
 // stillThere decides what a 404 or a 403 below the case means: the case is gone (ErrVanished), the
 // account may not do this here, though it may elsewhere (*DeniedError), or what err says (nil).
-func (w *work) stillThere(calls context.Context, err error) error {
+func (w *caseWork) stillThere(calls context.Context, err error) error {
 	denied := verdictOf(err) == hive.Denied
 	if !isGone(err) && !denied {
 		return nil
@@ -248,12 +255,12 @@ func (w *work) stillThere(calls context.Context, err error) error {
 
 // rebuild makes the entry say what TheHive lists: the truth after a holder that left without
 // saying what it did, or for a case that the ledger does not know.
-func (w *work) rebuild(held context.Context) error {
-	for _, list := range []func(context.Context) error{w.listObservables, w.listProcedures, w.listComments} {
+func (w *caseWork) rebuild(held context.Context) error {
+	for _, list := range []func(context.Context) error{newObservableStep(w).list, (&procedureStep{w}).list, (&commentStep{caseWork: w}).list} {
 		if err := list(held); err != nil {
 			return err
 		}
 	}
-	w.e.happened(EventRebuilt, w.c.Number, w.claim.Name())
+	w.a.happened(EventRebuilt, w.c.Number, w.claim.Name())
 	return nil
 }

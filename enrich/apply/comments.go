@@ -13,9 +13,18 @@ import (
 	"forager/hive"
 )
 
-// addComments notes each rule and day once, in a comment or in the description that names it, and
+// commentStep notes the rules and days of plans in comments.
+type commentStep struct {
+	*caseWork
+
+	fields *fieldStep        // a case that is full says so by a tag
+	texts  map[string]string // of comments with a marker, by id, as last listed
+	mute   bool              // not even a comment without words of events was taken: no other is tried
+}
+
+// run notes each rule and day once, in a comment or in the description that names it, and
 // keeps the numbers of comments current. Only the comment is an effect; its numbers are a help.
-func (w *work) addComments(held context.Context) error {
+func (w *commentStep) run(held context.Context) error {
 	for _, m := range markersOf(w.plans) {
 		if w.marks.has(kindComment, m.name()) {
 			continue
@@ -28,16 +37,16 @@ func (w *work) addComments(held context.Context) error {
 			return err
 		}
 	}
-	if err := w.refreshComments(held); err != nil && scopeOf(err) == scopeAll {
+	if err := w.refresh(held); err != nil && scopeOf(err) == scopeAll {
 		return err
 	}
 	return nil // numbers are no effect: the next minute tries again
 }
 
-func (w *work) comment(held context.Context, m marker) error {
+func (w *commentStep) comment(held context.Context, m marker) error {
 	ref, known := w.body.Comments[m.name()]
 	if !known && !w.listed[kindComment] {
-		if err := w.listComments(held); err != nil {
+		if err := w.list(held); err != nil {
 			return err
 		}
 		if w.marks.has(kindComment, m.name()) {
@@ -51,9 +60,9 @@ func (w *work) comment(held context.Context, m marker) error {
 		ref.Pending = ref.Pending || changed && ref.ID != inDescription
 		w.body.Comments[m.name()] = ref
 		return nil
-	case len(w.body.Comments) >= w.e.options.Limits.Comments:
+	case len(w.body.Comments) >= w.a.options.Limits.Comments:
 		w.leaveOut(kindComment, m.name())
-		return w.raiseFields(held)
+		return w.fields.run(held)
 	case w.mute:
 		return enrich.ErrUnsettled
 	default:
@@ -64,7 +73,7 @@ func (w *work) comment(held context.Context, m marker) error {
 // postComment adds the comment of a rule and day under the headline of the first plan. One that is
 // refused is tried under those of others, and at last under none: only whose headline was refused is
 // charged. TheHive keeps doubles, so after an answer that says nothing certain it is looked for.
-func (w *work) postComment(held context.Context, m marker, ref commentRef) error {
+func (w *commentStep) postComment(held context.Context, m marker, ref commentRef) error {
 	m.ids = ref.IDs
 	var cause error
 	for _, title := range w.headlines(m) {
@@ -92,7 +101,7 @@ const noHeadline = "Detections"
 const maxHeadlines = 3
 
 // headlines are the titles under which a comment may be written, in the order of trying.
-func (w *work) headlines(m marker) []string {
+func (w *commentStep) headlines(m marker) []string {
 	var all []string
 	for _, i := range w.ownersOf(m) {
 		if t := w.plans[i].Title; !slices.Contains(all, t) && len(all) < maxHeadlines {
@@ -103,12 +112,12 @@ func (w *work) headlines(m marker) []string {
 }
 
 // whoseTitle gives the plans of a rule and day that have a title.
-func (w *work) whoseTitle(m marker, title string) []int {
+func (w *commentStep) whoseTitle(m marker, title string) []int {
 	return slices.DeleteFunc(w.ownersOf(m), func(i int) bool { return w.plans[i].Title != title })
 }
 
 // tryComment posts a comment under one headline.
-func (w *work) tryComment(held context.Context, m marker, ref commentRef, title string) error {
+func (w *commentStep) tryComment(held context.Context, m marker, ref commentRef, title string) error {
 	var text string
 	if err := caught(func() error { text = commentText(title, ref, m, w.body.LeftOut); return nil }); err != nil {
 		return err
@@ -127,7 +136,7 @@ func (w *work) tryComment(held context.Context, m marker, ref commentRef, title 
 }
 
 // sendComment makes one request, and compares the answer with what was sent.
-func (w *work) sendComment(held context.Context, m marker, ref commentRef, text string) error {
+func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef, text string) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddComment(calls, w.c.ID, text)
@@ -137,10 +146,10 @@ func (w *work) sendComment(held context.Context, m marker, ref commentRef, text 
 	if slices.ContainsFunc(markersIn(made.Message), func(x marker) bool { return x.name() == m.name() }) {
 		ref.ID, ref.Written, ref.Pending = made.ID, textHash(made.Message), false
 		w.body.Comments[m.name()] = ref
-		w.e.pace.note(w.id)
+		w.a.pace.note(w.id)
 		return nil
 	}
-	if err := w.listComments(held); err != nil {
+	if err := w.list(held); err != nil {
 		return err
 	}
 	if _, there := w.body.Comments[m.name()]; there {
@@ -151,13 +160,13 @@ func (w *work) sendComment(held context.Context, m marker, ref commentRef, text 
 }
 
 // lookForComment lists after an answer that says nothing certain, until settle has passed.
-func (w *work) lookForComment(held context.Context, m marker, cause error) error {
+func (w *commentStep) lookForComment(held context.Context, m marker, cause error) error {
 	if !uncertain(cause) {
 		return nil
 	}
-	w.e.happened(EventAmbiguous, w.c.Number, "add comment")
+	w.a.happened(EventAmbiguous, w.c.Number, "add comment")
 	return w.look(held, cause, func() (bool, error) {
-		if err := w.listComments(held); err != nil {
+		if err := w.list(held); err != nil {
 			return false, err
 		}
 		_, there := w.body.Comments[m.name()]
@@ -166,7 +175,7 @@ func (w *work) lookForComment(held context.Context, m marker, cause error) error
 }
 
 // ownersOf gives the plans of a rule and day.
-func (w *work) ownersOf(m marker) (owners []int) {
+func (w *commentStep) ownersOf(m marker) (owners []int) {
 	for i, p := range w.plans {
 		if commentKey(p) == m.name() {
 			owners = append(owners, i)
@@ -177,9 +186,9 @@ func (w *work) ownersOf(m marker) (owners []int) {
 
 func textHash(text string) string { return itemHash("text", text) }
 
-// listComments makes the entry hold the comments that are in the case, and what the description
+// list makes the entry hold the comments that are in the case, and what the description
 // names; what it held and is gone was removed.
-func (w *work) listComments(held context.Context) error {
+func (w *commentStep) list(held context.Context) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	there := map[string]commentRef{}
@@ -211,7 +220,7 @@ func (w *work) listComments(held context.Context) error {
 }
 
 // adopt takes a comment that is there, with what the entry knows of it; the first one counts.
-func (w *work) adopt(there map[string]commentRef, m marker, found commentRef) {
+func (w *commentStep) adopt(there map[string]commentRef, m marker, found commentRef) {
 	if _, ok := there[m.name()]; ok {
 		return
 	}
@@ -223,19 +232,19 @@ func (w *work) adopt(there map[string]commentRef, m marker, found commentRef) {
 	there[m.name()] = found
 }
 
-// refreshComments rewrites the comments whose numbers changed, at most once a minute. FlushComments does
+// refresh rewrites the comments whose numbers changed, at most once a minute. FlushComments does
 // it after a quiet minute.
-func (w *work) refreshComments(held context.Context) error {
+func (w *commentStep) refresh(held context.Context) error {
 	pending := slices.DeleteFunc(sortedKeys(w.body.Comments), func(n string) bool { return !w.body.Comments[n].Pending })
 	if len(pending) == 0 {
 		return nil
 	}
-	if !w.e.pace.due(w.id) {
-		w.e.pace.owe(w.id, w.organisation)
+	if !w.a.pace.due(w.id) {
+		w.a.pace.owe(w.id, w.organisation)
 		return nil
 	}
-	w.e.pace.note(w.id)
-	if err := w.listComments(held); err != nil {
+	w.a.pace.note(w.id)
+	if err := w.list(held); err != nil {
 		return err
 	}
 	for _, name := range pending {
@@ -248,7 +257,7 @@ func (w *work) refreshComments(held context.Context) error {
 
 // rewrite patches one comment, unless somebody else edited it. A failure is no matter: numbers
 // are no effect, and the next minute tries again.
-func (w *work) rewrite(held context.Context, name string, ref commentRef) commentRef {
+func (w *commentStep) rewrite(held context.Context, name string, ref commentRef) commentRef {
 	text := w.texts[ref.ID]
 	ref.Pending = false
 	if ref.Written != textHash(text) {

@@ -272,13 +272,13 @@ var errNoPage = errors.New("TheHive would make a link of it, and it does not beg
 // leaveOutLinks leaves out of a case the texts that TheHive would make a link of which does something
 // else than open a page: what a field of the type url in the configuration never takes either. Where
 // TheHive does not tell the type, the text is left out, too; the case is opened in any case.
-func (r *round) leaveOutLinks(ctx context.Context, n *creation) error {
+func (r *resolution) leaveOutLinks(ctx context.Context, n *creation) error {
 	for _, f := range n.base.CustomFields {
 		text, ok := f.Value.(string)
 		if !ok || !leadsElsewhere(text) {
 			continue
 		}
-		kind, err := r.e.types.typeOf(ctx, r.hive, f.Name)
+		kind, err := r.a.types.typeOf(ctx, r.hive, f.Name)
 		if err != nil && scopeOf(err) == scopeAll && !deniedList(err) {
 			return err
 		}

@@ -13,39 +13,39 @@ import (
 	"forager/enrich/detection"
 )
 
-// want is what some plans ask of one case together: sets, each item with the plans that
+// desired is what some plans ask of one case together: sets, each item with the plans that
 // brought it, so that a refusal is charged to them and to no other.
-type want struct {
+type desired struct {
 	plans       []enrich.Plan
-	observables []wantedObservable
-	procedures  []wantedProcedure
-	tags        []wantedTag
+	observables []desiredObservable
+	procedures  []desiredProcedure
+	tags        []desiredTag
 	severity    int
 	tlp, pap    int
 	broken      map[int]error // plans whose items could not be made
 }
 
-type wantedObservable struct {
+type desiredObservable struct {
 	detection.Observable
 	hash   string
 	owners []int
 }
 
-type wantedProcedure struct {
+type desiredProcedure struct {
 	enrich.Technique
 	at     int64 // occurDate, ms: the earliest detection's
 	note   string
 	owners []int
 }
 
-type wantedTag struct {
+type desiredTag struct {
 	tag    string
 	owners []int
 }
 
 // merge unites plans of one case, which are sorted by event time.
-func merge(plans []enrich.Plan) *want {
-	w := &want{plans: plans, broken: map[int]error{}}
+func merge(plans []enrich.Plan) *desired {
+	w := &desired{plans: plans, broken: map[int]error{}}
 	observables, procedures, tags := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, p := range plans {
 		if err := caught(func() error { w.add(p, i, observables, procedures, tags); return nil }); err != nil {
@@ -56,7 +56,7 @@ func merge(plans []enrich.Plan) *want {
 }
 
 // add adds what one plan asks for.
-func (w *want) add(p enrich.Plan, i int, observables, procedures, tags map[string]int) {
+func (w *desired) add(p enrich.Plan, i int, observables, procedures, tags map[string]int) {
 	w.severity, w.tlp, w.pap = max(w.severity, p.Severity), max(w.tlp, p.TLP), max(w.pap, p.PAP)
 	for _, o := range p.Observables {
 		w.addObservable(observables, o, i)
@@ -71,35 +71,35 @@ func (w *want) add(p enrich.Plan, i int, observables, procedures, tags map[strin
 	}
 }
 
-func (w *want) addObservable(seen map[string]int, o detection.Observable, owner int) {
+func (w *desired) addObservable(seen map[string]int, o detection.Observable, owner int) {
 	h := observableHash(o.DataType, o.Data)
 	if i, ok := seen[h]; ok {
 		w.observables[i].owners = owned(w.observables[i].owners, owner)
 		return
 	}
 	seen[h] = len(w.observables)
-	w.observables = append(w.observables, wantedObservable{Observable: o, hash: h, owners: []int{owner}})
+	w.observables = append(w.observables, desiredObservable{Observable: o, hash: h, owners: []int{owner}})
 }
 
-func (w *want) addProcedure(seen map[string]int, t enrich.Technique, p enrich.Plan, owner int) {
+func (w *desired) addProcedure(seen map[string]int, t enrich.Technique, p enrich.Plan, owner int) {
 	h := procedureName(t.ID, t.Tactic)
 	if i, ok := seen[h]; ok {
 		w.procedures[i].owners = owned(w.procedures[i].owners, owner)
 		return
 	}
 	seen[h] = len(w.procedures)
-	w.procedures = append(w.procedures, wantedProcedure{
+	w.procedures = append(w.procedures, desiredProcedure{
 		Technique: t, at: p.At.UnixMilli(), note: procedureNote(t, p), owners: []int{owner},
 	})
 }
 
-func (w *want) addTag(seen map[string]int, tag string, owner int) {
+func (w *desired) addTag(seen map[string]int, tag string, owner int) {
 	if i, ok := seen[tag]; ok {
 		w.tags[i].owners = owned(w.tags[i].owners, owner)
 		return
 	}
 	seen[tag] = len(w.tags)
-	w.tags = append(w.tags, wantedTag{tag: tag, owners: []int{owner}})
+	w.tags = append(w.tags, desiredTag{tag: tag, owners: []int{owner}})
 }
 
 func owned(owners []int, owner int) []int {
@@ -141,15 +141,15 @@ func alike(a, b detection.Observable) bool {
 
 // batches cuts observables into calls: one a data type, as long as the rest is alike, of at most
 // so many values.
-func batches(all []wantedObservable, most int) [][]wantedObservable {
-	var out [][]wantedObservable
+func batches(all []desiredObservable, most int) [][]desiredObservable {
+	var out [][]desiredObservable
 	open := map[string]int{} // data type → index of the batch that still takes more, by likeness
 	for _, o := range all {
 		name := o.DataType + "\x00" + o.Message + "\x00" + strings.Join(o.Tags, "\x01")
 		i, ok := open[name]
 		if !ok || len(out[i]) == most || !alike(out[i][0].Observable, o.Observable) {
 			open[name] = len(out)
-			out = append(out, []wantedObservable{o})
+			out = append(out, []desiredObservable{o})
 			continue
 		}
 		out[i] = append(out[i], o)
@@ -211,7 +211,7 @@ func (p preference) compare(q preference) int {
 }
 
 // preference is that of an item of some plans: severe ones are preferred, then the newest.
-func (w *want) preference(owners []int) (p preference) {
+func (w *desired) preference(owners []int) (p preference) {
 	for _, i := range owners {
 		p.at = max(p.at, w.plans[i].At.UnixMilli())
 		p.severity = max(p.severity, w.plans[i].Severity)
@@ -221,8 +221,8 @@ func (w *want) preference(owners []int) (p preference) {
 }
 
 // fitObservables chooses the observables that a case with so many has room for: indicators first.
-func (w *want) fitObservables(need []wantedObservable, held, limit int) (in, out []wantedObservable) {
-	return fit(need, held, limit, func(o wantedObservable) preference {
+func (w *desired) fitObservables(need []desiredObservable, held, limit int) (in, out []desiredObservable) {
+	return fit(need, held, limit, func(o desiredObservable) preference {
 		p := w.preference(o.owners)
 		p.kept = o.IOC
 		return p
@@ -230,13 +230,13 @@ func (w *want) fitObservables(need []wantedObservable, held, limit int) (in, out
 }
 
 // fitProcedures chooses the techniques that a case with so many has room for.
-func (w *want) fitProcedures(need []wantedProcedure, held, limit int) (in, out []wantedProcedure) {
-	return fit(need, held, limit, func(p wantedProcedure) preference { return w.preference(p.owners) })
+func (w *desired) fitProcedures(need []desiredProcedure, held, limit int) (in, out []desiredProcedure) {
+	return fit(need, held, limit, func(p desiredProcedure) preference { return w.preference(p.owners) })
 }
 
 // fitTags chooses the tags that a case with these has room for. Forager's own always fit.
-func (w *want) fitTags(there []string) (in, out []wantedTag) {
-	var others []wantedTag
+func (w *desired) fitTags(there []string) (in, out []desiredTag) {
+	var others []desiredTag
 	for _, t := range w.tags {
 		if !slices.Contains(there, t.tag) && !ownTag(t.tag) {
 			others = append(others, t)
@@ -248,7 +248,7 @@ func (w *want) fitTags(there []string) (in, out []wantedTag) {
 			held++
 		}
 	}
-	_, out = fit(others, held, maxTags-ownTags, func(t wantedTag) preference { return w.preference(t.owners) })
+	_, out = fit(others, held, maxTags-ownTags, func(t desiredTag) preference { return w.preference(t.owners) })
 	left := map[string]bool{}
 	for _, t := range out {
 		left[t.tag] = true
@@ -262,23 +262,23 @@ func (w *want) fitTags(there []string) (in, out []wantedTag) {
 }
 
 // missingTags are those that neither the case has nor Forager ever wrote, within limits.
-func (w *work) missingTags() []wantedTag {
-	_, out := w.want.fitTags(w.body.Tags)
+func (w *caseWork) missingTags() []desiredTag {
+	_, out := w.desired.fitTags(w.body.Tags)
 	for _, t := range out {
 		if !slices.Contains(w.c.Tags, t.tag) {
 			w.leaveOut(kindTag, t.tag)
 		}
 	}
-	in, _ := w.want.fitTags(w.body.Tags) // again: with the tag that says so
-	return slices.DeleteFunc(in, func(t wantedTag) bool { return slices.Contains(w.c.Tags, t.tag) })
+	in, _ := w.desired.fitTags(w.body.Tags) // again: with the tag that says so
+	return slices.DeleteFunc(in, func(t desiredTag) bool { return slices.Contains(w.c.Tags, t.tag) })
 }
 
 // leaveOut counts, once, what a limit keeps out of the case; the case says so by a tag, and by the
 // next comment.
-func (w *work) leaveOut(kind, item string) {
-	full := wantedTag{tag: enrich.TagPrefix + "limit-" + kind, owners: []int{0}}
-	if !slices.ContainsFunc(w.want.tags, func(t wantedTag) bool { return t.tag == full.tag }) {
-		w.want.tags = append(w.want.tags, full)
+func (w *caseWork) leaveOut(kind, item string) {
+	full := desiredTag{tag: enrich.TagPrefix + "limit-" + kind, owners: []int{0}}
+	if !slices.ContainsFunc(w.desired.tags, func(t desiredTag) bool { return t.tag == full.tag }) {
+		w.desired.tags = append(w.desired.tags, full)
 	}
 	name := itemHash("left out", kind, item)[:8]
 	if len(w.body.LeftItems) >= maxLeftOut || slices.Contains(w.body.LeftItems, name) {
@@ -289,7 +289,7 @@ func (w *work) leaveOut(kind, item string) {
 	}
 	w.body.LeftItems = append(w.body.LeftItems, name)
 	w.body.LeftOut[kind]++
-	w.e.happened(EventOverLimit, w.c.Number, kind)
+	w.a.happened(EventOverLimit, w.c.Number, kind)
 }
 
 // leftOutWords says what limits kept out of a case; empty where they kept nothing.

@@ -49,7 +49,7 @@ func (r caseRef) Guess() caseRef { r.guess = true; return r }
 // Assign shows the span rules.
 func Assign(plans []enrich.Plan, refs []Ref) Placed {
 	t := assign(plans, refs)
-	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateTombed: "tombed", fateUnknown: "unknown"}
+	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateDeleted: "deleted", fateUnknown: "unknown"}
 	return Placed{Fate: names[t.fate], ID: t.ref.ID, Plans: t.plans, Tied: t.tied}
 }
 

@@ -21,10 +21,17 @@ type change struct {
 	owners []int
 }
 
-// raiseFields adds the tags that the case lacks, and raises severity, TLP and PAP, each only when
+// fieldStep adds tags to a case, and raises its levels.
+type fieldStep struct {
+	*caseWork
+
+	refused map[string]bool // changes of the case that were charged already
+}
+
+// run adds the tags that the case lacks, and raises severity, TLP and PAP, each only when
 // a detection exceeds both the present value and the highest that Forager itself wrote. An update
 // that fails for what it holds is taken apart, until what spoils it stands alone.
-func (w *work) raiseFields(held context.Context) error {
+func (w *fieldStep) run(held context.Context) error {
 	err := bisection[change]{
 		send: func(all []change) ([]change, error) { return all, w.patch(held, all) },
 		look: func(_ []change, cause error) error { return w.lookAtCase(held, cause) },
@@ -35,7 +42,7 @@ func (w *work) raiseFields(held context.Context) error {
 			})
 		},
 		alone: func(c change, err error) error {
-			w.spoilt[c.name] = true
+			w.refused[c.name] = true
 			w.charge(c.owners, stepFields(c), c.name, err)
 			return nil
 		},
@@ -55,7 +62,7 @@ func stepFields(c change) string {
 }
 
 // changes is what the case lacks.
-func (w *work) changes() (all []change) {
+func (w *fieldStep) changes() (all []change) {
 	for _, t := range w.missingTags() {
 		all = append(all, change{kindTag + " " + t.tag, func(u *hive.CaseUpdate) { u.AddTags = append(u.AddTags, t.tag) }, t.owners})
 	}
@@ -65,7 +72,7 @@ func (w *work) changes() (all []change) {
 			all = append(all, change{name, set, owners})
 		}
 	}
-	severity, tlp, pap := w.want.severity, w.want.tlp, w.want.pap
+	severity, tlp, pap := w.desired.severity, w.desired.tlp, w.desired.pap
 	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
 	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p enrich.Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
 	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p enrich.Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
@@ -76,11 +83,11 @@ func (w *work) changes() (all []change) {
 		status := statusReopened
 		all = append(all, change{"status", func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
 	}
-	return slices.DeleteFunc(all, func(c change) bool { return w.spoilt[c.name] })
+	return slices.DeleteFunc(all, func(c change) bool { return w.refused[c.name] })
 }
 
 // patch updates the case.
-func (w *work) patch(held context.Context, all []change) error {
+func (w *fieldStep) patch(held context.Context, all []change) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -99,7 +106,7 @@ func (w *work) patch(held context.Context, all []change) error {
 }
 
 // show makes the case that is known look as TheHive confirmed it.
-func (w *work) show(u hive.CaseUpdate) {
+func (w *fieldStep) show(u hive.CaseUpdate) {
 	w.c.Tags = append(slices.Clone(w.c.Tags), u.AddTags...)
 	if len(u.Clear) > 0 {
 		w.c.Assignee = ""
@@ -111,12 +118,12 @@ func (w *work) show(u hive.CaseUpdate) {
 
 // lookAtCase looks at the case after an update whose answer says nothing certain, and notes what of
 // it arrived. All of it is idempotent, so that it may be sent again.
-func (w *work) lookAtCase(held context.Context, cause error) error {
+func (w *fieldStep) lookAtCase(held context.Context, cause error) error {
 	if !uncertain(cause) {
 		return nil
 	}
-	w.e.happened(EventAmbiguous, w.c.Number, "update case")
-	if err := w.slot.rest(held, lookPause(1, w.e.options.Settle)); err != nil {
+	w.a.happened(EventAmbiguous, w.c.Number, "update case")
+	if err := w.slot.rest(held, lookPause(1, w.a.options.Settle)); err != nil {
 		return err
 	}
 	calls, done := calling(held, w.claim)
@@ -155,7 +162,7 @@ func arrived(sent hive.CaseUpdate, c hive.Case) (u hive.CaseUpdate) {
 }
 
 // noteFields remembers what Forager wrote.
-func (w *work) noteFields(u hive.CaseUpdate) {
+func (w *fieldStep) noteFields(u hive.CaseUpdate) {
 	w.body.Tags = append(w.body.Tags, u.AddTags...)
 	for _, f := range []struct {
 		wrote *int

@@ -24,8 +24,8 @@ import (
 
 func fileHash(sha, name string) string { return itemHash("file", sha, name) }
 
-// outgoing is a form of a file, ready to be uploaded or recognised.
-type outgoing struct {
+// fileForm is a form of a file, ready to be uploaded or recognised.
+type fileForm struct {
 	content io.ReadSeeker
 	item    string // the file that it stands for
 	inside  string // SHA-256 of that file's content
@@ -58,27 +58,27 @@ func nameHash(sha, tag string) string { return itemHash("file name", sha, tag) }
 const tagContent = "sha256:"
 
 // plainFile is a file as it is.
-func plainFile(f wantedFile, s *files.File) outgoing {
-	return outgoing{content: s, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: s.SHA256(), name: f.Name, size: s.Bytes()}
+func plainFile(f desiredFile, s *files.File) fileForm {
+	return fileForm{content: s, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: s.SHA256(), name: f.Name, size: s.Bytes()}
 }
 
 // zippedFile is a file in an archive. Analysts find it by the digest of its content, and are told
 // how to open it. It is no indicator: nobody else will ever see the digest of the archive.
-func (w *work) zippedFile(f wantedFile, s *files.File) (outgoing, error) {
-	a, err := files.NewArchive(s, f.Name, w.e.options.Files.ZipPassword)
+func (w *fileStep) zippedFile(f desiredFile, s *files.File) (fileForm, error) {
+	a, err := files.NewArchive(s, f.Name, w.a.options.Files.ZipPassword)
 	if err != nil {
-		return outgoing{}, err
+		return fileForm{}, err
 	}
-	return outgoing{
+	return fileForm{
 		content: a, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: a.SHA256(), name: files.ArchiveName(f.Name), size: a.Bytes(),
-		message: "ZIP with the password `" + w.e.options.Files.ZipPassword + "`. SHA-256 of the file in it: `" + s.SHA256() + "`",
+		message: "ZIP with the password `" + w.a.options.Files.ZipPassword + "`. SHA-256 of the file in it: `" + s.SHA256() + "`",
 		tags:    []string{tagContent + s.SHA256()},
 	}, nil
 }
 
 // choose gives the form in which a file is uploaded; nil when the case has another. The archive is
 // made, too, where only it shows whether the case has it: the policy may have changed.
-func (w *work) choose(held context.Context, f wantedFile, s *files.File) (*outgoing, error) {
+func (w *fileStep) choose(held context.Context, f desiredFile, s *files.File) (*fileForm, error) {
 	plain := plainFile(f, s)
 	if w.isThere(plain) {
 		return nil, nil
@@ -112,7 +112,7 @@ func (w *work) choose(held context.Context, f wantedFile, s *files.File) (*outgo
 }
 
 // zips tells whether one of those who brought a file wants it in an archive.
-func (w *work) zips(f wantedFile, s *files.File) (bool, error) {
+func (w *fileStep) zips(f desiredFile, s *files.File) (bool, error) {
 	has := func(digests []string) (bool, error) {
 		if slices.Contains(digests, s.SHA256()) {
 			return true, nil
@@ -132,7 +132,7 @@ func (w *work) zips(f wantedFile, s *files.File) (bool, error) {
 
 // maybeZipped tells that the case has an archive that by its name may be of a file, or had files
 // that somebody removed.
-func (w *work) maybeZipped(name string) bool {
+func (w *fileStep) maybeZipped(name string) bool {
 	for item := range w.marks.removed {
 		if item[0] == kindFile {
 			return true
@@ -142,13 +142,13 @@ func (w *work) maybeZipped(name string) bool {
 }
 
 // hasFile tells whether the entry lists a file in any form, or whether it was removed.
-func (w *work) hasFile(item string) bool {
+func (w *fileStep) hasFile(item string) bool {
 	return slices.Contains(w.body.meant(w.body.Files), item) || w.marks.has(kindFile, item)
 }
 
 // isThere tells whether a form of a file is there, or was removed; the entry then knows what it
 // stands for.
-func (w *work) isThere(u outgoing) bool {
+func (w *fileStep) isThere(u fileForm) bool {
 	for _, l := range w.files {
 		if l.sha != u.sha && l.inside != u.inside {
 			continue
@@ -204,8 +204,8 @@ func (b *caseBody) removedFile(hash string) [][2]string {
 	return items
 }
 
-// listFiles makes the entry hold the files that are in the case, in either form.
-func (w *work) listFiles(held context.Context) error {
+// list makes the entry hold the files that are in the case, in either form.
+func (w *fileStep) list(held context.Context) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	var files []listedFile
@@ -264,16 +264,16 @@ func contentOf(tags []string) string {
 
 // spool copies a file to disk, outside the apply slots, and checks size and digest before a byte
 // of it goes to TheHive. Whoever has it releases it.
-func (w *work) spool(held context.Context, f detection.File) (s *files.File, err error) {
+func (w *fileStep) spool(held context.Context, f detection.File) (s *files.File, err error) {
 	c, err := w.content(held, f)
 	if err != nil {
 		return nil, missing(f, fmt.Errorf("open file: %w", err))
 	}
-	if most := w.e.options.Files.MaxBytes; c.Size > most {
+	if most := w.a.options.Files.MaxBytes; c.Size > most {
 		return nil, &files.BadFileError{Reason: fmt.Sprintf("%d bytes, at most %d are allowed", c.Size, most)}
 	}
 	w.slot.leave()
-	all, err := w.e.spools.Hold(held, c)
+	all, err := w.a.spools.Hold(held, c)
 	if err != nil {
 		return nil, missing(f, err)
 	}
@@ -300,15 +300,15 @@ func missing(f detection.File, err error) error {
 }
 
 // content says where a file's bytes are to be had, and what they share a copy with.
-func (w *work) content(held context.Context, f detection.File) (files.Content, error) {
+func (w *fileStep) content(held context.Context, f detection.File) (files.Content, error) {
 	if f.Object == "" {
 		open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.Data)), nil }
 		return files.Content{Name: "data " + cmp.Or(digest(f.Data), "none"), Size: int64(len(f.Data)), Open: open}, nil
 	}
-	if w.e.options.Opener == nil {
+	if w.a.options.Opener == nil {
 		return files.Content{}, files.ErrNoObject
 	}
-	o, err := w.e.options.Opener.Find(held, f.Object)
+	o, err := w.a.options.Opener.Find(held, f.Object)
 	return files.Content{Name: "object " + f.Object + " " + o.Version, Size: o.Size, Open: o.Open}, err
 }
 

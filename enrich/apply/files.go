@@ -37,15 +37,15 @@ const (
 	typeFile      = "file"
 )
 
-// wantedFile is one file with the plans that brought it.
-type wantedFile struct {
+// desiredFile is one file with the plans that brought it.
+type desiredFile struct {
 	detection.File
 	owners []int
 }
 
 // files unites the files of the plans by what names them.
-func (w *want) files() []wantedFile {
-	var all []wantedFile
+func (w *desired) files() []desiredFile {
+	var all []desiredFile
 	seen := map[string]int{}
 	for i, p := range w.plans {
 		for _, f := range p.Files {
@@ -55,7 +55,7 @@ func (w *want) files() []wantedFile {
 				continue
 			}
 			seen[name] = len(all)
-			all = append(all, wantedFile{f, []int{i}})
+			all = append(all, desiredFile{f, []int{i}})
 		}
 	}
 	return all
@@ -69,11 +69,18 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// addFiles uploads what the case lacks. What is wrong with one file costs no other.
-func (w *work) addFiles(held context.Context) error {
+// fileStep adds the files that a case lacks.
+type fileStep struct {
+	*caseWork
+
+	files []listedFile // as last listed
+}
+
+// run uploads what the case lacks. What is wrong with one file costs no other.
+func (w *fileStep) run(held context.Context) error {
 	w.refuseBarred()
 	hopeless := 0 // files in a row that failed without a verdict
-	for _, f := range w.want.files() {
+	for _, f := range w.desired.files() {
 		if f.SHA256 != "" && w.hasFile(fileHash(f.SHA256, f.Name)) {
 			continue
 		}
@@ -107,14 +114,14 @@ func (w *work) addFiles(held context.Context) error {
 const maxHopelessFiles = 3
 
 // refuseFile charges a file that is at fault by itself.
-func (w *work) refuseFile(f wantedFile, r enrich.Refusal) {
+func (w *fileStep) refuseFile(f desiredFile, r enrich.Refusal) {
 	for _, o := range f.owners {
 		w.out.refuse([]int{w.charged[o]}, r)
 	}
 }
 
 // addFile uploads one file, unless the case has it in any form. Errors: *files.BadFileError.
-func (w *work) addFile(held context.Context, f wantedFile) error {
+func (w *fileStep) addFile(held context.Context, f desiredFile) error {
 	var s *files.File
 	err := caught(func() (err error) { s, err = w.spool(held, f.File); return err })
 	if err != nil {
@@ -126,7 +133,7 @@ func (w *work) addFile(held context.Context, f wantedFile) error {
 		return nil
 	}
 	if !w.listed[kindFile] && !w.created {
-		if err := w.listFiles(held); err != nil || w.hasFile(item) {
+		if err := w.list(held); err != nil || w.hasFile(item) {
 			return err
 		}
 	}
@@ -138,28 +145,28 @@ func (w *work) addFile(held context.Context, f wantedFile) error {
 }
 
 // upload posts one file, and looks before it posts it again.
-func (w *work) upload(held context.Context, u outgoing) error {
-	return bisection[outgoing]{
-		send: func(one []outgoing) ([]outgoing, error) { return one, w.sendFile(held, one[0]) },
-		look: func(one []outgoing, cause error) error { return w.lookForFile(held, one[0], cause) },
-		missing: func(one []outgoing) []outgoing {
+func (w *fileStep) upload(held context.Context, u fileForm) error {
+	return bisection[fileForm]{
+		send: func(one []fileForm) ([]fileForm, error) { return one, w.sendFile(held, one[0]) },
+		look: func(one []fileForm, cause error) error { return w.lookForFile(held, one[0], cause) },
+		missing: func(one []fileForm) []fileForm {
 			if w.isThere(one[0]) {
 				return nil
 			}
 			return one
 		},
-		alone: func(_ outgoing, err error) error { return err },
-	}.run([]outgoing{u})
+		alone: func(_ fileForm, err error) error { return err },
+	}.run([]fileForm{u})
 }
 
 // sendFile makes one request, and compares the answer with what was sent: there is what TheHive
 // names by its content, or lists.
-func (w *work) sendFile(held context.Context, u outgoing) error {
+func (w *fileStep) sendFile(held context.Context, u fileForm) error {
 	if _, err := u.content.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	limit := w.e.options.Call + time.Duration(u.size/slowestUpload)*time.Second
-	if err := w.claim.Allow(held, limit-w.e.options.Call); err != nil {
+	limit := w.a.options.Call + time.Duration(u.size/slowestUpload)*time.Second
+	if err := w.claim.Allow(held, limit-w.a.options.Call); err != nil {
 		return err
 	}
 	calls, done := calling(held, w.claim)
@@ -183,9 +190,9 @@ func (w *work) sendFile(held context.Context, u outgoing) error {
 
 // openFile lists a file of which an answer leaves open whether it is there. Where TheHive says that
 // it exists, its list may lag behind, or it has the content under another name.
-func (w *work) openFile(held context.Context, u outgoing, exists bool) (there bool, err error) {
+func (w *fileStep) openFile(held context.Context, u fileForm, exists bool) (there bool, err error) {
 	err = w.lookUntilSettled(held, enrich.ErrUnsettled, func() (bool, error) {
-		if err := w.listFiles(held); err != nil {
+		if err := w.list(held); err != nil {
 			return false, err
 		}
 		if there = w.isThere(u); !there && exists {
@@ -208,9 +215,9 @@ type madeFile struct {
 
 // postFile posts a file in the form that the policy chooses. TheHive gives attachments whose name is
 // taken another.
-func (w *work) postFile(calls context.Context, u outgoing, limit time.Duration) (madeFile, error) {
+func (w *fileStep) postFile(calls context.Context, u fileForm, limit time.Duration) (madeFile, error) {
 	upload := hive.Upload{Name: u.name, Size: u.size, Body: u.content, Timeout: limit}
-	if w.e.options.Files.Attach {
+	if w.a.options.Files.Attach {
 		made, err := w.hive.AddAttachments(calls, w.c.ID, upload)
 		if err != nil || len(made) != 1 {
 			return madeFile{}, err
@@ -234,7 +241,7 @@ func (w *work) postFile(calls context.Context, u outgoing, limit time.Duration) 
 
 // nameFile gives an observable that has the content under another name a tag with this one: TheHive
 // knows a file by its content alone. It tells whether there is such an observable.
-func (w *work) nameFile(held context.Context, u outgoing) (bool, error) {
+func (w *fileStep) nameFile(held context.Context, u fileForm) (bool, error) {
 	i := slices.IndexFunc(w.files, func(l listedFile) bool { return !l.attached && l.id != "" && l.sha == u.sha })
 	if i < 0 {
 		return false, nil
@@ -249,13 +256,13 @@ func (w *work) nameFile(held context.Context, u outgoing) (bool, error) {
 	return true, nil
 }
 
-func (w *work) lookForFile(held context.Context, u outgoing, cause error) error {
+func (w *fileStep) lookForFile(held context.Context, u fileForm, cause error) error {
 	if !uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
 		return nil
 	}
-	w.e.happened(EventAmbiguous, w.c.Number, "add file")
+	w.a.happened(EventAmbiguous, w.c.Number, "add file")
 	return w.look(held, cause, func() (bool, error) {
-		err := w.listFiles(held)
+		err := w.list(held)
 		return w.isThere(u), err
 	})
 }
@@ -279,11 +286,11 @@ func (b *caseBody) standsFor(listed, item string) {
 }
 
 // refuseBarred charges the files that their senders may not name.
-func (w *work) refuseBarred() {
+func (w *fileStep) refuseBarred() {
 	for i, p := range w.plans {
 		for _, f := range p.Barred {
-			w.e.happened(EventBarred, w.c.Number, enrich.Excerpt(f.Name))
-			w.refuseFile(wantedFile{f, []int{i}}, enrich.Refusal{Step: kindFile, Item: enrich.Excerpt(f.Name), Type: "FileError", Reason: p.WhyBarred(f)})
+			w.a.happened(EventBarred, w.c.Number, enrich.Excerpt(f.Name))
+			w.refuseFile(desiredFile{f, []int{i}}, enrich.Refusal{Step: kindFile, Item: enrich.Excerpt(f.Name), Type: "FileError", Reason: p.WhyBarred(f)})
 		}
 	}
 }

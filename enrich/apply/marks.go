@@ -23,14 +23,14 @@ func (m marks) has(kind, hash string) bool { return m.removed[[2]string{kind, ha
 func marksKey(caseID string) string { return "marks." + caseID }
 
 // readMarks reads the marks of the case, with those of the cases that it came of by merging.
-func (w *work) readMarks(held context.Context) error {
+func (w *caseWork) readMarks(held context.Context) error {
 	w.marks = marks{removed: map[[2]string]bool{}, lifted: map[[2]string]bool{}}
-	for _, from := range w.heirs[w.id] {
+	for _, from := range w.sources {
 		if err := w.inheritFrom(held, from.ID); err != nil {
 			return err
 		}
 	}
-	body, _, err := loadMarks(held, w.e.options.Ledger, w.id)
+	body, _, err := loadMarks(held, w.a.options.Ledger, w.id)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (w *work) readMarks(held context.Context) error {
 
 // forgetLifted lets the entry forget procedures whose removal was lifted: they count neither as
 // there nor, when a list lacks them, as removed.
-func (w *work) forgetLifted() {
+func (w *caseWork) forgetLifted() {
 	for id, ref := range w.body.Procedures {
 		if w.marks.lifted[procedureItem(ref[0], ref[1])] {
 			delete(w.body.Procedures, id)
@@ -56,12 +56,12 @@ func (w *work) forgetLifted() {
 
 // inheritFrom takes over the removals and the high of a case that is gone, and, where this one came
 // of it by merging, what it held: what the next list then lacks was removed before the merge.
-func (w *work) inheritFrom(ctx context.Context, id string) error {
-	body, _, err := loadMarks(ctx, w.e.options.Ledger, id)
+func (w *caseWork) inheritFrom(ctx context.Context, id string) error {
+	body, _, err := loadMarks(ctx, w.a.options.Ledger, id)
 	if err != nil {
 		return err
 	}
-	_, old, err := readCase(ctx, w.e.options.Ledger, id)
+	_, old, err := readCase(ctx, w.a.options.Ledger, id)
 	if err != nil {
 		return err
 	}
@@ -128,8 +128,8 @@ func loadMarks(ctx context.Context, l claim.Store, caseID string) (marksBody, ui
 }
 
 // changeMarks merges a change into the marks of the work's case.
-func (w *work) changeMarks(ctx context.Context, change func(*marksBody) bool) error {
-	return changeMarks(ctx, w.e.options.Ledger, w.id, change)
+func (w *caseWork) changeMarks(ctx context.Context, change func(*marksBody) bool) error {
+	return changeMarks(ctx, w.a.options.Ledger, w.id, change)
 }
 
 // changeMarks merges a change into the marks of a case; anybody may, without a claim. To make it
@@ -174,7 +174,7 @@ func subtractItems(from *[][2]string, items [][2]string) bool {
 
 // noticed records, of one kind, what analysts removed and what is there again. Only what is
 // recorded may be forgotten: a list may lag behind what the entry knows to be there.
-func (w *work) noticed(ctx context.Context, kind string, gone, there []string) error {
+func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []string) error {
 	mark := func(hashes []string) (items [][2]string) {
 		for _, h := range hashes {
 			items = append(items, [2]string{kind, h})

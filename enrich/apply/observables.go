@@ -13,35 +13,46 @@ import (
 	"forager/hive"
 )
 
-// addObservables posts the observables that the case lacks, one call a data type.
-func (w *work) addObservables(held context.Context) error {
+// observableStep adds the observables that a case lacks.
+type observableStep struct {
+	*caseWork
+
+	sure map[string]bool // what TheHive confirmed to this step: its list may lag behind
+}
+
+func newObservableStep(w *caseWork) *observableStep {
+	return &observableStep{caseWork: w, sure: map[string]bool{}}
+}
+
+// run posts the observables that the case lacks, one call a data type.
+func (w *observableStep) run(held context.Context) error {
 	need := w.missingObservables()
-	for i, batch := range batches(need, w.e.options.Batch) {
+	for i, batch := range batches(need, w.a.options.Batch) {
 		err := w.postObservables(held, batch)
 		if err == nil {
 			continue
 		}
-		rest := slices.Concat(batches(need, w.e.options.Batch)[i:]...)
-		return w.stepFailed(ownersOf(rest, wantedObservable.by), kindObservable, err)
+		rest := slices.Concat(batches(need, w.a.options.Batch)[i:]...)
+		return w.stepFailed(ownersOf(rest, desiredObservable.by), kindObservable, err)
 	}
 	return nil
 }
 
-func (o wantedObservable) by() []int { return o.owners }
+func (o desiredObservable) by() []int { return o.owners }
 
 // missingObservables are those that neither the case has nor an analyst removed, within limits.
-func (w *work) missingObservables() []wantedObservable {
+func (w *observableStep) missingObservables() []desiredObservable {
 	known := make(map[string]bool, len(w.body.Observables))
 	for _, h := range w.body.meant(w.body.Observables) {
 		known[h] = true
 	}
-	var need []wantedObservable
-	for _, o := range w.want.observables {
+	var need []desiredObservable
+	for _, o := range w.desired.observables {
 		if !known[o.hash] && !w.marks.has(kindObservable, o.hash) {
 			need = append(need, o)
 		}
 	}
-	need, out := w.want.fitObservables(need, len(known), w.e.options.Limits.Observables)
+	need, out := w.desired.fitObservables(need, len(known), w.a.options.Limits.Observables)
 	for _, o := range out {
 		w.leaveOut(kindObservable, o.hash)
 	}
@@ -50,11 +61,11 @@ func (w *work) missingObservables() []wantedObservable {
 
 // postObservables posts one batch. One that fails for what it holds is taken apart, until what
 // spoils it stands alone.
-func (w *work) postObservables(held context.Context, batch []wantedObservable) error {
+func (w *observableStep) postObservables(held context.Context, batch []desiredObservable) error {
 	looks := 0
-	return bisection[wantedObservable]{
-		send: func(items []wantedObservable) ([]wantedObservable, error) { return w.sendObservables(held, items) },
-		look: func(_ []wantedObservable, cause error) error {
+	return bisection[desiredObservable]{
+		send: func(items []desiredObservable) ([]desiredObservable, error) { return w.sendObservables(held, items) },
+		look: func(_ []desiredObservable, cause error) error {
 			if !uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
 				return nil
 			}
@@ -62,13 +73,13 @@ func (w *work) postObservables(held context.Context, batch []wantedObservable) e
 			return w.lookForObservables(held, looks-1)
 		},
 		missing: w.missingAmong,
-		alone:   func(o wantedObservable, err error) error { return w.saveObservable(held, o, err) },
+		alone:   func(o desiredObservable, err error) error { return w.saveObservable(held, o, err) },
 	}.run(batch)
 }
 
 // sendObservables makes one request, and compares the answer with what was sent: there is what
 // TheHive names, or lists where it does not.
-func (w *work) sendObservables(held context.Context, batch []wantedObservable) (failed []wantedObservable, err error) {
+func (w *observableStep) sendObservables(held context.Context, batch []desiredObservable) (failed []desiredObservable, err error) {
 	calls, done := calling(held, w.claim)
 	defer done()
 	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
@@ -77,7 +88,7 @@ func (w *work) sendObservables(held context.Context, batch []wantedObservable) (
 	}
 	open, refused, unnamed := w.compareObservables(batch, result)
 	for _, r := range refused {
-		if err := w.saveObservable(held, r.wantedObservable, r.err); err != nil {
+		if err := w.saveObservable(held, r.desiredObservable, r.err); err != nil {
 			return nil, err
 		}
 	}
@@ -93,9 +104,9 @@ func (w *work) sendObservables(held context.Context, batch []wantedObservable) (
 
 // openObservables lists those of which an answer leaves open whether they are there, and gives those
 // that are not. Where TheHive says that they exist, its list may lag behind.
-func (w *work) openObservables(held context.Context, open []wantedObservable, unnamed error) ([]wantedObservable, error) {
+func (w *observableStep) openObservables(held context.Context, open []desiredObservable, unnamed error) ([]desiredObservable, error) {
 	err := w.lookUntilSettled(held, enrich.ErrUnsettled, func() (bool, error) {
-		if err := w.listObservables(held); err != nil {
+		if err := w.list(held); err != nil {
 			return false, err
 		}
 		open = w.missingAmong(open)
@@ -112,14 +123,14 @@ func saysExists(err error) bool {
 
 // refusedObservable is one that TheHive refused by name.
 type refusedObservable struct {
-	wantedObservable
+	desiredObservable
 
 	err error
 }
 
 // compareObservables notes what an answer confirms. What TheHive says to exist, and what it says
 // nothing of, is open until it is listed; then unnamed is why it is not there.
-func (w *work) compareObservables(batch []wantedObservable, result hive.ObservableResult) (open []wantedObservable, refused []refusedObservable, unnamed error) {
+func (w *observableStep) compareObservables(batch []desiredObservable, result hive.ObservableResult) (open []desiredObservable, refused []refusedObservable, unnamed error) {
 	created, named := map[string]bool{}, map[string]hive.RefusedObservable{}
 	for _, o := range result.Created {
 		created[observableHash(o.DataType, o.Data)] = true
@@ -143,7 +154,7 @@ func (w *work) compareObservables(batch []wantedObservable, result hive.Observab
 		}
 	}
 	for data, r := range named {
-		if !slices.ContainsFunc(batch, func(o wantedObservable) bool { return o.Data == data }) {
+		if !slices.ContainsFunc(batch, func(o desiredObservable) bool { return o.Data == data }) {
 			unnamed = refusedValue(r)
 		}
 	}
@@ -156,7 +167,7 @@ func refusedValue(r hive.RefusedObservable) error {
 }
 
 // haveObservable notes that TheHive said that an observable is there.
-func (w *work) haveObservable(hash string) {
+func (w *observableStep) haveObservable(hash string) {
 	if !w.sure[hash] {
 		w.sure[hash] = true
 		w.body.Observables = append(w.body.Observables, hash)
@@ -164,18 +175,18 @@ func (w *work) haveObservable(hash string) {
 }
 
 // missingAmong leaves out what is there.
-func (w *work) missingAmong(batch []wantedObservable) []wantedObservable {
+func (w *observableStep) missingAmong(batch []desiredObservable) []desiredObservable {
 	there := make(map[string]bool, len(w.body.Observables))
 	for _, h := range w.body.Observables {
 		there[h] = true
 	}
-	return slices.DeleteFunc(slices.Clone(batch), func(o wantedObservable) bool { return there[o.hash] })
+	return slices.DeleteFunc(slices.Clone(batch), func(o desiredObservable) bool { return there[o.hash] })
 }
 
 // saveObservable gives an observable that fails by itself its last chances: without its message and
 // tags, then as "other", tagged with its type, since the server may lack the type. Then it is
 // charged to those who brought it; a message and tags, to those who brought these.
-func (w *work) saveObservable(held context.Context, o wantedObservable, cause error) error {
+func (w *observableStep) saveObservable(held context.Context, o desiredObservable, cause error) error {
 	if saysExists(cause) {
 		w.charge(o.owners, kindObservable, o.Data, cause)
 		return nil
@@ -215,7 +226,7 @@ func (w *work) saveObservable(held context.Context, o wantedObservable, cause er
 }
 
 // tryObservable posts one observable once more, and tells whether it is there.
-func (w *work) tryObservable(held context.Context, o wantedObservable) (bool, error) {
+func (w *observableStep) tryObservable(held context.Context, o desiredObservable) (bool, error) {
 	failed, err := w.sendAlone(held, o)
 	if err != nil && scopeOf(err) == scopeAll {
 		return false, err
@@ -224,10 +235,10 @@ func (w *work) tryObservable(held context.Context, o wantedObservable) (bool, er
 }
 
 // sendAlone sends one observable; a refusal of it by name is an error.
-func (w *work) sendAlone(held context.Context, o wantedObservable) (failed []wantedObservable, err error) {
+func (w *observableStep) sendAlone(held context.Context, o desiredObservable) (failed []desiredObservable, err error) {
 	calls, done := calling(held, w.claim)
 	defer done()
-	batch := []wantedObservable{o}
+	batch := []desiredObservable{o}
 	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
 	if err != nil {
 		return batch, cmp.Or(w.stillThere(calls, err), err)
@@ -243,7 +254,7 @@ func (w *work) sendAlone(held context.Context, o wantedObservable) (failed []wan
 }
 
 // whoSaid gives the plans whose observable has the message and tags of one.
-func (w *work) whoSaid(o wantedObservable) (owners []int) {
+func (w *observableStep) whoSaid(o desiredObservable) (owners []int) {
 	for _, i := range o.owners {
 		if slices.ContainsFunc(w.plans[i].Observables, func(x detection.Observable) bool {
 			return x.DataType == o.DataType && x.Data == o.Data && x.Message == o.Message && slices.Equal(x.Tags, o.Tags)
@@ -257,7 +268,7 @@ func (w *work) whoSaid(o wantedObservable) (owners []int) {
 // typeOther is the data type that every TheHive has.
 const typeOther = "other"
 
-func newObservable(batch []wantedObservable) hive.NewObservable {
+func newObservable(batch []desiredObservable) hive.NewObservable {
 	o := batch[0]
 	n := hive.NewObservable{
 		DataType: o.DataType, Message: o.Message, Tags: o.Tags, IOC: o.IOC, IgnoreSimilarity: o.IgnoreSimilarity,
@@ -270,16 +281,16 @@ func newObservable(batch []wantedObservable) hive.NewObservable {
 
 // lookForObservables lists, after a pause, after an answer that says nothing certain. What is still
 // missing may be posted again: TheHive itself refuses an observable that is there.
-func (w *work) lookForObservables(held context.Context, tries int) error {
-	w.e.happened(EventAmbiguous, w.c.Number, "add observables")
-	if err := w.slot.rest(held, lookPause(tries, w.e.options.Settle)); err != nil {
+func (w *observableStep) lookForObservables(held context.Context, tries int) error {
+	w.a.happened(EventAmbiguous, w.c.Number, "add observables")
+	if err := w.slot.rest(held, lookPause(tries, w.a.options.Settle)); err != nil {
 		return err
 	}
-	return w.listObservables(held)
+	return w.list(held)
 }
 
-// listObservables makes the entry hold what is in the case; what it held and is gone was removed.
-func (w *work) listObservables(held context.Context) error {
+// list makes the entry hold what is in the case; what it held and is gone was removed.
+func (w *observableStep) list(held context.Context) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	var there []string

@@ -12,44 +12,40 @@ import (
 	"forager/hive"
 )
 
-// maxCreates bounds how often a round creates the same case after finding that an earlier try
+// maxCreates bounds how often a turn creates the same case after finding that an earlier try
 // had no effect.
 const maxCreates = 3
 
-// open creates the case of the plans, and claims it.
-func (r *round) open(ctx, held context.Context, t *target) (w *work, again bool, err error) {
-	plans := r.chosen(*t)
-	if err := r.mayOpen(held, plans[0]); err != nil {
-		return nil, false, err
+// open creates the case of the plans, claims it and adds to it.
+func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err error) {
+	if err := r.mayOpen(held, r.chosen(*t)[0]); err != nil {
+		return false, err
 	}
-	if err := r.room(held); err != nil {
-		return nil, false, err
+	if err := r.waitForRoom(held); err != nil {
+		return false, err
 	}
 	c, created, degraded, err := r.createOf(held, t)
 	if err != nil || c.ID == "" {
-		return nil, false, err
+		return false, err
 	}
-	plans = r.chosen(*t)
+	plans := r.chosen(*t)
 	r.refer(c, false)
 	r.body.count(hour(plans[0].At))
 	if !created {
-		return nil, true, nil // found after a lost answer: join it like any other
+		return true, nil // found after a lost answer: join it like any other
 	}
 	r.touch(c.ID, plans)
 	r.unshown(c.ID)
-	r.e.happened(EventNewCase, c.Number, plans[0].Key.String())
-	w, err = r.grab(ctx, held, c.ID)
-	if err != nil {
-		return nil, false, err
-	}
-	w.c, w.plans, w.charged, w.created, w.degraded = c, plans, r.pick(*t), true, degraded
-	return w, false, nil
+	r.a.happened(EventNewCase, c.Number, plans[0].Key.String())
+	return false, r.withCase(ctx, held, c.ID, func(cc *caseClaim) error {
+		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded})
+	})
 }
 
 // createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
 // is opened by half of them, and what is left of the target is what was done: the others come next.
 // A plan that alone cannot open the case is charged, and there is no case.
-func (r *round) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, err error) {
+func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, err error) {
 	for {
 		plans := r.chosen(*t)
 		n := r.newCreation(plans)
@@ -75,7 +71,7 @@ func (r *round) createOf(held context.Context, t *target) (c hive.Case, created,
 
 // chargeTexts charges a detection with what of its own words the case was opened without. Tags are
 // tried again, one by one.
-func (r *round) chargeTexts(t target, n *creation) {
+func (r *resolution) chargeTexts(t target, n *creation) {
 	for _, p := range n.left {
 		if !p.config && p.name != "tags" {
 			r.out.charge(r.pick(t), refusalOf("case", p.name, n.cause), n.cause)
@@ -84,7 +80,7 @@ func (r *round) chargeTexts(t target, n *creation) {
 }
 
 // unshown notes that the search may not show a case yet, so that the list alone knows of it.
-func (r *round) unshown(id string) {
+func (r *resolution) unshown(id string) {
 	for i := range r.body.Cases {
 		if r.body.Cases[i].ID == id {
 			r.body.Cases[i].Opened = time.Now().UnixMilli()
@@ -92,14 +88,14 @@ func (r *round) unshown(id string) {
 	}
 }
 
-// room waits until the list has room for one more case that the search may not show yet.
-func (r *round) room(held context.Context) error {
+// waitForRoom waits until the list has room for one more case that the search may not show yet.
+func (r *resolution) waitForRoom(held context.Context) error {
 	for {
-		n, soonest := 0, r.e.shown()
+		n, soonest := 0, r.a.shown()
 		for _, ref := range r.body.Cases {
-			if now := time.Now(); ref.unshown(now, r.e.shown()) {
+			if now := time.Now(); ref.unshown(now, r.a.shown()) {
 				n++
-				soonest = min(soonest, r.e.shown()-now.Sub(time.UnixMilli(ref.Opened)))
+				soonest = min(soonest, r.a.shown()-now.Sub(time.UnixMilli(ref.Opened)))
 			}
 		}
 		if n < maxUnshown {
@@ -127,7 +123,7 @@ type creation struct {
 	err   error
 }
 
-func (r *round) newCreation(plans []enrich.Plan) *creation {
+func (r *resolution) newCreation(plans []enrich.Plan) *creation {
 	n := &creation{plans: plans}
 	n.err = caught(func() error { n.base = newCase(plans); return nil })
 	if old, ok := r.follows(plans[0]); ok {
@@ -139,7 +135,7 @@ func (r *round) newCreation(plans []enrich.Plan) *creation {
 
 // create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
 // that may be due to the configuration costs the value that is at fault, and no other.
-func (r *round) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
+func (r *resolution) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
 	calls, done := calling(held, r.key)
 	defer done()
 	if err := r.leaveOutLinks(calls, n); err != nil {
@@ -150,7 +146,7 @@ func (r *round) create(held context.Context, n *creation) (c hive.Case, created 
 		switch {
 		case err == nil:
 			if n.degraded() || len(lostFields(c, n.sent)) > 0 {
-				r.e.happened(EventDegraded, c.Number, "route "+n.plans[0].Route+": "+n.why(c))
+				r.a.happened(EventDegraded, c.Number, "route "+n.plans[0].Route+": "+n.why(c))
 			}
 			return c, true, nil
 		case scopeOf(err) == scopeRefused:
@@ -164,7 +160,7 @@ func (r *round) create(held context.Context, n *creation) (c hive.Case, created 
 		}
 		lost++
 		r.unclear = true
-		r.e.happened(EventAmbiguous, 0, "create case")
+		r.a.happened(EventAmbiguous, 0, "create case")
 		found, lookErr := r.await(held, n.plans[0].At, err)
 		if lookErr != nil {
 			return c, false, lookErr
@@ -187,7 +183,7 @@ func uncertain(err error) bool {
 // await looks for a case of a start that a lost answer may have created: at once, and again with growing
 // pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
 // itself that says it rolled back is believed after one look.
-func (r *round) await(held context.Context, at time.Time, cause error) (hive.Case, error) {
+func (r *resolution) await(held context.Context, at time.Time, cause error) (hive.Case, error) {
 	calls, done := calling(held, r.key)
 	defer done()
 	var found hive.Case
@@ -230,15 +226,15 @@ func isUnseen(err error) bool {
 
 // lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
 // given up. The pauses grow, and take no slot.
-func (r *round) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
-	deadline := time.Now().Add(r.e.options.Settle)
+func (t *turn) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
+	deadline := time.Now().Add(t.a.options.Settle)
 	for n := 0; ; n++ {
 		ok, err := found()
 		if err != nil || ok || rolledBack(cause) || !time.Now().Before(deadline) {
 			return err
 		}
-		wait := min(lookPause(n, r.e.options.Settle), max(time.Until(deadline), time.Millisecond))
-		if err := r.slot.rest(held, wait); err != nil {
+		wait := min(lookPause(n, t.a.options.Settle), max(time.Until(deadline), time.Millisecond))
+		if err := t.slot.rest(held, wait); err != nil {
 			return err
 		}
 	}
@@ -249,9 +245,9 @@ func rolledBack(err error) bool {
 	return ok && e.RolledBack()
 }
 
-func (r *round) knows(id string) bool {
+func (r *resolution) knows(id string) bool {
 	same := func(c caseRef) bool { return c.ID == id }
-	return slices.ContainsFunc(r.body.Cases, same) || slices.ContainsFunc(r.vanished, same)
+	return slices.ContainsFunc(r.body.Cases, same) || r.lost.has(id)
 }
 
 // newCase is the case that plans open, dated by the oldest, whose route gives it its shape.

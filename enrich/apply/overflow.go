@@ -39,7 +39,7 @@ type rateBody struct {
 
 // mayOpen counts a case against its route's limit before it is created. A count whose answer was
 // lost is made again: the limit may be met one case early.
-func (r *round) mayOpen(ctx context.Context, p enrich.Plan) error {
+func (r *resolution) mayOpen(ctx context.Context, p enrich.Plan) error {
 	if p.KeyCap > 0 && r.body.opened(hour(p.At)) >= p.KeyCap {
 		return &overflowError{plan: p, key: true}
 	}
@@ -47,7 +47,7 @@ func (r *round) mayOpen(ctx context.Context, p enrich.Plan) error {
 		return nil
 	}
 	key := "rate." + enrich.ShortHash(p.Organisation, p.Route, hour(p.At))
-	return claim.ChangeRecord(ctx, r.e.options.Ledger, key, func(b *rateBody) (bool, error) {
+	return claim.ChangeRecord(ctx, r.a.options.Ledger, key, func(b *rateBody) (bool, error) {
 		if b.N >= p.NewCap {
 			return false, &overflowError{plan: p}
 		}
@@ -78,7 +78,7 @@ func (e *Applier) overflow(ctx context.Context, over *overflowError, plans []enr
 		}
 	}
 	first := rest[:1] // the others may find a case of their own
-	return e.round(ctx, moved[rest[0]].Hash, moved, first, out)
+	return e.turn(ctx, moved[rest[0]].Hash, moved, first, out)
 }
 
 // hour names the hour of a limit.

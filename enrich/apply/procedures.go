@@ -10,16 +10,19 @@ import (
 	"forager/hive"
 )
 
-// addProcedures posts the techniques that the case lacks. TheHive keeps every double, so what is
+// procedureStep adds the techniques that a case lacks.
+type procedureStep struct{ *caseWork }
+
+// run posts the techniques that the case lacks. TheHive keeps every double, so what is
 // there is listed before anything is posted to a case that this apply did not create.
-func (w *work) addProcedures(held context.Context) error {
+func (w *procedureStep) run(held context.Context) error {
 	need := w.missingProcedures()
 	if len(need) == 0 {
 		return nil
 	}
 	err := error(nil)
 	if !w.listed[kindProcedure] {
-		if err = w.listProcedures(held); err == nil {
+		if err = w.list(held); err == nil {
 			need = w.missingProcedures()
 		}
 	}
@@ -27,29 +30,29 @@ func (w *work) addProcedures(held context.Context) error {
 		err = w.postProcedures(held, w.limited(need))
 	}
 	if err != nil {
-		return w.stepFailed(ownersOf(w.stillMissing(need), wantedProcedure.by), kindProcedure, err)
+		return w.stepFailed(ownersOf(w.stillMissing(need), desiredProcedure.by), kindProcedure, err)
 	}
 	return nil
 }
 
-func (p wantedProcedure) by() []int { return p.owners }
+func (p desiredProcedure) by() []int { return p.owners }
 
 // missingProcedures are those that neither the case holds, by lineage and tactic, nor an analyst
 // removed.
-func (w *work) missingProcedures() []wantedProcedure {
-	return slices.DeleteFunc(w.stillMissing(w.want.procedures), func(p wantedProcedure) bool {
+func (w *procedureStep) missingProcedures() []desiredProcedure {
+	return slices.DeleteFunc(w.stillMissing(w.desired.procedures), func(p desiredProcedure) bool {
 		return w.removedProcedure(p.ID, p.Tactic)
 	})
 }
 
 // sameProcedure is equal for procedures that are one for this server, however old the ids are
 // under which the case or a mark holds them.
-func (w *work) sameProcedure(id, tactic string) string {
-	return procedureName(w.e.target().Key(id, tactic))
+func (w *procedureStep) sameProcedure(id, tactic string) string {
+	return procedureName(w.a.target().Key(id, tactic))
 }
 
 // held are the procedures that the case holds, by sameProcedure.
-func (w *work) heldProcedures() map[string]bool {
+func (w *procedureStep) heldProcedures() map[string]bool {
 	held := make(map[string]bool, len(w.body.Procedures))
 	for _, ref := range w.body.Procedures {
 		held[w.sameProcedure(ref[0], ref[1])] = true
@@ -58,7 +61,7 @@ func (w *work) heldProcedures() map[string]bool {
 }
 
 // removedProcedure tells whether an analyst removed a procedure.
-func (w *work) removedProcedure(id, tactic string) bool {
+func (w *procedureStep) removedProcedure(id, tactic string) bool {
 	same := w.sameProcedure(id, tactic)
 	for mark := range w.marks.removed {
 		if gone, of, _ := strings.Cut(mark[1], "/"); mark[0] == kindProcedure && w.sameProcedure(gone, of) == same {
@@ -68,8 +71,8 @@ func (w *work) removedProcedure(id, tactic string) bool {
 	return false
 }
 
-func (w *work) limited(need []wantedProcedure) []wantedProcedure {
-	in, out := w.want.fitProcedures(need, len(w.body.Procedures), w.e.options.Limits.Procedures)
+func (w *procedureStep) limited(need []desiredProcedure) []desiredProcedure {
+	in, out := w.desired.fitProcedures(need, len(w.body.Procedures), w.a.options.Limits.Procedures)
 	for _, p := range out {
 		w.leaveOut(kindProcedure, w.sameProcedure(p.ID, p.Tactic))
 	}
@@ -78,22 +81,22 @@ func (w *work) limited(need []wantedProcedure) []wantedProcedure {
 
 // postProcedures posts in bulk. A bulk that fails for what it holds is taken apart, and it is looked
 // before anything is posted again, until the technique that spoils it stands alone.
-func (w *work) postProcedures(held context.Context, batch []wantedProcedure) error {
+func (w *procedureStep) postProcedures(held context.Context, batch []desiredProcedure) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	return bisection[wantedProcedure]{
-		send: func(items []wantedProcedure) ([]wantedProcedure, error) { return w.sendProcedures(held, items) },
-		look: func(failed []wantedProcedure, cause error) error {
+	return bisection[desiredProcedure]{
+		send: func(items []desiredProcedure) ([]desiredProcedure, error) { return w.sendProcedures(held, items) },
+		look: func(failed []desiredProcedure, cause error) error {
 			return w.lookForProcedures(held, failed, cause)
 		},
 		missing: w.stillMissing,
-		alone:   func(p wantedProcedure, err error) error { return w.saveProcedure(held, p, err) },
+		alone:   func(p desiredProcedure, err error) error { return w.saveProcedure(held, p, err) },
 	}.run(batch)
 }
 
 // sendProcedures makes one request, and compares the answer with what was sent.
-func (w *work) sendProcedures(held context.Context, batch []wantedProcedure) (failed []wantedProcedure, err error) {
+func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProcedure) (failed []desiredProcedure, err error) {
 	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
@@ -104,13 +107,13 @@ func (w *work) sendProcedures(held context.Context, batch []wantedProcedure) (fa
 	if err := w.thereAgain(held, made); err != nil {
 		return nil, err
 	}
-	unnamed := slices.DeleteFunc(slices.Clone(batch), func(p wantedProcedure) bool {
+	unnamed := slices.DeleteFunc(slices.Clone(batch), func(p desiredProcedure) bool {
 		return slices.ContainsFunc(made, p.isMade)
 	})
 	if len(unnamed) == 0 {
 		return nil, nil
 	}
-	if err := w.listProcedures(held); err != nil {
+	if err := w.list(held); err != nil {
 		return unnamed, err
 	}
 	for _, p := range w.stillMissing(unnamed) { // sent again it may be there twice
@@ -123,18 +126,18 @@ func (w *work) sendProcedures(held context.Context, batch []wantedProcedure) (fa
 
 // isMade tells whether a procedure of an answer is the one that was sent. TheHive itself gives a
 // tactic to one that was sent without.
-func (p wantedProcedure) isMade(made hive.Procedure) bool {
+func (p desiredProcedure) isMade(made hive.Procedure) bool {
 	return made.PatternID == p.ID && (p.Tactic == "" || made.Tactic == p.Tactic)
 }
 
 // saveProcedure gives a procedure that fails by itself its last chances: without its description,
 // then as another technique or a tag.
-func (w *work) saveProcedure(held context.Context, p wantedProcedure, cause error) error {
+func (w *procedureStep) saveProcedure(held context.Context, p desiredProcedure, cause error) error {
 	refused := scopeOf(cause) == scopeRefused
 	if refused && !isGone(cause) && !isDenied(cause) && p.note != "" {
 		bare := p
 		bare.note = ""
-		failed, err := w.sendProcedures(held, []wantedProcedure{bare})
+		failed, err := w.sendProcedures(held, []desiredProcedure{bare})
 		if err == nil && len(failed) == 0 {
 			w.charge(p.owners[:1], kindProcedure, p.ID+" with its description", cause)
 			return nil
@@ -154,19 +157,19 @@ func (w *work) saveProcedure(held context.Context, p wantedProcedure, cause erro
 }
 
 // giveUpProcedure looks once more for a procedure whose last request was lost.
-func (w *work) giveUpProcedure(held context.Context, p wantedProcedure, cause error) error {
-	if err := w.lookForProcedures(held, []wantedProcedure{p}, cause); err != nil {
+func (w *procedureStep) giveUpProcedure(held context.Context, p desiredProcedure, cause error) error {
+	if err := w.lookForProcedures(held, []desiredProcedure{p}, cause); err != nil {
 		return err
 	}
-	for _, p := range w.stillMissing([]wantedProcedure{p}) {
+	for _, p := range w.stillMissing([]desiredProcedure{p}) {
 		w.charge(p.owners, kindProcedure, p.ID, cause)
 	}
 	return nil
 }
 
-func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
+func (w *procedureStep) stillMissing(batch []desiredProcedure) []desiredProcedure {
 	there := w.heldProcedures()
-	return slices.DeleteFunc(slices.Clone(batch), func(p wantedProcedure) bool {
+	return slices.DeleteFunc(slices.Clone(batch), func(p desiredProcedure) bool {
 		return there[w.sameProcedure(p.ID, p.Tactic)]
 	})
 }
@@ -174,24 +177,24 @@ func (w *work) stillMissing(batch []wantedProcedure) []wantedProcedure {
 // remap deals with a technique that the server refuses: the catalogue of the server is asked
 // again, and the technique mapped to what it holds now; failing that it becomes a tag. A
 // mapping never fails a detection.
-func (w *work) remap(held context.Context, p wantedProcedure, cause error) error {
-	w.e.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+refusalOf(kindProcedure, p.ID, cause).Type)
+func (w *procedureStep) remap(held context.Context, p desiredProcedure, cause error) error {
+	w.a.happened(EventTechnique, w.c.Number, p.ID+" "+p.Tactic+": "+refusalOf(kindProcedure, p.ID, cause).Type)
 	if next, ok := w.mapAgain(held, p); ok && next.ID+next.Tactic != p.ID+p.Tactic {
 		if w.removedProcedure(next.ID, next.Tactic) {
 			return nil
 		}
-		return w.postProcedures(held, w.stillMissing([]wantedProcedure{next}))
+		return w.postProcedures(held, w.stillMissing([]desiredProcedure{next}))
 	}
-	w.want.tags = append(w.want.tags, wantedTag{tag: p.Tag(), owners: p.owners})
+	w.desired.tags = append(w.desired.tags, desiredTag{tag: p.Tag(), owners: p.owners})
 	return nil
 }
 
 // mapAgain maps a technique to what the server holds by now.
-func (w *work) mapAgain(held context.Context, p wantedProcedure) (wantedProcedure, bool) {
-	if w.e.options.Knowledge == nil {
+func (w *procedureStep) mapAgain(held context.Context, p desiredProcedure) (desiredProcedure, bool) {
+	if w.a.options.Knowledge == nil {
 		return p, false
 	}
-	target, err := w.e.options.Knowledge.Refresh(held)
+	target, err := w.a.options.Knowledge.Refresh(held)
 	if err != nil {
 		return p, false
 	}
@@ -200,7 +203,7 @@ func (w *work) mapAgain(held context.Context, p wantedProcedure) (wantedProcedur
 	return p, m.ID != ""
 }
 
-func newProcedures(batch []wantedProcedure) []hive.NewProcedure {
+func newProcedures(batch []desiredProcedure) []hive.NewProcedure {
 	all := make([]hive.NewProcedure, 0, len(batch))
 	for _, p := range batch {
 		all = append(all, hive.NewProcedure{
@@ -210,14 +213,14 @@ func newProcedures(batch []wantedProcedure) []hive.NewProcedure {
 	return all
 }
 
-func (w *work) noteProcedures(made []hive.Procedure) {
+func (w *procedureStep) noteProcedures(made []hive.Procedure) {
 	for _, p := range made {
 		w.body.Procedures[p.ID] = procedureRef{p.PatternID, p.Tactic}
 	}
 }
 
 // thereAgain ends the lifting of removals: what is removed from here on was removed anew.
-func (w *work) thereAgain(held context.Context, made []hive.Procedure) error {
+func (w *procedureStep) thereAgain(held context.Context, made []hive.Procedure) error {
 	var back [][2]string
 	for _, p := range made {
 		if it := procedureItem(p.PatternID, p.Tactic); w.marks.lifted[it] {
@@ -238,13 +241,13 @@ func procedureItem(id, tactic string) [2]string {
 // lookForProcedures lists after a request that failed: TheHive says nowhere whether a bulk that it
 // refuses is undone. After an answer that says nothing certain it looks at once and again with
 // growing pauses: what is found ends the wait, only absence needs all of settle.
-func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, cause error) error {
+func (w *procedureStep) lookForProcedures(held context.Context, batch []desiredProcedure, cause error) error {
 	if !uncertain(cause) {
-		return w.listProcedures(held)
+		return w.list(held)
 	}
-	w.e.happened(EventAmbiguous, w.c.Number, "add procedures")
+	w.a.happened(EventAmbiguous, w.c.Number, "add procedures")
 	return w.look(held, cause, func() (bool, error) {
-		if err := w.listProcedures(held); err != nil {
+		if err := w.list(held); err != nil {
 			return false, err
 		}
 		return len(w.stillMissing(batch)) == 0, nil
@@ -252,7 +255,7 @@ func (w *work) lookForProcedures(held context.Context, batch []wantedProcedure, 
 }
 
 // look looks until the lost call has settled. While it lasts the entry counts as dirty.
-func (w *work) look(held context.Context, cause error, found func() (bool, error)) error {
+func (w *caseWork) look(held context.Context, cause error, found func() (bool, error)) error {
 	w.unclear = true
 	err := w.lookUntilSettled(held, cause, found)
 	if err == nil {
@@ -261,8 +264,8 @@ func (w *work) look(held context.Context, cause error, found func() (bool, error
 	return unseen(err)
 }
 
-// listProcedures makes the entry hold what is in the case; what it held and is gone was removed.
-func (w *work) listProcedures(held context.Context) error {
+// list makes the entry hold what is in the case; what it held and is gone was removed.
+func (w *procedureStep) list(held context.Context) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	there := map[string]procedureRef{}

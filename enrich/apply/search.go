@@ -21,7 +21,7 @@ func (e *Applier) shown() time.Duration { return 2 * e.options.Settle }
 
 // search adds to the references the key's cases as TheHive shows them: all, where they are few;
 // else those about the first plan's event, the nearest first, and the open ones before it.
-func (r *round) search(held context.Context) error {
+func (r *resolution) search(held context.Context) error {
 	calls, done := calling(held, r.key)
 	defer done()
 	r.searched = true
@@ -38,7 +38,7 @@ func (r *round) search(held context.Context) error {
 // searchNear looks for the cases whose spans may hold the first plan's event. A case that began
 // before it and ended after, or is open, may hold it; of those the nearest decide: each was opened
 // by an event that the older ones did not hold.
-func (r *round) searchNear(calls context.Context) error {
+func (r *resolution) searchNear(calls context.Context) error {
 	first := r.all[r.rest[0]]
 	after := hive.Gt("startDate", first.At)
 	if first.Window != 0 {
@@ -64,7 +64,7 @@ func (r *round) searchNear(calls context.Context) error {
 
 // searchLatest looks, besides, for the cases made last: a holder that went silent may have opened
 // them.
-func (r *round) searchLatest(held context.Context) error {
+func (r *resolution) searchLatest(held context.Context) error {
 	if err := r.search(held); err != nil || !r.many {
 		return err
 	}
@@ -74,20 +74,20 @@ func (r *round) searchLatest(held context.Context) error {
 	return err
 }
 
-// searchHeirs looks, besides, for what the vanished cases may have been merged into: a case made
+// searchMerged looks, besides, for what the lost cases may have been merged into: a case made
 // later that begins no later.
-func (r *round) searchHeirs(held context.Context) error {
-	if err := r.search(held); err != nil || !r.many || len(r.vanished) == 0 {
+func (r *resolution) searchMerged(held context.Context) error {
+	if err := r.search(held); err != nil || !r.many || len(r.lost.cases) == 0 {
 		return err
 	}
-	lowest, latest := r.vanished[0].Number, r.vanished[0].Start
-	for _, v := range r.vanished {
+	lowest, latest := r.lost.cases[0].Number, r.lost.cases[0].Start
+	for _, v := range r.lost.cases {
 		lowest, latest = min(lowest, v.Number), max(latest, v.Start)
 	}
 	calls, done := calling(held, r.key)
 	defer done()
-	heirs := hive.And(r.byTag(), hive.Gt("number", lowest), hive.Lte("startDate", time.UnixMilli(latest)))
-	_, err := r.find(calls, heirs, newestMade, maxNear)
+	merged := hive.And(r.byTag(), hive.Gt("number", lowest), hive.Lte("startDate", time.UnixMilli(latest)))
+	_, err := r.find(calls, merged, newestMade, maxNear)
 	return err
 }
 
@@ -99,13 +99,13 @@ var (
 )
 
 // find adds to the references what one look brings, and gives it.
-func (r *round) find(calls context.Context, f hive.Filter, order []hive.Sort, most int) (found []hive.Case, err error) {
+func (r *resolution) find(calls context.Context, f hive.Filter, order []hive.Sort, most int) (found []hive.Case, err error) {
 	for c, err := range r.hive.FindCases(calls, hive.Query{Filter: f, Sort: order, Limit: most, PageSize: most}) {
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, c)
-		if slices.ContainsFunc(r.vanished, func(v caseRef) bool { return v.ID == c.ID }) {
+		if r.lost.has(c.ID) {
 			continue // the index still shows what GET no longer does
 		}
 		r.refer(c, true)
@@ -114,7 +114,7 @@ func (r *round) find(calls context.Context, f hive.Filter, order []hive.Sort, mo
 }
 
 // byTag asks for all cases with the key's tag, or of the route's own filter, in any stage.
-func (r *round) byTag() hive.Filter {
+func (r *resolution) byTag() hive.Filter {
 	p := r.all[r.rest[0]]
 	f := hive.Eq("tags", p.Tag())
 	if p.Find != nil {
@@ -125,7 +125,7 @@ func (r *round) byTag() hive.Filter {
 
 // refer brings the reference of a case up to what TheHive says. What was found says less than what
 // was asked for by its id: an index lags.
-func (r *round) refer(c hive.Case, found bool) {
+func (r *resolution) refer(c hive.Case, found bool) {
 	fresh := caseRef{ID: c.ID, Number: c.Number, Start: int64(c.StartDate), Last: int64(c.StartDate), guess: found, looked: !found}
 	if c.Stage == stageClosed {
 		fresh.End = int64(c.EndDate)
@@ -133,7 +133,7 @@ func (r *round) refer(c hive.Case, found bool) {
 	i := slices.IndexFunc(r.body.Cases, func(x caseRef) bool { return x.ID == c.ID })
 	if i < 0 {
 		r.body.Cases = append(r.body.Cases, fresh)
-		r.inherit(fresh, c.Description)
+		r.mayComeOf(fresh, c.Description)
 		return
 	}
 	known := r.body.Cases[i]
@@ -150,7 +150,7 @@ const stageClosed = "Closed"
 // newest looks up the newest event of a case that the entry of the key does not know: what the
 // ledger remembers of it and of the cases that it came of by merging, and the newest "last seen" of
 // Forager's own comments; without any of that its newest procedure, else its start.
-func (r *round) newest(held context.Context, ref caseRef) error {
+func (r *resolution) newest(held context.Context, ref caseRef) error {
 	calls, done := calling(held, r.key)
 	defer done()
 	last, sure, err := r.remembered(held, calls, ref)
@@ -182,7 +182,7 @@ func (r *round) newest(held context.Context, ref caseRef) error {
 }
 
 // dated notes the newest event of a case.
-func (r *round) dated(id string, last int64) {
+func (r *resolution) dated(id string, last int64) {
 	for i := range r.body.Cases {
 		if c := &r.body.Cases[i]; c.ID == id {
 			c.Last, c.guess = max(c.Start, c.Last, last), false
@@ -193,19 +193,19 @@ func (r *round) dated(id string, last int64) {
 // remembered is the newest event that the ledger knows of a case; 0 when it knows none. Other keys
 // may have written the case's own entry, and of what was merged into it the entries stay. It is
 // sure where a holder left the entry clean: then TheHive's comments say no more.
-func (r *round) remembered(held, calls context.Context, ref caseRef) (last int64, sure bool, err error) {
-	known, body, err := readCase(held, r.e.options.Ledger, ref.ID)
+func (r *resolution) remembered(held, calls context.Context, ref caseRef) (last int64, sure bool, err error) {
+	known, body, err := readCase(held, r.a.options.Ledger, ref.ID)
 	if err != nil {
 		return 0, false, err
 	}
 	last = body.last()
-	sure = known != nil && !known.Dirty() && last > 0 && len(r.heirs[ref.ID]) == 0
-	for _, source := range r.heirs[ref.ID] {
-		_, old, err := readCase(held, r.e.options.Ledger, source.ID)
+	sure = known != nil && !known.Dirty() && last > 0 && len(r.lost.sources[ref.ID]) == 0
+	for _, source := range r.lost.sources[ref.ID] {
+		_, old, err := readCase(held, r.a.options.Ledger, source.ID)
 		if err != nil {
 			return 0, false, err
 		}
-		came := r.became[source.ID] == ref.ID
+		came := r.lost.mergedInto(source.ID, ref.ID)
 		if !came {
 			c, err := r.hive.Case(calls, ref.ID)
 			if err != nil {
@@ -228,11 +228,11 @@ func (b caseBody) last() (last int64) {
 	return last
 }
 
-// dateHeirs looks up the newest events of what vanished cases were merged into, while it is known
+// dateMerged looks up the newest events of what lost cases were merged into, while it is known
 // which these were.
-func (r *round) dateHeirs(held context.Context) error {
+func (r *resolution) dateMerged(held context.Context) error {
 	for _, ref := range slices.Clone(r.body.Cases) {
-		if ref.guess && len(r.heirs[ref.ID]) > 0 {
+		if ref.guess && len(r.lost.sources[ref.ID]) > 0 {
 			if err := r.newest(held, ref); err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ const (
 	fateJoin    fate = iota // add to the case
 	fateOpen                // open a new case
 	fateReopen              // reopen the case and add to it
-	fateTombed              // the case was deleted: drop
+	fateDeleted             // the case was deleted: drop
 	fateUnknown             // the case's newest event must be looked up first
 	fateUnseen              // the case was out of sight: it must be looked at first
 )
@@ -92,7 +92,7 @@ func place(p enrich.Plan, refs []caseRef) placed {
 		case is == unsure:
 			best.fate = fateUnknown
 		case r.Gone:
-			best.fate = fateTombed
+			best.fate = fateDeleted
 		}
 	}
 	if best.spot >= 0 {
@@ -206,15 +206,15 @@ const maxUnshown = 1000
 // opened], times in ms since 1970 UTC; last is 0 while nobody has looked it up. What is zero at the
 // end is left out.
 type caseRef struct {
-	ID     string
-	Number int
-	Start  int64 // startDate
-	Last   int64 // newest event
-	End    int64 // endDate; 0 while open
-	Gone   bool  // deleted: a tombstone, which drops what falls into its span
-	Told   bool  // an audit document said so; tombstones of the first versions do not know
-	Lost   bool  // TheHive does not show it, and nothing said that it was deleted: it may be seen again
-	Opened int64 // when this key's claim opened it, while the search may not show it
+	ID        string
+	Number    int
+	Start     int64 // startDate
+	Last      int64 // newest event
+	End       int64 // endDate; 0 while open
+	Gone      bool  // deleted: a tombstone, which drops what falls into its span
+	Confirmed bool  // an audit document said so; tombstones of the first versions do not know
+	Lost      bool  // TheHive does not show it, and nothing said that it was deleted: it may be seen again
+	Opened    int64 // when this key's claim opened it, while the search may not show it
 
 	guess  bool // Last is only known to be at least Start
 	looked bool // this round has what TheHive says of the case itself
@@ -223,8 +223,8 @@ type caseRef struct {
 
 // States of a reference, as written.
 const (
-	stateTold = "told"
-	stateLost = "lost"
+	stateConfirmed = "told"
+	stateLost      = "lost"
 )
 
 // MarshalJSON writes the reference as an array.
@@ -233,8 +233,8 @@ func (r caseRef) MarshalJSON() ([]byte, error) {
 	switch {
 	case r.Lost:
 		state = stateLost
-	case r.Gone && r.Told:
-		state = stateTold
+	case r.Gone && r.Confirmed:
+		state = stateConfirmed
 	}
 	if r.guess {
 		last = 0
@@ -256,7 +256,7 @@ func (r *caseRef) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return err
 	}
-	r.Told, r.Lost = state == stateTold, state == stateLost
+	r.Confirmed, r.Lost = state == stateConfirmed, state == stateLost
 	if r.Last == 0 {
 		r.Last, r.guess = r.Start, true
 	}

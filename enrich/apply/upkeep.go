@@ -92,43 +92,33 @@ func (e *Applier) FlushComments(ctx context.Context) error {
 }
 
 func (e *Applier) flushCase(ctx context.Context, id, organisation string) error {
-	r := &round{e: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0)}
-	r.slot.slots = e.slots
-	defer r.slot.leave()
-	w, err := r.claimCase(ctx, id)
-	if err != nil {
-		return err
-	}
-	sound := false
-	defer func() {
-		w.unclear = w.unclear || !sound
-		w.leave(ctx)
-	}()
-	err = w.tidy(ctx)
-	sound = true
-	return err
+	t := &turn{a: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0), slot: slot{slots: e.slots}}
+	defer t.slot.leave()
+	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
 }
 
-// tidy brings the numbers in the comments of a claimed case up to date.
-func (w *work) tidy(ctx context.Context) (err error) {
-	if w.fresh || w.claim.Owed() > 0 {
+// flush brings the numbers in the comments of a claimed case up to date.
+func (cc *caseClaim) flush(ctx context.Context) error {
+	if cc.fresh || cc.claim.Owed() > 0 {
 		return nil // whoever adds to the case next rebuilds it
 	}
-	held, free := w.claim.Bind(ctx)
+	held, free := cc.claim.Bind(ctx)
 	defer free()
-	if err := w.slot.take(held); err != nil {
+	if err := cc.slot.take(held); err != nil {
 		return err
 	}
-	calls, done := calling(held, w.claim)
+	calls, done := calling(held, cc.claim)
 	defer done()
-	if w.c, err = w.hive.Case(calls, w.id); err != nil {
+	c, err := cc.hive.Case(calls, cc.id)
+	if err != nil {
 		return nil // a case that cannot be read needs no fresh numbers
 	}
-	w.ready = true
+	cc.ready = true
+	w := newCaseWork(cc, task{c: c})
 	if err := w.readMarks(held); err != nil {
 		return err
 	}
-	return w.refreshComments(held)
+	return (&commentStep{caseWork: w}).refresh(held)
 }
 
 // SweepOptions says what a sweep looks at.
