@@ -26,7 +26,7 @@ fuzz: ## ten seconds of every fuzz target
 	.ci/fuzz 10s
 
 boxes: ## a minute of random middle boxes between the worker and TheHive
-	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker
+	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker/service
 
 week: ## a week of good and hostile senders in a minute: how long the good ones wait, and the worker's memory
 	go vet -tags week ./cmd/worker

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"forager/cmd/worker/workertest"
 )
 
 // name gives "package.Name" of a selector.
@@ -56,7 +58,7 @@ func sources(t *testing.T) []source {
 // tree reads the files of the module whose name ends so.
 func tree(t *testing.T, suffix string) map[string]string {
 	t.Helper()
-	all, top := map[string]string{}, root(t)
+	all, top := map[string]string{}, workertest.Root(t)
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"forager/cmd/worker/workertest"
 )
 
 const module = "forager"
@@ -18,8 +20,15 @@ const module = "forager"
 // arrows are the imports that production code may have inside the module: one spine, leaves
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
-	"cmd/worker":           {"*"},
-	"cmd/worker/telemetry": {"pipeline", "hive", "filebound"},
+	"cmd/worker":              {"*"},
+	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
+	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
+	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
+	"cmd/worker/service":      {"cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"cmd/worker/telemetry":    {"pipeline", "hive", "filebound"},
+	"cmd/worker/events":       {"filebound"},
+	"cmd/worker/shell":        {},
+	"cmd/worker/workertest":   {"hive/hivetest"},
 
 	"pipeline":            {"enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
@@ -60,18 +69,21 @@ var ownTests = map[string][]string{
 	"enrich/claim":           {"enrich/claim/claimtest"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
+	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
+	"cmd/worker/demo":        {"cmd/worker/workertest"},
+	"cmd/worker/service":     {"hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/natstest", "cmd/worker"}, // cmd/worker: the demonstration's forwarder, see TestOnlyTheForwarderKnowsNATS
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/telemetry"},
-	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker", "cmd/worker/telemetry"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/telemetry"},
+	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
-	"net/http/httptest":                  {}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker"},
+	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo"},
 }
 
 // banned packages must not be in the binary, however they got there.
@@ -134,7 +146,7 @@ func TestEveryPackageIsDrawn(t *testing.T) {
 // outside the pipeline, and tests store a large file or send a trace along as a sender would; nothing
 // else of the command speaks to NATS.
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
-	senders := []string{"cmd/worker/publish.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go", "cmd/worker/terminal_whole_test.go"}
+	senders := []string{"cmd/worker/demo/servers/forwarder.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go", "cmd/worker/terminal_whole_test.go"}
 	for name, text := range tree(t, ".go") {
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)
@@ -185,7 +197,7 @@ func TestPackagesAreNamedForWhatTheyAre(t *testing.T) {
 }
 
 func TestModuleReplacesNothing(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(t), "go.mod"))
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "go.mod"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +211,7 @@ func TestModuleReplacesNothing(t *testing.T) {
 // TestNothingPointsAtThisMachine looks for the path that this repository happens to lie at, in what
 // people wrote: the README has a worker compiled here, and a binary names its sources.
 func TestNothingPointsAtThisMachine(t *testing.T) {
-	here := filepath.ToSlash(root(t))
+	here := filepath.ToSlash(workertest.Root(t))
 	for name, text := range tree(t, "") {
 		if strings.Contains(text, "\x00") {
 			continue
@@ -214,7 +226,7 @@ func TestNothingPointsAtThisMachine(t *testing.T) {
 func goList(t *testing.T, args ...string) []pkg {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-e", "-json=ImportPath,Name,Imports,TestImports,XTestImports"}, args...)...)
-	cmd.Dir = root(t)
+	cmd.Dir = workertest.Root(t)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -237,14 +249,4 @@ func goList(t *testing.T, args ...string) []pkg {
 		t.Fatal(err)
 	}
 	return pkgs
-}
-
-// root is the folder that holds go.mod.
-func root(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

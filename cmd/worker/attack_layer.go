@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/hive"
 	"forager/mitre"
@@ -28,15 +30,15 @@ type attackLayerCmd struct {
 	Release string
 }
 
-func (c *attackLayerCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "layer", "Write an ATT&CK Navigator layer of the procedures in TheHive.", c.Run)
+func (c *attackLayerCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "layer", "Write an ATT&CK Navigator layer of the procedures in TheHive.", c.Run)
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.Var(&c.Since, "since", "Only procedures that occurred since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d.")
 	flags.StringVar(&c.Tag, "tag", "", "Only procedures of cases with this `TAG`.")
 	domains := []string{"enterprise-attack", "mobile-attack", "ics-attack"}
 	c.Domain = domains[0]
-	flags.Var(choice{&c.Domain, domains}, "domain", "Matrix of the layer: "+strings.Join(domains, ", ")+".")
+	flags.Var(shell.Choice{Word: &c.Domain, Of: domains}, "domain", "Matrix of the layer: "+strings.Join(domains, ", ")+".")
 	flags.StringVar(&c.Release, "release", "", "ATT&CK `RELEASE` of the layer (19.0); default: the newest of the domain.")
 	_ = cmd.RegisterFlagCompletionFunc("domain", cobra.FixedCompletions(domains, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
@@ -44,12 +46,12 @@ func (c *attackLayerCmd) command(sh *shell) *cobra.Command {
 
 // Run writes the layer. Ids and tactics of other releases count as what the layer's release
 // calls them, so that a server that was upgraded shows each technique once.
-func (c *attackLayerCmd) Run(ctx context.Context, sh *shell) error {
+func (c *attackLayerCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	cfg, err := c.load(sh, config.ToHive)
 	if err != nil {
 		return err
 	}
-	catalogue, err := newCatalogue(cfg)
+	catalogue, err := service.NewCatalogue(cfg)
 	if err != nil {
 		return err
 	}
@@ -57,9 +59,9 @@ func (c *attackLayerCmd) Run(ctx context.Context, sh *shell) error {
 	if err != nil {
 		return err
 	}
-	client, err := newClient(cfg)
+	client, err := service.NewClient(cfg)
 	if err != nil {
-		return &usageError{err}
+		return shell.Misuse(err)
 	}
 	defer client.CloseIdle()
 	counted := newSightings(catalogue, release, c.Domain)
@@ -74,7 +76,7 @@ func (c *attackLayerCmd) Run(ctx context.Context, sh *shell) error {
 		return err
 	}
 	counted.report(sh)
-	_, err = sh.out.Write(layer)
+	_, err = sh.Out.Write(layer)
 	return err
 }
 
@@ -98,7 +100,7 @@ func (c *attackLayerCmd) release(catalogue *mitre.Catalogue) (version string, er
 		}
 	}
 	if version == "" {
-		return "", &usageError{fmt.Errorf("--release: no %s %s is known here; see \"worker attack releases\"", c.Domain, shown(c.Release))}
+		return "", shell.Misuse(fmt.Errorf("--release: no %s %s is known here; see \"worker attack releases\"", c.Domain, shell.Shown(c.Release)))
 	}
 	return version, nil
 }
@@ -169,12 +171,12 @@ func (s *sightings) add(p hive.Procedure) {
 }
 
 // report says what the layer cannot show.
-func (s *sightings) report(sh *shell) {
+func (s *sightings) report(sh *shell.Shell) {
 	for _, domain := range slices.Sorted(maps.Keys(s.elsewhere)) {
-		sh.say("not in this layer: %d of %s, see --domain", s.elsewhere[domain], domain)
+		sh.Say("not in this layer: %d of %s, see --domain", s.elsewhere[domain], domain)
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.unknown)) {
-		sh.say("not in this ATT&CK release: %d of %s", s.unknown[id], shown(id))
+		sh.Say("not in this ATT&CK release: %d of %s", s.unknown[id], shell.Shown(id))
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/events"
+	"forager/cmd/worker/shell"
 	"forager/mitre"
 )
 
@@ -26,15 +28,15 @@ type attackResolveCmd struct {
 	Refs    []string
 }
 
-func (c *attackResolveCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "resolve", "Show which techniques texts mean; without a network.", c.Run,
-		argument{"[REF…]", `References in any spelling (T1059, attack.t1059.001, a name, an address …); "-" or none: one a line from standard input.`})
+func (c *attackResolveCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "resolve", "Show which techniques texts mean; without a network.", c.Run,
+		shell.Arg("[REF…]", `References in any spelling (T1059, attack.t1059.001, a name, an address …); "-" or none: one a line from standard input.`))
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.StringVar(&c.Release, "release", "", "Show the techniques as this ATT&CK `RELEASE` knows them (19.0); default: the newest of each domain.")
 	flags.StringVar(&c.Tactic, "tactic", "", "`TACTIC` that decides between techniques of one name.")
 	flags.BoolVar(&c.JSON, "json", false, "Write one JSON line for each reference.")
-	cmd.Args = listed(&c.Refs)
+	cmd.Args = shell.Listed(&c.Refs)
 	return cmd
 }
 
@@ -55,7 +57,7 @@ type resolvedTechnique struct {
 }
 
 // Run resolves every reference. One that means nothing is an answer with its reason, not a failure.
-func (c *attackResolveCmd) Run(_ context.Context, sh *shell) error {
+func (c *attackResolveCmd) Run(_ context.Context, sh *shell.Shell) error {
 	catalogue, err := c.catalogue(sh)
 	if err != nil {
 		return err
@@ -69,11 +71,11 @@ func (c *attackResolveCmd) Run(_ context.Context, sh *shell) error {
 	if c.JSON {
 		write = writeResolvedLine
 	}
-	for ref, err := range references(c.Refs, sh.in) {
+	for ref, err := range references(c.Refs, sh.In) {
 		if err != nil {
 			return err
 		}
-		if err := write(sh.out, r.resolve(ref)); err != nil {
+		if err := write(sh.Out, r.resolve(ref)); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
@@ -84,10 +86,10 @@ func (c *attackResolveCmd) Run(_ context.Context, sh *shell) error {
 func references(refs []string, in io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if len(refs) == 0 {
-			refs = []string{stdin}
+			refs = []string{events.Stdin}
 		}
 		for _, ref := range refs {
-			if ref == stdin && !lines(in, yield) || ref != stdin && !yield(ref, nil) {
+			if ref == events.Stdin && !lines(in, yield) || ref != events.Stdin && !yield(ref, nil) {
 				return
 			}
 		}
@@ -97,7 +99,7 @@ func references(refs []string, in io.Reader) iter.Seq2[string, error] {
 // lines gives the lines that are not blank.
 func lines(in io.Reader, yield func(string, error) bool) bool {
 	for r := bufio.NewReader(in); ; {
-		line, err := readLine(r)
+		line, err := events.ReadLine(r)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return yield("", fmt.Errorf("read references: %w", err))
 		}
@@ -176,6 +178,6 @@ func writeResolvedText(w io.Writer, line resolved) error {
 	if line.Reason != "" {
 		parts = append(parts, "no technique: "+line.Reason)
 	}
-	_, err := fmt.Fprintln(w, shown(line.Ref)+": "+strings.Join(parts, " | "))
+	_, err := fmt.Fprintln(w, shell.Shown(line.Ref)+": "+strings.Join(parts, " | "))
 	return err
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
@@ -20,8 +22,8 @@ import (
 )
 
 // caseCommands are "worker case": what Forager remembers of a case, for people.
-func caseCommands(sh *shell) *cobra.Command {
-	return branch("case", "What the ledger knows of a case; let a removed technique come back.",
+func caseCommands(sh *shell.Shell) *cobra.Command {
+	return shell.Branch("case", "What the ledger knows of a case; let a removed technique come back.",
 		(&caseShowCmd{}).command(sh),
 		(&caseAllowCmd{}).command(sh),
 	)
@@ -35,8 +37,8 @@ type caseChoice struct {
 }
 
 // numbered is how help shows the argument that names a case.
-func numbered() argument {
-	return argument{"NUMBER", "Number of the case in TheHive, or its id (~…) when it is deleted."}
+func numbered() shell.Argument {
+	return shell.Arg("NUMBER", "Number of the case in TheHive, or its id (~…) when it is deleted.")
 }
 
 var isCase = regexp.MustCompile(`^~?[0-9]+$`)
@@ -48,7 +50,7 @@ func (c *caseChoice) read(args []string) ([]string, error) {
 	}
 	c.Number = strings.TrimPrefix(args[0], "#") // as it is written where people read it
 	if !isCase.MatchString(c.Number) {
-		return nil, fmt.Errorf("%s is no case: expected its number, or its id (~…)", shown(args[0]))
+		return nil, fmt.Errorf("%s is no case: expected its number, or its id (~…)", shell.Shown(args[0]))
 	}
 	return args[1:], nil
 }
@@ -61,32 +63,32 @@ type remembered struct {
 }
 
 // open connects to NATS and TheHive. Nothing is consumed, claimed or created.
-func (c caseChoice) open(ctx context.Context, sh *shell) (*remembered, error) {
-	files := newWitness()
+func (c caseChoice) open(ctx context.Context, sh *shell.Shell) (*remembered, error) {
+	files := service.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return nil, err
 	}
 	log := zap.NewNop()
-	parts, err := newParts(cfg, files, log)
+	parts, err := service.NewParts(cfg, files, log)
 	if err != nil {
 		return nil, err
 	}
-	link, err := stream.Connect(ctx, connection(cfg, log), log)
+	link, err := stream.Connect(ctx, service.Connection(cfg, log), log)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, shell.Misuse(err)
 	}
-	enricher, err := newEnricher(cfg, parts, link, log)
+	enricher, err := service.NewEnricher(cfg, parts, link, log)
 	if err != nil {
 		link.Close()
 		return nil, err
 	}
-	client := parts.clients.own
+	client := parts.Client()
 	return &remembered{enricher: enricher, client: client, close: func() { link.Close(); client.CloseIdle() }}, nil
 }
 
 // openCase connects, and finds the case that was named.
-func (c caseChoice) openCase(ctx context.Context, sh *shell) (*remembered, hive.Case, error) {
+func (c caseChoice) openCase(ctx context.Context, sh *shell.Shell) (*remembered, hive.Case, error) {
 	r, err := c.open(ctx, sh)
 	if err != nil {
 		return nil, hive.Case{}, err
@@ -115,19 +117,19 @@ type caseShowCmd struct {
 	JSON bool
 }
 
-func (c *caseShowCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "show", "Show what the ledger knows of a case: what Forager added, and what analysts removed.", c.Run, numbered())
+func (c *caseShowCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "show", "Show what the ledger knows of a case: what Forager added, and what analysts removed.", c.Run, numbered())
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON object.")
-	cmd.Args = reads(func(args []string) error {
+	cmd.Args = shell.Reads(func(args []string) error {
 		rest, err := c.read(args)
-		return cmp.Or(err, atMost(0, rest))
+		return cmp.Or(err, shell.AtMost(0, rest))
 	})
 	return cmd
 }
 
 // Run shows.
-func (c *caseShowCmd) Run(ctx context.Context, sh *shell) error {
+func (c *caseShowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	r, found, err := c.openCase(ctx, sh)
 	if err != nil {
 		return err
@@ -139,11 +141,11 @@ func (c *caseShowCmd) Run(ctx context.Context, sh *shell) error {
 	}
 	shown := shownCaseOf(found, m)
 	if c.JSON {
-		out := json.NewEncoder(sh.out)
+		out := json.NewEncoder(sh.Out)
 		out.SetEscapeHTML(false)
 		return out.Encode(shown)
 	}
-	return shown.print(sh.out)
+	return shown.print(sh.Out)
 }
 
 // caseAllowCmd is "worker case allow".
@@ -154,12 +156,12 @@ type caseAllowCmd struct {
 	JSON       bool
 }
 
-func (c *caseAllowCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "allow", "Let techniques that an analyst removed from a case come back with the next detection.", c.Run,
-		numbered(), argument{"TECHNIQUE…", "Techniques, T1059 or T1059.001, for all their tactics."})
+func (c *caseAllowCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "allow", "Let techniques that an analyst removed from a case come back with the next detection.", c.Run,
+		numbered(), shell.Arg("TECHNIQUE…", "Techniques, T1059 or T1059.001, for all their tactics."))
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each removal that was lifted.")
-	cmd.Args = reads(func(args []string) (err error) {
+	cmd.Args = shell.Reads(func(args []string) (err error) {
 		if c.Techniques, err = c.read(args); err == nil && len(c.Techniques) == 0 {
 			err = errors.New("expected a TECHNIQUE, or several, after the number")
 		}
@@ -169,7 +171,7 @@ func (c *caseAllowCmd) command(sh *shell) *cobra.Command {
 }
 
 // Run lifts removals.
-func (c *caseAllowCmd) Run(ctx context.Context, sh *shell) error {
+func (c *caseAllowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	r, found, err := c.openCase(ctx, sh)
 	if err != nil {
 		return err
@@ -182,12 +184,12 @@ func (c *caseAllowCmd) Run(ctx context.Context, sh *shell) error {
 		}
 		for _, item := range lifted {
 			if c.JSON {
-				if err := json.NewEncoder(sh.out).Encode(shownItem{item.Kind, item.Item}); err != nil {
+				if err := json.NewEncoder(sh.Out).Encode(shownItem{item.Kind, item.Item}); err != nil {
 					return fmt.Errorf("allow: %w", err)
 				}
 				continue
 			}
-			fmt.Fprintf(sh.out, "case %d: %s may come back\n", found.Number, detection.Clean(item.Item, 120))
+			fmt.Fprintf(sh.Out, "case %d: %s may come back\n", found.Number, detection.Clean(item.Item, 120))
 		}
 	}
 	return nil

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/detection"
 	"forager/pipeline/deadletter"
@@ -24,8 +26,8 @@ import (
 )
 
 // dlqCommands are "worker dlq": dead letters, for people.
-func dlqCommands(sh *shell) *cobra.Command {
-	return branch("dlq", "Look at dead letters, requeue or remove them.",
+func dlqCommands(sh *shell.Shell) *cobra.Command {
+	return shell.Branch("dlq", "Look at dead letters, requeue or remove them.",
 		(&dlqListCmd{}).command(sh),
 		(&dlqShowCmd{}).command(sh),
 		(&dlqRequeueCmd{}).command(sh),
@@ -58,14 +60,14 @@ func (c letterChoice) filter() deadletter.Filter {
 }
 
 // openLetters connects to the dead-letter stream. TheHive is not needed.
-func (f configFlag) openLetters(ctx context.Context, sh *shell) (*deadletter.Queue, func(), error) {
+func (f configFlag) openLetters(ctx context.Context, sh *shell.Shell) (*deadletter.Queue, func(), error) {
 	c, err := f.load(sh, config.ToNATS)
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := stream.Connect(ctx, connection(c, zap.NewNop()), zap.NewNop())
+	link, err := stream.Connect(ctx, service.Connection(c, zap.NewNop()), zap.NewNop())
 	if err != nil {
-		return nil, nil, &usageError{err}
+		return nil, nil, shell.Misuse(err)
 	}
 	return deadletter.Open(link, c.DeadLetters.Stream), link.Close, nil
 }
@@ -77,22 +79,22 @@ type dlqListCmd struct {
 	JSON bool
 }
 
-func (c *dlqListCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "ls", "List dead letters, oldest first.", c.Run)
+func (c *dlqListCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "ls", "List dead letters, oldest first.", c.Run)
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each letter.")
 	return cmd
 }
 
 // Run lists.
-func (c *dlqListCmd) Run(ctx context.Context, sh *shell) error {
+func (c *dlqListCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	letters, done, err := c.openLetters(ctx, sh)
 	if err != nil {
 		return err
 	}
 	defer done()
 	if c.JSON {
-		out := json.NewEncoder(sh.out)
+		out := json.NewEncoder(sh.Out)
 		for l, err := range letters.List(ctx, c.filter()) {
 			if err != nil {
 				return err
@@ -103,7 +105,7 @@ func (c *dlqListCmd) Run(ctx context.Context, sh *shell) error {
 		}
 		return nil
 	}
-	return listLetters(sh.out, letters.List(ctx, c.filter()))
+	return listLetters(sh.Out, letters.List(ctx, c.filter()))
 }
 
 func listLetters(w io.Writer, all iter.Seq2[deadletter.Message, error]) error {
@@ -157,12 +159,12 @@ type dlqShowCmd struct {
 	Body   bool
 }
 
-func (c *dlqShowCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "show", "Show one dead letter with its reason and its original bytes.", c.Run,
-		argument{"LETTER", "Number of the letter, from ls."})
+func (c *dlqShowCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "show", "Show one dead letter with its reason and its original bytes.", c.Run,
+		shell.Arg("LETTER", "Number of the letter, from ls."))
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.Body, "body", false, "Write the original bytes and nothing else.")
-	cmd.Args = reads(func(args []string) error {
+	cmd.Args = shell.Reads(func(args []string) error {
 		numbers, err := letterNumbers(args)
 		switch {
 		case err != nil:
@@ -171,16 +173,16 @@ func (c *dlqShowCmd) command(sh *shell) *cobra.Command {
 			return errors.New("expected the number of a LETTER, from ls")
 		}
 		c.Letter = numbers[0]
-		return atMost(1, args)
+		return shell.AtMost(1, args)
 	})
 	return cmd
 }
 
 // writeBody writes the bytes as they are, but to a terminal, which would obey them.
-func writeBody(sh *shell, body []byte) error {
-	to := sh.rawOut
+func writeBody(sh *shell.Shell, body []byte) error {
+	to := sh.RawOut
 	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		to = sh.out
+		to = sh.Out
 	}
 	_, err := to.Write(body)
 	return err
@@ -191,7 +193,7 @@ func letterNumbers(args []string) (numbers []uint64, err error) {
 	for _, arg := range args {
 		n, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s is no LETTER: expected its number, from ls", shown(arg))
+			return nil, fmt.Errorf("%s is no LETTER: expected its number, from ls", shell.Shown(arg))
 		}
 		numbers = append(numbers, n)
 	}
@@ -199,7 +201,7 @@ func letterNumbers(args []string) (numbers []uint64, err error) {
 }
 
 // Run shows.
-func (c *dlqShowCmd) Run(ctx context.Context, sh *shell) error {
+func (c *dlqShowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	letters, done, err := c.openLetters(ctx, sh)
 	if err != nil {
 		return err
@@ -214,7 +216,7 @@ func (c *dlqShowCmd) Run(ctx context.Context, sh *shell) error {
 	}
 	line := letterLine(l)
 	line.Header, line.Body = l.Header, string(l.Body)
-	out := json.NewEncoder(sh.out)
+	out := json.NewEncoder(sh.Out)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
 	return out.Encode(line)

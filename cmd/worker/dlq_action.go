@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/shell"
 	"forager/enrich/detection"
 	"forager/pipeline/deadletter"
 )
@@ -22,13 +23,13 @@ type letterAction struct {
 }
 
 // action makes a command that does something to letters.
-func (c *letterAction) action(sh *shell, name, help string, do func(context.Context, *shell) error) *cobra.Command {
-	cmd := leaf(sh, name, help, do, argument{"[LETTER…]", "Numbers of letters, from ls."})
+func (c *letterAction) action(sh *shell.Shell, name, help string, do func(context.Context, *shell.Shell) error) *cobra.Command {
+	cmd := shell.Leaf(sh, name, help, do, shell.Arg("[LETTER…]", "Numbers of letters, from ls."))
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.BoolVar(&c.All, "all", false, "All letters that the flags choose; without any, all there are.")
 	flags.BoolVar(&c.DryRun, "dry-run", false, "Say which, and do nothing.")
-	cmd.Args = reads(c.read)
+	cmd.Args = shell.Reads(c.read)
 	return cmd
 }
 
@@ -48,7 +49,7 @@ func (c *letterAction) read(args []string) (err error) {
 }
 
 // each does something to every chosen letter, and says how many there were.
-func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func(*deadletter.Queue, deadletter.Message) error) error {
+func (c *letterAction) each(ctx context.Context, sh *shell.Shell, verb string, do func(*deadletter.Queue, deadletter.Message) error) error {
 	letters, done, err := c.openLetters(ctx, sh)
 	if err != nil {
 		return err
@@ -63,13 +64,13 @@ func (c *letterAction) each(ctx context.Context, sh *shell, verb string, do func
 			err = do(letters, l)
 		}
 		if err != nil {
-			sh.say("%d %s before this", count, word)
+			sh.Say("%d %s before this", count, word)
 			return err
 		}
 		count++
-		fmt.Fprintf(sh.out, "%d %s: %s\n", l.Number, word, detection.Clean(l.Reason, 60))
+		fmt.Fprintf(sh.Out, "%d %s: %s\n", l.Number, word, detection.Clean(l.Reason, 60))
 	}
-	sh.say("%d %s", count, word)
+	sh.Say("%d %s", count, word)
 	return nil
 }
 
@@ -89,23 +90,23 @@ func (c *letterAction) chosen(ctx context.Context, letters *deadletter.Queue) it
 // dlqRequeueCmd is "worker dlq requeue".
 type dlqRequeueCmd struct{ letterAction }
 
-func (c *dlqRequeueCmd) command(sh *shell) *cobra.Command {
+func (c *dlqRequeueCmd) command(sh *shell.Shell) *cobra.Command {
 	return c.action(sh, "requeue", "Publish the original messages again and remove the letters.", c.Run)
 }
 
 // Run requeues.
-func (c *dlqRequeueCmd) Run(ctx context.Context, sh *shell) error {
+func (c *dlqRequeueCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	return c.each(ctx, sh, "requeued", func(from *deadletter.Queue, l deadletter.Message) error { return from.Requeue(ctx, l) })
 }
 
 // dlqPurgeCmd is "worker dlq purge".
 type dlqPurgeCmd struct{ letterAction }
 
-func (c *dlqPurgeCmd) command(sh *shell) *cobra.Command {
+func (c *dlqPurgeCmd) command(sh *shell.Shell) *cobra.Command {
 	return c.action(sh, "purge", "Remove dead letters for good.", c.Run)
 }
 
 // Run purges.
-func (c *dlqPurgeCmd) Run(ctx context.Context, sh *shell) error {
+func (c *dlqPurgeCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	return c.each(ctx, sh, "purged", func(from *deadletter.Queue, l deadletter.Message) error { return from.Purge(ctx, l) })
 }

@@ -13,12 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/workertest"
 	"forager/config"
 )
 
 // TestReferenceOfTheReadmeIsThatOfTheCode: -update writes it anew.
 func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
-	name := filepath.Join(root(t), "README.md")
+	name := filepath.Join(workertest.Root(t), "README.md")
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +34,7 @@ func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
 	if err := config.WriteReference(&want); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
+	if *Update {
 		whole := head + "-update -->\n" + want.String() + "<!-- /reference -->" + tail
 		if err := os.WriteFile(name, []byte(whole), 0o644); err != nil {
 			t.Fatal(err)
@@ -49,7 +51,7 @@ var inTable = regexp.MustCompile("`worker ([a-z]+)`")
 
 // TestReadmeTellsOfTheCommandsInTheOrderOfHelp, and of no other.
 func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,7 @@ func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
 	for _, row := range inTable.FindAllStringSubmatch(table, -1) {
 		told = append(told, row[1])
 	}
-	if d := cmp.Diff(names(newCommandLine(&shell{})), told); d != "" {
+	if d := cmp.Diff(shell.Names(newCommandLine(&shell.Shell{})), told); d != "" {
 		t.Errorf("commands, help -, README +:\n%s", d)
 	}
 }
@@ -67,9 +69,9 @@ func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
 // TestHelpIsWhatPeopleHaveRead: -update writes it anew; read it before you commit it.
 func TestHelpIsWhatPeopleHaveRead(t *testing.T) {
 	var all strings.Builder
-	describe(t, newCommandLine(&shell{}), &all)
+	describe(t, newCommandLine(&shell.Shell{}), &all)
 	name := filepath.Join("testdata", "help.txt")
-	if *update {
+	if *Update {
 		if err := os.WriteFile(name, []byte(all.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -82,8 +84,8 @@ func TestHelpIsWhatPeopleHaveRead(t *testing.T) {
 		t.Errorf("%s, want -, got +:\n%s", name, d)
 	}
 	for i, line := range strings.Split(all.String(), "\n") {
-		if n := utf8.RuneCountInString(line); n > columns {
-			t.Errorf("%s:%d: %d columns, at most %d", name, i+1, n, columns)
+		if n := utf8.RuneCountInString(line); n > shell.Columns {
+			t.Errorf("%s:%d: %d columns, at most %d", name, i+1, n, shell.Columns)
 		}
 	}
 }
@@ -92,11 +94,11 @@ func TestHelpIsWhatPeopleHaveRead(t *testing.T) {
 func describe(t *testing.T, c *cobra.Command, w io.Writer) {
 	t.Helper()
 	fmt.Fprintf(w, "$ %s --help\n", c.CommandPath())
-	if err := writeHelp(w, c); err != nil {
+	if err := shell.WriteHelp(w, c); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(w)
-	for _, sub := range children(c) {
+	for _, sub := range shell.Children(c) {
 		describe(t, sub, w)
 	}
 }

@@ -18,6 +18,11 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/events"
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/workertest"
 	"forager/config"
 	"forager/enrich/apply"
 	"forager/hive/hivetest"
@@ -57,7 +62,7 @@ func exampleEvents(t *testing.T) (all []exampleEvent) {
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	name = filepath.Join("testdata", "soc", name)
-	if *update {
+	if *Update {
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -73,22 +78,22 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestEveryRuleOfTheExampleIsExplained(t *testing.T) {
-	cfg, err := configFlag{Config: exampleFile}.load(&shell{})
+	cfg, err := configFlag{Config: exampleFile}.load(&shell.Shell{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
 	for _, e := range exampleEvents(t) {
-		x, err := (&explainCmd{Subject: e.Subject}).explainer(&shell{out: &out}, cfg)
+		x, err := (&explainCmd{Subject: e.Subject}).explainer(&shell.Shell{Out: &out}, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := newRouter(cfg)
+		router, err := service.NewRouter(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.planner = newPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
-		if err := x.explain(event{file: e.Subject, body: e.Event}); err != nil {
+		x.planner = service.NewPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
+		if err := x.explain(events.Event{File: e.Subject, Body: e.Event}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -125,7 +130,7 @@ func runExample(t *testing.T, fields bool) exampleSite {
 		user.Memberships = append(user.Memberships, hivetest.Membership{Organisation: o, Profile: "analyst"})
 	}
 	site := exampleSite{hive: hivetest.New(hivetest.Options{
-		Organisations: organisations, Users: []hivetest.User{user}, Patterns: patternsOf(mitre.Embedded()),
+		Organisations: organisations, Users: []hivetest.User{user}, Patterns: servers.Patterns(mitre.Embedded()),
 	})}
 	server, err := hivetest.Listen("127.0.0.1:0", site.hive)
 	if err != nil {
@@ -141,7 +146,7 @@ func runExample(t *testing.T, fields bool) exampleSite {
 		t.Fatal(err)
 	}
 	env := []string{"FORAGER_NATS_URL=" + nats.URL(), "FORAGER_NATS_MANAGE=true", "FORAGER_HIVE_URL=" + server.URL(), "FORAGER_HIVE_API_KEY_FILE=" + key}
-	cfg, err := configFlag{Config: exampleFile}.load(&shell{env: env}, config.ToNATS, config.ToHive)
+	cfg, err := configFlag{Config: exampleFile}.load(&shell.Shell{Env: env}, config.ToNATS, config.ToHive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,25 +180,23 @@ func addField(t *testing.T, url, name, kind string) {
 // carry runs the worker, one event after the other, until all are settled.
 func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, nats string) {
 	t.Helper()
-	options := pipelineOptions(cfg, log)
-	settled := newTally()
+	options := service.PipelineOptions(cfg, log)
+	settled := &ends{}
 	options.Observer = settled
-	worker, err := newService(t.Context(), cfg, newWitness(), options)
+	worker, err := service.New(t.Context(), cfg, service.NewWitness(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer worker.Close()
-	router, err := newRouter(cfg)
+	router, err := service.NewRouter(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker.live.now.Store(&reading{
-		decoder: worker.decoder, planner: newPlanner(cfg, mitre.Embedded(), worker.knowledge.Target, router, exampleNow),
-	})
-	if err := stream.Ensure(t.Context(), worker.link, options.Streams()); err != nil {
+	worker.Use(worker.Decoder, service.NewPlanner(cfg, mitre.Embedded(), worker.Knowledge.Target, router, exampleNow))
+	if err := stream.Ensure(t.Context(), worker.Link, options.Streams()); err != nil {
 		t.Fatal(err)
 	}
-	forward, err := newForwarder(nats)
+	forward, err := servers.NewForwarder(nats)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,22 +205,16 @@ func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, na
 	defer running.Wait()
 	working, stop := context.WithCancel(t.Context())
 	defer stop()
-	running.Go(func() { _ = worker.run(working) })
+	running.Go(func() { _ = worker.Run(working) })
 	for i, e := range exampleEvents(t) {
-		confirm, err := forward.send(e.Subject, e.Event)
+		confirm, err := forward.Send(e.Subject, e.Event)
 		if err == nil {
 			_, err = confirm(t.Context())
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		for settled.settled() <= i {
-			select {
-			case <-settled.moved:
-			case <-time.After(patience):
-				t.Fatalf("event %d is not settled", i)
-			}
-		}
+		workertest.Eventually(t, fmt.Sprintf("the end of event %d", i), func() bool { return settled.count() > i })
 	}
 }
 

@@ -9,6 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/events"
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/config"
 	"forager/enrich"
 	"forager/enrich/detection"
 )
@@ -23,15 +27,15 @@ type explainCmd struct {
 	Files   []string
 }
 
-func (c *explainCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "explain", "Show what events would become, and why; without a network.", c.Run,
-		argument{"[FILE…]", `Files or directories of events, JSON or one a line; "-" or none is standard input.`})
+func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "explain", "Show what events would become, and why; without a network.", c.Run,
+		shell.Arg("[FILE…]", `Files or directories of events, JSON or one a line; "-" or none is standard input.`))
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.StringVar(&c.Format, "format", "", "Read every event as the format `NAME` instead of recognising it.")
 	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
 	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
-	cmd.Args, cmd.ValidArgsFunction = listed(&c.Files), nil // the shell completes files
+	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
 	return cmd
 }
 
@@ -83,7 +87,7 @@ type explainedOrigin struct {
 var errUnread = errors.New("some files could not be read")
 
 // Run explains every event.
-func (c *explainCmd) Run(_ context.Context, sh *shell) error {
+func (c *explainCmd) Run(_ context.Context, sh *shell.Shell) error {
 	cfg, err := c.load(sh)
 	if err != nil {
 		return err
@@ -93,9 +97,9 @@ func (c *explainCmd) Run(_ context.Context, sh *shell) error {
 		return err
 	}
 	var unread error
-	for e, err := range eventsOf(c.Files, sh.in) {
+	for e, err := range events.Of(c.Files, sh.In) {
 		if err != nil {
-			sh.say("%v", err)
+			sh.Say("%v", err)
 			unread = errUnread
 			continue
 		}
@@ -115,13 +119,33 @@ type explainer struct {
 	most    int // bytes of a message
 }
 
+// explainer wires what explain needs: the worker's own decoder and planner, and no network.
+func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer, error) {
+	var pins []detection.Pin
+	if c.Format != "" {
+		pins = []detection.Pin{{Subject: ">", Format: c.Format}}
+	}
+	router, rules := service.NewRouter(cfg)
+	decoder, formats := service.NewDecoder(cfg, service.NewWitness(), pins, c.Why)
+	catalogue, bundles := service.NewCatalogue(cfg)
+	if err := config.Join(rules, formats, bundles); err != nil {
+		return nil, err
+	}
+	out := json.NewEncoder(sh.Out)
+	out.SetEscapeHTML(false)
+	return &explainer{
+		decoder: decoder, planner: service.NewPlanner(cfg, catalogue, nil, router, time.Now), out: out,
+		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
+	}, nil
+}
+
 // explain writes a line for each detection of an event, and for each part that is none.
-func (x *explainer) explain(e event) error {
-	if len(e.body) > x.most {
-		return x.write(refused(e, "", fmt.Sprintf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.body), x.most)))
+func (x *explainer) explain(e events.Event) error {
+	if len(e.Body) > x.most {
+		return x.write(refused(e, "", fmt.Sprintf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.Body), x.most)))
 	}
 	now := time.Now()
-	got, err := x.decoder.Decode(detection.Message{Subject: x.subject, Body: e.body, Time: now})
+	got, err := x.decoder.Decode(detection.Message{Subject: x.subject, Body: e.Body, Time: now})
 	if err != nil {
 		return x.write(refused(e, got.Format, reasonOf(err)))
 	}
@@ -169,9 +193,9 @@ func reasonOf(err error) string {
 }
 
 // refused is the line of an event that becomes nothing.
-func refused(e event, format, reason string) explained {
+func refused(e events.Event, format, reason string) explained {
 	line := explained{
-		File: e.file, Format: format, Observables: []explainedObservable{}, Techniques: []explainedTechnique{},
+		File: e.File, Format: format, Observables: []explainedObservable{}, Techniques: []explainedTechnique{},
 		Tags: []string{}, Plan: []string{}, Faults: []string{},
 	}
 	line.refuse(reason)
@@ -181,9 +205,9 @@ func refused(e event, format, reason string) explained {
 func (l *explained) refuse(reason string) { l.Dropped = &reason }
 
 // explanation is the line of a detection, before it is planned.
-func explanation(e event, d detection.Detection) explained {
+func explanation(e events.Event, d detection.Detection) explained {
 	line := explained{
-		File: e.file, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+		File: e.File, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User,
 		Observables: []explainedObservable{}, Techniques: []explainedTechnique{}, Tags: []string{}, Plan: []string{}, Faults: []string{},
 	}

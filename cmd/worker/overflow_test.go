@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/workertest"
 	"forager/config"
 	"forager/enrich/apply"
 	"forager/hive/hivetest"
@@ -25,9 +27,9 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 	const hosts, most = 12, 3
 	b := newBackyard(t)
 	b.env = append(b.env, fmt.Sprintf("FORAGER_ROUTES=[{name: flood, maxNewCases: %d}]", most), "FORAGER_LOG_LEVEL=warn")
-	settled := newTally()
+	settled := &ends{}
 	core, logs := observer.New(zap.WarnLevel)
-	var replicas []*service
+	var replicas []*service.Service
 	for range 2 {
 		replicas = append(replicas, b.replica(zap.New(core), settled))
 	}
@@ -35,7 +37,7 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 	for i := range hosts {
 		b.publish(fmt.Sprintf("d-%d", i), fmt.Sprintf("host%d", i), at.Add(time.Duration(i)*time.Minute), fmt.Sprintf("203.0.113.%d", i), "T1059")
 	}
-	b.until("all are settled", func() bool { return settled.settled() == hosts })
+	b.until("all are settled", func() bool { return settled.count() == hosts })
 
 	cases := b.cases()
 	i := slices.IndexFunc(cases, func(c hivetest.Case) bool { return slices.Contains(c.Tags, "forager:overflow") })
@@ -47,8 +49,8 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 	}
 	moved, opened := 0, 0
 	for _, s := range replicas {
-		moved += s.count(t, "forager_route_overflow_total")
-		opened += s.count(t, "forager_cases_opened_total")
+		moved += counted(t, s, "forager_route_overflow_total")
+		opened += counted(t, s, "forager_cases_opened_total")
 	}
 	if moved < hosts-most || opened != most+1 {
 		t.Errorf("counted %d detections above the limit and %d cases", moved, opened)
@@ -62,30 +64,30 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 }
 
 // replica starts a worker in this process.
-func (b *backyard) replica(log *zap.Logger, settled pipeline.Observer) *service {
+func (b *backyard) replica(log *zap.Logger, settled pipeline.Observer) *service.Service {
 	b.t.Helper()
 	c, err := config.Load(config.Source{Env: b.env, Connects: []string{config.ToNATS, config.ToHive}})
-	must(b.t, err)
-	options := pipelineOptions(c, log)
+	workertest.Must(b.t, err)
+	options := service.PipelineOptions(c, log)
 	options.Observer = settled
-	s, err := newService(b.t.Context(), c, newWitness(), options)
-	must(b.t, err)
+	s, err := service.New(b.t.Context(), c, service.NewWitness(), options)
+	workertest.Must(b.t, err)
 	ctx, stop := context.WithCancel(b.t.Context())
 	var running conc.WaitGroup
-	running.Go(func() { _ = s.run(ctx) })
+	running.Go(func() { _ = s.Run(ctx) })
 	b.t.Cleanup(func() { stop(); running.Wait(); s.Close() })
 	return s
 }
 
-// count reads a counter without labels.
-func (s *service) count(t *testing.T, name string) int {
+// counted reads a counter without labels.
+func counted(t *testing.T, s *service.Service, name string) int {
 	t.Helper()
-	_, _, text := scrape(t, s.parts.measures.handler(), "/metrics", "")
+	_, _, text := workertest.Scrape(t, s.MetricsHandler(), "/metrics", "")
 	found := regexp.MustCompile("(?m)^" + name + " ([0-9]+)$").FindStringSubmatch(text)
 	if found == nil {
 		t.Fatalf("no %s in %s", name, text)
 	}
 	n, err := strconv.Atoi(found[1])
-	must(t, err)
+	workertest.Must(t, err)
 	return n
 }

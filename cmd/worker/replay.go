@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
 	"forager/config"
-	"forager/enrich/apply"
 	"forager/pipeline"
-	"forager/pipeline/stream"
 )
 
 // replayCmd is "worker replay".
@@ -29,8 +28,8 @@ type replayCmd struct {
 	Ignore  bool // live traffic
 }
 
-func (c *replayCmd) command(sh *shell) *cobra.Command {
-	cmd := leaf(sh, "replay", "Carry a part of the stream again, beside live traffic: what is there already stays as it is.", c.Run)
+func (c *replayCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "replay", "Carry a part of the stream again, beside live traffic: what is there already stays as it is.", c.Run)
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.Var(&c.Since, "since", "Messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d. Needed.")
@@ -40,7 +39,7 @@ func (c *replayCmd) command(sh *shell) *cobra.Command {
 	flags.BoolVar(&c.DryRun, "dry-run", false, "Only look at TheHive: write one JSON line for each detection, saying what it would change.")
 	flags.BoolVar(&c.Again, "again", false, "Begin anew, although the same replay ran within the last hour, or still does.")
 	flags.BoolVar(&c.Ignore, "ignore-live", false, "Do not wait for live traffic, as when no live worker runs; default: it comes first.")
-	cmd.Args = reads(c.read)
+	cmd.Args = shell.Reads(c.read)
 	return cmd
 }
 
@@ -49,7 +48,7 @@ func (c *replayCmd) read(args []string) error {
 	if c.Since.IsZero() {
 		return errors.New("--since: missing: expected TIME after it")
 	}
-	return atMost(0, args)
+	return shell.AtMost(0, args)
 }
 
 // replayShare is the part of the calls in flight at TheHive that a replay takes: live traffic has
@@ -57,32 +56,32 @@ func (c *replayCmd) read(args []string) error {
 const replayShare = 4
 
 // Run replays.
-func (c *replayCmd) Run(ctx context.Context, sh *shell) error {
-	files := newWitness()
+func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
+	files := service.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return err
 	}
 	cfg.Hive.Concurrency = max(cfg.Hive.Concurrency/replayShare, 1)
-	show := newProgress(sh.rawErr, sh.err)
+	show := newProgress(sh.RawErr, sh.Err)
 	cfg.Log.Level = show.level(cfg.Log.Level)
-	log, err := newLogger(cfg, show)
+	log, err := service.NewLogger(cfg, show)
 	if err != nil {
 		return err
 	}
-	spans, err := startTraces(ctx, sh.env, log)
+	spans, err := service.StartTraces(ctx, sh.Env, log)
 	if err != nil {
 		return err
 	}
 	defer spans.Close(ctx)
-	site, err := newReplaySite(ctx, cfg, files, log)
+	site, err := service.NewReplaySite(ctx, cfg, files, log)
 	if err != nil {
 		return err
 	}
 	defer site.Close()
-	site.options.Tracer = spans.Provider()
-	site.parts.clients.traced(spans.Provider())
-	if err := site.start(ctx); err != nil {
+	site.Options.Tracer = spans.Provider()
+	site.Parts.Traced(spans.Provider())
+	if err := site.Start(ctx); err != nil {
 		return err
 	}
 	if c.DryRun {
@@ -105,25 +104,25 @@ func (c *replayCmd) what(told func(pipeline.ReplayState)) pipeline.ReplayOptions
 }
 
 // open finds out what is to be done, and says it.
-func (c *replayCmd) open(ctx context.Context, sh *shell, site *replaySite, what pipeline.ReplayOptions, applier pipeline.Applier) (*pipeline.Replay, error) {
-	r, err := pipeline.OpenReplay(ctx, site.link, site.options, what, site.rules, site.rules, applier)
+func (c *replayCmd) open(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, what pipeline.ReplayOptions, applier pipeline.Applier) (*pipeline.Replay, error) {
+	r, err := pipeline.OpenReplay(ctx, site.Link, site.Options, what, site.Rules, site.Rules, applier)
 	if errors.Is(err, pipeline.ErrReplay) {
-		return nil, &usageError{err}
+		return nil, shell.Misuse(err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	span := r.Span()
 	if span.Cut {
-		sh.say("stream %s begins at %s: what was there before is gone and not replayed", site.options.Stream, span.Begins.UTC().Format(time.RFC3339))
+		sh.Say("stream %s begins at %s: what was there before is gone and not replayed", site.Options.Stream, span.Begins.UTC().Format(time.RFC3339))
 	}
 	switch {
 	case span.Length() == 0:
-		sh.say("nothing was stored in that time")
+		sh.Say("nothing was stored in that time")
 	case span.Resumed:
-		sh.say("%s was begun before: it goes on, up to sequence %d (--again begins anew)", span.Consumer, span.Last)
+		sh.Say("%s was begun before: it goes on, up to sequence %d (--again begins anew)", span.Consumer, span.Last)
 	default:
-		sh.say("%s: sequences %d to %d", span.Consumer, span.First, span.Last)
+		sh.Say("%s: sequences %d to %d", span.Consumer, span.First, span.Last)
 	}
 	return r, nil
 }
@@ -142,71 +141,19 @@ func (c *replayCmd) same() string {
 }
 
 // carry replays in earnest.
-func (c *replayCmd) carry(ctx context.Context, sh *shell, site *replaySite, show *progress) error {
-	r, err := c.open(ctx, sh, site, c.what(show.tell), site.enricher)
+func (c *replayCmd) carry(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, show *progress) error {
+	r, err := c.open(ctx, sh, site, c.what(show.tell), site.Enricher)
 	if err != nil {
 		return err
 	}
 	state, err := r.Run(ctx)
 	show.end()
-	sh.say("replayed here: %d carried, %d dropped, %d dead letters", state.Acked, state.Dropped, state.Dead)
+	sh.Say("replayed here: %d carried, %d dropped, %d dead letters", state.Acked, state.Dropped, state.Dead)
 	if errors.Is(err, pipeline.ErrReplayUnfinished) {
 		return fmt.Errorf("%w: within the hour it goes on with %s", err, c.same())
 	}
 	if err == nil && state.Resumed && state.Length() > 0 && state.Acked+state.Dropped+state.Dead == 0 {
-		sh.say("all of it was settled before; --again replays it once more")
+		sh.Say("all of it was settled before; --again replays it once more")
 	}
 	return err
-}
-
-// replaySite is what a replay needs.
-type replaySite struct {
-	link     *stream.Link
-	parts    *parts
-	rules    *live
-	config   *config.Config
-	options  pipeline.Options
-	enricher *apply.Applier
-}
-
-// newReplaySite wires it as a worker is wired.
-func newReplaySite(ctx context.Context, c *config.Config, w *witness, log *zap.Logger) (*replaySite, error) {
-	if err := beforeFiles(c, log); err != nil {
-		return nil, err
-	}
-	parts, err := newParts(c, w, log)
-	if err != nil {
-		return nil, err
-	}
-	link, err := stream.Connect(ctx, connection(c, log), log)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	s := &replaySite{link: link, parts: parts, config: c, options: pipelineOptions(c, log)}
-	s.options.Check, s.options.Organisations = parts.knowledge.check, parts.clients.served
-	s.rules = newLive(parts.reading, log, nil)
-	if s.enricher, err = newEnricher(c, parts, link, log); err != nil {
-		link.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// start waits until TheHive has said what it holds, and makes what is missing where that is wanted.
-func (s *replaySite) start(ctx context.Context) error {
-	begin := newStart(s.options.Log)
-	begin.need("TheHive", s.parts.knowledge.check)
-	if s.options.Manage {
-		begin.need("NATS", func(ctx context.Context) error { return stream.Ensure(ctx, s.link, s.options.Streams()) })
-	}
-	if err := begin.wait(ctx); err != nil {
-		return fmt.Errorf("replay: interrupted before it began: %w", err)
-	}
-	return nil
-}
-
-// Close drops the connections.
-func (s *replaySite) Close() {
-	s.link.Close()
-	s.parts.clients.own.CloseIdle()
 }

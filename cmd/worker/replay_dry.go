@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/dryrun"
@@ -41,8 +43,8 @@ type would struct {
 
 // rehearse says what a replay would change, by looking at TheHive. The apply is the real one, on a
 // TheHive and a ledger that keep every write to themselves.
-func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) error {
-	o := enricherOptions(site.config, site.parts, site.link, site.options.Log)
+func (c *replayCmd) rehearse(ctx context.Context, sh *shell.Shell, site *service.ReplaySite) error {
+	o := service.EnricherOptions(site.Config, site.Parts, site.Link, site.Options.Log)
 	r := dryrun.New(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r
 	o.Settle = time.Millisecond // nothing is sent that could come late, and what others sent may be missed
@@ -57,7 +59,7 @@ func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) e
 		return err
 	}
 	var all would
-	out := json.NewEncoder(sh.out)
+	out := json.NewEncoder(sh.Out)
 	out.SetEscapeHTML(false)
 	for p, err := range replay.Plans(ctx) {
 		if err != nil {
@@ -74,7 +76,7 @@ func (c *replayCmd) rehearse(ctx context.Context, sh *shell, site *replaySite) e
 			}
 		}
 	}
-	sh.say("%d messages, %d detections: would open %d cases, add %d observables and %d procedures; %d change nothing, %d are dropped, %d fail; nothing was changed",
+	sh.Say("%d messages, %d detections: would open %d cases, add %d observables and %d procedures; %d change nothing, %d are dropped, %d fail; nothing was changed",
 		all.messages, all.detections, all.opened, all.observables, all.procedures, all.unchanged, all.dropped, all.failing)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"forager/cmd/worker/shell"
 	"forager/pipeline"
 )
 
@@ -27,7 +28,7 @@ const idleHint = "worker: no live worker takes the messages that the replay wait
 func TestOnATerminalTheBarStaysOneLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := &progress{out: &out, text: &printer{to: &out}, fancy: true}
+	p := &progress{out: &out, text: shell.NewPrinter(&out), fancy: true}
 	for _, s := range replayStates() {
 		p.tell(s)
 	}
@@ -54,7 +55,7 @@ func TestElsewhereALineIsWrittenNowAndThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := &progress{out: &out, text: &printer{to: &out}}
+		p := &progress{out: &out, text: shell.NewPrinter(&out)}
 		for _, s := range replayStates() {
 			p.tell(s)
 		}

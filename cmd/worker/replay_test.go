@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"forager/cmd/worker/demo/servers"
 	"forager/hive/hivetest"
 	"forager/mitre"
 	"forager/pipeline/natstest"
@@ -28,7 +29,7 @@ type backyard struct {
 	t      *testing.T
 	hive   *hivetest.Hive
 	env    []string
-	stream *forwarder
+	stream *servers.Forwarder
 }
 
 func newBackyard(t *testing.T) *backyard {
@@ -38,13 +39,13 @@ func newBackyard(t *testing.T) *backyard {
 		t.Fatal(err)
 	}
 	t.Cleanup(nats.Close)
-	hive := hivetest.New(hivetest.Options{Patterns: patternsOf(mitre.Embedded())})
+	hive := hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded())})
 	server, err := hivetest.Listen("127.0.0.1:0", hive)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	stream, err := newForwarder(nats.URL())
+	stream, err := servers.NewForwarder(nats.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func (b *backyard) publish(id, host string, at time.Time, address, technique str
 // send publishes a body.
 func (b *backyard) send(body string) {
 	b.t.Helper()
-	confirm, err := b.stream.send("detections.test", []byte(body))
+	confirm, err := b.stream.Send("detections.test", []byte(body))
 	if err == nil {
 		_, err = confirm(b.t.Context())
 	}

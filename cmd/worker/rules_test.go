@@ -6,11 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/workertest"
 )
 
 // TestTheRulesOfTheReadmeWork: what is shown is a configuration that compiles.
 func TestTheRulesOfTheReadmeWork(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,11 +32,11 @@ func TestTheRulesOfTheReadmeWork(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "rules.d"), 0o755), os.WriteFile(name, []byte(shown), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := configFlag{Config: name}.load(&shell{})
+	cfg, err := configFlag{Config: name}.load(&shell.Shell{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newRouter(cfg); err != nil || len(cfg.Routes) != 3 || len(cfg.Silences) != 1 {
+	if _, err := service.NewRouter(cfg); err != nil || len(cfg.Routes) != 3 || len(cfg.Silences) != 1 {
 		t.Errorf("%v; %d routes, %d silences", err, len(cfg.Routes), len(cfg.Silences))
 	}
 }

@@ -16,11 +16,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/events"
+	"forager/cmd/worker/workertest"
 	"forager/hive/hivetest"
 	"forager/pipeline/natstest"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
+var Update = flag.Bool("update", false, "write golden files anew")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"worker": main})
@@ -41,7 +44,7 @@ func TestScripts(t *testing.T) {
 			"terminate": terminate,
 			"hangup":    hangup,
 		},
-		UpdateScripts: *update,
+		UpdateScripts: *Update,
 	})
 }
 
@@ -77,7 +80,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("NATS_VERSION", natstest.Version)
 	env.Setenv("HIVE", server.URL())
 	for _, name := range []string{"OPS", "FREE"} {
-		addr, err := freeAddress()
+		addr, err := workertest.FreeAddress(context.Background())
 		if err != nil {
 			return err
 		}
@@ -86,24 +89,12 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-// freeAddress is one that nobody listens on, for now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
-// patience is how long a script waits for something that is certain to come.
-const patience = time.Minute
-
 // await URL STATUS PATTERN: asks until the answer has this status and matches this pattern.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: await URL STATUS TEXT")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), workertest.Patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -145,15 +136,15 @@ func publish(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: publish SUBJECT FILE…")
 	}
-	f, err := newForwarder(ts.Getenv("NATS"))
+	f, err := servers.NewForwarder(ts.Getenv("NATS"))
 	ts.Check(err)
 	defer f.Close()
 	for i := range args[1:] {
 		args[i+1] = ts.MkAbs(args[i+1])
 	}
-	for e, err := range eventsOf(args[1:], nil) {
+	for e, err := range events.Of(args[1:], nil) {
 		ts.Check(err)
-		confirm, err := f.send(args[0], e.body)
+		confirm, err := f.Send(args[0], e.Body)
 		ts.Check(err)
 		_, err = confirm(context.Background())
 		ts.Check(err)
@@ -176,10 +167,10 @@ func forget(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	sequence, err := strconv.ParseUint(args[0], 10, 64)
 	ts.Check(err)
-	f, err := newForwarder(ts.Getenv("NATS"))
+	f, err := servers.NewForwarder(ts.Getenv("NATS"))
 	ts.Check(err)
 	defer f.Close()
-	stream, err := f.js.Stream(context.Background(), "DETECTIONS")
+	stream, err := f.JetStream.Stream(context.Background(), "DETECTIONS")
 	ts.Check(err)
 	ts.Check(stream.DeleteMsg(context.Background(), sequence))
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
 
+	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/workertest"
 	"forager/hive/hivetest"
 )
 
@@ -32,7 +35,7 @@ const (
 // obeyed tells where a text holds what a terminal would obey, or what is no letter.
 func obeyed(text string) (at int, found bool) {
 	for i, r := range text {
-		if _, size := utf8.DecodeRuneInString(text[i:]); acts(r) || r == utf8.RuneError && size == 1 {
+		if _, size := utf8.DecodeRuneInString(text[i:]); shell.Acts(r) || r == utf8.RuneError && size == 1 {
 			return i, true
 		}
 	}
@@ -55,7 +58,7 @@ func evilDetection(t *testing.T, id, title string, also map[string]any) []byte {
 	}
 	maps.Copy(d, also)
 	body, err := json.Marshal(d)
-	must(t, err)
+	workertest.Must(t, err)
 	return body
 }
 
@@ -92,21 +95,21 @@ func newHostileSite(t *testing.T) *hostileSite {
 	t.Helper()
 	s := &hostileSite{t: t, hive: hivetest.New(hivetest.Options{})}
 	server, err := hivetest.Listen("127.0.0.1:0", s.hive)
-	must(t, err)
+	workertest.Must(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	box := newMiddlebox(t, server.URL(), 1)
+	box := workertest.NewMiddlebox(t, server.URL(), 1)
 	says, err := json.Marshal(map[string]string{"type": "BadRequest", "message": "refused " + evil})
-	must(t, err)
-	box.set(
-		boxRule{text: "Foreign", call: "POST /api/v1/case", answer: boxAnswer{status: 403, kind: "text/html", body: "Web Guard " + evilBytes + "\nsays no"}},
-		boxRule{text: "Refused", call: "POST /api/v1/case", answer: boxAnswer{status: 400, kind: "application/json", body: string(says)}},
+	workertest.Must(t, err)
+	box.Set(
+		workertest.BoxRule{Text: "Foreign", Call: "POST /api/v1/case", Answer: workertest.BoxAnswer{Status: 403, Kind: "text/html", Body: "Web Guard " + evilBytes + "\nsays no"}},
+		workertest.BoxRule{Text: "Refused", Call: "POST /api/v1/case", Answer: workertest.BoxAnswer{Status: 400, Kind: "application/json", Body: string(says)}},
 	)
 	url, js := embeddedJetStream(t)
 	s.js = js
 	other := func(v string) bool {
 		return strings.HasPrefix(v, "FORAGER_LOG_") || strings.HasPrefix(v, "FORAGER_HIVE_SETTLE") || strings.HasPrefix(v, "FORAGER_HIVE_TIMEOUT")
 	}
-	s.env = append(slices.DeleteFunc(demoConfig(url, box.url), other), "FORAGER_OPS_ADDR=", "FORAGER_HIVE_SETTLE=500ms", "FORAGER_HIVE_TIMEOUT=500ms") // it answers at once
+	s.env = append(slices.DeleteFunc(servers.Config(url, box.URL), other), "FORAGER_OPS_ADDR=", "FORAGER_HIVE_SETTLE=500ms", "FORAGER_HIVE_TIMEOUT=500ms") // it answers at once
 	return s
 }
 
@@ -118,7 +121,7 @@ func (s *hostileSite) send(body []byte) {
 		Subject: "demo.\x1b[2J\u009b31m\u202e", Data: body, // without DEL, which nats-server does not find again
 		Header: nats.Header{"X-Evil": {text}, "Content-Type": {text}, "Forager-Format": {text}, "Forager-Time": {text}, "Forager-Requeued": {text}, "traceparent": {text}},
 	})
-	must(s.t, err)
+	workertest.Must(s.t, err)
 }
 
 // command runs a command and looks at all that it writes.
@@ -143,7 +146,7 @@ func (s *hostileSite) look(who, text string) {
 // carry runs the worker, in a format of its log, until it has said all that is wanted.
 func (s *hostileSite) carry(format string, wanted ...string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), workertest.Patience)
 	defer cancel()
 	var log terminalOf
 	var running conc.WaitGroup
@@ -175,7 +178,7 @@ func TestNothingThatASenderWroteSteersTheTerminal(t *testing.T) {
 	event := evilDetection(t, "d-1", "Carried", map[string]any{"host": "web01" + evil})
 	for _, format := range []string{"json", "text"} {
 		_, err := s.js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "DEMO", Subjects: []string{"demo.>"}})
-		must(t, err)
+		workertest.Must(t, err)
 		s.send(event)
 		s.send(evilDetection(t, "d-2"+format, "No key", map[string]any{"user": "", "ip": ""}))
 		s.send(evilDetection(t, "d-3"+format, "Refused", map[string]any{"host": "web02" + format + evil, "files": nil}))
@@ -194,7 +197,7 @@ func TestNothingThatASenderWroteSteersTheTerminal(t *testing.T) {
 	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "e"+strings.NewReplacer("\x00", "", "/", "").Replace(evilBytes)+".json")
-	must(t, os.WriteFile(name, event, 0o600))
+	workertest.Must(t, os.WriteFile(name, event, 0o600))
 	for _, args := range [][]string{
 		{"case", "show", "1"}, {"case", "show", "--json", "1"}, {"case", "show", evil}, {"case", "allow", "1", "T" + evilBytes}, {"explain", name},
 		{"explain", "--why", name}, {"check", "--connect"}, {"dlq", "requeue", "--dry-run", "--all"}, {"dlq", "ls", "--reason", evil},

@@ -19,7 +19,9 @@ import (
 	"github.com/sourcegraph/conc"
 	collectpb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"forager/cmd/worker/demo/servers"
 	"forager/cmd/worker/telemetry/collectortest"
+	"forager/cmd/worker/workertest"
 	"forager/hive/hivetest"
 	"forager/pipeline/natstest"
 )
@@ -54,13 +56,13 @@ func (r *tracedRun) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 func embeddedJetStream(t *testing.T) (url string, js jetstream.JetStream) {
 	t.Helper()
 	embedded, err := natstest.Start(t.TempDir())
-	must(t, err)
+	workertest.Must(t, err)
 	t.Cleanup(embedded.Close)
 	nc, err := nats.Connect(embedded.URL())
-	must(t, err)
+	workertest.Must(t, err)
 	t.Cleanup(nc.Close)
 	js, err = jetstream.New(nc)
-	must(t, err)
+	workertest.Must(t, err)
 	return embedded.URL(), js
 }
 
@@ -73,17 +75,17 @@ func newTracedRun(t *testing.T, env ...string) *tracedRun {
 	url, js := embeddedJetStream(t)
 	r.js = js
 	_, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "DEMO", Subjects: []string{"demo.>"}})
-	must(t, err)
+	workertest.Must(t, err)
 	_, err = r.js.PublishMsg(t.Context(), &nats.Msg{
 		Subject: "demo.native", Header: nats.Header{"traceparent": {"00-" + sendersTrace + "-" + sendersSpan + "-01"}},
 		Data: []byte(`{"schema":"forager.detection/v1","id":"d-1","time":"2026-03-02T08:12:40Z","title":"One","severity":2,"host":"web01","techniques":["T1059.001"]}`),
 	})
-	must(t, err)
+	workertest.Must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running conc.WaitGroup
 	code := -1
 	quiet := func(v string) bool { return strings.HasPrefix(v, "FORAGER_LOG_") }
-	env = append(slices.DeleteFunc(demoConfig(url, server.URL), quiet), append(env, "FORAGER_OPS_ADDR=")...)
+	env = append(slices.DeleteFunc(servers.Config(url, server.URL), quiet), append(env, "FORAGER_OPS_ADDR=")...)
 	running.Go(func() { code = run(ctx, []string{"run"}, env, strings.NewReader(""), t.Output(), &r.log) })
 	r.stop = sync.OnceValue(func() int { cancel(); running.Wait(); return code })
 	t.Cleanup(func() { r.stop() })
@@ -93,7 +95,7 @@ func newTracedRun(t *testing.T, env ...string) *tracedRun {
 // settled waits until the message is acknowledged, and stops the worker.
 func (r *tracedRun) settled() {
 	r.t.Helper()
-	late, stop := context.WithTimeout(r.t.Context(), patience)
+	late, stop := context.WithTimeout(r.t.Context(), workertest.Patience)
 	defer stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -117,7 +119,7 @@ func (r *tracedRun) line(msg string) map[string]any {
 	r.t.Helper()
 	for text := range strings.Lines(r.log.String()) {
 		var l map[string]any
-		must(r.t, json.Unmarshal([]byte(text), &l))
+		workertest.Must(r.t, json.Unmarshal([]byte(text), &l))
 		if l["msg"] == msg {
 			return l
 		}
@@ -168,8 +170,8 @@ func TestATraceLeadsFromTheSenderToEveryCall(t *testing.T) {
 
 func TestACollectorThatIsAwayKeepsNoDetectionUp(t *testing.T) {
 	t.Parallel()
-	nobody, err := freeAddress()
-	must(t, err)
+	nobody, err := workertest.FreeAddress(t.Context())
+	workertest.Must(t, err)
 	r := newTracedRun(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+nobody, "OTEL_EXPORTER_OTLP_TIMEOUT=500", "OTEL_BSP_SCHEDULE_DELAY=10")
 	r.settled()
 	if l := r.line("message settled"); l["action"] != "ack" {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"forager/cmd/worker/workertest"
 	"forager/hive/hivetest"
 )
 
@@ -61,7 +62,7 @@ func TestAWeekOfMixedSenders(t *testing.T) {
 type week struct {
 	*backyard
 	pid  int
-	sent []crossed
+	sent []workertest.Sent
 
 	mu   sync.Mutex
 	ends map[uint64]weekEnd // by sequence
@@ -83,8 +84,8 @@ func newWeek(t *testing.T) *week {
 	cmd.Env = append(append([]string{"TMPDIR=" + t.TempDir()}, w.env...), "FORAGER_LOG_LEVEL=info", "FORAGER_LOG_FORMAT=json", "FORAGER_WEBHOOK_ADDR=")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	lines, err := cmd.StderrPipe()
-	must(t, err)
-	must(t, cmd.Start())
+	workertest.Must(t, err)
+	workertest.Must(t, cmd.Start())
 	w.pid = cmd.Process.Pid
 	var reading conc.WaitGroup
 	reading.Go(func() { w.read(lines) })
@@ -117,7 +118,7 @@ func (w *week) pass(name string, hours int, hostile bool) time.Duration {
 	defer tick.Stop()
 	for hour := range hours {
 		<-tick.C
-		for i, sender := range goodSenders {
+		for i, sender := range workertest.GoodSenders {
 			if i%2 == hour%2 {
 				w.good(sender, fmt.Sprintf("%s-%s-%d", name, sender, hour/2%6), began.Add(time.Duration(hour)*time.Hour))
 			}
@@ -129,13 +130,13 @@ func (w *week) pass(name string, hours int, hostile bool) time.Duration {
 	w.until("the good ones of the "+name+" week", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return !slices.ContainsFunc(w.sent[first:], func(d crossed) bool { return w.ends[d.sequence].Sequence == 0 })
+		return !slices.ContainsFunc(w.sent[first:], func(d workertest.Sent) bool { return w.ends[d.Sequence].Sequence == 0 })
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ages := make([]weekEnd, 0, len(w.sent))
 	for _, d := range w.sent[first:] {
-		ages = append(ages, w.ends[d.sequence])
+		ages = append(ages, w.ends[d.Sequence])
 	}
 	slices.SortFunc(ages, func(a, b weekEnd) int { return cmp.Compare(a.Age, b.Age) })
 	return time.Duration(ages[len(ages)*99/100].Age * float64(time.Second)).Round(time.Millisecond)
@@ -146,32 +147,32 @@ func (w *week) pass(name string, hours int, hostile bool) time.Duration {
 func (w *week) hostile(hour int) {
 	w.t.Helper()
 	for i := range 2 {
-		w.publishRaw("garbage", garbageOf(2*hour+i))
+		w.publishRaw("garbage", workertest.GarbageOf(2*hour+i))
 	}
 	if hour%4 == 0 {
-		w.publishRaw("junk", junkOf(hour/4))
+		w.publishRaw("junk", workertest.JunkOf(hour/4))
 	}
 	if hour%2 == 1 {
-		w.publishRaw("reach", reachOf(hour/2))
+		w.publishRaw("reach", workertest.ReachOf(hour/2))
 	}
 }
 
 func (w *week) good(sender, host string, at time.Time) {
 	w.t.Helper()
 	n := len(w.sent)
-	d := crossed{id: fmt.Sprintf("%s-%d", host, n), host: host, value: fmt.Sprintf("198.51.%d.%d", n/250, n%250), technique: []string{"T1110", "T1059", "T1105"}[n%3]}
-	d.sequence = w.publishRaw(sender, fmt.Appendf(nil, `{"schema":"forager.detection/v1","id":%q,"time":%q,"title":"T","severity":2,"host":%q,
-		"rule":{"id":"r%d"},"observables":[{"dataType":"ip","data":%q}],"techniques":[%q]}`, d.id, at.Format(time.RFC3339), host, n%3, d.value, d.technique))
+	d := workertest.Sent{ID: fmt.Sprintf("%s-%d", host, n), Host: host, Value: fmt.Sprintf("198.51.%d.%d", n/250, n%250), Technique: []string{"T1110", "T1059", "T1105"}[n%3]}
+	d.Sequence = w.publishRaw(sender, fmt.Appendf(nil, `{"schema":"forager.detection/v1","id":%q,"time":%q,"title":"T","severity":2,"host":%q,
+		"rule":{"id":"r%d"},"observables":[{"dataType":"ip","data":%q}],"techniques":[%q]}`, d.ID, at.Format(time.RFC3339), host, n%3, d.Value, d.Technique))
 	w.sent = append(w.sent, d)
 }
 
 // publishRaw publishes bytes as a sender does, and gives their sequence.
 func (w *week) publishRaw(sender string, body []byte) uint64 {
 	w.t.Helper()
-	confirm, err := w.stream.send("detections."+sender, body)
-	must(w.t, err)
+	confirm, err := w.stream.Send("detections."+sender, body)
+	workertest.Must(w.t, err)
 	sequence, err := confirm(w.t.Context())
-	must(w.t, err)
+	workertest.Must(w.t, err)
 	return sequence
 }
 
@@ -187,8 +188,8 @@ func (w *week) judge() {
 		}
 	}
 	for _, d := range w.sent {
-		if end := w.ends[d.sequence]; end.Action != "ack" || !slices.ContainsFunc(cases[d.value], d.isIn) {
-			w.t.Errorf("%s: %s %s, in %d cases", d.id, end.Action, end.Error, len(cases[d.value]))
+		if end := w.ends[d.Sequence]; end.Action != "ack" || !slices.ContainsFunc(cases[d.Value], d.IsIn) {
+			w.t.Errorf("%s: %s %s, in %d cases", d.ID, end.Action, end.Error, len(cases[d.Value]))
 		}
 	}
 	if got := w.hive.Stats(hivetest.DefaultWindow).Duplicates; got.Total() != 0 {

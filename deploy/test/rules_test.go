@@ -125,7 +125,7 @@ func base(name string) string {
 	return name
 }
 
-// metrics are the names and labels of deploy/metrics.md, which a test of cmd/worker compares with
+// metrics are the names and labels of deploy/metrics.md, which a test of cmd/worker/service compares with
 // the worker's registry.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()

@@ -1,0 +1,85 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/shell"
+	"forager/hive/hivetest"
+	"forager/mitre"
+)
+
+// simulateCmd is "worker simulate".
+type simulateCmd struct {
+	Addr      string
+	Latency   time.Duration
+	Fail      float64
+	Ambiguous float64
+	Throttle  float64
+	Lag       time.Duration
+	Children  bool
+
+	Error        float64
+	ErrorStatus  int
+	ErrorType    string
+	ErrorMessage string
+	ErrorAfter   bool
+}
+
+func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "simulate", "Be a TheHive 5 in memory, for any client; it can be told to misbehave.", c.Run)
+	flags := cmd.Flags()
+	flags.StringVar(&c.Addr, "addr", "127.0.0.1:9000", "Address to listen on, `HOST:PORT`.")
+	flags.DurationVar(&c.Latency, "latency", 0, "`DURATION` of every call.")
+	flags.Float64Var(&c.Fail, "fail", 0, "Probability `P` of a 503 before any effect.")
+	flags.Float64Var(&c.Ambiguous, "ambiguous", 0, "Probability `P` that the answer to a write is lost after its effect.")
+	flags.Float64Var(&c.Error, "error", 0, "Probability `P` of TheHive's own error body, before any effect.")
+	flags.IntVar(&c.ErrorStatus, "error-status", 500, "Status `N` of such an error.")
+	flags.StringVar(&c.ErrorType, "error-type", "java.lang.NullPointerException", "Its type, `NAME`: BadRequest, NotFoundError, a Java class …")
+	flags.StringVar(&c.ErrorMessage, "error-message", "", "Its message, `TEXT`; without it null, as of an exception that has none.")
+	flags.BoolVar(&c.ErrorAfter, "error-after", false, "Such an error takes the place of the answer to a write that has its effect.")
+	flags.Float64Var(&c.Throttle, "throttle", 0, "More than `N` calls a second get 429; 0 is no limit.")
+	flags.DurationVar(&c.Lag, "lag", 0, "`DURATION` until a search shows what was written.")
+	flags.BoolVar(&c.Children, "lag-children", false, "The lag counts for the lists of one case or alert, too.")
+	cmd.Args = shell.Reads(c.read)
+	return cmd
+}
+
+// read refuses what no server can be.
+func (c *simulateCmd) read(args []string) error {
+	for name, p := range map[string]float64{"fail": c.Fail, "ambiguous": c.Ambiguous, "error": c.Error} {
+		if !(p >= 0 && p <= 1) {
+			return fmt.Errorf("--%s: %v is no probability: expected 0 to 1", name, p)
+		}
+	}
+	if c.ErrorStatus < 400 || c.ErrorStatus > 599 {
+		return fmt.Errorf("--error-status: %d is no status of an error: expected 400 to 599", c.ErrorStatus)
+	}
+	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
+		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
+	}
+	return cmp.Or(hostPort(c.Addr), shell.AtMost(0, args))
+}
+
+// Run serves until it is told to stop.
+func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
+	h := hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded())})
+	h.Set(hivetest.Misbehaviour{
+		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag, LagChildren: c.Children,
+		Error: c.Error, ErrorStatus: c.ErrorStatus, ErrorType: c.ErrorType, ErrorMessage: c.ErrorMessage, ErrorAfter: c.ErrorAfter,
+	})
+	server, err := hivetest.Listen(c.Addr, h)
+	if err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	sh.Say("TheHive is simulated at %s; user %s, password %s, API key %s, organisation %s", server.URL(),
+		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey, hivetest.DefaultOrganisation)
+	sh.Say("GET %s/_sim/stats counts, POST %s/_sim/reset forgets, POST %s/_sim/misbehave changes its manners", server.URL(), server.URL(), server.URL())
+	<-ctx.Done()
+	return server.Close()
+}

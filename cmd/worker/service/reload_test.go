@@ -1,0 +1,48 @@
+package service
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A ConfigMap that is mounted changes in one moment: its files are links through a link, which is turned.
+func TestATurnedConfigMapIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	version := func(name, text string) {
+		must(os.Mkdir(filepath.Join(dir, name), 0o755))
+		must(os.WriteFile(filepath.Join(dir, name, "forager.yaml"), []byte(text), 0o600))
+	}
+	version("..v1", "routes: [{name: a}]")
+	version("..v2", "routes: [{name: b}]") // as long as the other
+	must(os.Symlink("..v1", filepath.Join(dir, "..data")))
+	file := filepath.Join(dir, "forager.yaml")
+	must(os.Symlink(filepath.Join("..data", "forager.yaml"), file))
+
+	w := NewWitness()
+	if _, err := w.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ReadFile(filepath.Join(dir, "not yet")); err == nil {
+		t.Fatal("read what is not there")
+	}
+	if w.differs(w.again()) {
+		t.Error("nothing changed, and it was noticed")
+	}
+	must(os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
+	must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	if !w.differs(w.again()) {
+		t.Error("the turned link was not noticed")
+	}
+	w = w.again()
+	must(os.WriteFile(filepath.Join(dir, "not yet"), nil, 0o600))
+	if !w.differs(w.again()) {
+		t.Error("a file that was missing came, and was not noticed")
+	}
+}

@@ -1,0 +1,223 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"forager/cmd/worker/shell"
+	"forager/config"
+	"forager/enrich"
+	"forager/enrich/apply"
+	"forager/enrich/detection"
+	"forager/hive"
+	"forager/pipeline"
+	"forager/pipeline/kvledger"
+	"forager/pipeline/stream"
+)
+
+// refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
+const refreshEvery = time.Hour
+
+// tidyEvery is how often comments are looked through for numbers that lag.
+const tidyEvery = time.Minute
+
+// Service is the worker, wired: what run and demo share.
+type Service struct {
+	Link      *stream.Link
+	worker    *pipeline.Worker
+	client    *hive.Client
+	Knowledge *enrich.Knowledge
+	Decoder   *detection.Decoder // of the start
+	Planner   *enrich.Planner    // of the start
+	live      *Live
+	parts     *Parts
+	reloader  *reloader // nil: nothing is reloaded
+	hangup    chan os.Signal
+	enricher  *apply.Applier
+	hooks     *hooks // nil: off
+	ledger    *kvledger.Ledger
+	meter     *stream.Meter
+	keep      time.Duration // of ledger entries
+	drift     string        // where NATS differs from the configuration, as told last
+	start     *start
+	log       *zap.Logger
+}
+
+// New wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
+// waiting cures.
+// Files of rules are read by w.
+func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Options) (*Service, error) {
+	if err := beforeFiles(c, options.Log); err != nil {
+		return nil, err
+	}
+	tellExposed(c, options.Log)
+	parts, err := NewParts(c, w, options.Log)
+	if err != nil {
+		return nil, err
+	}
+	parts.clients.traced(options.Tracer)
+	link, err := stream.Connect(ctx, Connection(c, options.Log), options.Log)
+	if err != nil {
+		return nil, shell.Misuse(err)
+	}
+	enricher, err := NewEnricher(c, parts, link, options.Log)
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
+	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
+	options.Observer = parts.measures.observer(options.Observer)
+	rules := newLive(parts.reading, options.Log, options.Observer)
+	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
+	if err != nil {
+		link.Close()
+		return nil, shell.Misuse(err)
+	}
+	hooks, err := openHooks(ctx, c, link, enricher, parts.measures.metrics, options.Log)
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
+	begin := newStart(options.Log)
+	begin.need("TheHive", parts.knowledge.check)
+	begin.need("NATS", reaching(link, options))
+	s := &Service{
+		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
+		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
+		enricher: enricher, hooks: hooks, log: options.Log,
+		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
+	}
+	return s, s.watched()
+}
+
+// Run works until ctx ends, and hands back what is not done. It begins to consume when NATS holds
+// what is needed and TheHive has answered once: without that nothing could be carried anywhere,
+// and no technique be mapped to what the server knows.
+func (s *Service) Run(ctx context.Context) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	beside := pipeline.Crew{Failed: func(err error) {
+		s.log.Error("a panic ends the worker", zap.Error(err))
+		stop()
+	}}
+	defer func() {
+		stop()
+		err = errors.Join(err, beside.Wait())
+	}()
+	if s.reloader != nil {
+		beside.Go("reload", func() { s.reloader.run(ctx, s.hangup) })
+	}
+	if err := s.start.wait(ctx); ctx.Err() != nil {
+		return nil // told to stop before it began: nothing was taken, nothing is handed back
+	} else if err != nil {
+		return err
+	}
+	beside.Go("keep house", func() { s.keepHouse(ctx) })
+	beside.Go("webhook", func() { s.hooks.run(ctx) })
+	s.measureOnce(ctx, false)
+	beside.Go("measure", func() { s.measure(ctx) })
+	beside.Go("sweep", func() { s.sweep(ctx) })
+	return s.worker.Run(ctx)
+}
+
+// keepHouse brings the numbers in comments up to date after quiet minutes, and asks TheHive for
+// its ATT&CK patterns every hour. Neither is worth more than a word when it fails: the numbers
+// only lag, the last answer stays good, and a TheHive that is away is the gate's concern.
+func (s *Service) keepHouse(ctx context.Context) {
+	tidy, hourly := time.NewTicker(tidyEvery), time.NewTicker(refreshEvery)
+	defer tidy.Stop()
+	defer hourly.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-tidy.C:
+			err = s.enricher.FlushComments(ctx)
+		case <-hourly.C:
+			_, err = s.Knowledge.Refresh(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Info("housekeeping waits for the next time", zap.Error(err))
+		}
+	}
+}
+
+// Ready tells whether work gets done, and if not, why not.
+func (s *Service) Ready() (bool, []string) {
+	if reasons := s.start.reasons(); len(reasons) > 0 {
+		return false, reasons
+	}
+	return s.worker.Ready()
+}
+
+// Notes says what is not as it should be, and keeps nobody from work.
+func (s *Service) Notes() []string {
+	notes := s.worker.Notes()
+	if s.reloader != nil {
+		notes = append(notes, s.reloader.notes()...)
+	}
+	return notes
+}
+
+// Close drops the connections.
+func (s *Service) Close() {
+	s.hooks.Close()
+	s.Link.Close()
+	s.client.CloseIdle()
+}
+
+// health asks TheHive whether it is well, for the gate.
+type health struct {
+	clients *clients
+	known   *enrich.Knowledge
+}
+
+// check fails while TheHive does not answer, refuses the worker in every organisation that is
+// served, or holds no ATT&CK patterns.
+func (h *health) check(ctx context.Context) error {
+	if _, err := h.clients.CurrentUser(ctx); err != nil {
+		return err
+	}
+	_, err := h.known.Refresh(ctx)
+	return err
+}
+
+// Serve runs the service behind its operations server, which answers from the first moment on.
+func (s *Service) Serve(ctx context.Context, c *config.Config) (err error) {
+	if c.Ops.Addr != "" {
+		ops, err := listenOps(ctx, c.Ops, s, s.parts.measures.handler())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, ops.Close()) }()
+		s.log.Info("operations server listens", zap.String("addr", ops.addr))
+	}
+	s.log.Info("started", zap.String("version", shell.Version()), zap.String("stream", c.NATS.Stream), zap.String("consumer", c.NATS.Consumer))
+	err = s.Run(ctx)
+	s.log.Info("stopped", zap.Error(err))
+	return err
+}
+
+// MetricsHandler answers scrapes.
+func (s *Service) MetricsHandler() http.Handler { return s.parts.measures.handler() }
+
+// Metrics are the worker's own.
+func (s *Service) Metrics() *pipeline.Metrics { return s.parts.measures.metrics }
+
+// Use puts a decoder and a planner in force, between two messages.
+func (s *Service) Use(d *detection.Decoder, p *enrich.Planner) {
+	s.live.now.Store(&reading{decoder: d, planner: p})
+}
+
+// ReloadsBy makes the service read its rules anew, on hangup and when one of the files changed. It is
+// called before the service runs. files is what c was read from, load how it is read again; a new
+// level of the log is set at level.
+func (s *Service) ReloadsBy(hangup chan os.Signal, c *config.Config, files *Witness, load func(*Witness) (*config.Config, error), level zap.AtomicLevel) {
+	s.hangup = hangup
+	s.reloader = &reloader{live: s.live, config: c, files: files, load: load, build: s.parts.read, log: s.log, level: level}
+}
