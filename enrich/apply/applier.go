@@ -136,9 +136,9 @@ func (o Options) withDefaults() Options {
 }
 
 // target is the mapping to what the server holds.
-func (e *Applier) target() *mitre.Target {
-	if e.options.Knowledge != nil {
-		return e.options.Knowledge.Target()
+func (a *Applier) target() *mitre.Target {
+	if a.options.Knowledge != nil {
+		return a.options.Knowledge.Target()
 	}
 	return newestTarget()
 }
@@ -156,7 +156,7 @@ func (deaf) Happened(Event) {}
 // became of it: nil means that everything it asks for is in TheHive. It waits for claims that
 // are held elsewhere, and returns early with ErrStopping's class when the context ends.
 // At most one apply of a queue may run in a process.
-func (e *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (a *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
 	out := newOutcomes(len(plans))
 	rest := make([]int, len(plans))
 	for i := range rest {
@@ -164,9 +164,9 @@ func (e *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) 
 	}
 	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
 	for len(rest) > 0 {
-		done, err := e.turn(ctx, queue, plans, rest, out)
+		done, err := a.turn(ctx, queue, plans, rest, out)
 		if over, ok := errors.AsType[*overflowError](err); ok {
-			done, err = e.overflow(ctx, over, plans, rest, out)
+			done, err = a.overflow(ctx, over, plans, rest, out)
 		}
 		if err != nil {
 			out.fail(rest, err)

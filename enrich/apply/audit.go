@@ -12,10 +12,10 @@ import (
 	"forager/hive"
 )
 
-// AuditEffect is what the ledger learnt from a document; the list is closed, so that it can label a metric.
+// AuditEffect is what a document changed in the ledger; the list is closed, so that it can label a metric.
 type AuditEffect string
 
-// The lessons of [Applier.NoteAudit].
+// The effects of a document.
 const (
 	AuditNothing     AuditEffect = "nothing"      // that the ledger wants to know, or that it did not know
 	AuditOwnChange   AuditEffect = "own change"   // of the worker's own account
@@ -25,7 +25,7 @@ const (
 )
 
 // NoteAudit merges what an audit document of TheHive says into the marks of its case, so that what an
-// analyst removed stays away, a deleted case leaves its tombstone at once, and a merged one is
+// analyst removed stays away, a deleted case counts as deleted at once, and a merged one is
 // followed at once. Nil means that the document is dealt with, which for most is to do nothing:
 // changes of the worker's own account, cases that no entry of the ledger knows, and all that the
 // next look at the case shows anyway (closing, reopening, severity, TLP, PAP, tags).
@@ -37,27 +37,27 @@ const (
 //
 // Errors: those of the ledger, and of the question whose account the worker has; try again later.
 // Safe for concurrent use, with applies and other replicas.
-func (e *Applier) NoteAudit(ctx context.Context, a hive.Audit) (AuditEffect, error) {
-	if !telling(a) {
+func (a *Applier) NoteAudit(ctx context.Context, d hive.Audit) (AuditEffect, error) {
+	if !mayMatter(d) {
 		return AuditNothing, nil
 	}
-	own, err := e.isOwn(ctx, a.By)
+	own, err := a.isOwn(ctx, d.By)
 	switch {
 	case err != nil:
 		return AuditNothing, err
 	case own:
 		return AuditOwnChange, nil
-	case a.Action == hive.AuditMerge:
-		return e.learnMerge(ctx, a)
+	case d.Action == hive.AuditMerge:
+		return a.noteMerge(ctx, d)
 	}
-	id := a.CaseID()
-	known, body, err := readCase(ctx, e.options.Ledger, id)
+	id := d.CaseID()
+	known, body, err := readCase(ctx, a.options.Ledger, id)
 	if err != nil || known == nil {
 		return AuditNothing, err
 	}
-	if a.ObjectType == hive.AuditCase {
+	if d.ObjectType == hive.AuditCase {
 		now := time.Now().UnixMilli()
-		return e.note(ctx, id, AuditCaseDeleted, func(m *marksBody) bool {
+		return a.note(ctx, id, AuditCaseDeleted, func(m *marksBody) bool {
 			if m.Gone != 0 {
 				return false
 			}
@@ -65,20 +65,20 @@ func (e *Applier) NoteAudit(ctx context.Context, a hive.Audit) (AuditEffect, err
 			return true
 		})
 	}
-	items := body.removedBy(a)
+	items := body.removedBy(d)
 	if len(items) == 0 {
 		return AuditNothing, nil
 	}
-	return e.note(ctx, id, AuditRemoval, func(m *marksBody) bool {
+	return a.note(ctx, id, AuditRemoval, func(m *marksBody) bool {
 		anew := slices.DeleteFunc(slices.Clone(items), func(it [2]string) bool { return slices.Contains(m.Lifted, it) })
 		return m.add(anew...)
 	})
 }
 
 // note changes a case's marks; where they stay as they were, nothing was learnt.
-func (e *Applier) note(ctx context.Context, id string, effect AuditEffect, change func(*marksBody) bool) (AuditEffect, error) {
+func (a *Applier) note(ctx context.Context, id string, effect AuditEffect, change func(*marksBody) bool) (AuditEffect, error) {
 	changed := false
-	err := changeMarks(ctx, e.options.Ledger, id, func(m *marksBody) bool {
+	err := changeMarks(ctx, a.options.Ledger, id, func(m *marksBody) bool {
 		changed = change(m)
 		return changed
 	})
@@ -88,8 +88,8 @@ func (e *Applier) note(ctx context.Context, id string, effect AuditEffect, chang
 	return effect, nil
 }
 
-// telling tells whether a document can mean anything to the ledger.
-func telling(a hive.Audit) bool {
+// mayMatter tells whether a document can mean anything to the ledger.
+func mayMatter(a hive.Audit) bool {
 	switch {
 	case a.CaseID() == "":
 		return false
@@ -107,39 +107,39 @@ func telling(a hive.Audit) bool {
 }
 
 // isOwn tells whether the worker itself made a change.
-func (e *Applier) isOwn(ctx context.Context, by string) (bool, error) {
-	if e.options.Login == nil {
+func (a *Applier) isOwn(ctx context.Context, by string) (bool, error) {
+	if a.options.Login == nil {
 		return false, nil
 	}
-	if own := e.login.Load(); own != nil {
+	if own := a.login.Load(); own != nil {
 		return *own == by, nil
 	}
-	login, err := e.options.Login(ctx)
+	login, err := a.options.Login(ctx)
 	if err != nil {
 		return false, fmt.Errorf("ask for the worker's own account: %w", err)
 	}
-	e.login.Store(&login)
+	a.login.Store(&login)
 	return login == by, nil
 }
 
-// learnMerge notes on each source that it became part of another case. A document of its removal
+// noteMerge notes on each source that it became part of another case. A document of its removal
 // that TheHive may send besides means nothing then.
-func (e *Applier) learnMerge(ctx context.Context, a hive.Audit) (AuditEffect, error) {
+func (a *Applier) noteMerge(ctx context.Context, d hive.Audit) (AuditEffect, error) {
 	learnt := AuditNothing
-	for _, from := range a.Details.MergedFrom {
-		if from == a.ObjectID {
+	for _, from := range d.Details.MergedFrom {
+		if from == d.ObjectID {
 			continue
 		}
-		known, _, err := readCase(ctx, e.options.Ledger, from)
+		known, _, err := readCase(ctx, a.options.Ledger, from)
 		if err != nil {
 			return learnt, err
 		}
 		if known == nil {
 			continue
 		}
-		effect, err := e.note(ctx, from, AuditCaseMerged, func(m *marksBody) bool {
-			changed := m.Moved != a.ObjectID
-			m.Moved = a.ObjectID
+		effect, err := a.note(ctx, from, AuditCaseMerged, func(m *marksBody) bool {
+			changed := m.Moved != d.ObjectID
+			m.Moved = d.ObjectID
 			return changed
 		})
 		if err != nil {
@@ -231,12 +231,12 @@ type Removal struct{ Kind, Item string }
 var ErrNotRemoved = errors.New("nothing of this technique was removed")
 
 // ReadEntry tells what the ledger knows of a case, by TheHive's id. It claims and changes nothing.
-func (e *Applier) ReadEntry(ctx context.Context, caseID string) (CaseEntry, error) {
-	known, body, err := readCase(ctx, e.options.Ledger, caseID)
+func (a *Applier) ReadEntry(ctx context.Context, caseID string) (CaseEntry, error) {
+	known, body, err := readCase(ctx, a.options.Ledger, caseID)
 	if err != nil {
 		return CaseEntry{}, err
 	}
-	marked, _, err := loadMarks(ctx, e.options.Ledger, caseID)
+	marked, _, err := loadMarks(ctx, a.options.Ledger, caseID)
 	if err != nil {
 		return CaseEntry{}, err
 	}
@@ -294,22 +294,22 @@ func removals(items [][2]string) []Removal {
 // release) in a case, for all its tactics: the next detection that carries it adds it again. What
 // the entry lists is lifted too, in case its removal was not noticed yet; what is there after all
 // is found before anything is added. It tells what it lifted, and fails with [ErrNotRemoved].
-func (e *Applier) LiftRemoval(ctx context.Context, caseID, technique string) ([]Removal, error) {
-	_, body, err := readCase(ctx, e.options.Ledger, caseID)
+func (a *Applier) LiftRemoval(ctx context.Context, caseID, technique string) ([]Removal, error) {
+	_, body, err := readCase(ctx, a.options.Ledger, caseID)
 	if err != nil {
 		return nil, err
 	}
 	var items [][2]string
 	for _, ref := range body.Procedures {
-		if e.isTechnique(ref[0], ref[1], technique) {
+		if a.isTechnique(ref[0], ref[1], technique) {
 			items = append(items, procedureItem(ref[0], ref[1]))
 		}
 	}
 	var lifted [][2]string
-	err = changeMarks(ctx, e.options.Ledger, caseID, func(m *marksBody) bool {
+	err = changeMarks(ctx, a.options.Ledger, caseID, func(m *marksBody) bool {
 		lifted = slices.Clone(items)
 		for _, it := range slices.Concat(m.Removed, m.Lifted) {
-			if id, tactic, _ := strings.Cut(it[1], "/"); it[0] == kindProcedure && e.isTechnique(id, tactic, technique) {
+			if id, tactic, _ := strings.Cut(it[1], "/"); it[0] == kindProcedure && a.isTechnique(id, tactic, technique) {
 				lifted = append(lifted, it)
 			}
 		}
@@ -323,11 +323,11 @@ func (e *Applier) LiftRemoval(ctx context.Context, caseID, technique string) ([]
 }
 
 // isTechnique tells whether a remembered technique is the one meant.
-func (e *Applier) isTechnique(id, tactic, meant string) bool {
+func (a *Applier) isTechnique(id, tactic, meant string) bool {
 	if strings.EqualFold(id, meant) {
 		return true
 	}
-	have, _ := e.target().Key(id, tactic)
-	want, _ := e.target().Key(strings.ToUpper(meant), tactic)
-	return have == want
+	have, _ := a.target().Key(id, tactic)
+	wanted, _ := a.target().Key(strings.ToUpper(meant), tactic)
+	return have == wanted
 }

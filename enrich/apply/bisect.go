@@ -50,6 +50,44 @@ func scopeOf(err error) scope {
 	}
 }
 
+// uncertain tells whether an error leaves open if the write happened.
+func uncertain(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && !e.Refused()
+}
+
+// rolledBack tells whether TheHive itself says that nothing of a write stayed.
+func rolledBack(err error) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.RolledBack()
+}
+
+// unseenError says that nobody knows whether a lost write took effect, since the look for it failed too.
+// What was sent, and what is like it, must not be sent again before a look has passed. Its class is that
+// of what the look met.
+type unseenError struct{ err error }
+
+func (e *unseenError) Error() string { return "look for what was sent: " + e.err.Error() }
+func (e *unseenError) Unwrap() error { return e.err }
+
+// unseen is the error of a look after a lost write.
+func unseen(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unseenError{err}
+}
+
+// isUnseen reports an unseenError.
+func isUnseen(err error) bool {
+	_, ok := errors.AsType[*unseenError](err)
+	return ok
+}
+
+// isGone tells whether TheHive itself says that there is no such thing, to the eye of this account;
+// a 404 of what stands before it says nothing.
+func isGone(err error) bool { return verdictOf(err) == hive.NotFound }
+
 // caught makes something of a plan, and a panic of that an error. No call stands in it: a panic there
 // leaves open what was done, and concerns the apply.
 func caught(do func() error) (err error) {
@@ -68,7 +106,7 @@ type bisection[T any] struct {
 	// send makes one request. With an error it gives what of the items the error concerns; what it
 	// leaves out is done.
 	send func(items []T) (failed []T, err error)
-	// look is asked after a round of requests, with the gravest error of those that failed, before
+	// look is asked after some requests, with the gravest error of those that failed, before
 	// anything is sent again; its error ends all.
 	look func(failed []T, cause error) error
 	// missing leaves out what a look found to be there.
@@ -78,8 +116,8 @@ type bisection[T any] struct {
 }
 
 // How a failed request is taken apart. What was refused is refused again, so that halves are sent
-// at once. What failed otherwise may pass the next time, and each round of looks may have to wait
-// until a lost request has settled: quarters take as many requests as halves, and half the rounds.
+// at once. What failed otherwise may pass the next time, and each look may have to wait
+// until a lost request has settled: quarters take as many requests as halves, and half the looks.
 const (
 	partsRefused = 2
 	partsFailed  = 4
@@ -99,16 +137,16 @@ func (b bisection[T]) run(items []T) error {
 	if len(items) == 0 {
 		return nil
 	}
-	round, hopeless := []request[T]{{items: items}}, 0
-	for len(round) > 0 {
-		failed, err := b.round(round, &hopeless)
+	batch, hopeless := []request[T]{{items: items}}, 0
+	for len(batch) > 0 {
+		failed, err := b.sendAll(batch, &hopeless)
 		if err != nil || len(failed) == 0 {
 			return err
 		}
 		if err := b.look(allOf(failed), gravest(failed)); err != nil {
 			return err
 		}
-		round = nil
+		batch = nil
 		for _, f := range failed {
 			f.items = b.missing(f.items)
 			next, alone := f.parts(hopeless >= maxHopeless)
@@ -117,14 +155,14 @@ func (b bisection[T]) run(items []T) error {
 					return err
 				}
 			}
-			round = append(round, next...)
+			batch = append(batch, next...)
 		}
 	}
 	return nil
 }
 
-// round sends requests, and gives those that failed for what they hold.
-func (b bisection[T]) round(all []request[T], hopeless *int) (failed []request[T], err error) {
+// sendAll sends requests, and gives those that failed for what they hold.
+func (b bisection[T]) sendAll(all []request[T], hopeless *int) (failed []request[T], err error) {
 	for _, r := range all {
 		if *hopeless >= maxHopeless {
 			failed = append(failed, request[T]{r.items, r.tries + 1, all[0].reason(failed)})

@@ -264,3 +264,13 @@ func (w *caseWork) rebuild(held context.Context) error {
 	w.a.happened(EventRebuilt, w.c.Number, w.claim.Name())
 	return nil
 }
+
+// look looks until the lost call has settled. While it lasts the entry counts as dirty.
+func (w *caseWork) look(held context.Context, cause error, found func() (bool, error)) error {
+	w.unclear = true
+	err := w.lookUntilSettled(held, cause, found)
+	if err == nil {
+		w.unclear = false
+	}
+	return unseen(err)
+}

@@ -263,14 +263,17 @@ func (w *desired) fitTags(there []string) (in, out []desiredTag) {
 
 // missingTags are those that neither the case has nor Forager ever wrote, within limits.
 func (w *caseWork) missingTags() []desiredTag {
-	_, out := w.desired.fitTags(w.body.Tags)
+	in, out := w.desired.fitTags(w.body.Tags)
+	before := len(w.desired.tags)
 	for _, t := range out {
 		if !slices.Contains(w.c.Tags, t.tag) {
 			w.leaveOut(kindTag, t.tag)
 		}
 	}
-	in, _ := w.desired.fitTags(w.body.Tags) // again: with the tag that says so
-	return slices.DeleteFunc(in, func(t desiredTag) bool { return slices.Contains(w.c.Tags, t.tag) })
+	in = append(in, w.desired.tags[before:]...) // the tag that says so, which always fits
+	return slices.DeleteFunc(in, func(t desiredTag) bool {
+		return slices.Contains(w.c.Tags, t.tag) || slices.Contains(w.body.Tags, t.tag)
+	})
 }
 
 // leaveOut counts, once, what a limit keeps out of the case; the case says so by a tag, and by the

@@ -54,10 +54,10 @@ func Assign(plans []enrich.Plan, refs []Ref) Placed {
 }
 
 // Remembered is how many cases an enricher remembers the pace of.
-func (e *Applier) Remembered() int { return e.pace.wrote.Len() }
+func (a *Applier) Remembered() int { return a.pace.wrote.Len() }
 
 // Comment lets a comment of a case be written.
-func (e *Applier) Comment(name string) { e.pace.note(name) }
+func (a *Applier) Comment(name string) { a.pace.note(name) }
 
 // MaxRecent bounds what is remembered.
 const MaxRecent = maxRecent

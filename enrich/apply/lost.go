@@ -10,7 +10,7 @@ import (
 
 // A case that is listed, but that TheHive does not show, was merged into another, which carries its
 // tag; or deleted, as an audit document says; or is out of this account's sight, and may be seen
-// again. The first is followed. The second leaves a tombstone: detections in its span are dropped.
+// again. The first is followed. The second stays listed as deleted: detections in its span are dropped.
 // After the third a new case is opened that says which one it follows.
 
 // lostCases are the listed cases that TheHive does not show, as far as they are accounted for.

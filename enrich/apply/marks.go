@@ -26,7 +26,7 @@ func marksKey(caseID string) string { return "marks." + caseID }
 func (w *caseWork) readMarks(held context.Context) error {
 	w.marks = marks{removed: map[[2]string]bool{}, lifted: map[[2]string]bool{}}
 	for _, from := range w.sources {
-		if err := w.inheritFrom(held, from.ID); err != nil {
+		if err := w.takeOver(held, from.ID); err != nil {
 			return err
 		}
 	}
@@ -54,9 +54,9 @@ func (w *caseWork) forgetLifted() {
 	}
 }
 
-// inheritFrom takes over the removals and the high of a case that is gone, and, where this one came
+// takeOver takes over the removals and the high of a case that is gone, and, where this one came
 // of it by merging, what it held: what the next list then lacks was removed before the merge.
-func (w *caseWork) inheritFrom(ctx context.Context, id string) error {
+func (w *caseWork) takeOver(ctx context.Context, id string) error {
 	body, _, err := loadMarks(ctx, w.a.options.Ledger, id)
 	if err != nil {
 		return err

@@ -174,12 +174,6 @@ func (r *resolution) create(held context.Context, n *creation) (c hive.Case, cre
 	return c, false, errors.Join(enrich.ErrUnsettled, err)
 }
 
-// uncertain tells whether an error leaves open if the write happened.
-func uncertain(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && !e.Refused()
-}
-
 // await looks for a case of a start that a lost answer may have created: at once, and again with growing
 // pauses. What is found ends the wait; only absence needs all of settle. An answer of TheHive
 // itself that says it rolled back is believed after one look.
@@ -200,49 +194,6 @@ func (r *resolution) await(held context.Context, at time.Time, cause error) (hiv
 		return false, nil
 	})
 	return found, unseen(err)
-}
-
-// unseenError says that nobody knows whether a lost write took effect, since the look for it failed too.
-// What was sent, and what is like it, must not be sent again before a look has passed. Its class is that
-// of what the look met.
-type unseenError struct{ err error }
-
-func (e *unseenError) Error() string { return "look for what was sent: " + e.err.Error() }
-func (e *unseenError) Unwrap() error { return e.err }
-
-// unseen is the error of a look after a lost write.
-func unseen(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &unseenError{err}
-}
-
-// isUnseen reports an unseenError.
-func isUnseen(err error) bool {
-	_, ok := errors.AsType[*unseenError](err)
-	return ok
-}
-
-// lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
-// given up. The pauses grow, and take no slot.
-func (t *turn) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
-	deadline := time.Now().Add(t.a.options.Settle)
-	for n := 0; ; n++ {
-		ok, err := found()
-		if err != nil || ok || rolledBack(cause) || !time.Now().Before(deadline) {
-			return err
-		}
-		wait := min(lookPause(n, t.a.options.Settle), max(time.Until(deadline), time.Millisecond))
-		if err := t.slot.rest(held, wait); err != nil {
-			return err
-		}
-	}
-}
-
-func rolledBack(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && e.RolledBack()
 }
 
 func (r *resolution) knows(id string) bool {

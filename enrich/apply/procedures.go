@@ -254,16 +254,6 @@ func (w *procedureStep) lookForProcedures(held context.Context, batch []desiredP
 	})
 }
 
-// look looks until the lost call has settled. While it lasts the entry counts as dirty.
-func (w *caseWork) look(held context.Context, cause error, found func() (bool, error)) error {
-	w.unclear = true
-	err := w.lookUntilSettled(held, cause, found)
-	if err == nil {
-		w.unclear = false
-	}
-	return unseen(err)
-}
-
 // list makes the entry hold what is in the case; what it held and is gone was removed.
 func (w *procedureStep) list(held context.Context) error {
 	calls, done := calling(held, w.claim)

@@ -64,6 +64,43 @@ func configured(t *testing.T, refuse bool, says string) *site {
 	return s
 }
 
+// degrading is a configuration of which TheHive takes all but what is lost.
+type degrading struct {
+	assignee, template string
+	fields             []string
+	says               string // TheHive's message; empty is its own
+	lost               []string
+}
+
+// fits fails where the one case at a site lacks more than is lost, or less.
+func (c degrading) fits(t *testing.T, s *site, told []string) {
+	t.Helper()
+	cases := s.hive.Snapshot().Cases
+	if len(cases) != 1 {
+		t.Fatalf("cases %+v", cases)
+	}
+	got := cases[0]
+	if len(got.Tasks) != 2 || len(got.Pages) != 1 || got.Title != "Suspicious logon" || len(got.Procedures) != 2 {
+		t.Errorf("case %+v", got)
+	}
+	for _, f := range c.fields {
+		if _, there := got.CustomFields[f]; there == (f == "bad") {
+			t.Errorf("custom fields %v", got.CustomFields)
+		}
+	}
+	if c.assignee == hivetest.DefaultUser && got.Assignee != hivetest.DefaultUser {
+		t.Errorf("assignee %q", got.Assignee)
+	}
+	if slices.Contains(got.Tags, "forager:degraded") != (len(c.lost) > 0) || len(told) != min(len(c.lost), 1) {
+		t.Fatalf("tags %v, told %q", got.Tags, told)
+	}
+	for _, l := range c.lost {
+		if !strings.Contains(told[0], l) {
+			t.Errorf("told %q, and not of %q", told, l)
+		}
+	}
+}
+
 // TestARefusedCaseLacksOneValueAndNoOther: what a person configured is dropped one at a time.
 func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 	t.Parallel()
@@ -74,12 +111,7 @@ func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 		}
 		return all
 	}
-	for name, c := range map[string]struct {
-		assignee, template string
-		fields             []string
-		says               string // TheHive's message; empty is its own
-		lost               []string
-	}{
+	for name, c := range map[string]degrading{
 		"nothing":                         {login, "triage", []string{"good", "fine"}, "", nil},
 		"an assignee who left":            {"gone@example.test", "triage", []string{"good"}, "", []string{"assignee gone@example.test"}},
 		"an assignee, and no word of him": {"gone@example.test", "triage", []string{"good"}, "invalid input", []string{"assignee gone@example.test"}},
@@ -102,30 +134,7 @@ func TestARefusedCaseLacksOneValueAndNoOther(t *testing.T) {
 					e := s.worker(t, func(o *apply.Options) { o.Events = heard })
 					p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: shape}}})
 					mustApply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9)))})
-					cases := s.hive.Snapshot().Cases
-					if len(cases) != 1 {
-						t.Fatalf("cases %+v", cases)
-					}
-					got := cases[0]
-					if len(got.Tasks) != 2 || len(got.Pages) != 1 || got.Title != "Suspicious logon" || len(got.Procedures) != 2 {
-						t.Errorf("case %+v", got)
-					}
-					for _, f := range c.fields {
-						if _, there := got.CustomFields[f]; there == (f == "bad") {
-							t.Errorf("custom fields %v", got.CustomFields)
-						}
-					}
-					if c.assignee == login && got.Assignee != login {
-						t.Errorf("assignee %q", got.Assignee)
-					}
-					if slices.Contains(got.Tags, "forager:degraded") != (len(c.lost) > 0) || len(heard.degradations()) != min(len(c.lost), 1) {
-						t.Errorf("tags %v, told %q", got.Tags, heard.degradations())
-					}
-					for _, l := range c.lost {
-						if !strings.Contains(heard.degradations()[0], l) {
-							t.Errorf("told %q, and not of %q", heard.degradations(), l)
-						}
-					}
+					c.fits(t, s, heard.degradations())
 				})
 			})
 		}

@@ -8,7 +8,6 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/claim"
-	"forager/hive"
 )
 
 // A resolution finds or opens, under the claim of a key, the case of the oldest plans, and claims that
@@ -120,7 +119,7 @@ func (r *resolution) release(ctx context.Context, cause error) error {
 	return nil
 }
 
-// maxLooks bounds how often a round looks again because a case changed under its hands. What is
+// maxLooks bounds how often a turn looks again because a case changed under its hands. What is
 // merely unknown is no change.
 const maxLooks = 24
 
@@ -254,10 +253,6 @@ func (r *resolution) handOver(ctx context.Context, cc *caseClaim, t task) error 
 	return newCaseWork(cc, t).run(ctx)
 }
 
-// isGone tells whether TheHive itself says that there is no such thing, to the eye of this account;
-// a 404 of what stands before it says nothing.
-func isGone(err error) bool { return verdictOf(err) == hive.NotFound }
-
 // touch moves a case's newest event on.
 func (r *resolution) touch(id string, plans []enrich.Plan) {
 	for i := range r.body.Cases {
@@ -274,10 +269,4 @@ func (r *resolution) unlessGone(err error, ref caseRef) error {
 	}
 	r.drop(ref.ID)
 	return nil
-}
-
-// lookPauses are how long an ambiguous answer is looked after before the next look; they grow
-// until settle has passed.
-func lookPause(look int, settle time.Duration) time.Duration {
-	return min(50*time.Millisecond<<min(look, 10), settle/4+time.Millisecond)
 }

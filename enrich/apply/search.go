@@ -17,7 +17,7 @@ const (
 )
 
 // shown is how long the search may take to show a case, by the clock of another worker.
-func (e *Applier) shown() time.Duration { return 2 * e.options.Settle }
+func (a *Applier) shown() time.Duration { return 2 * a.options.Settle }
 
 // search adds to the references the key's cases as TheHive shows them: all, where they are few;
 // else those about the first plan's event, the nearest first, and the open ones before it.

@@ -211,14 +211,14 @@ type caseRef struct {
 	Start     int64 // startDate
 	Last      int64 // newest event
 	End       int64 // endDate; 0 while open
-	Gone      bool  // deleted: a tombstone, which drops what falls into its span
-	Confirmed bool  // an audit document said so; tombstones of the first versions do not know
+	Gone      bool  // deleted: what falls into its span is dropped
+	Confirmed bool  // an audit document said so; references of the first versions do not know
 	Lost      bool  // TheHive does not show it, and nothing said that it was deleted: it may be seen again
 	Opened    int64 // when this key's claim opened it, while the search may not show it
 
 	guess  bool // Last is only known to be at least Start
-	looked bool // this round has what TheHive says of the case itself
-	absent bool // lost, and this round looked
+	looked bool // this turn has what TheHive says of the case itself
+	absent bool // lost, and this turn looked
 }
 
 // States of a reference, as written.

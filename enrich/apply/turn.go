@@ -26,16 +26,16 @@ type turn struct {
 // turn does the plans of one case, and tells which. It waits for what it needs before it claims anything:
 // the key's lock in this process and an apply slot. Most of what a worker holds waits here, so that the
 // stack is shallow here: two thousand of them were 18 MB when it stood two calls below.
-func (e *Applier) turn(ctx context.Context, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
-	if err := e.contention.Yield(ctx, queue); err != nil {
+func (a *Applier) turn(ctx context.Context, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+	if err := a.contention.Yield(ctx, queue); err != nil {
 		return nil, err
 	}
 	organisation := plans[rest[0]].Organisation
-	t := &turn{a: e, hive: e.options.Hive(organisation), organisation: organisation, queue: queue, all: plans, rest: rest, out: out, slot: slot{slots: e.slots}}
-	if err := e.locks.Lock(ctx, keyName(queue), t.slot.leave); err != nil {
+	t := &turn{a: a, hive: a.options.Hive(organisation), organisation: organisation, queue: queue, all: plans, rest: rest, out: out, slot: slot{slots: a.slots}}
+	if err := a.locks.Lock(ctx, keyName(queue), t.slot.leave); err != nil {
 		return nil, err
 	}
-	unlock := sync.OnceFunc(func() { e.locks.Unlock(keyName(queue)) })
+	unlock := sync.OnceFunc(func() { a.locks.Unlock(keyName(queue)) })
 	defer unlock()
 	defer t.slot.leave()
 	if err := t.slot.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
@@ -55,8 +55,8 @@ func (t *turn) meet(c *claim.Claim) {
 	}
 }
 
-func (e *Applier) happened(kind EventKind, number int, detail string) {
-	e.options.Events.Happened(Event{Kind: kind, Case: number, Detail: detail})
+func (a *Applier) happened(kind EventKind, number int, detail string) {
+	a.options.Events.Happened(Event{Kind: kind, Case: number, Detail: detail})
 }
 
 // pick gives the indices of a target's plans among all.
@@ -75,6 +75,28 @@ func (t *turn) chosen(of target) []enrich.Plan {
 		plans = append(plans, t.all[i])
 	}
 	return plans
+}
+
+// lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
+// given up. The pauses grow, and take no slot.
+func (t *turn) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
+	deadline := time.Now().Add(t.a.options.Settle)
+	for n := 0; ; n++ {
+		ok, err := found()
+		if err != nil || ok || rolledBack(cause) || !time.Now().Before(deadline) {
+			return err
+		}
+		wait := min(lookPause(n, t.a.options.Settle), max(time.Until(deadline), time.Millisecond))
+		if err := t.slot.rest(held, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// lookPause is how long to wait after so many looks for the effect of a lost call; it grows up to a quarter
+// of settle.
+func lookPause(look int, settle time.Duration) time.Duration {
+	return min(50*time.Millisecond<<min(look, 10), settle/4+time.Millisecond)
 }
 
 // outcomes collects what became of each plan of an apply.

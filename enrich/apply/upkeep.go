@@ -74,25 +74,25 @@ func (p *pace) quiet() map[string]string {
 // calls it now and then; what it fails to do costs nothing but a stale number, and is tried again
 // after the next quiet minute. A case that fails keeps none of the others; where many do in a row,
 // the rest waits, too. The error tells how many failed.
-func (e *Applier) FlushComments(ctx context.Context) error {
-	due := e.pace.quiet()
+func (a *Applier) FlushComments(ctx context.Context) error {
+	due := a.pace.quiet()
 	var failed failures
 	for _, id := range sortedKeys(due) {
 		if failed.hopeless() || ctx.Err() != nil {
-			e.pace.owe(id, due[id])
+			a.pace.owe(id, due[id])
 			continue
 		}
-		err := e.flushCase(ctx, id, due[id])
+		err := a.flushCase(ctx, id, due[id])
 		if err != nil {
-			e.pace.owe(id, due[id])
+			a.pace.owe(id, due[id])
 		}
 		failed.note(err)
 	}
 	return failed.err()
 }
 
-func (e *Applier) flushCase(ctx context.Context, id, organisation string) error {
-	t := &turn{a: e, organisation: organisation, hive: e.options.Hive(organisation), out: newOutcomes(0), slot: slot{slots: e.slots}}
+func (a *Applier) flushCase(ctx context.Context, id, organisation string) error {
+	t := &turn{a: a, organisation: organisation, hive: a.options.Hive(organisation), out: newOutcomes(0), slot: slot{slots: a.slots}}
 	defer t.slot.leave()
 	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
 }
@@ -147,11 +147,11 @@ type SweepResult struct {
 // the entry's organisation. A key whose case is open stays, however old. An entry that fails keeps
 // none of the others; where many do in a row, the sweep ends. The error tells how many failed, and
 // why the first.
-func (e *Applier) Sweep(ctx context.Context, keys iter.Seq2[string, error], o SweepOptions) (SweepResult, error) {
+func (a *Applier) Sweep(ctx context.Context, keys iter.Seq2[string, error], o SweepOptions) (SweepResult, error) {
 	if len(o.Organisations) == 0 {
 		return SweepResult{}, errors.New("sweep: no organisation is served")
 	}
-	s := sweeper{e: e, served: o.Organisations, before: time.Now().Add(-o.Keep)}
+	s := sweeper{a: a, served: o.Organisations, before: time.Now().Add(-o.Keep)}
 	var failed failures
 	for key, err := range keys {
 		if err != nil {
@@ -170,7 +170,7 @@ func (e *Applier) Sweep(ctx context.Context, keys iter.Seq2[string, error], o Sw
 }
 
 type sweeper struct {
-	e      *Applier
+	a      *Applier
 	served []string
 	before time.Time
 	done   SweepResult
@@ -181,7 +181,7 @@ var errElsewhere = errors.New("case of another organisation")
 
 func (s *sweeper) sweep(ctx context.Context, key string) error {
 	kind, name, _ := strings.Cut(key, ".")
-	value, revision, err := s.e.options.Ledger.Get(ctx, key)
+	value, revision, err := s.a.options.Ledger.Get(ctx, key)
 	if errors.Is(err, claim.ErrNoEntry) {
 		return nil
 	}
@@ -212,7 +212,7 @@ func (s *sweeper) sweep(ctx context.Context, key string) error {
 }
 
 func (s *sweeper) purge(ctx context.Context, key string, revision uint64) error {
-	err := s.e.options.Ledger.Purge(ctx, key, revision)
+	err := s.a.options.Ledger.Purge(ctx, key, revision)
 	if errors.Is(err, claim.ErrConflict) {
 		return nil // somebody needs it after all
 	}
@@ -223,7 +223,7 @@ func (s *sweeper) purge(ctx context.Context, key string, revision uint64) error 
 }
 
 func (s *sweeper) purgeMarks(ctx context.Context, id string) error {
-	_, revision, err := loadMarks(ctx, s.e.options.Ledger, id)
+	_, revision, err := loadMarks(ctx, s.a.options.Ledger, id)
 	if err != nil || revision == 0 {
 		return err
 	}
@@ -294,7 +294,7 @@ func (s *sweeper) over(ctx context.Context, h home, id string) (bool, error) {
 	if h.Organisation != nil {
 		organisation = *h.Organisation
 	}
-	c, err := s.e.options.Hive(organisation).Case(ctx, id)
+	c, err := s.a.options.Hive(organisation).Case(ctx, id)
 	err = inOrganisation(organisation, err)
 	if _, refused := errors.AsType[*enrich.OrganisationError](err); refused {
 		return false, errElsewhere
