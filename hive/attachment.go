@@ -3,8 +3,13 @@ package hive
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
+	"sync"
+	"time"
+
+	"forager/hive/throttle"
 )
 
 // Attachment is a file that TheHive stores (OutputAttachment).
@@ -99,4 +104,114 @@ func checkAttachment(op, caseID, id string) error {
 		return invalid(op, "attachment", "must be ~ and digits or a hash, is "+quote(id))
 	}
 	return nil
+}
+
+// Download opens a file attached to a case; id is the attachment's ID or
+// ContentID (GET /api/v1/case/{caseId}/attachment/{attachmentId}/download).
+// The content is streamed and not bounded: read what you can hold. It is given
+// up when TheHive is silent for Options.Timeout, and occupies one of
+// Options.Concurrency slots until it is closed.
+func (c *Client) Download(ctx context.Context, caseID, id string) (io.ReadCloser, error) {
+	const op = "download"
+	if err := checkAttachment(op, caseID, id); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/case/" + caseID + "/attachment/" + id + "/download"})
+}
+
+// DownloadObservable is Download for the file of an observable
+// (GET /api/v1/observable/{observableId}/attachment/{attachmentId}/download).
+func (c *Client) DownloadObservable(ctx context.Context, observableID, id string) (io.ReadCloser, error) {
+	const op = "download observable"
+	if err := checkID(op, "observable", observableID); err != nil {
+		return nil, err
+	}
+	if !attachmentShape.MatchString(id) {
+		return nil, invalid(op, "attachment", "must be ~ and digits or a hash, is "+quote(id))
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/observable/" + observableID + "/attachment/" + id + "/download"})
+}
+
+// download tries to open a stream as often as any read.
+func (c *Client) download(ctx context.Context, k call) (io.ReadCloser, error) {
+	var stream *streamBody
+	err := c.retry(ctx, k, func(n int) error {
+		start := time.Now()
+		opened, status, err := c.open(naming(ctx, k, n), k)
+		if c.options.Observe != nil {
+			c.options.Observe(Call{Op: k.op, Method: k.method, Status: status, Duration: time.Since(start), Attempt: n, Err: err})
+		}
+		stream = opened
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stream, nil
+}
+
+// errSilent ends a stream that stopped.
+var errSilent = fmt.Errorf("no data within the time-out: %w", context.DeadlineExceeded)
+
+// open sends the request and hands the unread body over, with its place.
+func (c *Client) open(ctx context.Context, k call) (*streamBody, int, error) {
+	slot, err := c.slot(ctx, &k)
+	if err != nil {
+		return nil, 0, err
+	}
+	end := throttle.Answered // its length is the file's: it says nothing of the server's pace
+	timed, cancel := context.WithCancelCause(ctx)
+	b := &streamBody{silence: c.options.Timeout, watch: time.AfterFunc(c.options.Timeout, func() { cancel(errSilent) })}
+	b.release = sync.OnceFunc(func() {
+		b.watch.Stop()
+		cancel(nil)
+		slot.Release(end, 0)
+	})
+	resp, err := c.send(timed, ctx, k, nil)
+	if err != nil {
+		end = ending(ctx, err)
+		b.release()
+		return nil, 0, err
+	}
+	b.fail = &Error{Op: k.op, Method: k.method, Path: apiRoot + k.path, Status: resp.StatusCode, Sent: true}
+	if resp.StatusCode != http.StatusOK {
+		defer b.release()
+		defer resp.Body.Close()
+		body, _ := readBounded(resp.Body, weightSmall) // what can be read explains
+		k.as.explain(b.fail, resp, body)
+		end = ending(ctx, b.fail)
+		return nil, resp.StatusCode, b.fail
+	}
+	b.body, b.cause = resp.Body, func(err error) error { return causeOf(ctx, causeOf(timed, err)) }
+	return b, resp.StatusCode, nil
+}
+
+// streamBody is an open download.
+type streamBody struct {
+	body    io.ReadCloser
+	cause   func(error) error // what ended the stream, for an error of the body
+	silence time.Duration
+	watch   *time.Timer
+	release func()
+	fail    *Error
+}
+
+// Read puts the end off that silence would bring.
+func (b *streamBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if n > 0 {
+		b.watch.Reset(b.silence)
+	}
+	if err != nil && err != io.EOF {
+		failed := *b.fail
+		failed.Err = fmt.Errorf("read content: %w", b.cause(err))
+		return n, &failed
+	}
+	return n, err
+}
+
+// Close ends the download and frees its place.
+func (b *streamBody) Close() error {
+	defer b.release()
+	return b.body.Close()
 }

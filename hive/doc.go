@@ -16,6 +16,16 @@
 // own 429 or 503, no connection) is sent again in place, at most five times within two
 // seconds. Everything else is the caller's decision.
 //
+// # The way of a call
+//
+//	case.go … attachment.go   a method for each call, beside what it sends and gets; limit.go: what TheHive stores
+//	filter.go, query.go       what is asked of a list, page by page
+//	do.go                     the one function: request, time-out, verdict
+//	attempt.go                waits for leave (package throttle), and tries again what is safe
+//	client.go, options.go     as whom, and how
+//	transport.go, conn.go     connections; the guard asks before the first byte of a write
+//	answer.go                 reads to a bound; error.go: what a failure says
+//
 // # Limits
 //
 // [Options.Concurrency] bounds the calls in flight, [Options.Timeout] each

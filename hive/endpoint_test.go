@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"testing"
 
-	"forager/hive"
-
 	"github.com/google/go-cmp/cmp"
+
+	"forager/hive"
 )
 
 // endpoint is one method of the client and what it must put on the wire.

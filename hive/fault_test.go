@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"forager/hive"
-	"forager/hive/hivetest"
-
 	"github.com/sourcegraph/conc"
 	"github.com/sourcegraph/conc/pool"
+
+	"forager/hive"
+	"forager/hive/hivetest"
 )
 
 // TestVerdictsAreTrueUnderEveryFault drives writes through every fault that

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"forager/hive"
-
 	"github.com/google/go-cmp/cmp"
+
+	"forager/hive"
 )
 
 func TestFiltersSpeakTheQueryLanguage(t *testing.T) {

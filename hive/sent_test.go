@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"forager/hive"
-
 	"github.com/sourcegraph/conc"
+
+	"forager/hive"
 )
 
 // wire is a server that is told what to do with each connection, byte by byte.

@@ -10,11 +10,11 @@ import (
 	"sync"
 	"testing"
 
-	"forager/hive"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/sourcegraph/conc"
 	"go.uber.org/goleak"
+
+	"forager/hive"
 )
 
 func TestMain(m *testing.M) {

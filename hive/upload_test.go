@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"forager/hive"
-
 	"github.com/google/go-cmp/cmp"
+
+	"forager/hive"
 )
 
 // part is one part of a multipart body.
