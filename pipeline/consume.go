@@ -2,26 +2,21 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 
-	"forager/pipeline/inspect"
-	"forager/pipeline/stream"
 	"forager/retry"
 )
 
 // consume binds the consumer and pulls from it until ctx ends, binding again whenever the
 // consumer is lost. It fails only when the connection is closed for good.
 func (w *Worker) consume(ctx context.Context) error {
-	ledger, pauses := true, rebinding().Pauses()
+	pauses := retry.Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}.Pauses()
 	for ctx.Err() == nil {
-		consumer, err := w.bind(ctx, ledger)
+		consumer, err := w.bind(ctx)
 		if err == nil {
-			ledger = false
 			pauses.Reset()
 			w.isBound(nil)
 			err = w.pull(ctx, consumer)
@@ -38,51 +33,13 @@ func (w *Worker) consume(ctx context.Context) error {
 	return nil
 }
 
-// rebinding is how long lies between tries to bind a consumer.
-func rebinding() retry.Backoff {
-	return retry.Backoff{First: 250 * time.Millisecond, Last: 10 * time.Second}
-}
-
-// bind looks the consumer up, creating what is missing first where that is wanted; the ledger
-// only the first time, since a ledger that vanishes later is for people.
-func (w *Worker) bind(ctx context.Context, ledger bool) (jetstream.Consumer, error) {
-	if w.backfill != nil {
-		consumer, err := w.backfill.consumer(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return consumer, w.fit(ctx, consumer.CachedInfo())
-	}
-	if w.options.Manage {
-		if err := w.ensure(ctx, ledger); err != nil {
-			return nil, err
-		}
-		w.adjusted(ctx)
-	}
-	consumer, err := w.link.JetStream().Consumer(ctx, w.options.Stream, w.options.Consumer)
-	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		return nil, refusedFor(inspect.PushConsumer(w.options.Consumer))
-	}
+// bind looks the consumer up, and refuses one that cannot be worked with.
+func (w *Worker) bind(ctx context.Context) (jetstream.Consumer, error) {
+	consumer, err := w.options.Source.Consumer(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("bind consumer %s of stream %s: %w", w.options.Consumer, w.options.Stream, w.link.Explain(err))
+		return nil, err
 	}
 	return consumer, w.fit(ctx, consumer.CachedInfo())
-}
-
-// adjusted applies drift with nats.manage. What cannot be applied keeps nobody from work: it is told.
-func (w *Worker) adjusted(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(ctx, 2*w.options.Confirm)
-	defer cancel()
-	if err := stream.Adjust(bounded, w.link, w.options.Topology); err != nil && !stream.IsMissing(err) && !errors.Is(err, context.Canceled) {
-		w.options.Log.Warn("stream or consumer differ from the configuration, and cannot be changed", zap.Error(w.link.Explain(err)))
-	}
-}
-
-func (w *Worker) ensure(ctx context.Context, ledger bool) error {
-	if ledger {
-		return stream.Ensure(ctx, w.link, w.options.Topology)
-	}
-	return stream.EnsureStreams(ctx, w.link, w.options.Topology)
 }
 
 // pull pulls round after round, as many messages as may be held, or one to see whether the gate
@@ -114,7 +71,7 @@ func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, chan
 	if room > 0 {
 		room = w.group.allow(room, w.now())
 	}
-	room = w.backfill.allow(ctx, room)
+	room = w.options.Source.Allow(ctx, room)
 	if room > 0 {
 		_, err := w.round(ctx, consumer, pulling{messages: room, until: changed})
 		return err

@@ -43,6 +43,34 @@ func (w *Worker) decode(ctx context.Context, m *message) {
 	m.sender = w.senders.name(m.msg.Subject(), m.format)
 }
 
+// Planned is what a message would ask for.
+type Planned struct {
+	Sequence uint64
+	Subject  string
+	Stored   time.Time
+	Format   string
+	Plans    []enrich.Plan
+	Dropped  []string // reasons of parts that ask for nothing
+	Err      error    // what would make it a dead letter, beside what its other parts ask for
+}
+
+// Planned tells what a message would ask for, without any effect: it is not answered. It fails on what is no
+// JetStream delivery.
+func (w *Worker) Planned(ctx context.Context, msg jetstream.Msg) (Planned, error) {
+	m, err := w.read(msg)
+	if err != nil {
+		return Planned{}, err
+	}
+	w.decode(ctx, m)
+	p := Planned{
+		Sequence: m.sequence, Subject: m.msg.Subject(), Stored: m.stored, Format: m.format, Dropped: m.dropped, Err: m.failed,
+	}
+	for i := range m.parts {
+		p.Plans = append(p.Plans, m.parts[i].plan)
+	}
+	return p, nil
+}
+
 // aloneAfter is how many failed applies a message may share with others.
 const aloneAfter = 3
 

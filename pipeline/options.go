@@ -67,6 +67,8 @@ type Options struct {
 	// there is one.
 	Organisations func() []string
 
+	Source Source // where messages come from; nil is the consumer of the topology
+
 	Worker   string      // name in dead letters, for people: the host's or pod's name
 	Log      *zap.Logger // nil is silence
 	Observer Observer    // counts; nil is nobody

@@ -147,7 +147,7 @@ func (r *round) take(ctx context.Context, msg jetstream.Msg) {
 	if over && refuses {
 		_ = msg.Nak()
 	}
-	if refuses || r.worker.backfill.beyond(msg) {
+	if refuses || r.worker.options.Source.Beyond(msg) {
 		return
 	}
 	probe := r.probe

@@ -24,8 +24,6 @@ type Worker struct {
 	applier Applier
 	now     func() time.Time
 
-	backfill *backfill // of a replay; nil in a worker of the live consumer
-
 	hold     *hold
 	group    *group
 	gate     *gate
@@ -60,6 +58,9 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	o := options.WithDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
+	}
+	if o.Source == nil {
+		o.Source = &live{link: link, options: o}
 	}
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,

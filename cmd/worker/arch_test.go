@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"pipeline":            {"enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
+	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/stream":     {"filebound"},
@@ -76,7 +77,7 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
 	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

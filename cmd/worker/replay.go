@@ -13,6 +13,7 @@ import (
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/pipeline"
+	"forager/pipeline/replay"
 )
 
 // replayCmd is "worker replay".
@@ -92,21 +93,21 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
 
 // what says which part of the stream is replayed. Times are cut to whole seconds, so that what is
 // said of them can be given again.
-func (c *replayCmd) what(told func(pipeline.ReplayState)) pipeline.ReplayOptions {
+func (c *replayCmd) what(told func(replay.State)) replay.Options {
 	var live uint64 // the default
 	if c.Ignore {
 		live = math.MaxUint64
 	}
-	return pipeline.ReplayOptions{
+	return replay.Options{
 		Live: live, Since: c.Since.UTC().Truncate(time.Second), Until: c.Until.UTC().Truncate(time.Second),
 		Subject: c.Subject, Rate: c.Rate, Again: c.Again, Told: told,
 	}
 }
 
 // open finds out what is to be done, and says it.
-func (c *replayCmd) open(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, what pipeline.ReplayOptions, applier pipeline.Applier) (*pipeline.Replay, error) {
-	r, err := pipeline.OpenReplay(ctx, site.Link, site.Options, what, site.Rules, site.Rules, applier)
-	if errors.Is(err, pipeline.ErrReplay) {
+func (c *replayCmd) open(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, what replay.Options, applier pipeline.Applier) (*replay.Replay, error) {
+	r, err := replay.Open(ctx, site.Link, site.Options, what, site.Rules, site.Rules, applier)
+	if errors.Is(err, replay.ErrImpossible) {
 		return nil, shell.Misuse(err)
 	}
 	if err != nil {
@@ -149,7 +150,7 @@ func (c *replayCmd) carry(ctx context.Context, sh *shell.Shell, site *service.Re
 	state, err := r.Run(ctx)
 	show.end()
 	sh.Say("replayed here: %d carried, %d dropped, %d dead letters", state.Acked, state.Dropped, state.Dead)
-	if errors.Is(err, pipeline.ErrReplayUnfinished) {
+	if errors.Is(err, replay.ErrUnfinished) {
 		return fmt.Errorf("%w: within the hour it goes on with %s", err, c.same())
 	}
 	if err == nil && state.Resumed && state.Length() > 0 && state.Acked+state.Dropped+state.Dead == 0 {

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
-	"forager/pipeline"
+	"forager/pipeline/replay"
 )
 
 // progress shows how far a replay is: a bar on a terminal, a line now and then elsewhere. What is
@@ -63,7 +63,7 @@ func (p *progress) above(lines []byte) (int, error) {
 }
 
 // tell shows a state. It is called from one goroutine.
-func (p *progress) tell(s pipeline.ReplayState) {
+func (p *progress) tell(s replay.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fancy {
@@ -79,7 +79,7 @@ func (p *progress) tell(s pipeline.ReplayState) {
 }
 
 // write writes a line, if it is time for one.
-func (p *progress) write(s pipeline.ReplayState) {
+func (p *progress) write(s replay.State) {
 	now := time.Now()
 	if now.Sub(p.said) < progressEvery && p.waits == (s.Waits != "") && s.Passed < s.Length() {
 		return
@@ -90,7 +90,7 @@ func (p *progress) write(s pipeline.ReplayState) {
 
 // draw moves the bar. Why it stands still is said above it, once: a bar that is wider than the
 // terminal cannot be taken back.
-func (p *progress) draw(s pipeline.ReplayState) {
+func (p *progress) draw(s replay.State) {
 	if s.Waits != "" && !p.waits {
 		_, _ = p.above([]byte("worker: the replay waits: " + s.Waits + "\n"))
 	}
@@ -119,7 +119,7 @@ func (p *progress) end() {
 }
 
 // line is a state for logs and files.
-func line(s pipeline.ReplayState) string {
+func line(s replay.State) string {
 	percent := 100.0
 	if n := s.Length(); n > 0 {
 		percent = 100 * float64(s.Passed) / float64(n)

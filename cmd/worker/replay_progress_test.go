@@ -8,18 +8,18 @@ import (
 	"time"
 
 	"forager/cmd/worker/shell"
-	"forager/pipeline"
+	"forager/pipeline/replay"
 )
 
 // replayStates are those of a replay that waits for live traffic, is told to start a worker, and ends.
-func replayStates() []pipeline.ReplayState {
-	span := pipeline.ReplaySpan{First: 1, Last: 200}
-	waits := func(ahead uint64, idle bool) pipeline.ReplayState {
-		return pipeline.ReplayState{ReplaySpan: span, Waits: strings.Repeat("live traffic first ", 20), LiveAhead: ahead, LiveIdle: idle}
+func replayStates() []replay.State {
+	span := replay.Span{First: 1, Last: 200}
+	waits := func(ahead uint64, idle bool) replay.State {
+		return replay.State{Span: span, Waits: strings.Repeat("live traffic first ", 20), LiveAhead: ahead, LiveIdle: idle}
 	}
-	return []pipeline.ReplayState{
-		{ReplaySpan: span, Passed: 10}, waits(90, false), waits(80, true), waits(80, true), waits(70, false),
-		{ReplaySpan: span, Passed: 100}, {ReplaySpan: span, Passed: 200, Acked: 200},
+	return []replay.State{
+		{Span: span, Passed: 10}, waits(90, false), waits(80, true), waits(80, true), waits(70, false),
+		{Span: span, Passed: 100}, {Span: span, Passed: 200, Acked: 200},
 	}
 }
 
@@ -66,7 +66,7 @@ func TestElsewhereALineIsWrittenNowAndThen(t *testing.T) {
 			t.Errorf("%s", out.String())
 		}
 		out.Reset()
-		state := pipeline.ReplayState{ReplaySpan: pipeline.ReplaySpan{First: 1, Last: 200}, Passed: 7}
+		state := replay.State{Span: replay.Span{First: 1, Last: 200}, Passed: 7}
 		for range 25 {
 			time.Sleep(time.Second)
 			p.tell(state)

@@ -29,7 +29,7 @@ type part struct {
 var parts = []part{
 	{name: "FORAGER_BIND", task: consume},
 	{name: "FORAGER_MANAGE", on: []string{"FORAGER_BIND"}, task: manage},
-	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replay},
+	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replayAll},
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
 	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: learnAudits},
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},

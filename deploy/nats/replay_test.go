@@ -10,11 +10,12 @@ import (
 	"forager/enrich/detection"
 	"forager/pipeline"
 	"forager/pipeline/kvledger"
+	"forager/pipeline/replay"
 	"forager/pipeline/stream"
 )
 
-// replay does what "worker replay" does, with a live consumer of one subject and of several.
-func replay(ctx context.Context, s *site) error {
+// replayAll does what "worker replay" does, with a live consumer of one subject and of several.
+func replayAll(ctx context.Context, s *site) error {
 	for _, subjects := range [][]string{{"detections.>"}, {"detections.native", "detections.b"}} {
 		if err := s.clear(ctx); err != nil {
 			return err
@@ -41,7 +42,7 @@ func replayOf(ctx context.Context, s *site, o pipeline.Options) error {
 			return err
 		}
 	}
-	what := pipeline.ReplayOptions{Since: time.Now().Add(-time.Hour), Look: 10 * time.Millisecond, Live: 100}
+	what := replay.Options{Since: time.Now().Add(-time.Hour), Look: 10 * time.Millisecond, Live: 100}
 	dry, err := s.openReplay(ctx, o, what)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func replayOf(ctx context.Context, s *site, o pipeline.Options) error {
 }
 
 // carry runs a replay to its end.
-func (s *site) carry(ctx context.Context, o pipeline.Options, what pipeline.ReplayOptions, acked uint64, resumed bool) error {
+func (s *site) carry(ctx context.Context, o pipeline.Options, what replay.Options, acked uint64, resumed bool) error {
 	r, err := s.openReplay(ctx, o, what)
 	if err != nil {
 		return err
@@ -79,16 +80,16 @@ func (s *site) carry(ctx context.Context, o pipeline.Options, what pipeline.Repl
 }
 
 // again begins a replay anew, which deletes its consumer.
-func (s *site) again(ctx context.Context, o pipeline.Options, what pipeline.ReplayOptions) error {
+func (s *site) again(ctx context.Context, o pipeline.Options, what replay.Options) error {
 	what.Again = true
 	return s.carry(ctx, o, what, 2, false)
 }
 
-func (s *site) openReplay(ctx context.Context, o pipeline.Options, what pipeline.ReplayOptions) (*pipeline.Replay, error) {
+func (s *site) openReplay(ctx context.Context, o pipeline.Options, what replay.Options) (*replay.Replay, error) {
 	decoder, err := detection.New(detection.Options{})
 	if err != nil {
 		return nil, err
 	}
 	ledger := kvledger.New(s.worker, kvledger.Options{})
-	return pipeline.OpenReplay(ctx, s.worker, o, what, decoder, enrich.NewPlanner(enrich.PlannerOptions{}), claiming{ledger})
+	return replay.Open(ctx, s.worker, o, what, decoder, enrich.NewPlanner(enrich.PlannerOptions{}), claiming{ledger})
 }

@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 
 // lookAtLive asks how much waits for the live consumer. Where there is none, nothing does; where
 // it cannot be asked, what was known stays.
-func (b *backfill) lookAtLive(ctx context.Context) {
-	info, err := b.info(ctx, b.live)
+func (s *source) lookAtLive(ctx context.Context) {
+	info, err := s.info(ctx, s.live)
 	switch {
 	case stream.IsMissing(err):
-		b.ahead.Store(0)
+		s.ahead.Store(0)
 	case err == nil:
-		b.ahead.Store(info.NumPending)
-		b.idle.see(info, time.Now())
+		s.ahead.Store(info.NumPending)
+		s.idle.see(info, time.Now())
 	}
 }
 
@@ -48,47 +48,44 @@ func (i *idle) see(info *jetstream.ConsumerInfo, now time.Time) {
 }
 
 // yields tells that live traffic waits, so that the replay takes nothing more.
-func (b *backfill) yields() bool { return b.ahead.Load() > b.most }
+func (s *source) yields() bool { return s.ahead.Load() > s.most }
 
-// allow is how many messages may be pulled, of those that there is room for: none while live
+// Allow is how many messages may be pulled, of those that there is room for: none while live
 // traffic waits, few at a time, and no more than the rate allows. It waits for the rate.
-func (b *backfill) allow(ctx context.Context, room int) int {
-	if b == nil || room <= 0 {
+func (s *source) Allow(ctx context.Context, room int) int {
+	if room <= 0 {
 		return room
 	}
-	if b.yields() {
+	if s.yields() {
 		return 0
 	}
-	room = min(room, b.quantum)
-	if b.over.Load() {
+	room = min(room, s.quantum)
+	if s.over.Load() {
 		// Only what went back is left: as much as that may be pulled once a look. The server
 		// delivers it first, and then what is beyond the end.
-		return min(room, int(b.owed.Swap(0)))
+		return min(room, int(s.owed.Swap(0)))
 	}
-	if b.limiter == nil {
+	if s.limiter == nil {
 		return room
 	}
-	if b.limiter.Wait(ctx) != nil {
+	if s.limiter.Wait(ctx) != nil {
 		return 0
 	}
-	more := min(room-1, int(b.limiter.Tokens()))
-	if more > 0 && b.limiter.AllowN(time.Now(), more) {
+	more := min(room-1, int(s.limiter.Tokens()))
+	if more > 0 && s.limiter.AllowN(time.Now(), more) {
 		return 1 + more
 	}
 	return 1
 }
 
-// beyond takes a message out of the way that the replay does not span. To acknowledge it means
+// Beyond takes a message out of the way that the replay does not span. To acknowledge it means
 // nothing to anybody else: the consumer is the replay's own.
-func (b *backfill) beyond(msg jetstream.Msg) bool {
-	if b == nil {
-		return false
-	}
+func (s *source) Beyond(msg jetstream.Msg) bool {
 	meta, err := msg.Metadata()
-	if err != nil || meta.Sequence.Stream <= b.span.Last {
+	if err != nil || meta.Sequence.Stream <= s.span.Last {
 		return false
 	}
-	b.over.Store(true)
+	s.over.Store(true)
 	_ = msg.Ack()
 	return true
 }

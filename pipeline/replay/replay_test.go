@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"context"
@@ -18,20 +18,20 @@ import (
 func long() time.Time { return time.Now().Add(-time.Hour) }
 
 // replay opens a replay with the rig's applier.
-func (r *rig) replay(change func(*ReplayOptions)) *Replay {
+func (r *rig) replay(change func(*Options)) *Replay {
 	r.t.Helper()
-	o := ReplayOptions{Since: long(), Look: 20 * time.Millisecond, Live: 1 << 20}
+	o := Options{Since: long(), Look: 20 * time.Millisecond, Live: 1 << 20}
 	if change != nil {
 		change(&o)
 	}
-	replay, err := OpenReplay(r.t.Context(), r.connect(), r.options, o, decoding{}, planning{}, r.applier)
+	replay, err := Open(r.t.Context(), r.connect(), r.options, o, decoding{}, planning{}, r.applier)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return replay
 }
 
-func (r *rig) carry(replay *Replay) ReplayState {
+func (r *rig) carry(replay *Replay) State {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	defer cancel()
@@ -59,8 +59,8 @@ func TestReplayEndsWhereItBegan(t *testing.T) {
 	if state.Acked != 40 || state.Passed != 40 || state.Last != 40 {
 		t.Errorf("state %+v", state)
 	}
-	if r.applier.count("40/0") != 1 || r.applier.count("41/0") != 0 {
-		t.Errorf("applied 40 %d times, 41 %d times", r.applier.count("40/0"), r.applier.count("41/0"))
+	if r.applier.count("40") != 1 || r.applier.count("41") != 0 {
+		t.Errorf("applied 40 %d times, 41 %d times", r.applier.count("40"), r.applier.count("41"))
 	}
 	if live := r.consumer(); live.Delivered.Consumer != 0 || live.NumPending != 60 {
 		t.Errorf("the live consumer was touched: %+v", live)
@@ -87,7 +87,7 @@ func TestReplayTakesWhatTheRangeHolds(t *testing.T) {
 		"after everything":    {time.Now().Add(time.Hour), time.Time{}, 31, 30},
 		"between two of them": {begin, begin.Add(time.Nanosecond), 11, 10},
 	} {
-		replay := r.replay(func(o *ReplayOptions) { o.Since, o.Until = c.since, c.until })
+		replay := r.replay(func(o *Options) { o.Since, o.Until = c.since, c.until })
 		if got := replay.Span(); got.First != c.first || got.Last != c.last || got.Cut {
 			t.Errorf("%s: %+v, want %d to %d", name, got, c.first, c.last)
 		}
@@ -137,11 +137,11 @@ func TestReplayOfASubject(t *testing.T) {
 	r.fill(1, 5)
 	r.publishRaw("alerts.other", []byte(`{"id":"x","keys":["k"]}`))
 	r.fill(6, 10)
-	state := r.carry(r.replay(func(o *ReplayOptions) { o.Subject = "alerts.other" }))
-	if state.Acked != 1 || r.applier.count("x/0") != 1 || state.Passed != 11 {
+	state := r.carry(r.replay(func(o *Options) { o.Subject = "alerts.other" }))
+	if state.Acked != 1 || r.applier.count("x") != 1 || state.Passed != 11 {
 		t.Errorf("state %+v", state)
 	}
-	if state := r.carry(r.replay(func(o *ReplayOptions) { o.Subject = "alerts.none" })); state.Acked != 0 {
+	if state := r.carry(r.replay(func(o *Options) { o.Subject = "alerts.none" })); state.Acked != 0 {
 		t.Errorf("nothing of the subject: %+v", state)
 	}
 }
@@ -151,7 +151,7 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 	r.ensure()
 	r.fill(1, 100)
 	since := long()
-	same := func(o *ReplayOptions) { o.Since = since }
+	same := func(o *Options) { o.Since = since }
 	ctx, cancel := context.WithCancel(t.Context())
 	var applied atomic.Int64
 	r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
@@ -161,7 +161,7 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 		return make([]error, len(plans))
 	})
 	state, err := r.replay(same).Run(ctx)
-	if !errors.Is(err, ErrReplayUnfinished) || state.Acked == 0 || state.Acked == 100 {
+	if !errors.Is(err, ErrUnfinished) || state.Acked == 0 || state.Acked == 100 {
 		t.Fatalf("stopped: %v %+v", err, state)
 	}
 	r.fill(101, 110)
@@ -175,7 +175,7 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 	if again := r.carry(r.replay(same)); again.Acked != 0 || again.Passed != 100 {
 		t.Errorf("a finished replay did something: %+v", again)
 	}
-	anew := r.replay(func(o *ReplayOptions) { o.Since, o.Again = since, true })
+	anew := r.replay(func(o *Options) { o.Since, o.Again = since, true })
 	if state := r.carry(anew); state.Acked != 110 || state.Resumed {
 		t.Errorf("begun anew: %+v", state)
 	}
@@ -189,7 +189,7 @@ func TestReplayIsSharedByReplicas(t *testing.T) {
 	var acked atomic.Uint64
 	var all conc.WaitGroup
 	for range 3 {
-		replay := r.replay(func(o *ReplayOptions) { o.Since = since })
+		replay := r.replay(func(o *Options) { o.Since = since })
 		all.Go(func() {
 			state, err := replay.Run(t.Context())
 			if err != nil {

@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"context"
@@ -10,18 +10,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/enrich"
+	"forager/pipeline"
 	"forager/pipeline/stream"
 )
 
-// ErrReplay says that a replay cannot work: its range is empty, or its stream keeps nothing.
-var ErrReplay = errors.New("impossible replay")
+// ErrImpossible says that a replay cannot work: its range is empty, or its stream keeps nothing.
+var ErrImpossible = errors.New("impossible replay")
 
-// ErrReplayUnfinished says that a replay was stopped before its end. The same replay goes on
+// ErrUnfinished says that a replay was stopped before its end. The same replay goes on
 // where it stopped, for an hour.
-var ErrReplayUnfinished = errors.New("replay is not finished")
+var ErrUnfinished = errors.New("replay is not finished")
 
-// ReplayOptions say what of a stream is carried again, and how gently.
-type ReplayOptions struct {
+// Options say what of a stream is carried again, and how gently.
+type Options struct {
 	Since   time.Time // messages stored from then on; needed
 	Until   time.Time // and before then; zero is all there are when the replay is first begun
 	Subject string    // only of this subject (NATS wildcards); empty is what the live consumer takes
@@ -34,12 +35,12 @@ type ReplayOptions struct {
 	// Look is how often live consumer and own progress are looked at, 1 s.
 	Look time.Duration
 	// Told is told of the progress at each look; nil is nobody.
-	Told func(ReplayState)
+	Told func(State)
 }
 
-// ReplayState is how far a replay is.
-type ReplayState struct {
-	ReplaySpan
+// State is how far a replay is.
+type State struct {
+	Span
 
 	Passed    uint64 // sequences of the span that are settled, by whichever replica
 	Acked     uint64 // messages that this process settled, by their ends
@@ -51,7 +52,7 @@ type ReplayState struct {
 }
 
 // Length is how many sequences the span has; not all need be of its subjects, or still there.
-func (s ReplaySpan) Length() uint64 {
+func (s Span) Length() uint64 {
 	if s.Last < s.First {
 		return 0
 	}
@@ -59,7 +60,7 @@ func (s ReplaySpan) Length() uint64 {
 }
 
 // Replay carries a part of a stream again, by a durable consumer of its own and the pipeline of
-// [Worker]: effects are sets, so what is in TheHive already stays as it is, and what was missed
+// [pipeline.Worker]: effects are sets, so what is in TheHive already stays as it is, and what was missed
 // lands where it belongs by its own time.
 //
 // The consumer's name follows from range and subject, so that a replay that was stopped goes on,
@@ -67,37 +68,37 @@ func (s ReplaySpan) Length() uint64 {
 // first begun, and kept in the consumer's metadata. The server forgets it after an hour in which
 // nobody used it.
 type Replay struct {
-	*backfill
+	*source
 
-	worker *Worker
+	worker *pipeline.Worker
 	counts *counts
 }
 
-// OpenReplay finds out what a replay would do; it changes nothing yet. options are those of the
-// live worker: its stream, its consumer, its limits. Errors wrap [ErrReplay] or [ErrOptions] when
+// Open finds out what a replay would do; it changes nothing yet. options are those of the
+// live worker: its stream, its consumer, its limits. Errors wrap [ErrImpossible] or [pipeline.ErrOptions] when
 // no waiting cures them.
-func OpenReplay(ctx context.Context, link *stream.Link, options Options, what ReplayOptions, decoder Decoder, planner Planner, applier Applier) (*Replay, error) {
-	b, err := newBackfill(ctx, link, options.WithDefaults(), what)
+func Open(ctx context.Context, link *stream.Link, options pipeline.Options, what Options, decoder pipeline.Decoder, planner pipeline.Planner, applier pipeline.Applier) (*Replay, error) {
+	s, err := newSource(ctx, link, options.WithDefaults(), what)
 	if err != nil {
 		return nil, err
 	}
-	r := &Replay{backfill: b, counts: &counts{Observer: b.options.Observer}}
-	b.options.Observer = r.counts
-	r.worker, err = New(link, b.options, decoder, planner, applier)
+	r := &Replay{source: s, counts: &counts{Observer: s.options.Observer}}
+	o := s.options
+	o.Observer, o.Source = r.counts, s
+	r.worker, err = pipeline.New(link, o, decoder, planner, applier)
 	if err != nil {
 		return nil, err
 	}
-	r.worker.backfill = b
 	return r, nil
 }
 
 // Span tells what the replay spans.
-func (r *Replay) Span() ReplaySpan { return r.span }
+func (r *Replay) Span() Span { return r.span }
 
 // Run carries the messages until everything up to the end is settled, by this process or by
 // others that share the replay, or until ctx ends: then it hands back what it holds and returns
-// [ErrReplayUnfinished].
-func (r *Replay) Run(ctx context.Context) (ReplayState, error) {
+// [ErrUnfinished].
+func (r *Replay) Run(ctx context.Context) (State, error) {
 	if r.span.Length() == 0 {
 		return r.state(nil), nil
 	}
@@ -106,8 +107,8 @@ func (r *Replay) Run(ctx context.Context) (ReplayState, error) {
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
-	beside := Crew{Failed: func(error) { stop() }}
-	var last ReplayState
+	beside := pipeline.Crew{Failed: func(error) { stop() }}
+	var last State
 	var finished bool
 	beside.Go("watch the replay", func() {
 		defer stop()
@@ -118,7 +119,7 @@ func (r *Replay) Run(ctx context.Context) (ReplayState, error) {
 	err = errors.Join(err, beside.Wait())
 	last.Acked, last.Dropped, last.Dead = r.counts.read()
 	if err == nil && !finished {
-		err = fmt.Errorf("replay %s: %w", r.span.Consumer, ErrReplayUnfinished)
+		err = fmt.Errorf("replay %s: %w", r.span.Consumer, ErrUnfinished)
 	}
 	return last, err
 }
@@ -131,7 +132,7 @@ func (r *Replay) begin(ctx context.Context) error {
 			return fmt.Errorf("replay: delete consumer %s: %w", r.span.Consumer, r.link.Explain(err))
 		}
 	}
-	consumer, err := r.consumer(ctx)
+	consumer, err := r.Consumer(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (r *Replay) begin(ctx context.Context) error {
 }
 
 // watch looks at progress and live traffic until everything is settled or ctx ends.
-func (r *Replay) watch(ctx context.Context) (last ReplayState, finished bool) {
+func (r *Replay) watch(ctx context.Context) (last State, finished bool) {
 	tick := time.NewTicker(r.look)
 	defer tick.Stop()
 	for last = r.state(nil); ; {
@@ -172,8 +173,8 @@ func (r *Replay) watch(ctx context.Context) (last ReplayState, finished bool) {
 }
 
 // state is how far the replay is, by what the server last said of its consumer.
-func (r *Replay) state(info *jetstream.ConsumerInfo) ReplayState {
-	s := ReplayState{ReplaySpan: r.span, LiveAhead: r.ahead.Load()}
+func (r *Replay) state(info *jetstream.ConsumerInfo) State {
+	s := State{Span: r.span, LiveAhead: r.ahead.Load()}
 	s.Acked, s.Dropped, s.Dead = r.counts.read()
 	if info != nil {
 		floor := min(max(info.AckFloor.Stream, r.span.First-1), r.span.Last)
@@ -187,27 +188,46 @@ func (r *Replay) state(info *jetstream.ConsumerInfo) ReplayState {
 		if s.LiveIdle = r.idle.long.Load(); s.LiveIdle {
 			s.Waits += ", and nobody has taken one for a minute"
 		}
-	} else if open, reason, _, _ := r.worker.gate.state(); !open {
+	} else if reason := r.counts.closed(); reason != "" {
 		s.Waits = "gate is closed: " + reason
 	}
 	return s
 }
 
-// counts counts settlements by their ends, beside another observer.
+// counts counts settlements by their ends and knows why the gate is closed, beside another observer.
 type counts struct {
-	Observer
+	pipeline.Observer
 
 	acked, dropped, dead atomic.Uint64
+	reason               atomic.Pointer[string] // of a closed gate; nil while it is open
+}
+
+// Gate keeps why the gate is closed.
+func (c *counts) Gate(open bool, reason string) {
+	if open {
+		c.reason.Store(nil)
+	} else {
+		c.reason.Store(&reason)
+	}
+	c.Observer.Gate(open, reason)
+}
+
+// closed is why the gate is closed; empty while it is open.
+func (c *counts) closed() string {
+	if reason := c.reason.Load(); reason != nil {
+		return *reason
+	}
+	return ""
 }
 
 // Settled counts.
-func (c *counts) Settled(s Settlement) {
+func (c *counts) Settled(s pipeline.Settlement) {
 	switch {
-	case s.Action == ActionDeadLetter:
+	case s.Action == pipeline.ActionDeadLetter:
 		c.dead.Add(1)
-	case s.Action == ActionAck && s.Class == enrich.Dropped:
+	case s.Action == pipeline.ActionAck && s.Class == enrich.Dropped:
 		c.dropped.Add(1)
-	case s.Action == ActionAck:
+	case s.Action == pipeline.ActionAck:
 		c.acked.Add(1)
 	}
 	c.Observer.Settled(s)

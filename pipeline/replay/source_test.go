@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
+	"forager/pipeline"
 )
 
 func TestReplayYieldsToLiveTraffic(t *testing.T) {
@@ -20,9 +21,9 @@ func TestReplayYieldsToLiveTraffic(t *testing.T) {
 	r.ensure()
 	r.fill(1, 50)
 	waits, free := make(chan struct{}), make(chan struct{})
-	replay := r.replay(func(o *ReplayOptions) {
+	replay := r.replay(func(o *Options) {
 		o.Live = 10 // 50 wait for the live consumer
-		o.Told = func(s ReplayState) {
+		o.Told = func(s State) {
 			if s.Waits != "" && s.LiveAhead == 50 {
 				select {
 				case <-waits:
@@ -38,13 +39,13 @@ func TestReplayYieldsToLiveTraffic(t *testing.T) {
 		r.carry(replay)
 	})
 	<-waits
-	if r.applier.count("1/0") != 0 {
+	if r.applier.count("1") != 0 {
 		t.Error("the replay worked while live traffic waited")
 	}
 	r.start()
 	<-free
 	running.Wait()
-	if got := r.applier.count("1/0"); got != 2 {
+	if got := r.applier.count("1"); got != 2 {
 		t.Errorf("applied %d times, want live and replayed", got)
 	}
 }
@@ -53,13 +54,13 @@ func TestReplayYieldsToLiveTraffic(t *testing.T) {
 func TestReplayKeepsItsRate(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	replay := r.replay(func(o *ReplayOptions) { o.Rate = 30 })
+	replay := r.replay(func(o *Options) { o.Rate = 30 })
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		pulled := 0
 		for ctx.Err() == nil {
-			n := replay.allow(ctx, 1000)
+			n := replay.Allow(ctx, 1000)
 			if n > replay.limiter.Burst() {
 				t.Fatalf("%d at once, at most %d", n, replay.limiter.Burst())
 			}
@@ -110,14 +111,14 @@ func TestReplayNeedNotYield(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
 	r.fill(1, 50) // wait for a live worker that there is not
-	state := r.carry(r.replay(func(o *ReplayOptions) { o.Live = math.MaxUint64 }))
+	state := r.carry(r.replay(func(o *Options) { o.Live = math.MaxUint64 }))
 	if state.Acked != 50 || state.Waits != "" || state.LiveAhead != 50 {
 		t.Errorf("%+v", state)
 	}
 }
 
 func TestReplayBringsBackWhatFailed(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.DeadLetterShare = -1 })
+	r := newRig(t, func(o *pipeline.Options) { o.DeadLetterShare = -1 })
 	r.ensure()
 	r.fill(1, 20)
 	r.publishRaw("alerts.test", []byte("broken"))
@@ -132,18 +133,18 @@ func TestReplayBringsBackWhatFailed(t *testing.T) {
 		return results
 	})
 	since := long()
-	replay := r.replay(func(o *ReplayOptions) { o.Since = since })
+	replay := r.replay(func(o *Options) { o.Since = since })
 	r.fill(22, 40) // beyond the end: must not keep what failed from coming again
 	state := r.carry(replay)
 	if state.Acked != 20 || state.Dead != 1 {
 		t.Errorf("state %+v", state)
 	}
-	if letters := r.letters(); len(letters) != 1 {
-		t.Errorf("%d dead letters", len(letters))
+	if dead := r.dead(); dead != 1 {
+		t.Errorf("%d dead letters", dead)
 	}
-	anew := r.carry(r.replay(func(o *ReplayOptions) { o.Since, o.Again, o.Until = since, true, r.storedAt(22) }))
-	if letters := r.letters(); len(letters) != 1 || anew.Dead != 1 {
-		t.Errorf("replayed again: %d dead letters, %+v", len(letters), anew)
+	anew := r.carry(r.replay(func(o *Options) { o.Since, o.Again, o.Until = since, true, r.storedAt(22) }))
+	if dead := r.dead(); dead != 1 || anew.Dead != 1 {
+		t.Errorf("replayed again: %d dead letters, %+v", dead, anew)
 	}
 }
 
@@ -176,17 +177,17 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 	now := time.Now()
 	for name, c := range map[string]struct {
 		stream string
-		what   ReplayOptions
+		what   Options
 	}{
-		"no start":                    {"DET", ReplayOptions{}},
-		"an end before its start":     {"DET", ReplayOptions{Since: now, Until: now.Add(-time.Hour)}},
-		"a subject with a space":      {"DET", ReplayOptions{Since: long(), Subject: "a b"}},
-		"a rate below zero":           {"DET", ReplayOptions{Since: long(), Rate: -1}},
-		"a stream that keeps nothing": {"WORK", ReplayOptions{Since: long()}},
+		"no start":                    {"DET", Options{}},
+		"an end before its start":     {"DET", Options{Since: now, Until: now.Add(-time.Hour)}},
+		"a subject with a space":      {"DET", Options{Since: long(), Subject: "a b"}},
+		"a rate below zero":           {"DET", Options{Since: long(), Rate: -1}},
+		"a stream that keeps nothing": {"WORK", Options{Since: long()}},
 	} {
 		o := r.options
 		o.Stream = c.stream
-		if _, err := OpenReplay(t.Context(), r.link, o, c.what, decoding{}, planning{}, r.applier); !errors.Is(err, ErrReplay) {
+		if _, err := Open(t.Context(), r.link, o, c.what, decoding{}, planning{}, r.applier); !errors.Is(err, ErrImpossible) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -209,13 +210,13 @@ func TestReplayPlansWithoutEffect(t *testing.T) {
 		}
 		plans += len(p.Plans)
 	}
-	if plans != 30 || broken != 1 || len(r.applier.batches) != 0 {
-		t.Errorf("%d plans, %d broken, %d applies", plans, broken, len(r.applier.batches))
+	if plans != 30 || broken != 1 || r.applier.count("") != 0 {
+		t.Errorf("%d plans, %d broken, %d applies", plans, broken, r.applier.count(""))
 	}
-	if live := r.consumer(); live.Delivered.Consumer != 0 || len(r.letters()) != 0 {
+	if live := r.consumer(); live.Delivered.Consumer != 0 || r.dead() != 0 {
 		t.Errorf("something was touched: %+v", live)
 	}
-	none := r.replay(func(o *ReplayOptions) { o.Subject = "alerts.none" })
+	none := r.replay(func(o *Options) { o.Subject = "alerts.none" })
 	for p, err := range none.Plans(t.Context()) {
 		t.Errorf("of a subject that nothing has: %+v, error %v", p, err)
 	}
