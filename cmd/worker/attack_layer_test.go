@@ -23,6 +23,7 @@ type sighted struct {
 
 // TestLayerCountsWhatTheHiveHolds: the server holds 18.1, the layer is of another release.
 func TestLayerCountsWhatTheHiveHolds(t *testing.T) {
+	t.Parallel()
 	url := heldOf(t, "18.1",
 		holding{tags: []string{"red"}, procedures: []hive.NewProcedure{
 			{PatternID: "T1562.001", Tactic: "defense-evasion", OccurDate: day(1)},

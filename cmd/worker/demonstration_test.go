@@ -13,6 +13,7 @@ import (
 
 // TestRealEventsEndInTheirCasesOnce publishes all the shared samples to a TheHive that misbehaves.
 func TestRealEventsEndInTheirCasesOnce(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(workertest.Root(t), "..", "shared", "data", "samples")
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("the shared samples are not next to the repository")

@@ -78,6 +78,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestEveryRuleOfTheExampleIsExplained(t *testing.T) {
+	t.Parallel()
 	cfg, err := configFlag{Config: exampleFile}.load(&shell.Shell{})
 	if err != nil {
 		t.Fatal(err)
@@ -253,6 +254,7 @@ func exampleCases(s hivetest.Snapshot) (all []exampleCase) {
 }
 
 func TestTheExampleEndsInItsCases(t *testing.T) {
+	t.Parallel()
 	s := runExample(t, true)
 	out, err := json.MarshalIndent(exampleCases(s.hive.Snapshot()), "", " ")
 	if err != nil {
@@ -266,6 +268,7 @@ func TestTheExampleEndsInItsCases(t *testing.T) {
 
 // TestAConfigurationThatTheHiveRefusesCostsATagAndAWarning: the custom fields of a route do not exist.
 func TestAConfigurationThatTheHiveRefusesCostsATagAndAWarning(t *testing.T) {
+	t.Parallel()
 	s := runExample(t, false)
 	var degraded []string
 	for _, c := range exampleCases(s.hive.Snapshot()) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type explainCmd struct {
 	Format  string
 	Subject string
 	Why     bool
+	Strict  bool
 	Files   []string
 }
 
@@ -35,6 +37,7 @@ func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.StringVar(&c.Format, "format", "", "Read every event as the format `NAME` instead of recognising it.")
 	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
 	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
+	flags.BoolVar(&c.Strict, "strict", false, "End with 1 when an event would become a dead letter, for scripts that try a format or a forwarder.")
 	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
 	return cmd
 }
@@ -86,7 +89,10 @@ type explainedOrigin struct {
 // errUnread says that a file of several could not be read.
 var errUnread = errors.New("some files could not be read")
 
-// Run explains every event.
+// errStrict says that an event would be given up.
+var errStrict = errors.New("explain: some events would become dead letters")
+
+// Run explains every event. What would become a dead letter is said in its line, and is a failure with --strict alone.
 func (c *explainCmd) Run(_ context.Context, sh *shell.Shell) error {
 	cfg, err := c.load(sh)
 	if err != nil {
@@ -107,6 +113,9 @@ func (c *explainCmd) Run(_ context.Context, sh *shell.Shell) error {
 			return fmt.Errorf("write explanation: %w", err)
 		}
 	}
+	if c.Strict && x.given > 0 {
+		return errors.Join(unread, fmt.Errorf("%w: %d of %d", errStrict, x.given, x.seen))
+	}
 	return unread
 }
 
@@ -117,6 +126,8 @@ type explainer struct {
 	out     *json.Encoder
 	subject string
 	most    int // bytes of a message
+
+	seen, given int // events, and those that would become dead letters
 }
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
@@ -141,13 +152,30 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 
 // explain writes a line for each detection of an event, and for each part that is none.
 func (x *explainer) explain(e events.Event) error {
+	x.seen++
+	lines, err := x.lines(e)
+	if err != nil {
+		x.given++
+	}
+	for _, line := range lines {
+		if err := x.write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines are what an event becomes. The error is that of a part for which its message would become a
+// dead letter; it is in the lines, too.
+func (x *explainer) lines(e events.Event) (lines []explained, dead error) {
 	if len(e.Body) > x.most {
-		return x.write(refused(e, "", fmt.Sprintf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.Body), x.most)))
+		dead = fmt.Errorf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.Body), x.most)
+		return []explained{refused(e, "", dead.Error())}, dead
 	}
 	now := time.Now()
 	got, err := x.decoder.Decode(detection.Message{Subject: x.subject, Body: e.Body, Time: now})
 	if err != nil {
-		return x.write(refused(e, got.Format, reasonOf(err)))
+		return []explained{refused(e, got.Format, reasonOf(err))}, unlessDropped(err)
 	}
 	for i, d := range got.Detections {
 		plan, err := x.planner.Plan(d, enrich.Origin{Part: i, Time: now, Subject: x.subject})
@@ -155,24 +183,28 @@ func (x *explainer) explain(e events.Event) error {
 		if err != nil {
 			line.refuse(reasonOf(err))
 			line.decided(plan, err)
+			dead = cmp.Or(dead, unlessDropped(err))
 		} else {
 			line.add(plan)
 		}
-		if err := x.write(line); err != nil {
-			return err
-		}
+		lines = append(lines, line)
 	}
 	for _, d := range got.Dropped {
-		if err := x.write(refused(e, d.Format, d.Reason)); err != nil {
-			return err
-		}
+		lines = append(lines, refused(e, d.Format, d.Reason))
 	}
 	for _, u := range got.Unreadable {
-		if err := x.write(refused(e, "", reasonOf(u))); err != nil {
-			return err
-		}
+		lines = append(lines, refused(e, "", reasonOf(u)))
+		dead = cmp.Or(dead, error(u))
 	}
-	return nil
+	return lines, dead
+}
+
+// unlessDropped is nil for what the configuration drops by name: such a message is acknowledged.
+func unlessDropped(err error) error {
+	if enrich.ClassOf(err) == enrich.Dropped {
+		return nil
+	}
+	return err
 }
 
 func (x *explainer) write(line explained) error { return x.out.Encode(line) }

@@ -32,6 +32,7 @@ const (
 // store to TheHive, as it is and in an archive, by a worker that is a process of its own, so that
 // its memory can be told.
 func TestALargeFilePassesInLittleMemory(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("moves 100 MiB twice")
 	}
@@ -40,7 +41,10 @@ func TestALargeFilePassesInLittleMemory(t *testing.T) {
 	}
 	binary := builtWorker(t)
 	for _, zip := range []string{"never", "always"} {
-		t.Run("zip "+zip, func(t *testing.T) { passLarge(t, binary, zip) })
+		t.Run("zip "+zip, func(t *testing.T) {
+			t.Parallel()
+			passLarge(t, binary, zip)
+		})
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 // TestReplicasShareTheLimitOfNewCases: of a flood of hosts, three cases are opened by whichever of
 // two workers, one more takes the rest, and that is alerted.
 func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
+	t.Parallel()
 	const hosts, most = 12, 3
 	b := newBackyard(t)
 	b.env = append(b.env, fmt.Sprintf("FORAGER_ROUTES=[{name: flood, maxNewCases: %d}]", most), "FORAGER_LOG_LEVEL=warn")

@@ -118,6 +118,7 @@ func (b *backyard) would(out string) (lines []wouldLine) {
 }
 
 func TestP8ReplayOfAMissedWeekLandsInCasesOfThatWeek(t *testing.T) {
+	t.Parallel()
 	b := newBackyard(t)
 	day := weekAgo()
 	b.publish("a", "web01", day, "203.0.113.1", "T1059")
@@ -155,6 +156,7 @@ func TestP8ReplayOfAMissedWeekLandsInCasesOfThatWeek(t *testing.T) {
 }
 
 func TestReplayOfAWeekThatWasWorkedChangesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBackyard(t)
 	day := weekAgo()
 	for i := range 40 {
@@ -188,6 +190,7 @@ func TestReplayOfAWeekThatWasWorkedChangesNothing(t *testing.T) {
 }
 
 func TestReplayDryRunSaysWhatWouldChangeAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBackyard(t)
 	day := weekAgo()
 	b.publish("a", "web01", day, "203.0.113.1", "T1059")
@@ -239,6 +242,7 @@ func (b *backyard) writes() int {
 }
 
 func TestReplayRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
 	b := newBackyard(t)
 	for _, args := range [][]string{
 		{"replay"}, {"replay", "--since", "yesterday"}, {"replay", "--since", "1h", "--until", "2h"},

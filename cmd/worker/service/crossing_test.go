@@ -177,14 +177,15 @@ func (c *crossing) analyst(number int64, body string) {
 	}
 }
 
-// wait looks until something holds that is certain to come, as long as messages end now and then.
+// wait looks until something holds that is certain to come, as long as messages end, or TheHive
+// holds more, now and then: a thousand messages of one key end together.
 func (c *crossing) wait(what string, holds func() bool) {
 	c.t.Helper()
 	late := time.NewTimer(workertest.Patience)
 	defer late.Stop()
 	tick := time.NewTicker(workertest.BoxPause)
 	defer tick.Stop()
-	for before := 0; !holds(); {
+	for before, held := 0, 0; !holds(); {
 		select {
 		case <-tick.C:
 			c.mu.Lock()
@@ -194,10 +195,21 @@ func (c *crossing) wait(what string, holds func() bool) {
 			}
 			c.mu.Unlock()
 		case <-late.C:
+			if now := c.held(); now > held {
+				held = now
+				late.Reset(workertest.Patience)
+				continue
+			}
 			_, reasons := c.service.Ready()
 			c.t.Fatalf("waited in vain for %s: %q, gates %q%s", what, reasons, c.gates, c.waiting())
 		}
 	}
+}
+
+// held is how much TheHive holds.
+func (c *crossing) held() int {
+	s := c.hive.Stats(0)
+	return s.Cases + s.Observables + s.Procedures + s.Comments
 }
 
 // waiting says what has not ended, and why.
