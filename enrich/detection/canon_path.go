@@ -100,10 +100,21 @@ func implied(scheme, port string) bool {
 // pathValue reads the path or name of a file: quotes go, and backslashes that a forwarder doubled.
 func pathValue(dataType, s string) (value, bool) {
 	s = halveBackslashes(strings.Trim(line(s, len(s)), `"' `))
+	s = withoutScheme(s)
 	if strings.HasPrefix(s, `\\Device\`) {
 		s = s[1:] // no server: a device of Windows, its backslash doubled
 	}
 	return value{dataType: dataType, data: s}, s != "" && !isJunk(s) && strings.Trim(s, `/\.`) != ""
+}
+
+// withoutScheme takes off what ESET and Defender write before a drive's path.
+func withoutScheme(s string) string {
+	for _, scheme := range []string{"file:///", "file:_"} {
+		if rest, ok := strings.CutPrefix(s, scheme); ok && len(rest) > 1 && rest[1] == ':' {
+			return rest
+		}
+	}
+	return s
 }
 
 // halveBackslashes makes one of every run of backslashes, two of one at the start (\\server\share).

@@ -133,7 +133,7 @@ func (f *format) place(root *sapling, p *path, presence bool, seen map[string]in
 
 // scale makes words and bands ready.
 func (f *field) scale() error {
-	f.words = map[string]Severity{}
+	f.words, f.bands = map[string]Severity{}, nil
 	for word, name := range f.Words {
 		s, err := severityNamed(name, 0)
 		if err != nil {

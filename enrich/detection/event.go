@@ -202,7 +202,7 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		case len(f.Join) > 0:
 			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Join[0].text) })
 		case f.Path.set():
-			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Path.text) })
+			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.around(s), f.Path.text) })
 		case f.Text != "":
 			more = yield(f, f.Text, "")
 		}
@@ -210,6 +210,14 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 			return
 		}
 	}
+}
+
+// around is a text as the field has it: up to its end, between prefix and suffix.
+func (f *field) around(s string) string {
+	if f.Until != "" {
+		s, _, _ = strings.Cut(s, f.Until)
+	}
+	return f.Prefix + s + f.Suffix
 }
 
 // joined yields texts of several paths put together, where all of them are there; below each

@@ -35,7 +35,7 @@ func (e *event) happened(r *happenedRule) {
 		}
 		*texts[i] = e.line(happenedNames[i], *fs, most)
 		if fs == &r.Process || fs == &r.File { // a command line may well have two in a row
-			*texts[i] = halveBackslashes(*texts[i])
+			*texts[i] = withoutScheme(halveBackslashes(*texts[i]))
 		}
 	}
 }

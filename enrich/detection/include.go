@@ -42,27 +42,26 @@ func (f *format) take(from *spec, what string, under path) error {
 		for _, t := range from.Techniques {
 			f.Techniques = append(f.Techniques, t.under(under))
 		}
-	case "host":
-		f.Host = append(slices.Clone(f.Host), from.Host.under(under)...)
-	case "user":
-		f.User = append(slices.Clone(f.User), from.User.under(under)...)
-	case "ip":
-		f.IP = append(slices.Clone(f.IP), from.IP.under(under)...)
-	case "direction":
-		f.Direction = append(slices.Clone(f.Direction), from.Direction.under(under)...)
 	case "happened":
 		mine, theirs := f.Happened.fields(), from.Happened.fields()
 		for i := range mine {
 			*mine[i] = append(slices.Clone(*mine[i]), theirs[i].under(under)...)
 		}
-	case "link":
-		f.Link = append(slices.Clone(f.Link), from.Link.under(under)...)
-	case "description":
-		f.Description = append(slices.Clone(f.Description), from.Description.under(under)...)
+	case "time", "severity", "title", "description", "host", "user", "ip", "direction", "link":
+		mine, theirs := f.named(what), (&format{spec: from}).named(what)
+		*mine = append(slices.Clone(*mine), theirs.under(under)...)
 	default:
-		return fmt.Errorf("take: %q is none of observables, techniques, host, user, ip, direction, happened, link, description", what)
+		return fmt.Errorf("take: %q is none of observables, techniques, happened, time, severity, title, description, host, user, ip, direction, link", what)
 	}
 	return nil
+}
+
+// named are the fields of a name that other files may take.
+func (f *format) named(name string) *fields {
+	return map[string]*fields{
+		"time": &f.Time, "severity": &f.Severity, "title": &f.Title, "description": &f.Description, "host": &f.Host,
+		"user": &f.User, "ip": &f.IP, "direction": &f.Direction, "link": &f.Link,
+	}[name]
 }
 
 func below(paths []path, prefix path) []path {

@@ -107,7 +107,7 @@ func TestAllThatIsWrongIsRefusedAtOnce(t *testing.T) {
 	}{
 		"pins": {
 			Options{Pins: []Pin{{Subject: "a", Format: "nobody"}, {Subject: "b", Format: "native"}, {Subject: "a.>.b", Format: "native"}}},
-			[]string{`pin 1: no format "nobody": there are asff, `, "pin 3: "},
+			[]string{`pin 1: no format "nobody": there are alertmanager, `, "pin 3: "},
 		},
 		"files": {
 			Options{Formats: []fs.FS{fstest.MapFS{"a.yaml": {Data: []byte("format: [")}, "b.yaml": {Data: []byte("format: c")}}, file(acme)}},

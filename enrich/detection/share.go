@@ -127,7 +127,7 @@ func (s *sharing) fields(fs *fields) {
 		s.path(&f.Each)
 		s.paths((*[]path)(&f.Join))
 		s.conditions(&f.When)
-		for _, t := range []*string{&f.Prefix, &f.Suffix, &f.Sep, &f.Mark} {
+		for _, t := range []*string{&f.Prefix, &f.Suffix, &f.Until, &f.Sep, &f.Mark} {
 			s.text(t)
 		}
 	}
@@ -135,7 +135,7 @@ func (s *sharing) fields(fs *fields) {
 
 // isPlain tells a field that is a path and no more.
 func (h *how) isPlain() bool {
-	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && !h.Each.set() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
+	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && h.Until == "" && !h.Each.set() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
 }
 
 func (s *sharing) observables(o *observables) {

@@ -137,6 +137,7 @@ type how struct {
 	Text   string
 	Prefix string
 	Suffix string
+	Until  string // the text ends before it
 	Each   path
 	Join   oneOrMany
 	Sep    string
@@ -374,6 +375,8 @@ func (f *field) member(key string) any {
 		return &f.Prefix
 	case "suffix":
 		return &f.Suffix
+	case "until":
+		return &f.Until
 	case "each":
 		return &f.Each
 	case "join":

@@ -19,7 +19,7 @@ var layouts = []string{
 // wordyLayouts name months or write them the American way.
 var wordyLayouts = []string{
 	"Mon Jan _2 15:04:05 2006 MST", "Mon Jan _2 15:04:05 2006", time.RFC1123, time.RFC1123Z, time.RFC850,
-	"02/Jan/2006:15:04:05 -0700", "_2 Jan 2006 15:04:05", "Jan _2, 2006 15:04:05", "Jan _2, 2006 @ 15:04:05",
+	"02/Jan/2006:15:04:05 -0700", "2-Jan-2006 15:04:05", "_2 Jan 2006 15:04:05", "Jan _2, 2006 15:04:05", "Jan _2, 2006 @ 15:04:05",
 	"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "Jan _2 2006 15:04:05", "January 2, 2006 3:04:05 PM",
 }
 
