@@ -36,6 +36,9 @@ func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
 		}
 		return r
 	}
+	lost := func(r apply.Ref) apply.Ref { r.Lost = true; return r }
+	opens := apply.Placed{Fate: "open", Plans: []int{0}}
+	joins := func(id string) apply.Placed { return apply.Placed{Fate: "join", ID: id, Plans: []int{0}} }
 	gone := func(r apply.Ref) apply.Ref { r.Gone = true; return r }
 	for name, c := range map[string]struct {
 		plans []enrich.Plan
@@ -72,10 +75,30 @@ func TestSpansDecideWhichCaseAnEventBelongsTo(t *testing.T) {
 		"of a closed case too, where it may be reopened": {
 			with(at(30), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 0, 8).Guess()}, apply.Placed{Fate: "unknown", ID: "~1"},
 		},
-		"unless the start alone decides":              {at(20), []apply.Ref{ref("~1", 1, 0, 0, 0).Guess()}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
-		"without a limit every open case holds":       {with(at(999), func(p *enrich.Plan) { p.Window = 0 }), []apply.Ref{ref("~1", 1, 0, 0, 0)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
-		"only the plans of the oldest one's case":     {at(0, 1, 100), []apply.Ref{ref("~1", 1, 0, 0, 0), ref("~2", 2, 99, 99, 0)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0, 1}}},
-		"a later plan after the end is another round": {with(at(7, 9), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"unless the start alone decides":                    {at(20), []apply.Ref{ref("~1", 1, 0, 0, 0).Guess()}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"without a limit every open case holds":             {with(at(999), func(p *enrich.Plan) { p.Window = 0 }), []apply.Ref{ref("~1", 1, 0, 0, 0)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"only the plans of the oldest one's case":           {at(0, 1, 100), []apply.Ref{ref("~1", 1, 0, 0, 0), ref("~2", 2, 99, 99, 0)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0, 1}}},
+		"a later plan after the end is another turn":        {with(at(7, 9), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "join", ID: "~1", Plans: []int{0}}},
+		"the last moment of the span is in it":              {at(34), []apply.Ref{ref("~1", 1, 0, 10, 0)}, joins("~1")},
+		"the end itself is in a closed case's span":         {at(8), []apply.Ref{ref("~1", 1, 0, 8, 8)}, joins("~1")},
+		"the start itself is not after the event":           {at(0), []apply.Ref{ref("~2", 2, 5, 5, 0), ref("~1", 1, 0, 0, 0)}, joins("~1")},
+		"a span lasts a window from its start at least":     {at(20), []apply.Ref{ref("~1", 1, 5, 0, 0)}, joins("~1")},
+		"without a limit an earlier event is in it, too":    {with(at(-999), func(p *enrich.Plan) { p.Window = 0 }), []apply.Ref{ref("~1", 1, 0, 0, 0)}, joins("~1")},
+		"a case out of sight is looked at first":            {at(5), []apply.Ref{lost(ref("~1", 1, 0, 10, 0))}, apply.Placed{Fate: "unseen", ID: "~1"}},
+		"what is still out of sight holds nothing":          {at(5), []apply.Ref{ref("~1", 1, 0, 10, 0).Absent()}, opens},
+		"a closed case out of sight is looked at first":     {with(at(9), policy(rules.ClosedReopen)), []apply.Ref{lost(ref("~1", 1, 0, 8, 8))}, apply.Placed{Fate: "unseen", ID: "~1"}},
+		"what is still out of sight is not reopened":        {with(at(9), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8).Absent()}, opens},
+		"a deleted case is not reopened":                    {with(at(9), policy(rules.ClosedReopen)), []apply.Ref{gone(ref("~1", 1, 0, 8, 8))}, opens},
+		"of closed cases the latest is reopened":            {with(at(9), policy(rules.ClosedReopen)), []apply.Ref{ref("~2", 2, 4, 8, 8), ref("~1", 1, 0, 8, 8)}, apply.Placed{Fate: "reopen", ID: "~2", Plans: []int{0}}},
+		"a deleted case's newest event is as it was listed": {at(30), []apply.Ref{gone(ref("~1", 1, 0, 0, 0).Guess())}, opens},
+		"a deleted case is no second one":                   {at(1), []apply.Ref{ref("~1", 1, 0, 0, 0), gone(ref("~2", 2, 0, 0, 0))}, joins("~1")},
+		"a case that is not seen is no second one":          {at(1), []apply.Ref{ref("~1", 1, 0, 0, 0), ref("~2", 2, 0, 0, 0).Absent()}, joins("~1")},
+		"beside a deleted case no other of its start is told": {
+			at(9), []apply.Ref{gone(ref("~1", 1, 0, 10, 0)), ref("~2", 2, 0, 8, 8)}, apply.Placed{Fate: "deleted", ID: "~1", Plans: []int{0}},
+		},
+		"an event that closed cases hold needs no reopening": {
+			with(at(7), policy(rules.ClosedReopen)), []apply.Ref{ref("~1", 1, 0, 8, 8)}, joins("~1"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,10 +46,13 @@ type (
 // Guess marks a reference whose newest event is not known.
 func (r caseRef) Guess() caseRef { r.guess = true; return r }
 
+// Absent marks a reference to a case that this turn looked for in vain.
+func (r caseRef) Absent() caseRef { r.Lost, r.absent = true, true; return r }
+
 // Assign shows the span rules.
 func Assign(plans []enrich.Plan, refs []Ref) Placed {
 	t := assign(plans, refs)
-	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateDeleted: "deleted", fateUnknown: "unknown"}
+	names := map[fate]string{fateJoin: "join", fateOpen: "open", fateReopen: "reopen", fateDeleted: "deleted", fateUnknown: "unknown", fateUnseen: "unseen"}
 	return Placed{Fate: names[t.fate], ID: t.ref.ID, Plans: t.plans, Tied: t.tied}
 }
 
