@@ -1,8 +1,12 @@
 package hivetest
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"time"
 )
 
 // resource are the endpoints of a kind that is created, read, changed and deleted, and no more.
@@ -165,4 +169,359 @@ func (s *store) free(k *kind, org string, values map[string]any, st stamp) *doc 
 	}
 	e.doc = d
 	return d
+}
+
+var patternKind = newKind(kind{
+	name: "Pattern", natural: "patternId",
+	fields: []field{
+		{name: "patternId", shape: text, use: show},
+		{name: "name", shape: text, use: show},
+		{name: "description", shape: text, use: show},
+		{name: "tactics", shape: texts, use: show},
+		{name: "url", shape: text, use: show},
+		{name: "patternType", shape: text, use: show},
+		{name: "revoked", shape: boolean, use: show},
+		{name: "remoteSupport", shape: boolean, use: show},
+		{name: "platforms", shape: texts, use: show},
+		{name: "dataSources", shape: texts, use: show},
+		{name: "version", shape: text, use: show},
+	},
+})
+
+var userKind = newKind(kind{
+	name: "User", natural: "login", style: typeless, render: renderUser,
+	fields: []field{
+		{name: "login", shape: text, lo: 3, hi: short, use: must | give | show},
+		{name: "name", shape: text, lo: 1, hi: short, use: must | own},
+		{name: "email", shape: text, lo: 3, hi: short, use: own | null},
+		{name: "password", shape: text, lo: 1, hi: short, use: give},
+		{name: "profile", shape: text, lo: 1, hi: 64, use: must | give | change},
+		{name: "organisation", shape: text, lo: 1, hi: short, use: give | change},
+		{name: "avatar", shape: text, use: give | change},
+		{name: "type", shape: text, use: own, preset: "Normal"},
+		{name: "locked", shape: boolean, use: change | show, preset: false},
+		{name: "defaultOrganisation", shape: text, lo: 1, hi: short, use: change | show},
+		{name: "hasKey", shape: boolean, use: show, preset: false},
+		{name: "hasPassword", shape: boolean, use: show, preset: false},
+		{name: "memberships", shape: refs},
+	},
+})
+
+var organisationKind = newKind(kind{
+	name: "Organisation", natural: "name",
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: 64, use: must | own},
+		{name: "description", shape: text, hi: long, use: must | own},
+		{name: "taskRule", shape: text, lo: 1, hi: 64, use: own, preset: "manual"},
+		{name: "observableRule", shape: text, lo: 1, hi: 64, use: own, preset: "manual"},
+		{name: "locked", shape: boolean, use: own, preset: false},
+		{name: "avatar", shape: text, use: change},
+		{name: "links", shape: refs, use: show, preset: []any{}},
+	},
+})
+
+var customFieldKind = newKind(kind{
+	name: "CustomField", natural: "name",
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: 64, use: must | give | show},
+		{name: "displayName", shape: text, lo: 1, hi: 64, use: own},
+		{name: "group", shape: text, lo: 1, hi: 64, use: must | own},
+		{name: "description", shape: text, hi: long, use: must | own},
+		{name: "type", shape: text, use: must | own},
+		{name: "mandatory", shape: boolean, use: own, preset: false},
+		{name: "options", shape: anyJSON, use: own, preset: []any{}},
+	},
+})
+
+var profileKind = newKind(kind{
+	name: "Profile", natural: "name",
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: 64, use: must | own},
+		{name: "permissions", shape: texts, lo: 1, hi: 32, use: own, preset: []string{}},
+		{name: "editable", shape: boolean, use: show, preset: true},
+		{name: "forAdmin", shape: boolean, use: show, preset: false},
+		{name: "forOrg", shape: boolean, use: show, preset: true},
+		{name: "consumesLicense", shape: boolean, use: show, preset: true},
+	},
+})
+
+var observableTypeKind = newKind(kind{
+	name: "ObservableType", natural: "name",
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: 64, use: must | give | show},
+		{name: "isAttachment", shape: boolean, use: give | show, preset: false},
+	},
+})
+
+var caseTemplateKind = newKind(kind{
+	name: "CaseTemplate", natural: "name", scoped: true,
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: short, use: must | own},
+		{name: "displayName", shape: text, lo: 1, hi: short, use: own},
+		{name: "titlePrefix", shape: text, lo: 1, hi: 64, use: own | null},
+		{name: "description", shape: text, hi: long, use: own | null},
+		{name: "severity", shape: integer, lo: 1, hi: 4, use: own | null},
+		tags, flagged,
+		{name: "tlp", shape: integer, lo: 0, hi: 4, use: own | null},
+		{name: "pap", shape: integer, lo: 0, hi: 3, use: own | null},
+		{name: "summary", shape: text, hi: long, use: own | null},
+		customs,
+		{name: "tasks", shape: items, use: own, sub: taskKind},
+		{name: "pageTemplateIds", shape: texts, use: give},
+		{name: "pageTemplates", shape: items, use: give, sub: pageKind},
+	},
+})
+
+var statusFields = []field{
+	{name: "value", shape: text, lo: 1, hi: 64, use: must | give | show},
+	{name: "stage", shape: text, use: must | give | show},
+	{name: "order", shape: integer, use: own | null, preset: int64(0)},
+	{name: "description", shape: text, hi: long, use: own | null},
+	{name: "colour", shape: text, use: own | null, preset: "#000000"},
+	{name: "hidden", shape: boolean, use: own, preset: false},
+}
+
+var (
+	caseStatusKind  = newKind(kind{name: "CaseStatus", natural: "value", fields: statusFields})
+	alertStatusKind = newKind(kind{name: "AlertStatus", natural: "value", fields: statusFields})
+)
+
+var catalogKind = newKind(kind{
+	name: "Catalog", natural: "name", style: plain,
+	fields: []field{
+		{name: "name", shape: text, lo: 1, hi: short, use: must | own},
+		{name: "description", shape: text, hi: long, use: own | null},
+		{name: "variant", shape: text, lo: 1, hi: short, use: own | null},
+	},
+})
+
+// kinds are all that a query can list, by the name that follows list and get.
+var kinds = byName(
+	caseKind, taskKind, logKind, pageKind, pageTemplateKind, commentKind, observableKind, procedureKind, alertKind,
+	attachmentKind, eventKind, patternKind, userKind, organisationKind, customFieldKind, profileKind, observableTypeKind,
+	caseTemplateKind, caseStatusKind, alertStatusKind, catalogKind,
+)
+
+func byName(all ...*kind) map[string]*kind {
+	m := make(map[string]*kind, len(all))
+	for _, k := range all {
+		m[k.name] = k
+	}
+	return m
+}
+
+var systemRoutes = []route{
+	{method: "POST", template: "/api/v1/query", form: jsonBody, reads: true, run: runQuery},
+	{method: "GET", template: "/api/status", open: true, run: oldStatus},
+	{method: "GET", template: "/api/v1/status", open: true, run: status},
+	{method: "GET", template: "/api/v1/status/public", open: true, run: publicStatus},
+	{method: "GET", template: "/api/v1/user/current", run: currentUser},
+	{method: "GET", template: "/api/v1/license/current", run: license},
+}
+
+func status(c *call) (reply, error) {
+	lease := c.license()
+	return reply{status: http.StatusOK, value: map[string]any{
+		"version": c.h.options.Version, "gitDescription": c.h.options.Version,
+		"connectors": map[string]any{"cortex": map[string]any{"enabled": false, "status": "OK", "servers": []any{}}, "misp": map[string]any{"enabled": false, "status": "OK", "servers": []any{}}},
+		"config": map[string]any{
+			"capabilities": []string{"authByKey", "changePassword", "setPassword"}, "ssoAutoLogin": false,
+			"pollingDuration": 1000, "protectDownloadsWith": DefaultZipPassword, "authType": []string{"local", "key"},
+		},
+		"license": map[string]any{
+			"id": lease["id"], "customer": lease["customer"], "instance": "simulator", "plan": lease["plan"], "kind": lease["kind"],
+			"validFrom": lease["validFrom"], "expiresAt": lease["expiresAt"], "capabilities": []string{}, "isValid": true,
+			"quotas": map[string]any{},
+		},
+		"features": []string{}, "schemaStatus": []any{},
+	}}, nil
+}
+
+// oldStatus is the status at its old address, where clients look whether the server is ready.
+func oldStatus(c *call) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]any{
+		"version":  c.h.options.Version,
+		"versions": map[string]string{"TheHive": c.h.options.Version, "Scalligraph": c.h.options.Version},
+	}}, nil
+}
+
+func publicStatus(c *call) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]any{
+		"sso": false, "ssoProviders": []any{}, "version": c.h.options.Version,
+	}}, nil
+}
+
+func currentUser(c *call) (reply, error) { return show1(http.StatusOK, c.user.doc), nil }
+
+// license answers the fallback that a server without a licence has; it must not be over, or the official client's
+// suite replaces the server.
+func license(c *call) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]any{"notFound": true, "fallback": c.license()}}, nil
+}
+
+func (c *call) license() map[string]any {
+	year := int64(365 * 24 * time.Hour / time.Millisecond)
+	now := c.h.now()
+	return map[string]any{
+		"_id": "~32", "_type": "License", "_createdBy": systemUser, "_createdAt": now, "id": "fallback",
+		"customer": "simulator", "plan": "Community", "kind": "Fallback", "validFrom": now - year, "expiresAt": now + year,
+		"current": true, "capabilities": []string{}, "quotas": map[string]int{},
+	}
+}
+
+// customValue is one custom field of a case, alert or template, as TheHive writes it.
+type customValue struct {
+	ID    string `json:"_id"`
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Value any    `json:"value"`
+	Order int64  `json:"order"`
+}
+
+// resolveCustom turns custom fields as sent into values as kept: the value must be of its field's type.
+// A field that nobody defined is left out, or refused by option. In an update, fields that are not named keep their values.
+func (s *store) resolveCustom(values map[string]any, former *doc) error {
+	sent, ok := values["customFields"].([]customInput)
+	if !ok {
+		return nil
+	}
+	out := []customValue{}
+	if former != nil {
+		old, _ := former.get("customFields").([]customValue)
+		out = slices.Clone(old)
+	}
+	for i, in := range sent {
+		def := s.lookup(customFieldKind, "", in.name)
+		if def == nil && !s.refuseUnknown {
+			continue
+		}
+		if def == nil {
+			return notFound("CustomField %s not found", in.name)
+		}
+		v, err := customTyped(def.doc, in.value)
+		if err != nil {
+			return err
+		}
+		order := in.order
+		if order < 0 {
+			order = int64(i)
+		}
+		name := def.doc.text("name")
+		value := customValue{name + ":" + plainText(v), name, def.doc.text("type"), v, order}
+		at := slices.IndexFunc(out, func(o customValue) bool { return o.Name == name })
+		if at < 0 {
+			out = append(out, value)
+		} else {
+			out[at] = value
+		}
+	}
+	values["customFields"] = out
+	return nil
+}
+
+func plainText(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return string(toJSON(v))
+}
+
+// customTyped checks a value against its field's type and options; null is allowed everywhere.
+func customTyped(def *doc, v any) (any, error) {
+	if v == nil {
+		return nil, nil //nolint:nilnil // null is a value
+	}
+	name, kind := def.text("name"), def.text("type")
+	out, ok := ofType(kind, v)
+	if !ok {
+		return nil, invalid("customFields."+name, v, kind)
+	}
+	options, _ := def.get("options").([]any)
+	if len(options) > 0 && !slices.ContainsFunc(options, func(o any) bool { return plainText(o) == plainText(out) }) {
+		return nil, badRequest("Invalid value for custom field %s: not one of its options", name)
+	}
+	return out, nil
+}
+
+func ofType(kind string, v any) (any, bool) {
+	switch kind {
+	case "integer", "date":
+		return asWhole(v)
+	case "float":
+		n, ok := v.(json.Number)
+		if !ok {
+			return nil, false
+		}
+		f, err := strconv.ParseFloat(n.String(), 64)
+		return f, err == nil
+	case "boolean":
+		b, ok := v.(bool)
+		return b, ok
+	case "url":
+		s, ok := v.(string)
+		if u, err := url.Parse(s); !ok || err != nil || u.Scheme == "" {
+			return nil, false
+		}
+		return s, true
+	}
+	s, ok := v.(string)
+	return s, ok
+}
+
+func asWhole(v any) (any, bool) {
+	n, ok := whole(v)
+	return n, ok
+}
+
+// applyTemplate completes a new case from the template it names; what the case says itself wins, its tasks replace the
+// template's.
+func (s *store) applyTemplate(org string, values map[string]any) error {
+	name, ok := values["caseTemplate"].(string)
+	if !ok {
+		return nil
+	}
+	e := s.lookup(caseTemplateKind, org, name)
+	if e == nil {
+		return notFound("CaseTemplate %s not found", name)
+	}
+	t := e.doc
+	if prefix := t.text("titlePrefix"); prefix != "" {
+		if title, ok := values["title"].(string); ok {
+			values["title"] = prefix + " " + title
+		}
+	}
+	values["tags"] = union(t.list("tags"), list[string](values, "tags"))
+	if values["summary"] == nil && t.text("summary") != "" {
+		values["summary"] = t.text("summary")
+	}
+	if values["tasks"] == nil {
+		values["tasks"] = templateTasks(t)
+	}
+	sent, _ := values["customFields"].([]customInput)
+	kept, _ := t.get("customFields").([]customValue)
+	for _, v := range kept {
+		if !slices.ContainsFunc(sent, func(in customInput) bool { return in.name == v.Name }) {
+			sent = append(sent, customInput{v.Name, jsonValue(v.Value), v.Order})
+		}
+	}
+	values["customFields"] = sent
+	return nil
+}
+
+// jsonValue turns a kept value back into the form in which it was sent.
+func jsonValue(v any) any {
+	out, err := decodeJSON(toJSON(v))
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+func templateTasks(t *doc) []map[string]any {
+	docs, _ := t.get("tasks").([]*doc)
+	out := make([]map[string]any, 0, len(docs))
+	for _, d := range docs {
+		out = append(out, valuesOf(d))
+	}
+	return out
 }

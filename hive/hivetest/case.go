@@ -228,3 +228,322 @@ func unchecked(*call, *entry, map[string]any) error { return nil }
 func splitIDs(s string) []string {
 	return slices.DeleteFunc(strings.Split(s, ","), func(id string) bool { return id == "" })
 }
+
+// maxMerge is TheHive's default for case.maxMergeInCase.
+const maxMerge = 50
+
+// mergeCases makes a new case of several: titles and descriptions are joined, tags united, the highest severity, TLP
+// and PAP and the earliest start kept, children moved, equal observables merged. The sources are gone afterwards.
+func mergeCases(c *call) (reply, error) {
+	ids := splitIDs(c.args[0])
+	var sources []*entry
+	for _, id := range ids {
+		e, err := c.get(caseKind, id)
+		if err != nil {
+			return reply{}, err
+		}
+		if !slices.Contains(sources, e) {
+			sources = append(sources, e)
+		}
+	}
+	if len(sources) < 2 || len(sources) > maxMerge {
+		return reply{}, badRequest("Cases to merge: from 2 to %d are expected, not %d", maxMerge, len(sources))
+	}
+	st := c.stamp()
+	merged := c.h.store.add(caseKind, c.viewer.org, nil, c.mergedValues(sources, st), st)
+	gone := make([]*doc, 0, len(sources))
+	for _, source := range sources {
+		gone = append(gone, source.doc)
+	}
+	c.h.record(audit{action: "merge", sources: gone}, merged, st, c)
+	for _, source := range sources {
+		c.moveChildren(source, merged, st)
+	}
+	for a := range c.h.store.of(alertKind).each {
+		for _, source := range sources {
+			if a.doc.text("caseId") == source.id {
+				c.h.store.change(a, map[string]any{"caseId": merged.id}, st)
+			}
+		}
+	}
+	for _, source := range sources {
+		c.remove(source)
+	}
+	return show1(http.StatusCreated, merged.doc), nil
+}
+
+func (c *call) mergedValues(sources []*entry, st stamp) map[string]any {
+	first := sources[0].doc
+	values := map[string]any{}
+	for i, f := range caseKind.fields {
+		if first.vals[i] != nil {
+			values[f.name] = first.vals[i]
+		}
+	}
+	var titles, descriptions []string
+	for _, e := range sources {
+		d := e.doc
+		titles, descriptions = append(titles, d.text("title")), append(descriptions, d.text("description"))
+		values["tags"] = union(list[string](values, "tags"), d.list("tags"))
+		for _, name := range []string{"severity", "tlp", "pap"} {
+			values[name] = max(values[name].(int64), d.num(name))
+		}
+		values["startDate"] = min(values["startDate"].(int64), d.num("startDate"))
+		values["customFields"] = unite(values["customFields"], d.get("customFields"))
+	}
+	for _, name := range []string{"endDate", "impactStatus", "closedDate", "inProgressDate", "summary"} {
+		delete(values, name)
+	}
+	c.h.store.number++
+	values["number"], values["newDate"] = c.h.store.number, st.ms
+	values["title"], values["description"] = clipRunes(strings.Join(titles, " / "), 512), strings.Join(descriptions, "\n\n")
+	values["status"], values["stage"] = "New", "New"
+	values["assignee"] = c.viewer.login
+	return values
+}
+
+func clipRunes(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+func unite(a, b any) []customValue {
+	first, _ := a.([]customValue)
+	second, _ := b.([]customValue)
+	out := append([]customValue{}, first...)
+	for _, v := range second {
+		if !slices.ContainsFunc(out, func(o customValue) bool { return o.Name == v.Name }) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// moveChildren takes all that lies below one case to another; observables that are there already lend their tags.
+func (c *call) moveChildren(from, to *entry, st stamp) {
+	for _, series := range from.kids {
+		for _, e := range slices.Clone(series.all) {
+			if e.gone {
+				continue
+			}
+			if key := identity(e.doc); key != "" {
+				if twin := same(to, key); twin != nil {
+					c.h.store.change(twin, map[string]any{"tags": union(twin.doc.list("tags"), e.doc.list("tags"))}, st)
+					continue
+				}
+				if to.values == nil {
+					to.values = map[string]struct{}{}
+				}
+				to.values[key] = struct{}{}
+			}
+			series.all = slices.DeleteFunc(series.all, func(o *entry) bool { return o == e })
+			series.live--
+			to.adopt(e)
+		}
+	}
+}
+
+func same(parent *entry, key string) *entry {
+	if _, ok := parent.values[key]; !ok {
+		return nil
+	}
+	for e := range parent.children(observableKind).each {
+		if identity(e.doc) == key {
+			return e
+		}
+	}
+	return nil
+}
+
+var childRoutes = []route{
+	{method: "POST", template: "/api/v1/case/{id}/task", form: jsonBody, permission: "manageTask", run: addTo(caseKind, taskKind, newTask)},
+	{method: "PATCH", template: "/api/v1/task/_bulk", form: jsonBody, permission: "manageTask", run: bulk(taskKind, updateTask)},
+	{method: "GET", template: "/api/v1/task/{id}", run: needs(taskKind, showEntry)},
+	{method: "PATCH", template: "/api/v1/task/{id}", form: jsonBody, permission: "manageTask", run: patch(taskKind, updateTask)},
+	{method: "DELETE", template: "/api/v1/task/{id}", permission: "manageTask", run: needs(taskKind, deleteEntry)},
+	{method: "POST", template: "/api/v1/case/{id}/page", form: jsonBody, permission: "managePage", run: addTo(caseKind, pageKind, nil)},
+	{method: "PATCH", template: "/api/v1/case/{id}/page/{page}", form: jsonBody, permission: "managePage", run: patchPage},
+	{method: "DELETE", template: "/api/v1/case/{id}/page/{page}", permission: "managePage", run: deletePage},
+	{method: "POST", template: "/api/v1/case/{id}/comment", form: jsonBody, permission: "manageComment", run: addTo(caseKind, commentKind, newComment)},
+	{method: "POST", template: "/api/v1/alert/{id}/comment", form: jsonBody, permission: "manageComment", run: addTo(alertKind, commentKind, newComment)},
+	{method: "PATCH", template: "/api/v1/comment/{id}", form: jsonBody, permission: "manageComment", run: patch(commentKind, editComment)},
+	{method: "DELETE", template: "/api/v1/comment/{id}", permission: "manageComment", run: needs(commentKind, deleteEntry)},
+	{method: "POST", template: "/api/v1/case/{id}/customEvent", form: jsonBody, permission: "manageCustomEvent", run: addTo(caseKind, eventKind, nil)},
+	{method: "PATCH", template: "/api/v1/customEvent/{id}", form: jsonBody, permission: "manageCustomEvent", run: patch(eventKind, unchecked)},
+	{method: "DELETE", template: "/api/v1/customEvent/{id}", permission: "manageCustomEvent", run: needs(eventKind, deleteEntry)},
+}
+
+// addTo creates an entity below another one.
+func addTo(parent, k *kind, complete check) func(*call) (reply, error) {
+	return needs(parent, func(c *call, p *entry) (reply, error) {
+		values, err := c.decode(k, creating)
+		if err != nil {
+			return reply{}, err
+		}
+		if complete != nil {
+			if err := complete(c, p, values); err != nil {
+				return reply{}, err
+			}
+		}
+		return show1(http.StatusCreated, c.child(k, p, values, c.stamp()).doc), nil
+	})
+}
+
+// taskStatuses are fixed in TheHive.
+var taskStatuses = map[string]bool{"Waiting": true, "InProgress": true, "Completed": true, "Cancel": true}
+
+func newTask(c *call, _ *entry, values map[string]any) error {
+	if s, ok := values["status"].(string); ok && !taskStatuses[s] {
+		return invalid("status", s, "TaskStatus")
+	}
+	return c.checkAssignee(values)
+}
+
+func updateTask(c *call, e *entry, values map[string]any) error {
+	if err := newTask(c, e, values); err != nil {
+		return err
+	}
+	switch values["status"] {
+	case "InProgress":
+		if e.doc.num("startDate") == 0 {
+			fill(values, "startDate", c.h.now())
+		}
+		if e.doc.text("assignee") == "" {
+			fill(values, "assignee", c.viewer.login)
+		}
+	case "Completed", "Cancel":
+		fill(values, "endDate", c.h.now())
+	}
+	return nil
+}
+
+func newComment(_ *call, _ *entry, values map[string]any) error {
+	values["isEdited"] = false
+	return nil
+}
+
+func editComment(_ *call, _ *entry, values map[string]any) error {
+	if _, ok := values["message"]; !ok {
+		return missing("message")
+	}
+	values["isEdited"] = true
+	return nil
+}
+
+// pageOf finds a page of the case that the path names.
+func pageOf(c *call) (*entry, error) {
+	parent, err := c.get(caseKind, c.args[0])
+	if err != nil {
+		return nil, err
+	}
+	page, err := c.get(pageKind, c.args[1])
+	if err != nil || page.parent != parent {
+		return nil, notFound("Page %s not found", c.args[1])
+	}
+	return page, nil
+}
+
+func patchPage(c *call) (reply, error) {
+	e, err := pageOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	values, err := c.decode(pageKind, updating)
+	if err != nil {
+		return reply{}, err
+	}
+	c.update(e, values)
+	return done(), nil
+}
+
+func deletePage(c *call) (reply, error) {
+	e, err := pageOf(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return deleteEntry(c, e)
+}
+
+var logRoutes = []route{
+	{method: "POST", template: "/api/v1/task/{id}/log", form: eitherOne, permission: "manageTask", run: needs(taskKind, addLog)},
+	{method: "PATCH", template: "/api/v1/log/{id}", form: jsonBody, permission: "manageTask", run: patch(logKind, unchecked)},
+	{method: "DELETE", template: "/api/v1/log/{id}", permission: "manageTask", run: needs(logKind, deleteEntry)},
+	{method: "POST", template: "/api/v1/log/{id}/attachments", form: formBody, permission: "manageTask", run: needs(logKind, attachToLog)},
+	{method: "DELETE", template: "/api/v1/log/{id}/attachments/{file}", permission: "manageTask", run: needs(logKind, detachFromLog)},
+	{method: "GET", template: "/api/v1/task/{id}/actionRequired", run: needs(taskKind, actionRequired)},
+	{method: "PUT", template: "/api/v1/task/{id}/actionRequired/{org}", permission: "manageTask", run: requireAction(true)},
+	{method: "PUT", template: "/api/v1/task/{id}/actionDone/{org}", permission: "manageTask", run: requireAction(false)},
+}
+
+// addLog adds an entry to a task, with the files of the form's parts; what the JSON says of attachments (the official
+// client repeats its local paths there) is ignored. A waiting task begins by it.
+func addLog(c *call, task *entry) (reply, error) {
+	delete(c.body, "attachments")
+	values, err := c.decode(logKind, creating)
+	if err != nil {
+		return reply{}, err
+	}
+	st := c.stamp()
+	values["date"], values["owner"] = st.ms, c.viewer.login
+	if v, ok := values["startDate"]; ok {
+		values["date"] = v
+	}
+	values["attachments"] = c.looseAll(st)
+	e := c.child(logKind, task, values, st)
+	if task.doc.text("status") == "Waiting" {
+		c.update(task, map[string]any{"status": "InProgress", "startDate": st.ms, "assignee": or(task.doc.text("assignee"), c.viewer.login)})
+	}
+	return show1(http.StatusCreated, e.doc), nil
+}
+
+func (c *call) looseAll(st stamp) []*doc {
+	files := c.form.named("attachments")
+	docs := make([]*doc, 0, len(files))
+	for _, f := range files {
+		docs = append(docs, c.loose(f, st))
+	}
+	return docs
+}
+
+func attachToLog(c *call, e *entry) (reply, error) {
+	old, _ := e.doc.get("attachments").([]*doc)
+	c.update(e, map[string]any{"attachments": append(slices.Clone(old), c.looseAll(c.stamp())...)})
+	return done(), nil
+}
+
+func detachFromLog(c *call, e *entry) (reply, error) {
+	old, _ := e.doc.get("attachments").([]*doc)
+	left := slices.DeleteFunc(slices.Clone(old), func(d *doc) bool {
+		return d.entry.id == c.args[1] || d.text("id") == c.args[1]
+	})
+	if len(left) == len(old) {
+		return reply{}, notFound("Attachment %s not found", c.args[1])
+	}
+	c.update(e, map[string]any{"attachments": left})
+	return done(), nil
+}
+
+func actionRequired(c *call, e *entry) (reply, error) {
+	flags, _ := e.doc.get("actionRequired").(map[string]any)
+	on := flags[c.viewer.org] == true
+	return reply{status: http.StatusOK, value: map[string]bool{c.viewer.org: on}}, nil
+}
+
+func requireAction(on bool) func(*call) (reply, error) {
+	return needs(taskKind, func(c *call, e *entry) (reply, error) {
+		org, err := c.get(organisationKind, c.args[1])
+		if err != nil {
+			return reply{}, err
+		}
+		flags, _ := e.doc.get("actionRequired").(map[string]any)
+		flags = copyOf(flags)
+		flags[org.doc.text("name")] = on
+		c.update(e, map[string]any{"actionRequired": flags})
+		return done(), nil
+	})
+}

@@ -9,6 +9,10 @@
 // It shares nothing with the client of this module, and imports neither testing nor net/http/httptest, since it is
 // linked into the command.
 //
+// The way of a request: hive.go (options, counters, listening), serve.go (route, answer, problem), user.go (who asks, and may),
+// routes.go (which handler), query.go, steps.go, filter.go (queries), schema.go (what a body may hold), then a file a resource;
+// store.go keeps it, render.go writes it, audit.go tells webhooks; faults.go misbehaves; snapshot.go shows it to tests.
+//
 // Limits: everything is held in memory, attachments too; one server, no cluster; analyzers, responders, dashboards,
 // reports and e-mail intake are stubs or absent (an absent endpoint answers TheHive's own 404).
 //

@@ -2,7 +2,9 @@ package hivetest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -157,4 +159,232 @@ func (m *Misbehaviour) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	return strictly(plain, (*bare)(m))
+}
+
+// Stage is a moment in the life of a call.
+type Stage int
+
+// The two moments at which a hook may hold a call.
+const (
+	BeforeEffect Stage = iota // the request was read, nothing has happened yet
+	AfterEffect               // the effect is committed, the client does not know yet
+)
+
+// Action is what becomes of a call after a hook; the zero value lets it go on.
+type Action struct {
+	Status  int    // not 0: answer this status instead; before the effect, there is then no effect
+	Type    string // of the error body; empty: "GenericError"
+	Message string
+	Cut     bool  // cut the connection instead of answering
+	Wrong   Wrong // after the effect: answer something else than what was done
+}
+
+type hook struct {
+	id    int
+	stage Stage
+	route string
+	call  func(Call) Action
+}
+
+// hooks are those that stand; the slice is replaced, never changed.
+type hooks struct {
+	mu   sync.RWMutex
+	last int
+	all  []hook
+}
+
+// On calls f at a stage of every call to a route ("POST /api/v1/case"; empty: every route). f may block, and so choose
+// the interleaving; calls wait independently and no lock is held. The returned function takes the hook away again.
+func (h *Hive) On(stage Stage, route string, f func(Call) Action) (remove func()) {
+	h.hooks.mu.Lock()
+	defer h.hooks.mu.Unlock()
+	h.hooks.last++
+	id := h.hooks.last
+	h.hooks.all = append(slices.Clone(h.hooks.all), hook{id, stage, route, f})
+	return func() {
+		h.hooks.mu.Lock()
+		defer h.hooks.mu.Unlock()
+		h.hooks.all = slices.DeleteFunc(slices.Clone(h.hooks.all), func(k hook) bool { return k.id == id })
+	}
+}
+
+// Before calls f before the effect of every call; f may block.
+func (h *Hive) Before(f func(Call)) (remove func()) {
+	return h.On(BeforeEffect, "", func(c Call) Action { f(c); return Action{} })
+}
+
+// After calls f after the effect of every call and before its answer; f may block.
+func (h *Hive) After(f func(Call)) (remove func()) {
+	return h.On(AfterEffect, "", func(c Call) Action { f(c); return Action{} })
+}
+
+// run calls the hooks of a stage in the order they were added and returns the first action that is not zero.
+func (k *hooks) run(stage Stage, c Call) Action {
+	k.mu.RLock()
+	all := k.all
+	k.mu.RUnlock()
+	var first Action
+	for _, one := range all {
+		if one.stage != stage || one.route != "" && one.route != c.Route {
+			continue
+		}
+		if a := one.call(c); first == (Action{}) {
+			first = a
+		}
+	}
+	return first
+}
+
+// Wrong is how an answer says something else than what the call did, which stands.
+type Wrong int
+
+// The wrong answers, for [Action] after the effect.
+const (
+	Nameless Wrong = 1 + iota // a 207 does not say which values it refused
+	Other                     // what the answer names has other values than were sent
+	Fewer                     // the answer lists one object fewer than were stored
+)
+
+// SaysExists is the action by which TheHive refuses something as a double, whether it is there or not.
+func SaysExists() Action {
+	return Action{Status: http.StatusBadRequest, Type: "CreateError", Message: "Observable already exists"}
+}
+
+// wrongly rewrites an answer; one that has nothing to be wrong in stays.
+func (o *reply) wrongly(how Wrong, v viewer) reply {
+	var body any
+	if o.status >= http.StatusMultipleChoices || json.Unmarshal(o.bytes(v), &body) != nil {
+		return *o
+	}
+	switch how {
+	case Nameless:
+		parts, _ := body.(map[string]any)
+		eachObject(parts["failure"], func(m map[string]any) { delete(m, "object") })
+	case Other:
+		eachObject(created(body), otherValues)
+	case Fewer:
+		body = fewer(body)
+	}
+	return reply{status: o.status, header: o.header, raw: toJSON(body)}
+}
+
+// created is the part of an answer that holds what was made.
+func created(body any) any {
+	if parts, ok := body.(map[string]any); ok && parts["success"] != nil {
+		return parts["success"]
+	}
+	return body
+}
+
+// eachObject calls f for an object, or for each of a list.
+func eachObject(v any, f func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		f(v)
+	case []any:
+		for _, e := range v {
+			if m, ok := e.(map[string]any); ok {
+				f(m)
+			}
+		}
+	}
+}
+
+// otherValues makes an entity another one of the same id.
+func otherValues(m map[string]any) {
+	for name, value := range map[string]any{"data": "other", "patternId": "T0000", "message": "other", "customFields": []any{}} {
+		if m[name] != nil {
+			m[name] = value
+		}
+	}
+}
+
+func fewer(body any) any {
+	switch v := body.(type) {
+	case []any:
+		return v[:max(len(v)-1, 0)]
+	case map[string]any:
+		if list, ok := v["success"].([]any); ok {
+			v["success"] = list[:max(len(list)-1, 0)]
+		}
+	}
+	return body
+}
+
+// Call is one request to the server, as the journal and the hooks see it.
+type Call struct {
+	Seq          int64     // in the order of arrival, from 1
+	At           time.Time // arrival, by the machine's clock
+	Route        string    // "POST /api/v1/case/{id}/observable"; empty: no such endpoint
+	Method       string
+	Path         string // as sent, without the query
+	Query        string
+	Organisation string // the organisation that the call acts in; empty before it is known
+	User         string // login; empty before it is known
+	Body         []byte // at most 64 KiB of it; do not change
+	Status       int    // of the answer; 0: not answered yet, or cut
+}
+
+const (
+	keptBody   = 64 << 10
+	keptBodies = 32 << 20
+)
+
+// journal remembers the newest calls, and counts all.
+type journal struct {
+	mu     sync.Mutex
+	limit  int
+	seq    int64
+	calls  []Call // a ring once it is full
+	oldest int
+	bytes  int
+	counts map[string]int
+	total  int
+}
+
+func (j *journal) reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.calls, j.oldest, j.bytes, j.counts, j.total = nil, 0, 0, map[string]int{}, 0
+}
+
+func (j *journal) number() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seq++
+	return j.seq
+}
+
+func (j *journal) add(c Call) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.total++
+	j.counts[or(c.Route, c.Method+" ?")]++
+	if len(j.calls) < j.limit {
+		j.calls = append(j.calls, c)
+	} else {
+		j.bytes -= len(j.calls[j.oldest].Body)
+		j.calls[j.oldest] = c
+		j.oldest = (j.oldest + 1) % j.limit
+	}
+	j.bytes += len(c.Body)
+	for i := 0; j.bytes > keptBodies && i < len(j.calls); i++ {
+		old := &j.calls[(j.oldest+i)%len(j.calls)]
+		j.bytes -= len(old.Body)
+		old.Body = nil
+	}
+}
+
+// Calls returns the newest calls (Options.Journal of them) in the order of their answers.
+func (h *Hive) Calls() []Call {
+	j := &h.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append(slices.Clone(j.calls[j.oldest:]), j.calls[:j.oldest]...)
+}
+
+func (j *journal) tally() (map[string]int, int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return maps.Clone(j.counts), j.total
 }

@@ -245,3 +245,253 @@ func firstOps() []string {
 	}
 	return out
 }
+
+func (c *call) sort(sel *selection, op map[string]any) error {
+	if err := c.only(op, "_fields"); err != nil {
+		return err
+	}
+	fields, ok := op["_fields"].([]any)
+	if !ok {
+		return missing("_fields")
+	}
+	var by []func(a, b *entry) int
+	for _, f := range fields {
+		m, ok := f.(map[string]any)
+		if !ok || len(m) != 1 {
+			return invalid("_fields", f, `{"field":"asc|desc"}`)
+		}
+		for name, direction := range m {
+			compare, err := comparison(sel.kind, name, direction)
+			if err != nil {
+				return err
+			}
+			by = append(by, compare)
+		}
+	}
+	sel.entries, sel.sorted = slices.Clone(sel.entries), true
+	slices.SortStableFunc(sel.entries, func(a, b *entry) int {
+		for _, compare := range by {
+			if n := compare(a, b); n != 0 {
+				return n
+			}
+		}
+		return 0
+	})
+	return nil
+}
+
+func comparison(k *kind, name string, direction any) (func(a, b *entry) int, error) {
+	get, _, err := accessor(k, name)
+	if err != nil {
+		return nil, err
+	}
+	switch direction {
+	case "asc":
+		return func(a, b *entry) int { return order(get(a.doc), get(b.doc)) }, nil
+	case "desc":
+		return func(a, b *entry) int { return order(get(b.doc), get(a.doc)) }, nil
+	}
+	return nil, invalid(name, direction, "asc or desc")
+}
+
+func (c *call) page(sel *selection, op map[string]any) error {
+	if err := c.only(op, "from", "to", "extraData"); err != nil {
+		return err
+	}
+	from, ok1 := whole(op["from"])
+	to, ok2 := whole(op["to"])
+	if !ok1 || !ok2 || from < 0 || to < from {
+		return badRequest("Invalid page: from %v to %v", op["from"], op["to"])
+	}
+	extra := field{name: "extraData", shape: texts}
+	names := []string{}
+	if v, sent := op["extraData"]; sent && v != nil {
+		got, faults := extra.decodeTexts(v)
+		if faults != nil {
+			return attributes(faults)
+		}
+		names = got.([]string)
+	}
+	sel.entries = c.known(sel)
+	n := int64(len(sel.entries))
+	all := c.order(sel)
+	sel.paged = true
+	for _, e := range all[min(from, n):min(to, n)] {
+		sel.rows = append(sel.rows, row{doc: e.doc, extra: c.extra(e, names)})
+	}
+	if slices.Contains(names, "total") {
+		sel.total = int(n)
+	}
+	return nil
+}
+
+// permissionsOf are the built-in profiles of TheHive.
+var permissionsOf = map[string][]string{
+	"admin": {
+		"managePlatform", "manageOrganisation", "manageProfile", "manageUser", "manageCustomField", "manageConfig",
+		"manageObservableTemplate", "manageTaxonomy", "managePattern", "manageAnalyzerTemplate", "manageTag",
+	},
+	"org-admin": append([]string{
+		"manageUser", "manageConfig", "manageCaseTemplate", "manageFunction/create",
+	}, analystPermissions...),
+	"analyst":   analystPermissions,
+	"read-only": {},
+}
+
+var analystPermissions = []string{
+	"manageCase/create", "manageCase/update", "manageCase/delete", "manageCase/merge", "manageCase/changeOwnership",
+	"manageAlert/create", "manageAlert/update", "manageAlert/delete", "manageAlert/import", "manageObservable",
+	"manageTask", "manageProcedure", "managePage", "manageComment", "manageCustomEvent", "manageShare", "manageAnalyse",
+	"manageAction", "manageFunction/invoke", "manageTag", "manageKnowledgeBase", "accessTheHiveFS",
+}
+
+var statusesOf = map[string][][2]string{
+	"CaseStatus": {
+		{"New", "New"}, {"InProgress", "InProgress"}, {"Indeterminate", "Closed"}, {"FalsePositive", "Closed"},
+		{"TruePositive", "Closed"}, {"Other", "Closed"}, {"Duplicated", "Closed"},
+	},
+	"AlertStatus": {
+		{"New", "New"}, {"InProgress", "InProgress"}, {"Pending", "InProgress"}, {"Ignored", "Closed"},
+		{"Duplicate", "Closed"}, {"FalsePositive", "Closed"}, {"Imported", "Imported"},
+	},
+}
+
+var dataTypes = []string{
+	"url", "other", "user-agent", "regexp", "mail-subject", "registry", "mail", "autonomous-system", "domain", "ip",
+	"uri_path", "filename", "hash", "file", "fqdn", "hostname",
+}
+
+// found makes the store of a server that was just installed.
+func (h *Hive) found() *store {
+	s, st := newStore(), h.stamp(systemUser)
+	s.refuseUnknown = h.options.RefuseUnknownFields
+	st.lag = 0
+	for name, list := range permissionsOf {
+		s.add(profileKind, "", nil, map[string]any{
+			"name": name, "permissions": slices.Clone(list), "editable": name == "analyst" || name == "read-only",
+			"forAdmin": name == "admin", "forOrg": name != "admin", "consumesLicense": name != "read-only",
+		}, st)
+	}
+	for _, name := range dataTypes {
+		s.add(observableTypeKind, "", nil, map[string]any{"name": name, "isAttachment": name == "file"}, st)
+	}
+	for kind, list := range statusesOf {
+		for i, v := range list {
+			s.add(kinds[kind], "", nil, map[string]any{
+				"value": v[0], "stage": v[1], "order": int64(i), "colour": "#000000", "hidden": false,
+			}, st)
+		}
+	}
+	s.add(catalogKind, "", nil, map[string]any{"name": "Enterprise Attack"}, st)
+	for _, p := range h.options.Patterns {
+		s.pattern(p, st)
+	}
+	h.people(s, st)
+	return s
+}
+
+func (h *Hive) people(s *store, st stamp) {
+	members := make([]Membership, 0, len(h.options.Organisations)+1)
+	for _, name := range append(slices.Clone(h.options.Organisations), adminOrganisation) {
+		if s.byName[s.nameKey(organisationKind, "", name)] != nil {
+			continue
+		}
+		s.add(organisationKind, "", nil, map[string]any{
+			"name": name, "description": name, "taskRule": "manual", "observableRule": "manual", "locked": false,
+			"links": []any{},
+		}, st)
+		profile := "org-admin"
+		if name == adminOrganisation {
+			profile = "admin"
+		}
+		members = append(members, Membership{name, profile})
+	}
+	s.enrol(User{
+		Login: DefaultUser, Name: "Default admin user", Password: DefaultPassword, APIKey: h.options.APIKey, Memberships: members,
+	}, st)
+	for _, u := range h.options.Users {
+		s.enrol(u, st)
+	}
+}
+
+// enrol adds an account; memberships in organisations that do not exist are left out.
+func (s *store) enrol(u User, st stamp) *entry {
+	var members []member
+	for _, m := range u.Memberships {
+		if org := s.byName[s.nameKey(organisationKind, "", m.Organisation)]; org != nil {
+			members = append(members, member{
+				org: org.id, name: m.Organisation, profile: m.Profile, permissions: s.permissions(m.Profile), preset: len(members) == 0,
+			})
+		}
+	}
+	e := s.add(userKind, "", nil, map[string]any{
+		"login": u.Login, "name": or(u.Name, u.Login), "type": "Normal", "locked": false, "memberships": members,
+		"hasKey": u.APIKey != "", "hasPassword": u.Password != "",
+	}, st)
+	s.setPassword(u.Login, u.Password)
+	s.setKey(u.Login, u.APIKey)
+	return e
+}
+
+func (s *store) pattern(p Pattern, st stamp) {
+	s.add(patternKind, "", nil, map[string]any{
+		"patternId": p.ID, "name": p.Name, "tactics": slices.Clone(p.Tactics), "patternType": "attack-pattern",
+		"url":     "https://attack.mitre.org/techniques/" + p.ID,
+		"revoked": p.Revoked, "remoteSupport": false, "platforms": []string{}, "dataSources": []string{},
+	}, st)
+}
+
+// DefaultWindow is the span within which two cases of one correlation key are duplicates.
+const DefaultWindow = 24 * time.Hour
+
+// Stats are the numbers of calls and entities, and how many of the entities are there twice.
+type Stats struct {
+	Calls       map[string]int `json:"calls"` // by route, "POST /api/v1/case/{id}"; unknown endpoints as "GET ?"
+	Total       int            `json:"total"` // of the calls
+	Cases       int            `json:"cases"`
+	Observables int            `json:"observables"` // of cases and alerts, files too
+	Procedures  int            `json:"procedures"`
+	Comments    int            `json:"comments"`
+	Tasks       int            `json:"tasks"`
+	Pages       int            `json:"pages"`
+	Attachments int            `json:"attachments"` // of cases and alerts
+	Alerts      int            `json:"alerts"`
+	Patterns    int            `json:"patterns"`
+	Duplicates  Duplicates     `json:"duplicates"`
+}
+
+// Duplicates are how many entities another one has made superfluous: n alike count n−1.
+type Duplicates struct {
+	Cases       int `json:"cases"`       // of one forager: tag, started within the window of an earlier one still open then
+	Observables int `json:"observables"` // of one case, type and value
+	Procedures  int `json:"procedures"`  // of one case, technique and tactic
+	Comments    int `json:"comments"`    // of one case and marker line, or equal text
+	Files       int `json:"files"`       // of one case, SHA-256 and name
+	Tasks       int `json:"tasks"`       // of one case and title
+	Pages       int `json:"pages"`       // of one case and title
+}
+
+// Total is the sum of all duplicates.
+func (d Duplicates) Total() int {
+	return d.Cases + d.Observables + d.Procedures + d.Comments + d.Files + d.Tasks + d.Pages
+}
+
+// Stats counts what the server holds. Window is the span within which cases of one tag are duplicates: 0 is
+// DefaultWindow, less than 0 is no limit.
+func (h *Hive) Stats(window time.Duration) Stats {
+	s := Stats{}
+	s.Calls, s.Total = h.journal.tally()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	count := func(k *kind) int {
+		if series := h.store.byKind[k.name]; series != nil {
+			return series.live
+		}
+		return 0
+	}
+	s.Cases, s.Observables, s.Procedures = count(caseKind), count(observableKind), count(procedureKind)
+	s.Comments, s.Tasks, s.Pages = count(commentKind), count(taskKind), count(pageKind)
+	s.Attachments, s.Alerts, s.Patterns = count(attachmentKind), count(alertKind), count(patternKind)
+	s.Duplicates = h.store.duplicates(or(window, DefaultWindow))
+	return s
+}

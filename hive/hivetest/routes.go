@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 )
@@ -17,4 +18,119 @@ func (h *Hive) routes() router { return allRoutes() }
 // queryFlag reads a boolean of the query string, in any case: Python sends "True".
 func (c *call) queryFlag(name string) bool {
 	return strings.EqualFold(c.r.URL.Query().Get(name), "true")
+}
+
+// miscRoutes are what the official clients call beside the entities: sharing, connectors, links. They keep no state but
+// what a client can read back.
+var miscRoutes = []route{
+	{method: "GET", template: "/api/v1/case/link/types", run: empty},
+	{method: "GET", template: "/api/v1/case/{id}/links", run: empty},
+	{method: "GET", template: "/api/v1/case/{id}/similar/{other}/observables", run: needs(caseKind, similar)},
+	{method: "GET", template: "/api/v1/case/{id}/shares", run: empty},
+	{method: "GET", template: "/api/v1/task/{id}/shares", run: empty},
+	{method: "GET", template: "/api/v1/observable/{id}/shares", run: empty},
+	{method: "POST", template: "/api/v1/task/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(taskKind, nothing)},
+	{method: "POST", template: "/api/v1/observable/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(observableKind, nothing)},
+	{method: "POST", template: "/api/v1/case/{id}/access", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, setAccess)},
+	{method: "POST", template: "/api/v1/case/{id}/observable/_merge", permission: "manageObservable", run: needs(caseKind, mergeObservables)},
+	{method: "POST", template: "/api/v1/pattern/import/attack", form: eitherOne, permission: "managePattern", run: importPatterns},
+	{method: "GET", template: "/api/v1/connector/misp/status", run: mispStatus},
+	{method: "GET", template: "/api/v1/connector/misp/_syncAlerts", run: func(*call) (reply, error) { return done(), nil }},
+	{method: "GET", template: "/api/connector/cortex/analyzer", run: empty},
+	{method: "GET", template: "/api/connector/cortex/analyzer/type/{type}", run: empty},
+	{method: "GET", template: "/api/connector/cortex/responder/{type}/{id}", run: empty},
+	{method: "GET", template: "/api/v1/connector/cortex/analyzer", run: empty},
+	{method: "GET", template: "/api/v1/connector/cortex/analyzer/type/{type}", run: empty},
+	{method: "GET", template: "/api/v1/connector/cortex/responder/{type}/{id}", run: empty},
+	{method: "GET", template: "/api/v1/customField", run: listAll(customFieldKind)},
+	{method: "GET", template: "/api/v1/permission", run: permissions},
+	{method: "GET", template: "/api/v1/flow", run: flow},
+}
+
+func empty(*call) (reply, error) { return reply{status: http.StatusOK, list: true}, nil }
+
+func nothing(*call, *entry) (reply, error) { return done(), nil }
+
+func listAll(k *kind) func(*call) (reply, error) {
+	return func(c *call) (reply, error) {
+		out := reply{status: http.StatusOK, list: true}
+		for e := range c.h.store.byKind[k.name].each {
+			out.rows = append(out.rows, row{doc: e.doc})
+		}
+		return out, nil
+	}
+}
+
+// similar lists the observables that two cases share.
+func similar(c *call, e *entry) (reply, error) {
+	other := c.h.store.lookup(caseKind, c.viewer.org, c.args[1])
+	if other == nil {
+		other = c.h.store.lookup(alertKind, c.viewer.org, c.args[1])
+	}
+	if other == nil {
+		return reply{}, notFound("Case %s not found", c.args[1])
+	}
+	out := reply{status: http.StatusOK, list: true}
+	for o := range e.children(observableKind).each {
+		if _, shared := other.values[identity(o.doc)]; shared {
+			out.rows = append(out.rows, row{doc: o.doc})
+		}
+	}
+	return out, nil
+}
+
+func setAccess(c *call, e *entry) (reply, error) {
+	access, ok := c.body["access"].(map[string]any)
+	kind, _ := access["_kind"].(string)
+	if !ok || kind != "OrganisationAccessKind" && kind != "UserAccessKind" {
+		return reply{}, invalid("access", c.body["access"], "access")
+	}
+	c.update(e, map[string]any{"access": access})
+	return done(), nil
+}
+
+// mergeObservables finds nothing to do: this server never lets two equal observables into one case.
+func mergeObservables(_ *call, e *entry) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]int{
+		"untouched": e.count(observableKind), "updated": 0, "deleted": 0,
+	}}, nil
+}
+
+func mispStatus(*call) (reply, error) {
+	return reply{status: http.StatusOK, value: map[string]any{"status": map[string]any{}, "syncInProgress": false}}, nil
+}
+
+func permissions(c *call) (reply, error) {
+	out := make([]map[string]any, 0, len(c.viewer.permissions))
+	for _, p := range c.viewer.permissions {
+		out = append(out, map[string]any{"name": p, "label": p, "consumesLicense": true, "scope": []string{"organisation"}})
+	}
+	return reply{status: http.StatusOK, value: out}, nil
+}
+
+// flow lists the newest audits of the caller's organisation, newest first.
+func flow(c *call) (reply, error) {
+	out := []map[string]any{}
+	for i := len(c.h.audits) - 1; i >= 0 && len(out) < 10; i-- {
+		a := c.h.audits[i]
+		if a.org != c.viewer.org || !a.under(c.r.URL.Query().Get("rootId")) {
+			continue
+		}
+		out = append(out, map[string]any{"base": a.base(), "summary": map[string]any{}})
+	}
+	return reply{status: http.StatusOK, value: out}, nil
+}
+
+func (a audit) under(root string) bool { return root == "" || root == "any" || a.root.entry.id == root }
+
+func (a audit) base() map[string]any {
+	m := map[string]any{
+		"_id": entityID(a.serial), "_type": "Audit", "_createdBy": a.by, "_createdAt": a.at, "action": a.action,
+		"requestId": a.requestID, "rootId": a.root.entry.id, "details": map[string]any{}, "objectId": a.object.entry.id,
+		"objectType": a.object.kind.name, "mainAction": true, "context": rendered{a.root},
+	}
+	if a.action != "delete" {
+		m["object"] = rendered{a.object}
+	}
+	return m
 }

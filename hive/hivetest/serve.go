@@ -3,8 +3,13 @@ package hivetest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -267,4 +272,247 @@ func strictly(raw []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	return d.Decode(into)
+}
+
+// bodyForm is what a route takes.
+type bodyForm int
+
+const (
+	noBody       bodyForm = iota // whatever is sent is ignored
+	optionalBody                 // a JSON object or nothing
+	jsonBody                     // a JSON object
+	formBody                     // multipart
+	eitherOne                    // JSON or multipart with a part _json
+)
+
+// route is one endpoint of the API.
+type route struct {
+	method, template string
+	form             bodyForm
+	permission       string // needed in the caller's organisation; empty: none
+	open             bool   // no credentials needed
+	reads            bool   // changes nothing
+	run              func(*call) (reply, error)
+
+	parts []string
+}
+
+func (r *route) name() string { return r.method + " " + r.template }
+
+// router finds routes by method and number of path elements; the first that fits wins, so literals stand before names.
+type router map[string][]*route
+
+func newRouter(lists ...[]route) router {
+	m := router{}
+	for _, list := range lists {
+		for _, r := range list {
+			r.parts = strings.Split(r.template, "/")[1:]
+			r.reads = r.reads || r.method == http.MethodGet
+			key := r.method + string(rune('0'+len(r.parts)))
+			m[key] = append(m[key], &r)
+		}
+	}
+	return m
+}
+
+// find returns the route of a request and the values of the names in its template.
+func (m router) find(method string, u *url.URL) (*route, []string) {
+	path, ok := strings.CutPrefix(u.EscapedPath(), "/")
+	if !ok {
+		return nil, nil
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) > 20 {
+		return nil, nil
+	}
+	for _, r := range m[method+string(rune('0'+len(parts)))] {
+		if args, ok := r.match(parts); ok {
+			return r, args
+		}
+	}
+	return nil, nil
+}
+
+func (r *route) match(parts []string) ([]string, bool) {
+	var args []string
+	for i, want := range r.parts {
+		if !strings.HasPrefix(want, "{") {
+			if want != parts[i] {
+				return nil, false
+			}
+			continue
+		}
+		v, err := url.PathUnescape(parts[i])
+		if err != nil || v == "" {
+			return nil, false
+		}
+		args = append(args, v)
+	}
+	return args, true
+}
+
+// bytes writes the body. Entities never change once stored, so no lock is needed.
+func (o *reply) bytes(v viewer) []byte {
+	o.mime = or(o.mime, "application/json")
+	switch {
+	case o.raw != nil:
+		return o.raw
+	case o.one != nil:
+		return o.one.append(make([]byte, 0, 1024), v, o.hide)
+	case o.list:
+		b := append(make([]byte, 0, 2+512*len(o.rows)), '[')
+		for i, r := range o.rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = r.append(b, v, o.hide)
+		}
+		return append(b, ']')
+	case o.value != nil:
+		return toJSON(o.value)
+	}
+	return nil
+}
+
+func (c *call) write(w http.ResponseWriter, out reply, body []byte, truncate bool, slow time.Duration) {
+	head := w.Header()
+	head.Set("Date", c.h.options.Clock().UTC().Format(http.TimeFormat)) // by the server's clock
+	maps.Copy(head, out.header)
+	if len(body) > 0 {
+		head.Set("Content-Type", out.mime)
+	}
+	if out.status != http.StatusNoContent {
+		head.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(out.status)
+	switch {
+	case truncate && len(body) > 1:
+		_, _ = w.Write(body[:len(body)/2])
+		cut(w, false)
+	case slow > 0 && len(body) > 1:
+		drip(w, body, slow)
+	default:
+		_, _ = w.Write(body)
+	}
+}
+
+// drip writes a body in ten pieces over the given time.
+func drip(w http.ResponseWriter, body []byte, over time.Duration) {
+	piece := max(1, (len(body)+9)/10)
+	flusher := http.NewResponseController(w)
+	for len(body) > 0 {
+		pause(over / 10)
+		n := min(piece, len(body))
+		if _, err := w.Write(body[:n]); err != nil {
+			return
+		}
+		_ = flusher.Flush()
+		body = body[n:]
+	}
+}
+
+// cut ends the connection without an answer, by a reset where asked for.
+func cut(w http.ResponseWriter, reset bool) {
+	control := http.NewResponseController(w)
+	if !reset {
+		_ = control.Flush()
+	}
+	conn, _, err := control.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http's own way to cut a connection that cannot be taken over
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && reset {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// problem is an error as TheHive answers it.
+type problem struct {
+	status int
+	header http.Header
+	Type   string           `json:"type"`
+	Text   string           `json:"message"`
+	Errors []attributeFault `json:"errors,omitempty"`
+}
+
+func (p *problem) Error() string { return p.Type + ": " + p.Text }
+
+// attributeFault is one refused property of a body, in TheHive's form.
+type attributeFault struct {
+	Type   string `json:"type"`
+	Name   string `json:"name"`
+	Format string `json:"format,omitempty"`
+	Field  any    `json:"field,omitempty"`
+}
+
+func attributes(faults []attributeFault) error {
+	var b strings.Builder
+	for _, f := range faults {
+		b.WriteByte('[')
+		switch f.Type {
+		case "MissingAttributeError":
+			b.WriteString("Attribute " + f.Name + " is missing")
+		case "UnknownAttributeError":
+			b.WriteString("Unknown attribute " + f.Name + ": " + clip(f.Field))
+		default:
+			b.WriteString("Invalid format for " + f.Name + ": " + clip(f.Field) + ", expected " + f.Format)
+		}
+		b.WriteByte(']')
+	}
+	return &problem{status: http.StatusBadRequest, Type: "AttributeCheckingError", Text: b.String(), Errors: faults}
+}
+
+// clip writes a refused value, cut short so that an answer never echoes megabytes.
+func clip(v any) string {
+	if v == nil {
+		return "FNull"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	if len(b) > 200 {
+		return strings.ToValidUTF8(string(b[:200]), "") + "…"
+	}
+	return string(b)
+}
+
+func missing(name string) error {
+	return attributes([]attributeFault{{Type: "MissingAttributeError", Name: name}})
+}
+
+func invalid(name string, v any, format string) error {
+	return attributes([]attributeFault{{Type: "InvalidFormatAttributeError", Name: name, Field: v, Format: format}})
+}
+
+func badRequest(format string, args ...any) error {
+	return &problem{status: http.StatusBadRequest, Type: "BadRequest", Text: fmt.Sprintf(format, args...)}
+}
+
+func createError(format string, args ...any) error {
+	return &problem{status: http.StatusBadRequest, Type: "CreateError", Text: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &problem{status: http.StatusNotFound, Type: "NotFoundError", Text: fmt.Sprintf(format, args...)}
+}
+
+func unauthorised() error {
+	return &problem{status: http.StatusUnauthorized, Type: "AuthenticationError", Text: "Authentication failure"}
+}
+
+func forbidden(action, permission string) error {
+	return &problem{
+		status: http.StatusForbidden, Type: "AuthorizationError",
+		Text: "Your are not authorized to " + action + ", you haven't the permission " + permission,
+	}
+}
+
+func notPermitted() error {
+	return &problem{status: http.StatusForbidden, Type: "AuthorizationError", Text: "Operation not permitted"}
+}
+
+func tooLarge() error {
+	return &problem{status: http.StatusRequestEntityTooLarge, Type: "BadRequest", Text: "Request Entity Too Large"}
 }
