@@ -60,6 +60,11 @@ const (
 	reasonLetters = "dead-letter stream unreachable" // or full
 )
 
+// GateReasons are all reasons for which [Observer.Gate] is told that the gate closes.
+func GateReasons() []string {
+	return []string{reasonBlocked, reasonLedger, reasonSilent, reasonFailing, reasonLetters}
+}
+
 // reasonFor is the reason that belongs to a cause.
 func reasonFor(cause error) string {
 	switch {

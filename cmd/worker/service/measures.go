@@ -17,6 +17,7 @@ import (
 	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/metrics"
 )
 
 // measureEvery is how often NATS is asked how far behind the consumer is.
@@ -32,7 +33,7 @@ const (
 // measures are the metrics of one worker, in a registry of their own.
 type measures struct {
 	registry *prometheus.Registry
-	metrics  *pipeline.Metrics
+	metrics  *metrics.Metrics
 }
 
 func newMeasures() (*measures, error) {
@@ -42,7 +43,7 @@ func newMeasures() (*measures, error) {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
 	}
-	m, err := pipeline.NewMetrics(r, shell.Version())
+	m, err := metrics.New(r, shell.Version())
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -89,7 +90,7 @@ func (all observers) Noticed(what string) {
 // happenings tells the log and the metrics.
 type happenings struct {
 	log     eventLog
-	metrics *pipeline.Metrics
+	metrics *metrics.Metrics
 }
 
 func (h happenings) Happened(e apply.Event) {

@@ -17,6 +17,7 @@ import (
 	"forager/hive"
 	"forager/pipeline"
 	"forager/pipeline/kvledger"
+	"forager/pipeline/metrics"
 	"forager/pipeline/stream"
 )
 
@@ -207,7 +208,7 @@ func (s *Service) Serve(ctx context.Context, c *config.Config) (err error) {
 func (s *Service) MetricsHandler() http.Handler { return s.parts.measures.handler() }
 
 // Metrics are the worker's own.
-func (s *Service) Metrics() *pipeline.Metrics { return s.parts.measures.metrics }
+func (s *Service) Metrics() *metrics.Metrics { return s.parts.measures.metrics }
 
 // Use puts a decoder and a planner in force, between two messages.
 func (s *Service) Use(d *detection.Decoder, p *enrich.Planner) {

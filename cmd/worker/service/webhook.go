@@ -20,8 +20,8 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/hive"
-	"forager/pipeline"
 	"forager/pipeline/audit"
+	"forager/pipeline/metrics"
 	"forager/pipeline/stream"
 )
 
@@ -34,13 +34,13 @@ type hooks struct {
 	audits   *audit.Queue
 	enricher *apply.Applier
 	server   *operations
-	metrics  *pipeline.Metrics
+	metrics  *metrics.Metrics
 	log      *zap.Logger
 }
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *apply.Applier, metrics *pipeline.Metrics, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *apply.Applier, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
@@ -83,12 +83,12 @@ func (h *hooks) Close() {
 func (h *hooks) Learn(ctx context.Context, document []byte) error {
 	a, err := hive.ParseAudit(document)
 	if err != nil {
-		h.metrics.Learnt(pipeline.LearntMalformed)
+		h.metrics.Learnt(metrics.LearntMalformed)
 		return &enrich.MalformedError{Reason: "no audit document", Detail: err.Error()}
 	}
 	effect, err := h.enricher.NoteAudit(ctx, a)
 	if err != nil {
-		h.metrics.Learnt(pipeline.LearntNot)
+		h.metrics.Learnt(metrics.LearntNot)
 		return err
 	}
 	h.metrics.Learnt(string(effect))
@@ -149,32 +149,32 @@ func newIntake(keys func() door, store documents, told func(string), log *zap.Lo
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !i.door().opens(r.Header.Get("Authorization")) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
-		i.refuse(w, http.StatusUnauthorized, pipeline.DocumentStranger, "credentials are missing or wrong")
+		i.refuse(w, http.StatusUnauthorized, metrics.DocumentStranger, "credentials are missing or wrong")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, audit.MaxBytes))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
+		i.refuse(w, http.StatusRequestEntityTooLarge, metrics.DocumentTooLarge, "too large")
 		return
 	}
 	if err != nil {
-		i.refuse(w, http.StatusBadRequest, pipeline.DocumentBroken, "the request breaks off")
+		i.refuse(w, http.StatusBadRequest, metrics.DocumentBroken, "the request breaks off")
 		return
 	}
 	a, err := hive.ParseAudit(body)
 	if err != nil {
-		i.refuse(w, http.StatusBadRequest, pipeline.DocumentUnreadable, hive.ErrAudit.Error())
+		i.refuse(w, http.StatusBadRequest, metrics.DocumentUnreadable, hive.ErrAudit.Error())
 		return
 	}
 	switch err := i.store.Store(r.Context(), a.Key(), body); {
 	case err == nil:
-		i.told(pipeline.DocumentStored)
+		i.told(metrics.DocumentStored)
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, audit.ErrTooLarge):
-		i.refuse(w, http.StatusRequestEntityTooLarge, pipeline.DocumentTooLarge, "too large")
+		i.refuse(w, http.StatusRequestEntityTooLarge, metrics.DocumentTooLarge, "too large")
 	default:
 		i.log.Warn("audit document not stored: what it says is noticed at the next look", zap.Error(err))
-		i.refuse(w, http.StatusServiceUnavailable, pipeline.DocumentUnstored, "not stored")
+		i.refuse(w, http.StatusServiceUnavailable, metrics.DocumentUnstored, "not stored")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/zap"
 
-	"forager/pipeline"
+	"forager/pipeline/metrics"
 )
 
 // queue holds the spans on their way to the collector: a bounded number, held by a batch processor.
@@ -36,7 +36,7 @@ func (q *queue) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	q.now.Add(-1)
-	q.lost(1, pipeline.LostQueue)
+	q.lost(1, metrics.LostQueue)
 	if !q.full.Swap(true) {
 		q.log.Warn("spans end faster than the collector takes them: some are lost, and from here on only counted", zap.Int64("queue", q.room))
 	}
@@ -59,7 +59,7 @@ func (q *queue) told(spans int, err error) {
 	q.failing = err != nil
 	q.mu.Unlock()
 	if err != nil {
-		q.lost(spans, pipeline.LostCollector)
+		q.lost(spans, metrics.LostCollector)
 	}
 	switch {
 	case news && err != nil:

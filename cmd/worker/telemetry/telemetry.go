@@ -22,7 +22,7 @@ type Options struct {
 }
 
 // Losses counts spans that never reached the collector. The reasons are those of
-// pipeline.Metrics: "queue full" and "collector".
+// metrics.Metrics: "queue full" and "collector".
 type Losses interface {
 	SpansLost(spans int, reason string)
 }

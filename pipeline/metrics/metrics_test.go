@@ -1,4 +1,4 @@
-package pipeline
+package metrics
 
 import (
 	"context"
@@ -19,13 +19,14 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/pipeline"
 	"forager/pipeline/stream"
 )
 
 func newTestMetrics(t *testing.T) (*Metrics, *prometheus.Registry) {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
-	m, err := NewMetrics(r, "v1")
+	m, err := New(r, "v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,23 +71,23 @@ func counted(t *testing.T, r *prometheus.Registry) map[string]float64 {
 
 func TestSettlementsAreCountedByOutcomeReasonAndFormat(t *testing.T) {
 	for name, test := range map[string]struct {
-		settlement Settlement
+		settlement pipeline.Settlement
 		want       map[string]float64
 	}{
 		"acknowledged": {
-			Settlement{Action: ActionAck, Plans: 2, Format: "falco", Deliveries: 1, Dropped: []string{"silenced"}},
+			pipeline.Settlement{Action: pipeline.ActionAck, Plans: 2, Format: "falco", Deliveries: 1, Dropped: []string{"silenced"}},
 			map[string]float64{"settled_total{outcome=ack,reason=none}": 1, "detections_total{format=falco}": 2, "dropped_total{reason=silenced}": 1, "settle_seconds{}": 1},
 		},
 		"dropped": {
-			Settlement{Action: ActionAck, Class: enrich.Dropped, Reason: "silenced", Format: "falco", Dropped: []string{"silenced"}, Deliveries: 1},
+			pipeline.Settlement{Action: pipeline.ActionAck, Class: enrich.Dropped, Reason: "silenced", Format: "falco", Dropped: []string{"silenced"}, Deliveries: 1},
 			map[string]float64{"settled_total{outcome=dropped,reason=silenced}": 1, "dropped_total{reason=silenced}": 1, "settle_seconds{}": 1},
 		},
 		"buried at the second delivery, with a clock that runs behind": {
-			Settlement{Action: ActionDeadLetter, Class: enrich.Malformed, Reason: "no format", Deliveries: 2, Age: -time.Hour},
+			pipeline.Settlement{Action: pipeline.ActionDeadLetter, Class: enrich.Malformed, Reason: "no format", Deliveries: 2, Age: -time.Hour},
 			map[string]float64{"settled_total{outcome=dead letter,reason=no format}": 1, "dead_letters_total{reason=no format}": 1, "redeliveries_total{}": 1, "settle_seconds{}": 1},
 		},
 		"put back, so that nothing ended": {
-			Settlement{Action: ActionNak, Class: enrich.Transient, Reason: "transient", Plans: 3, Format: "falco", Dropped: []string{"silenced"}, Deliveries: 1},
+			pipeline.Settlement{Action: pipeline.ActionNak, Class: enrich.Transient, Reason: "transient", Plans: 3, Format: "falco", Dropped: []string{"silenced"}, Deliveries: 1},
 			map[string]float64{"settled_total{outcome=nak,reason=transient}": 1},
 		},
 	} {
@@ -102,9 +103,9 @@ func TestSettlementsAreCountedByOutcomeReasonAndFormat(t *testing.T) {
 
 func TestGateAndCallsAndMeasurementsAreShown(t *testing.T) {
 	m, r := newTestMetrics(t)
-	m.Gate(false, reasonBlocked)
+	m.Gate(false, "blocked")
 	m.Gate(true, "")
-	m.Gate(false, reasonSilent)
+	m.Gate(false, "thehive does not answer")
 	m.Called("create case", 201, time.Second)
 	m.Called("create case", 0, time.Second)
 	m.Called("create case", 70000, time.Second)
@@ -114,7 +115,7 @@ func TestGateAndCallsAndMeasurementsAreShown(t *testing.T) {
 		t.Errorf("gate_open %v while it is closed", got)
 	}
 	want := map[string]float64{
-		"gate_closed_total{reason=blocked}": 1, "gate_closed_total{reason=" + reasonSilent + "}": 1,
+		"gate_closed_total{reason=blocked}": 1, "gate_closed_total{reason=thehive does not answer}": 1,
 		"call_seconds{operation=create case,status=0}": 1, "call_seconds{operation=create case,status=201}": 1, "call_seconds{operation=create case,status=599}": 1,
 		"lag_pending{}": 4, "lag_ack_pending{}": 6, "lag_ack_pending_limit{}": 20, "messages_gone_total{}": 9,
 		"dead_letters_stored{}": 8, "dead_letters_stored_bytes{}": 9, "dead_letters_limit_bytes{}": 100,
@@ -167,7 +168,7 @@ func TestWordsOfStrangersDoNotGrow(t *testing.T) {
 	m, r := newTestMetrics(t)
 	for i := range 5 * mostWords {
 		word := "word " + strconv.Itoa(i)
-		m.Settled(Settlement{Action: ActionDeadLetter, Reason: word, Format: word, Plans: 1, Dropped: []string{word, "\xff\xfe", strings.Repeat("long", 99)}})
+		m.Settled(pipeline.Settlement{Action: pipeline.ActionDeadLetter, Reason: word, Format: word, Plans: 1, Dropped: []string{word, "\xff\xfe", strings.Repeat("long", 99)}})
 		m.Called(word, 200, 0)
 		m.Noticed(word)
 	}
@@ -185,10 +186,10 @@ func TestWordsOfStrangersDoNotGrow(t *testing.T) {
 // TestEveryWordOfAClosedListIsShownFromTheStart: a counter that appears with its first event
 // shows no increase, and an alert on it would not be raised.
 func TestEveryWordOfAClosedListIsShownFromTheStart(t *testing.T) {
-	if missing := slices.DeleteFunc(constants(t, "observe.go", "Notice"), func(w string) bool { return slices.Contains(noticeWords, w) }); len(missing) > 0 {
+	if missing := slices.DeleteFunc(constants(t, "../observe.go", "Notice"), func(w string) bool { return slices.Contains(noticeWords, w) }); len(missing) > 0 {
 		t.Errorf("not shown before they happen: %q", missing)
 	}
-	kinds := constants(t, "../enrich/apply/applier.go", "Event")
+	kinds := constants(t, "../../enrich/apply/applier.go", "Event")
 	for _, kind := range kinds {
 		if _, ok := eventMetrics[apply.EventKind(kind)]; !ok {
 			t.Errorf("no metric counts %q", kind)
@@ -255,13 +256,13 @@ func constants(t *testing.T, file, prefix string) []string {
 func TestEverySampleIsInTheReference(t *testing.T) {
 	m, r := newTestMetrics(t)
 	one := func() int { return 1 }
-	two := func() []Organisation {
-		return []Organisation{{Name: "acme", Open: true}, {Name: "initech", Waiting: 3}}
+	two := func() []pipeline.Organisation {
+		return []pipeline.Organisation{{Name: "acme", Open: true}, {Name: "initech", Waiting: 3}}
 	}
 	if err := m.Watch(func() (int, int) { return 1, 2 }, one, func() bool { return true }, two); err != nil {
 		t.Fatal(err)
 	}
-	m.Settled(Settlement{Action: ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})
+	m.Settled(pipeline.Settlement{Action: pipeline.ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})
 	m.Called("x", 200, 0)
 	m.Happened(apply.Event{Kind: apply.EventWaited})
 	var text strings.Builder
@@ -278,7 +279,7 @@ func TestEverySampleIsInTheReference(t *testing.T) {
 	if d := cmp.Diff(gatheredNames(t, r), named); d != "" {
 		t.Error(d)
 	}
-	if m2, err := NewMetrics(r, "again"); err == nil {
+	if m2, err := New(r, "again"); err == nil {
 		t.Errorf("registered twice: %v", fmt.Sprint(m2.rows[0]))
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package metrics
 
 import "forager/enrich/apply"
 

@@ -1,4 +1,4 @@
-package pipeline
+package metrics
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"forager/pipeline"
 )
 
 // row is one metric in the reference.
@@ -63,7 +65,7 @@ func (m *Metrics) watchEach(name, help, label string, read func(show func(name s
 }
 
 // watchOrganisations shows how the worker stands with each of several organisations.
-func (m *Metrics) watchOrganisations(read func() []Organisation) {
+func (m *Metrics) watchOrganisations(read func() []pipeline.Organisation) {
 	m.watchEach("forager_organisation_open", "where several organisations are served: 1 while the worker is let in, 0 while TheHive refuses it there", "organisation",
 		func(show func(string, float64)) {
 			for _, o := range read() {

@@ -1,4 +1,4 @@
-package pipeline
+package metrics
 
 import (
 	"slices"
@@ -24,13 +24,13 @@ func TestWhatIsBesideTheMessagesIsCountedFromZero(t *testing.T) {
 		t.Errorf("%d metrics before the first document, %d after", before, after)
 	}
 	for prefix, known := range map[string][]string{"Document": documentWords, "Learnt": learntWords} {
-		for _, word := range constants(t, "beside.go", prefix) {
+		for _, word := range constants(t, "documents.go", prefix) {
 			if !slices.Contains(known, word) {
 				t.Errorf("not shown before it happens: %q", word)
 			}
 		}
 	}
-	for _, word := range constants(t, "../enrich/apply/audit.go", "Audit") {
+	for _, word := range constants(t, "../../enrich/apply/audit.go", "Audit") {
 		if !slices.Contains(learntWords, word) {
 			t.Errorf("not shown before it happens: %q", word)
 		}

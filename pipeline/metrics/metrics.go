@@ -1,4 +1,4 @@
-package pipeline
+package metrics
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/pipeline"
 	"forager/pipeline/stream"
 )
 
-// Metrics counts what happens, for Prometheus. It is an [Observer] and an [apply.Events]; what
+// Metrics counts what happens, for Prometheus. It is an [pipeline.Observer] and an [apply.Events]; what
 // neither tells it learns by [Metrics.Planning], [Metrics.Applying], [Metrics.Called] and
 // [Metrics.Measured]. Safe for concurrent use. No label holds anything of an event.
 type Metrics struct {
@@ -65,22 +66,21 @@ var eventMetrics = map[apply.EventKind][2]string{
 // Words of closed lists that are shown as 0 from the start, so that the first of them is an increase.
 var (
 	noticeWords = []string{
-		NoticeUnconfirmed, NoticeRebound, NoticeStalled, NoticePermission, NoticePanic, NoticeOverflow, NoticeKeyHot, NoticeLetterLost,
-		NoticeDisagreement, NoticeUnproven, NoticeAbandoned, NoticeReloaded, NoticeReloadFailed, NoticeRuleFault,
-		NoticeRefused, NoticeCrowded, NoticeSenderHeld,
+		pipeline.NoticeUnconfirmed, pipeline.NoticeRebound, pipeline.NoticeStalled, pipeline.NoticePermission, pipeline.NoticePanic, pipeline.NoticeOverflow, pipeline.NoticeKeyHot, pipeline.NoticeLetterLost,
+		pipeline.NoticeDisagreement, pipeline.NoticeUnproven, pipeline.NoticeAbandoned, pipeline.NoticeReloaded, pipeline.NoticeReloadFailed, pipeline.NoticeRuleFault,
+		pipeline.NoticeRefused, pipeline.NoticeCrowded, pipeline.NoticeSenderHeld,
 	}
-	gateWords    = []string{reasonBlocked, reasonLedger, reasonSilent, reasonFailing, reasonLetters}
 	mappingWords = []string{"none", "same", "lineage", "parent"}
 )
 
-// NewMetrics registers all metrics, among them the version as build info. Its error is the registry's.
-func NewMetrics(r prometheus.Registerer, version string) (*Metrics, error) {
+// New registers all metrics, among them the version as build info. Its error is the registry's.
+func New(r prometheus.Registerer, version string) (*Metrics, error) {
 	m := &Metrics{registry: r, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[apply.EventKind]prometheus.Counter{}}
 	m.gauge("forager_build_info", "1; the labels say what runs", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
 	m.makeSettlements()
 	m.makeCalls()
 	m.makeState()
-	m.makeBeside()
+	m.makeDocuments()
 	for kind, of := range eventMetrics {
 		m.events[kind] = m.counter(of[0], of[1]).WithLabelValues()
 	}
@@ -99,7 +99,7 @@ func (m *Metrics) makeSettlements() {
 	m.gateClosed = m.counter("forager_gate_closed_total", "times that the gate closed", "reason")
 	m.noticed = m.counter("forager_noticed_total", "things that should not happen often", "what")
 	zero(m.noticed, noticeWords)
-	zero(m.gateClosed, gateWords)
+	zero(m.gateClosed, pipeline.GateReasons())
 	zero(m.mappings, mappingWords)
 }
 
@@ -122,7 +122,7 @@ func (m *Metrics) makeState() {
 	m.lettersLimit = m.gauge("forager_dead_letters_limit_bytes", "bytes that the dead-letter stream takes; 0 is no limit").WithLabelValues()
 }
 
-func (m *Metrics) makeBeside() {
+func (m *Metrics) makeDocuments() {
 	m.documents = m.counter("forager_webhook_documents_total", "requests of TheHive's webhook, by what became of them: stored, or why not", "result")
 	m.learnt = m.counter("forager_webhook_learnt_total", "readings of stored documents, by what the ledger learnt; failed ones are read again", "lesson")
 	m.documentsPending = m.gauge("forager_webhook_pending", "documents that are stored and not yet learnt; every replica says the same").WithLabelValues()
@@ -135,7 +135,7 @@ func (m *Metrics) makeBeside() {
 // Watch adds gauges that are read at each scrape: what is held, the calls in flight that TheHive
 // is trusted with, whether work gets done, and how it stands with each of several organisations.
 // It is called once.
-func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool, organisations func() []Organisation) error {
+func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool, organisations func() []pipeline.Organisation) error {
 	m.watch("forager_held_messages", "messages in hand", func() float64 { n, _ := held(); return float64(n) })
 	m.watch("forager_held_bytes", "bytes of the bodies of messages in hand", func() float64 { _, n := held(); return float64(n) })
 	m.watch("forager_concurrency_limit", "calls in flight that TheHive is trusted with at the moment", func() float64 { return float64(concurrency()) })
@@ -145,15 +145,15 @@ func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() in
 }
 
 // Settled counts a verdict.
-func (m *Metrics) Settled(s Settlement) {
+func (m *Metrics) Settled(s pipeline.Settlement) {
 	m.settled.WithLabelValues(outcome(s), m.reasons.fold(s.Reason)).Inc()
 	if s.Deliveries > 1 {
 		m.redeliveries.Inc()
 	}
-	if s.Action == ActionNak {
+	if s.Action == pipeline.ActionNak {
 		return
 	}
-	if s.Action == ActionDeadLetter {
+	if s.Action == pipeline.ActionDeadLetter {
 		m.deadLetters.WithLabelValues(m.reasons.fold(s.Reason)).Inc()
 	}
 	for _, reason := range s.Dropped {
@@ -165,8 +165,8 @@ func (m *Metrics) Settled(s Settlement) {
 	m.settle.Observe(max(s.Age, 0).Seconds())
 }
 
-func outcome(s Settlement) string {
-	if s.Action == ActionAck && s.Class == enrich.Dropped {
+func outcome(s pipeline.Settlement) string {
+	if s.Action == pipeline.ActionAck && s.Class == enrich.Dropped {
 		return enrich.Dropped.String()
 	}
 	return s.Action.String()
@@ -217,13 +217,13 @@ func (m *Metrics) Measured(l stream.Lag) {
 }
 
 // Planning is a planner that counts what plans ask for. A message that is redelivered is planned anew.
-func (m *Metrics) Planning(p Planner) Planner { return countedPlanner{p, m} }
+func (m *Metrics) Planning(p pipeline.Planner) pipeline.Planner { return countedPlanner{p, m} }
 
 // Applying is an applier whose groups are counted.
-func (m *Metrics) Applying(a Applier) Applier { return countedApplier{a, m} }
+func (m *Metrics) Applying(a pipeline.Applier) pipeline.Applier { return countedApplier{a, m} }
 
 type countedPlanner struct {
-	Planner
+	pipeline.Planner
 	metrics *Metrics
 }
 
@@ -240,7 +240,7 @@ func (c countedPlanner) Plan(d detection.Detection, from enrich.Origin) (enrich.
 }
 
 type countedApplier struct {
-	Applier
+	pipeline.Applier
 	metrics *Metrics
 }
 
@@ -253,6 +253,6 @@ func (c countedApplier) Apply(ctx context.Context, queue string, plans []enrich.
 }
 
 var (
-	_ Observer     = (*Metrics)(nil)
-	_ apply.Events = (*Metrics)(nil)
+	_ pipeline.Observer = (*Metrics)(nil)
+	_ apply.Events      = (*Metrics)(nil)
 )
