@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -80,4 +81,33 @@ func tree(t *testing.T, suffix string) map[string]string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// mostFiles is how many files a package holds, beside its tests.
+const mostFiles = 25
+
+// crowded are packages that hold more, and how many they may hold: the table shrinks.
+var crowded = map[string]int{
+	"enrich/detection": 43,
+	"pipeline":         34,
+}
+
+// TestPackagesFitOnAScreen: a package with more files than this is several.
+func TestPackagesFitOnAScreen(t *testing.T) {
+	files := map[string]int{}
+	for name := range tree(t, ".go") {
+		if !strings.HasSuffix(name, "_test.go") {
+			files[path.Dir(name)]++
+		}
+	}
+	for dir, n := range files {
+		if most := max(mostFiles, crowded[dir]); n > most {
+			t.Errorf("%s: %d files, at most %d", dir, n, most)
+		}
+	}
+	for dir, most := range crowded {
+		if files[dir] <= mostFiles {
+			t.Errorf("%s: %d files: take it out of the table (it may have %d)", dir, files[dir], most)
+		}
+	}
 }

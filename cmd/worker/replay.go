@@ -86,7 +86,7 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	if c.DryRun {
-		return c.rehearse(ctx, sh, site)
+		return c.dryRun(ctx, sh, site)
 	}
 	return c.carry(ctx, sh, site, show)
 }

@@ -41,9 +41,9 @@ type would struct {
 	messages, detections, unchanged, opened, observables, procedures, dropped, failing int
 }
 
-// rehearse says what a replay would change, by looking at TheHive. The apply is the real one, on a
+// dryRun says what a replay would change, by looking at TheHive. The apply is the real one, on a
 // TheHive and a ledger that keep every write to themselves.
-func (c *replayCmd) rehearse(ctx context.Context, sh *shell.Shell, site *service.ReplaySite) error {
+func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.ReplaySite) error {
 	o := service.EnricherOptions(site.Config, site.Parts, site.Link, site.Options.Log)
 	r := dryrun.New(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r

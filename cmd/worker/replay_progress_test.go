@@ -77,7 +77,7 @@ func TestElsewhereALineIsWrittenNowAndThen(t *testing.T) {
 	})
 }
 
-func TestTheBarIsNotBuriedUnderTheLog(t *testing.T) {
+func TestTheBarStaysBelowTheLog(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		fancy      bool

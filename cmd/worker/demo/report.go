@@ -49,7 +49,7 @@ func (s *stage) report(ctx context.Context, took time.Duration) (*report, error)
 		return nil, err
 	}
 	r := &report{cases: s.hive.Snapshot().Cases, reasons: s.tally.why()}
-	r.missing, r.dead = s.missing(r.cases), s.buried()
+	r.missing, r.dead = s.missing(r.cases), s.deadLetters()
 	r.figures = figures{
 		Published: len(s.sent), Acked: s.tally.count(acked) - len(r.missing), Dropped: s.tally.count(dropped), Dead: s.tally.count(dead),
 		Cases: stats.Cases, Observables: stats.Observables, Procedures: stats.Procedures, Comments: stats.Comments,
@@ -59,10 +59,10 @@ func (s *stage) report(ctx context.Context, took time.Duration) (*report, error)
 	return r, nil
 }
 
-// buried names the files of the first dead letters.
-func (s *stage) buried() []string {
+// deadLetters names the files of the first dead letters.
+func (s *stage) deadLetters() []string {
 	var all []string
-	for _, b := range s.tally.buried() {
+	for _, b := range s.tally.deadLetters() {
 		i := slices.IndexFunc(s.sent, func(e sent) bool { return e.sequence == b.sequence })
 		if i >= 0 {
 			all = append(all, fmt.Sprintf("%s: %v", s.sent[i].event.File, b.err))

@@ -12,21 +12,21 @@ import (
 // tally counts how messages were settled, each once, by its place in the stream.
 type tally struct {
 	mu      sync.Mutex
-	ends    []ending // by sequence; 0 is not settled
-	dead    []burial // the first dead letters
+	ends    []ending     // by sequence; 0 is not settled
+	dead    []deadLetter // the first dead letters
 	reasons map[string]int
 	counts  [lastEnding + 1]int
 	moved   chan struct{} // gets a token when something was settled
 }
 
-// burial is a message that became a dead letter, and why.
-type burial struct {
+// deadLetter is a message that became a dead letter, and why.
+type deadLetter struct {
 	sequence uint64
 	err      error
 }
 
-// mostBurials is how many dead letters are named one by one.
-const mostBurials = 20
+// mostDeadLetters is how many dead letters are named one by one.
+const mostDeadLetters = 20
 
 // ending is how a message was settled for good.
 type ending byte
@@ -60,8 +60,8 @@ func (t *tally) Settled(s pipeline.Settlement) {
 	if reason != "" {
 		t.reasons[reason]++
 	}
-	if end == dead && len(t.dead) < mostBurials {
-		t.dead = append(t.dead, burial{s.Sequence, s.Err})
+	if end == dead && len(t.dead) < mostDeadLetters {
+		t.dead = append(t.dead, deadLetter{s.Sequence, s.Err})
 	}
 	select {
 	case t.moved <- struct{}{}:
@@ -113,8 +113,8 @@ func (t *tally) ended(sequence uint64) ending {
 	return t.ends[sequence]
 }
 
-// buried lists the first dead letters.
-func (t *tally) buried() []burial {
+// deadLetters lists the first dead letters.
+func (t *tally) deadLetters() []deadLetter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.dead)

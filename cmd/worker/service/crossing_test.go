@@ -99,7 +99,7 @@ func (c *crossing) open(nats string, env []string) {
 		Env: append(servers.Config(nats, c.box.URL), env...), ReadFile: os.ReadFile, Connects: []string{config.ToNATS, config.ToHive},
 	})
 	workertest.Must(c.t, err)
-	cfg.Hive.Settle = boxSettle // TheHive next door has committed before its answer is lost
+	cfg.Hive.Settle = boxSettle // TheHive on this machine has committed before its answer is lost
 	options := PipelineOptions(cfg, zap.NewNop())
 	options.Observer = c
 	options.Settle = workertest.Patience // how long TheHive may take to say that it is well
@@ -242,7 +242,7 @@ func (c *crossing) endedOf(all []workertest.Sent) bool {
 // judge holds the end against the promises: whatever is acknowledged is in its case, once; what is
 // not is a dead letter that holds the first line of an answer; and only what a box refuses for ever
 // may be one. It gives the number of dead letters.
-func (c *crossing) judge(says ...string) (buried int) {
+func (c *crossing) judge(says ...string) (dead int) {
 	c.t.Helper()
 	letters, cases := c.letters(), c.hive.Snapshot().Cases
 	for _, d := range c.sent {

@@ -24,7 +24,7 @@ import (
 const measureEvery = 15 * time.Second
 
 // Entries of cases that are over are looked for once in so long, and so many keys in a second: a
-// housekeeper must not be felt.
+// sweep must not be felt.
 const (
 	sweepEvery = time.Hour
 	sweepPause = 20 * time.Millisecond

@@ -13,7 +13,7 @@ import (
 // live lets a history happen: hosts with a case, then the box, then more of these and of new hosts,
 // among them, three of each text, what the box may refuse for ever. It ends when all has, and gives
 // the number of dead letters.
-func (c *crossing) live(rules []workertest.BoxRule, refused ...string) (buried int) {
+func (c *crossing) live(rules []workertest.BoxRule, refused ...string) (dead int) {
 	c.t.Helper()
 	for _, host := range []string{"old-a", "old-b"} {
 		c.send(host, "", false)

@@ -202,7 +202,7 @@ func slowest(ends []pipeline.Settlement) time.Duration {
 }
 
 // TestACustomerThatRefusesTheWorkerHoldsUpNoOther: the other's detections are done at their first
-// delivery, as fast as before; nothing is buried; and what waited lands when the right is given back.
+// delivery, as fast as before; nothing becomes a dead letter; and what waited lands when the right is given back.
 func TestACustomerThatRefusesTheWorkerHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -253,7 +253,7 @@ func TestACustomerThatRefusesTheWorkerHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// judge looks for what is lost, doubled or buried: of each customer a case for each of its hosts.
+// judge looks for what is lost, doubled or a dead letter: of each customer a case for each of its hosts.
 func (p *provider) judge(each int) {
 	p.t.Helper()
 	for _, customer := range []string{"acme", "initech"} {

@@ -24,8 +24,8 @@ import (
 // refreshEvery is how often TheHive is asked which ATT&CK patterns it holds.
 const refreshEvery = time.Hour
 
-// tidyEvery is how often comments are looked through for numbers that lag.
-const tidyEvery = time.Minute
+// flushEvery is how often comments are looked through for numbers that lag.
+const flushEvery = time.Minute
 
 // Service is the worker, wired: what run and demo share.
 type Service struct {
@@ -117,7 +117,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
-	beside.Go("keep house", func() { s.keepHouse(ctx) })
+	beside.Go("maintain", func() { s.maintain(ctx) })
 	beside.Go("webhook", func() { s.hooks.run(ctx) })
 	s.measureOnce(ctx, false)
 	beside.Go("measure", func() { s.measure(ctx) })
@@ -125,19 +125,19 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	return s.worker.Run(ctx)
 }
 
-// keepHouse brings the numbers in comments up to date after quiet minutes, and asks TheHive for
+// maintain brings the numbers in comments up to date after quiet minutes, and asks TheHive for
 // its ATT&CK patterns every hour. Neither is worth more than a word when it fails: the numbers
 // only lag, the last answer stays good, and a TheHive that is away is the gate's concern.
-func (s *Service) keepHouse(ctx context.Context) {
-	tidy, hourly := time.NewTicker(tidyEvery), time.NewTicker(refreshEvery)
-	defer tidy.Stop()
+func (s *Service) maintain(ctx context.Context) {
+	quiet, hourly := time.NewTicker(flushEvery), time.NewTicker(refreshEvery)
+	defer quiet.Stop()
 	defer hourly.Stop()
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-tidy.C:
+		case <-quiet.C:
 			err = s.enricher.FlushComments(ctx)
 		case <-hourly.C:
 			_, err = s.Knowledge.Refresh(ctx)

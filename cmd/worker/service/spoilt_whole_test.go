@@ -8,9 +8,9 @@ import (
 	"forager/hive/hivetest"
 )
 
-// TestAValueThatTheHiveFailsOnForEverBuriesItsOwnerAlone: what shares its key, case and calls is complete, no gate
+// TestAValueThatTheHiveFailsOnForEverFailsItsOwnerAlone: what shares its key, case and calls is complete, no gate
 // closes, and of the owner's message all else is in the case, too.
-func TestAValueThatTheHiveFailsOnForEverBuriesItsOwnerAlone(t *testing.T) {
+func TestAValueThatTheHiveFailsOnForEverFailsItsOwnerAlone(t *testing.T) {
 	t.Parallel()
 	c := newCrossing(t, 1)
 	c.hive.On(hivetest.BeforeEffect, "POST /api/v1/case/{id}/observable", func(call hivetest.Call) hivetest.Action {
@@ -28,8 +28,8 @@ func TestAValueThatTheHiveFailsOnForEverBuriesItsOwnerAlone(t *testing.T) {
 		c.send("new", "", false)
 	}
 	c.ended()
-	if buried := c.judge("no index"); buried != 3 {
-		t.Errorf("%d dead letters", buried)
+	if dead := c.judge("no index"); dead != 3 {
+		t.Errorf("%d dead letters", dead)
 	}
 	cases := c.hive.Snapshot().Cases
 	for _, d := range c.sent {

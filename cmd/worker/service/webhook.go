@@ -44,7 +44,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enriche
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
-	keys := func() door { return newDoor(token.text(), w.User, password.text()) }
+	keys := func() credentials { return newCredentials(token.text(), w.User, password.text()) }
 	if w.Addr == "" || len(keys()) == 0 {
 		log.Info("the intake of TheHive's webhook is off: it needs webhook.addr, and webhook.token or webhook.user; what analysts remove is noticed at the next look")
 		return nil, nil //nolint:nilnil // off is no error
@@ -133,21 +133,21 @@ type documents interface {
 // intake answers TheHive's webhook: 204 when a document is stored, 401 without the credentials,
 // 400 for what is no document, 413 for what is too large, 503 when the stream does not accept.
 type intake struct {
-	door  func() door // as it is now
-	store documents
-	told  func(result string) // of every request, by pipeline's Document words
-	log   *zap.Logger
+	accepted func() credentials // as it is now
+	store    documents
+	told     func(result string) // of every request, by pipeline's Document words
+	log      *zap.Logger
 }
 
-func newIntake(keys func() door, store documents, told func(string), log *zap.Logger) http.Handler {
+func newIntake(keys func() credentials, store documents, told func(string), log *zap.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(hookPath, &intake{door: keys, store: store, told: told, log: log})
+	mux.Handle(hookPath, &intake{accepted: keys, store: store, told: told, log: log})
 	return mux
 }
 
 // ServeHTTP takes one document in.
 func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !i.door().opens(r.Header.Get("Authorization")) {
+	if !i.accepted().accept(r.Header.Get("Authorization")) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
 		i.refuse(w, http.StatusUnauthorized, metrics.DocumentStranger, "credentials are missing or wrong")
 		return
@@ -184,38 +184,37 @@ func (i *intake) refuse(w http.ResponseWriter, status int, why, text string) {
 	tell(w, status, text)
 }
 
-// door holds digests of the credentials that open it, so that a comparison tells nothing of them,
+// credentials holds digests of what is accepted, so that a comparison tells nothing of them,
 // not even their length.
-type door []key
+type credentials []credential
 
-type key struct {
+type credential struct {
 	scheme string
 	digest [sha256.Size]byte
 }
 
-// newDoor has a key for a token and one for a user, where they are given; without any it is shut.
-func newDoor(token, user, password string) door {
-	var keys door
+// newCredentials has one for a token and one for a user, where they are given; without any nothing is accepted.
+func newCredentials(token, user, password string) credentials {
+	var all credentials
 	if token != "" {
-		keys = append(keys, key{"Bearer", sha256.Sum256([]byte(token))})
+		all = append(all, credential{"Bearer", sha256.Sum256([]byte(token))})
 	}
 	if user != "" && password != "" {
 		pair := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-		keys = append(keys, key{"Basic", sha256.Sum256([]byte(pair))})
+		all = append(all, credential{"Basic", sha256.Sum256([]byte(pair))})
 	}
-	return keys
+	return all
 }
 
-// opens tells whether an Authorization header holds one of the keys.
-func (d door) opens(authorization string) bool {
+// accept tells whether an Authorization header holds one of them.
+func (c credentials) accept(authorization string) bool {
 	scheme, secret, _ := strings.Cut(authorization, " ")
 	shown := sha256.Sum256([]byte(strings.TrimSpace(secret)))
-	open := 0
-	for _, k := range d {
-		same := subtle.ConstantTimeCompare(shown[:], k.digest[:])
-		if strings.EqualFold(scheme, k.scheme) {
-			open |= same
+	same := 0
+	for _, one := range c {
+		if equal := subtle.ConstantTimeCompare(shown[:], one.digest[:]); strings.EqualFold(scheme, one.scheme) {
+			same |= equal
 		}
 	}
-	return open == 1
+	return same == 1
 }

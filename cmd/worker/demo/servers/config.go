@@ -3,7 +3,7 @@ package servers
 import "forager/hive/hivetest"
 
 // Config is the configuration of the demonstration. Its times are short: both servers are
-// next door, and nobody wants to wait for a lost answer as long as in earnest.
+// on this machine, and nobody wants to wait for a lost answer as long as in earnest.
 func Config(nats, hive string) []string {
 	return []string{
 		"FORAGER_NATS_URL=" + nats, "FORAGER_NATS_STREAM=DEMO", "FORAGER_NATS_CONSUMER=demo",
