@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,6 +49,13 @@ func TestTheClassFollowsFromTheError(t *testing.T) {
 		"stopping":             {enrich.ErrStopping, enrich.Interrupted},
 		"vanished":             {enrich.ErrVanished, enrich.Transient},
 		"unsettled":            {enrich.ErrUnsettled, enrich.Transient},
+		"a call that ended":    {fmt.Errorf("x: %w", context.Canceled), enrich.Interrupted},
+		"credentials refused":  {&hive.Error{Err: hive.ErrCredentials}, enrich.Blocked},
+		"a gate is closed":     {fmt.Errorf("x: %w", enrich.ErrHeld), enrich.Blocked},
+		"key blocked":          {fmt.Errorf("x: %w", enrich.ErrKeyBlocked), enrich.Quarantined},
+		"denied in one case":   {fmt.Errorf("x: %w", &enrich.DeniedError{Err: own(http.StatusForbidden, "AuthorizationError")}), enrich.Rejected},
+		"items may pass later": {&enrich.UnsettledError{Err: own(http.StatusTooManyRequests, "TooManyRequests")}, enrich.Transient},
+		"refused somewhere":    {&enrich.OrganisationError{Err: errors.New("no member")}, enrich.Blocked},
 		"anything unknown":     {errors.New("surprise"), enrich.Transient},
 	} {
 		t.Run(name, func(t *testing.T) {
