@@ -91,7 +91,7 @@ type Applier struct {
 	types      fieldTypes
 }
 
-// New makes an enricher, or says which option cannot work.
+// New makes an applier, or says which option cannot work.
 func New(o Options) (*Applier, error) {
 	if o.Hive == nil || o.Ledger == nil {
 		return nil, errors.New("enrich: a hive and a ledger are needed")
@@ -114,8 +114,8 @@ func New(o Options) (*Applier, error) {
 	}, nil
 }
 
-// maxRecent is how many cases are remembered.
-const maxRecent = 4096
+// maxPaced is how many cases are remembered.
+const maxPaced = 4096
 
 func (o Options) withDefaults() Options {
 	o.Call = cmp.Or(o.Call, 10*time.Second)

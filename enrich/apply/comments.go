@@ -240,7 +240,7 @@ func (w *commentStep) refresh(held context.Context) error {
 		return nil
 	}
 	if !w.a.pace.due(w.id) {
-		w.a.pace.owe(w.id, w.organisation)
+		w.a.pace.later(w.id, w.organisation)
 		return nil
 	}
 	w.a.pace.note(w.id)

@@ -56,14 +56,14 @@ func Assign(plans []enrich.Plan, refs []Ref) Placed {
 	return Placed{Fate: names[t.fate], ID: t.ref.ID, Plans: t.plans, Tied: t.tied}
 }
 
-// Remembered is how many cases an enricher remembers the pace of.
+// Remembered is how many cases an applier remembers the pace of.
 func (a *Applier) Remembered() int { return a.pace.wrote.Len() }
 
 // Comment lets a comment of a case be written.
 func (a *Applier) Comment(name string) { a.pace.note(name) }
 
-// MaxRecent bounds what is remembered.
-const MaxRecent = maxRecent
+// MaxPaced bounds what is remembered.
+const MaxPaced = maxPaced
 
 // Count is a comment's count of plans of one rule and day, applied in batches.
 func Count(batches ...[]enrich.Plan) (n int, ids []string) {

@@ -136,10 +136,10 @@ func TestWhatIsRememberedOfCasesIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 20 * apply.MaxRecent {
+	for i := range 20 * apply.MaxPaced {
 		e.Comment(fmt.Sprint(i))
 	}
-	if cases := e.Remembered(); cases > apply.MaxRecent {
+	if cases := e.Remembered(); cases > apply.MaxPaced {
 		t.Errorf("%d cases", cases)
 	}
 }

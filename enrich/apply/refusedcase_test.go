@@ -33,7 +33,7 @@ func (s *site) administer(t *testing.T, path, organisation, body string) {
 	}
 }
 
-// degradations are what an enricher told of values that TheHive did not take.
+// degradations are what an applier told of values that TheHive did not take.
 func (h *heardEvents) degradations() (all []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

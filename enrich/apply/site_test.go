@@ -57,7 +57,7 @@ func (s *site) clientAs(t *testing.T, key string) *hive.Client {
 	return c
 }
 
-// worker is one replica's enricher.
+// worker is one replica's applier.
 func (s *site) worker(t *testing.T, change ...func(*apply.Options)) *apply.Applier {
 	t.Helper()
 	c := s.client(t)

@@ -18,20 +18,20 @@ import (
 	"forager/enrich/claim"
 )
 
-// pace remembers when comments of a case were last written, and which cases still owe an update.
+// pace remembers when comments of a case were last written, and which cases are behind: their numbers changed since.
 type pace struct {
-	mu    sync.Mutex
-	wrote *expirable.LRU[string, time.Time]
-	owed  map[string]debt
+	mu     sync.Mutex
+	wrote  *expirable.LRU[string, time.Time]
+	behind map[string]stale
 }
 
-type debt struct {
+type stale struct {
 	organisation string
 	since        time.Time // of the last detection: a minute of quiet makes it due
 }
 
 func newPace() *pace {
-	return &pace{wrote: expirable.NewLRU[string, time.Time](maxRecent, nil, 0), owed: map[string]debt{}}
+	return &pace{wrote: expirable.NewLRU[string, time.Time](maxPaced, nil, 0), behind: map[string]stale{}}
 }
 
 func (p *pace) due(caseID string) bool {
@@ -45,14 +45,14 @@ func (p *pace) note(caseID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wrote.Add(caseID, time.Now())
-	delete(p.owed, caseID)
+	delete(p.behind, caseID)
 }
 
-func (p *pace) owe(caseID, organisation string) {
+func (p *pace) later(caseID, organisation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, known := p.owed[caseID]; known || len(p.owed) < maxRecent {
-		p.owed[caseID] = debt{organisation: organisation, since: time.Now()}
+	if _, known := p.behind[caseID]; known || len(p.behind) < maxPaced {
+		p.behind[caseID] = stale{organisation: organisation, since: time.Now()}
 	}
 }
 
@@ -61,10 +61,10 @@ func (p *pace) quiet() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	due := map[string]string{}
-	for id, d := range p.owed {
+	for id, d := range p.behind {
 		if time.Since(d.since) >= commentPace {
 			due[id] = d.organisation
-			delete(p.owed, id)
+			delete(p.behind, id)
 		}
 	}
 	return due
@@ -79,12 +79,12 @@ func (a *Applier) FlushComments(ctx context.Context) error {
 	var failed failures
 	for _, id := range sortedKeys(due) {
 		if failed.hopeless() || ctx.Err() != nil {
-			a.pace.owe(id, due[id])
+			a.pace.later(id, due[id])
 			continue
 		}
 		err := a.flushCase(ctx, id, due[id])
 		if err != nil {
-			a.pace.owe(id, due[id])
+			a.pace.later(id, due[id])
 		}
 		failed.note(err)
 	}
