@@ -53,6 +53,8 @@ type explained struct {
 	Title       string                `json:"title"`
 	Host        string                `json:"host"`
 	User        string                `json:"user"`
+	Link        string                `json:"link"` // the way back to the sender's console; empty is none
+	Happened    explainedHappened     `json:"happened"`
 	Observables []explainedObservable `json:"observables"`
 	Techniques  []explainedTechnique  `json:"techniques"`
 	Tags        []string              `json:"tags"`
@@ -64,6 +66,17 @@ type explained struct {
 	CaseKey     string                `json:"caseKey"`
 	Plan        []string              `json:"plan"`
 	Why         []explainedOrigin     `json:"why,omitempty"`
+}
+
+// explainedHappened is what happened, as far as the sender says it.
+type explainedHappened struct {
+	Process     string `json:"process,omitempty"`
+	CommandLine string `json:"commandLine,omitempty"`
+	Parent      string `json:"parent,omitempty"`
+	File        string `json:"file,omitempty"`
+	From        string `json:"from,omitempty"`
+	To          string `json:"to,omitempty"`
+	Action      string `json:"action,omitempty"`
 }
 
 type explainedObservable struct {
@@ -240,7 +253,7 @@ func (l *explained) refuse(reason string) { l.Dropped = &reason }
 func explanation(e events.Event, d detection.Detection) explained {
 	line := explained{
 		File: e.File, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User,
+		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User, Link: d.Link, Happened: explainedHappened(d.Happened),
 		Observables: []explainedObservable{}, Techniques: []explainedTechnique{}, Tags: []string{}, Plan: []string{}, Faults: []string{},
 	}
 	for _, o := range d.Observables {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -177,4 +178,31 @@ func table(rows map[string]*sampleRow) string {
 	}
 	_ = w.Flush()
 	return b.String()
+}
+
+// consoleAddress is a member in which a product gives the address of an alert in its console.
+var consoleAddress = regexp.MustCompile(`"(?:FalconHostLink|falcon_host_link|alertWebUrl|incidentUrl|incident_url|AlertLink|urlBackToProduct|workbenchLink|src_url|alert_url|eiconsolelink|DeepLinkUrl|results_link|threatUrl|html_url|href|generatorURL)" ?: ?"https?://`)
+
+func TestConsoleAddressesOfSamplesAreLinks(t *testing.T) {
+	d := mustNew(t, Options{})
+	held := 0
+	for _, dir := range []string{samplesDir(t), filepath.Join(filepath.Dir(samplesDir(t)), "samples-2")} {
+		for _, file := range sampleFiles(t, dir) {
+			body, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := d.Decode(Message{Body: body, Time: now})
+			if err != nil || len(r.Detections) == 0 || !consoleAddress.Match(body) {
+				continue
+			}
+			held++
+			if !slices.ContainsFunc(r.Detections, func(det Detection) bool { return det.Link != "" }) {
+				t.Errorf("%s: no link", file)
+			}
+		}
+	}
+	if held < 15 {
+		t.Errorf("%d samples hold an address of a console", held)
+	}
 }
