@@ -37,7 +37,7 @@ func commaColons(s string) []Member {
 	return colonsOf(fields, ", ")
 }
 
-// colonsOf reads parts; one without a name belongs to the value before it, and most have to have one.
+// colonsOf reads parts; one without a name belongs to the value before it, and a third have to have one.
 func colonsOf(parts []string, glue string) []Member {
 	var out []Member
 	var first []string
@@ -54,7 +54,7 @@ func colonsOf(parts []string, glue string) []Member {
 			first = append(first, strings.TrimSpace(part))
 		}
 	}
-	if named < fewestColons || 2*named < len(parts) {
+	if named < fewestColons || 3*named < len(parts) {
 		return nil
 	}
 	if len(first) > 0 {
