@@ -25,12 +25,12 @@ func (w *Worker) run(ctx context.Context, q *queue) {
 		if batch == nil {
 			return
 		}
-		w.hold.poke() // the queue has space again
+		w.inflight.poke() // the queue has space again
 		if ctx.Err() != nil {
 			w.giveBack(batch, fmt.Errorf("apply: %w", enrich.ErrStopping))
 			continue
 		}
-		open, _, round, _ := w.gate.state()
+		open, _, epoch, _ := w.gate.state()
 		probe := isProbe(batch)
 		if !open && !probe {
 			w.giveBack(batch, errGateClosed)
@@ -42,7 +42,7 @@ func (w *Worker) run(ctx context.Context, q *queue) {
 			w.giveBack(batch, closedTo(organisation))
 			continue
 		}
-		w.applySafely(ctx, q, batch, round, pass)
+		w.applySafely(ctx, q, batch, epoch, pass)
 	}
 }
 
@@ -65,9 +65,9 @@ func (w *Worker) giveBack(batch []*part, err error) {
 
 // applySafely turns a panic beside the apply, in an observer or a tracer, into the error of the batch's
 // messages; without that they would be held, and kept from coming again, for ever.
-func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, round uint64, p pass) {
+func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, epoch uint64, p pass) {
 	var caught panics.Catcher
-	caught.Try(func() { w.applyBatch(ctx, q, batch, round, p) })
+	caught.Try(func() { w.applyBatch(ctx, q, batch, epoch, p) })
 	if r := caught.Recovered(); r != nil {
 		err := fmt.Errorf("apply: %w", r.AsError())
 		w.options.Log.Error("a panic beside an apply", zap.Error(err))
@@ -76,7 +76,7 @@ func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, round
 }
 
 // applyBatch is one apply, and what its results mean for messages, key and gates.
-func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round uint64, p pass) {
+func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, epoch uint64, p pass) {
 	plans := make([]enrich.Plan, len(batch))
 	for i, part := range batch {
 		plans[i] = part.plan
@@ -88,7 +88,7 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, round 
 	endApply(span, results)
 	took := w.now().Sub(began)
 	w.group.went(q, len(batch), took)
-	w.judge(ctx, q.name, batch, results, round, p)
+	w.judge(ctx, q.name, batch, results, epoch, p)
 	for i, part := range batch {
 		w.finishPart(part, results[i], took)
 	}
@@ -119,12 +119,12 @@ func repeat(err error, n int) []error {
 }
 
 // judge tells key and gates how an apply went.
-func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results []error, round uint64, p pass) {
+func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results []error, epoch uint64, p pass) {
 	best, good := best(results)
-	refusal := w.refusal(ctx, best, round, p)
+	refusal := w.refusal(ctx, best, epoch, p)
 	w.organisations.leave(p, results, refusal)
 	if refusal != nil {
-		w.gate.applied(round, queue, nil) // TheHive answers, and knows us: that is all the worker's gate asks
+		w.gate.applied(epoch, queue, nil) // TheHive answers, and knows us: that is all the worker's gate asks
 		return
 	}
 	if good {
@@ -138,7 +138,7 @@ func (w *Worker) judge(ctx context.Context, queue string, batch []*part, results
 			w.failing.failed(queue, p.of.sequence, now)
 		}
 	}
-	if w.gate.applied(round, queue, best) {
+	if w.gate.applied(epoch, queue, best) {
 		w.suspect(ctx)
 	}
 }
@@ -167,7 +167,7 @@ func best(results []error) (err error, good bool) { //nolint:revive // the error
 
 // refusal is what the door of an organisation is closed for: TheHive refuses the worker there, and
 // not everywhere. Refused credentials are asked about, one for all, since TheHive may mean either.
-func (w *Worker) refusal(ctx context.Context, err error, round uint64, p pass) error {
+func (w *Worker) refusal(ctx context.Context, err error, epoch uint64, p pass) error {
 	e, ok := errors.AsType[*enrich.OrganisationError](err)
 	if !ok || p.door == nil {
 		return nil
@@ -177,10 +177,10 @@ func (w *Worker) refusal(ctx context.Context, err error, round uint64, p pass) e
 	}
 	w.asking.Lock()
 	defer w.asking.Unlock()
-	if !w.gate.current(round) {
+	if !w.gate.current(epoch) {
 		return nil // somebody asked meanwhile, or it was closed before
 	}
-	if !p.door.gate.current(p.round) {
+	if !p.door.gate.current(p.epoch) {
 		return err
 	}
 	if w.options.Check == nil {

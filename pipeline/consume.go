@@ -67,13 +67,13 @@ func (w *Worker) pull(ctx context.Context, consumer jetstream.Consumer) error {
 
 // pullOpen pulls as many messages as there is room for, or waits for room.
 func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, changed <-chan struct{}) error {
-	room := w.hold.room(w.pullBytes())
+	room := w.inflight.room(w.pullBytes())
 	if room > 0 {
 		room = w.group.allow(room, w.now())
 	}
 	room = w.options.Source.Allow(ctx, room)
 	if room > 0 {
-		_, err := w.round(ctx, consumer, pulling{messages: room, until: changed})
+		_, err := w.pullBatch(ctx, consumer, pulling{messages: room, until: changed})
 		return err
 	}
 	again := time.NewTimer(lookBeyond)
@@ -81,7 +81,7 @@ func (w *Worker) pullOpen(ctx context.Context, consumer jetstream.Consumer, chan
 	select {
 	case <-ctx.Done():
 	case <-changed:
-	case <-w.hold.freed:
+	case <-w.inflight.freed:
 	case <-again.C:
 	}
 	return nil
@@ -109,7 +109,7 @@ const probesInARow = 100
 // be read must not keep the gate closed.
 func (w *Worker) probe(ctx context.Context, consumer jetstream.Consumer) (again bool, err error) {
 	p := newProbe()
-	taken, err := w.round(ctx, consumer, pulling{messages: 1, within: probeWait, probe: p})
+	taken, err := w.pullBatch(ctx, consumer, pulling{messages: 1, within: probeWait, probe: p})
 	if err != nil || ctx.Err() != nil {
 		return false, err
 	}

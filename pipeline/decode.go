@@ -19,7 +19,7 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	w.hold.pending.Store(meta.NumPending)
+	w.inflight.pending.Store(meta.NumPending)
 	return &message{
 		stream: meta.Stream, sequence: meta.Sequence.Stream,
 		deliveries: int(min(meta.NumDelivered, 1<<31-1)),
@@ -31,7 +31,7 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 // a message says that it was requeued. What goes wrong is kept with the message, whose other parts
 // go on.
 func (w *Worker) decode(ctx context.Context, m *message) {
-	known := w.memory.recall(m.sequence, m.stored)
+	known := w.unfinished.recall(m.sequence, m.stored)
 	m.tried, m.alone = known.tries > 0, known.tries >= aloneAfter
 	var caught panics.Catcher
 	caught.Try(func() { w.fill(ctx, m, known.results) })

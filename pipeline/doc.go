@@ -8,23 +8,42 @@
 //
 // The way of a message, a file for each step:
 //
-//	consume.go   pulls as many as may be held, never more
+//	worker.go    makes the worker, runs it, hands back what is left when it stops
+//	source.go    where messages come from: the live consumer, or a replay's
+//	bind.go      follows the consumer's own configuration, and refuses one that cannot work
+//	consume.go   binds and pulls, or waits and probes while the gate is closed
+//	pull.go      one subscription: as many messages as may be held, never more
+//	inflight.go  what is held: limits, heartbeats, and what went back and will return
+//	message.go   a message while it is held: its parts, their results, its worst error
 //	decode.go    message → detections → plans, pure
-//	hold.go      what is held: limits, heartbeats
+//	requeue.go   what a requeued message says of itself, and whether that is proven
 //	group.go     plans of one key wait while its apply runs, then go together
 //	apply.go     one apply per key, errors to the messages that brought the plans
 //	settle.go    the verdict, one pure function
 //	finish.go    carries the verdict out: ack, nak, dead letter and term
-//	gate.go      stops all that while nothing can succeed
-//	organisations.go  the same for one organisation of several
+//	unfinished.go  what is known of messages that come again: parts that are done, failed tries
 //
-// Of each message log.go writes one line, trace.go a span that leads from its sender to its apply.
-// Beside it stand rooms of their own: deadletter, kvledger, audit, inspect, stream.
-// Only this package and those below it know NATS.
+// What holds messages up:
+//
+//	gate.go           everything, while nothing can succeed
+//	organisations.go  the same for one organisation of several
+//	senders.go        one sender of whom TheHive refuses most
+//	failing.go        keys of which nothing succeeds: their new messages are dead letters
+//	ready.go          says all that to people
+//
+// And: options.go; observe.go tells settlements and writes their one line in the log; trace.go makes a span
+// from the sender to the apply; objects.go opens files in object stores; tasks.go runs goroutines whose
+// panics are errors at once.
+//
+// Rooms of their own: pipeline/stream reaches NATS, deadletter, kvledger, inspect and audit stand below, replay and
+// metrics above. Only these know NATS.
 //
 // Limits: several workers may share one durable consumer; order is kept within a pull, not
 // across redeliveries. A message redelivered to another process is applied there again from the
 // start: effects are sets, so that costs calls and changes nothing.
+//
+// Errors: [New] fails with [ErrOptions]; [Worker.Run] only when the connection is closed for good, or after a
+// panic in what all messages need. All others decide on their message: [Policy.Settle].
 //
 // Permissions: deploy/nats/permissions.conf has what each part needs, with a reason for each line and
 // a test that takes it away; [inspect.Inspect] names those that an account lacks.

@@ -50,7 +50,7 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 		w.options.Log.Error("settle", zap.Error(r.AsError()))
 	}
 	w.senders.leave(m)
-	w.hold.release(m)
+	w.inflight.release(m)
 	m.probe.end(m.met.Load())
 }
 
@@ -70,7 +70,7 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 	s := w.settlement(m, known.tries, err, verdict)
 	w.carryOut(ctx, m, &s)
 	if s.Action != ActionNak {
-		w.hold.progress()
+		w.inflight.progress()
 	}
 }
 
@@ -79,10 +79,10 @@ func (w *Worker) settle(ctx context.Context, m *message) {
 // any more.
 func (w *Worker) learn(m *message, err error, class enrich.Class) (known record, spared bool) {
 	if class == enrich.None || class == enrich.Dropped || class != enrich.Transient && !m.reached() {
-		return w.memory.recall(m.sequence, m.stored), false
+		return w.unfinished.recall(m.sequence, m.stored), false
 	}
 	now := w.gate.clock()
-	known = w.memory.change(m.sequence, m.stored, func(r *record) {
+	known = w.unfinished.change(m.sequence, m.stored, func(r *record) {
 		for i := range m.parts {
 			if p := &m.parts[i]; isFinal(p.err) {
 				r.results[p.index] = p.err
@@ -126,7 +126,7 @@ func isFinal(err error) bool {
 // carryOut does what the verdict says; s says in the end what became of it.
 func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
 	if s.Action == ActionDeadLetter {
-		w.bury(ctx, m, s)
+		w.storeDeadLetter(ctx, m, s)
 	}
 	if s.Action == ActionAck {
 		w.acknowledge(ctx, m, s)
@@ -137,7 +137,7 @@ func (w *Worker) carryOut(ctx context.Context, m *message, s *Settlement) {
 	if s.Reason == reasonUnconfirmed {
 		w.options.Observer.Noticed(NoticeUnconfirmed)
 	} else if s.Action != ActionNak {
-		w.memory.forget(m.sequence)
+		w.unfinished.forget(m.sequence)
 		w.senders.ended(m, s.Class, s.Reason)
 	}
 	m.describe(s)
@@ -162,7 +162,7 @@ func (w *Worker) acknowledge(ctx context.Context, m *message, s *Settlement) {
 
 // rememberDone keeps all results of a message that cannot be acknowledged now.
 func (w *Worker) rememberDone(m *message) {
-	w.memory.change(m.sequence, m.stored, func(r *record) {
+	w.unfinished.change(m.sequence, m.stored, func(r *record) {
 		for i := range m.parts {
 			r.results[m.parts[i].index] = m.parts[i].err
 		}
@@ -182,7 +182,7 @@ func (w *Worker) putBack(m *message, s *Settlement) {
 		_ = msg.Nak()
 		return
 	}
-	w.hold.returning.add(w.now(), s.Delay)
+	w.inflight.returning.add(w.now(), s.Delay)
 	if s.Reason == reasonHeld {
 		w.senders.putBack(s.Delay)
 	}
@@ -192,10 +192,10 @@ func (w *Worker) putBack(m *message, s *Settlement) {
 	_ = msg.NakWithDelay(s.Delay)
 }
 
-// bury stores the dead letter, then terminates the message. While the gate is closed nothing that
-// TheHive decided is buried, since the fault is likely not the message's; but where the dead letters
+// storeDeadLetter stores the dead letter, then terminates the message. While the gate is closed nothing that
+// TheHive decided becomes one, since the fault is likely not the message's; but where the dead letters
 // themselves closed it, one that can be stored opens it. What cannot be read never can.
-func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
+func (w *Worker) storeDeadLetter(ctx context.Context, m *message, s *Settlement) {
 	open, reason, _, _ := w.gate.state()
 	if !open && s.Class != enrich.Malformed && (reason != reasonLetters || m.probe == nil) {
 		w.leaveFor(m, s, "gate closed")
@@ -203,7 +203,7 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 	}
 	if s.Class == enrich.Rejected {
 		if _, stays := w.senders.stays(m, w.mostPending()); stays {
-			w.memory.forget(m.sequence) // tried anew, once what TheHive refuses is mended
+			w.unfinished.forget(m.sequence) // tried anew, once what TheHive refuses is mended
 			w.leaveFor(m, s, reasonHeld)
 			return
 		}
@@ -213,7 +213,7 @@ func (w *Worker) bury(ctx context.Context, m *message, s *Settlement) {
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
 	if err := w.dead.Store(bounded, dead); err != nil {
-		w.unburied(m, s, err)
+		w.notStored(m, s, err)
 		return
 	}
 	if !open && reason == reasonLetters {
@@ -246,8 +246,8 @@ func (w *Worker) leaveFor(m *message, s *Settlement, reason string) {
 	s.Delay = w.options.Policy.Blocked.After(m.deliveries, rand.Float64())
 }
 
-// unburied keeps the message in the stream.
-func (w *Worker) unburied(m *message, s *Settlement, err error) {
+// notStored keeps the message in the stream.
+func (w *Worker) notStored(m *message, s *Settlement, err error) {
 	policy := w.options.Policy
 	s.Action, s.Class, s.Err = ActionNak, enrich.Blocked, fmt.Errorf("%w: %w (wanted for: %w)", errDeadLetter, err, s.Err)
 	if errors.Is(err, deadletter.ErrTooLarge) {

@@ -42,7 +42,7 @@ type gate struct {
 	closed  bool
 	reason  string
 	cause   error         // what was met last; nil when the gate is open
-	round   uint64        // counts changes: an apply that began before the last one proves nothing
+	epoch   uint64        // counts changes: an apply that began before the last one proves nothing
 	changed chan struct{} // closed at the next change
 	pause   time.Duration
 	began   time.Time // when it opened last
@@ -110,12 +110,12 @@ func (g *gate) charges(last time.Time, err error) bool {
 	return g.well.After(last)
 }
 
-// state tells whether the gate is open, why not, and which round of it this is. The channel is
+// state tells whether the gate is open, why not, and which epoch of it this is. The channel is
 // closed when that changes.
-func (g *gate) state() (open bool, reason string, round uint64, changed <-chan struct{}) {
+func (g *gate) state() (open bool, reason string, epoch uint64, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.closed, g.reason, g.round, g.changed
+	return !g.closed, g.reason, g.epoch, g.changed
 }
 
 // why says why the gate is closed: the reason, and what was met last.
@@ -201,39 +201,39 @@ func (g *gate) open() {
 	}
 }
 
-// turn begins a new round. The lock is held.
+// turn begins a new epoch. The lock is held.
 func (g *gate) turn() {
-	g.round++
+	g.epoch++
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// applied takes the result of one apply that began in a round. It tells whether so many failed
+// applied takes the result of one apply that began in an epoch. It tells whether so many failed
 // in a row that TheHive itself should be asked.
-func (g *gate) applied(round uint64, queue string, err error) (suspicious bool) {
+func (g *gate) applied(epoch uint64, queue string, err error) (suspicious bool) {
 	switch enrich.ClassOf(err) {
 	case enrich.Blocked:
-		if g.current(round) {
+		if g.current(epoch) {
 			g.close(reasonFor(err), err)
 		}
 	case enrich.None, enrich.Rejected, enrich.Dropped:
-		if g.current(round) {
+		if g.current(epoch) {
 			g.open()
 		}
 		g.calm()
 		g.isWell()
 	case enrich.Transient:
-		return g.failed(round, queue, err)
+		return g.failed(epoch, queue, err)
 	case enrich.Malformed, enrich.Quarantined, enrich.Throttled, enrich.Interrupted:
 	}
 	return false
 }
 
 // current tells whether a result says something about the gate as it is now.
-func (g *gate) current(round uint64) bool {
+func (g *gate) current(epoch uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.round == round
+	return g.epoch == epoch
 }
 
 // calm ends a streak of failures.
@@ -249,9 +249,9 @@ func (g *gate) calm() {
 
 // failed counts a failure; of a probe it keeps the gate closed. Where TheHive cannot be asked,
 // many failures in a row close it.
-func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
+func (g *gate) failed(epoch uint64, queue string, err error) (ask bool) {
 	g.mu.Lock()
-	probe := g.closed && g.round == round
+	probe := g.closed && g.epoch == epoch
 	lost := false
 	if !g.closed {
 		ask, lost = g.streak.add(queue, g.now())
@@ -266,4 +266,39 @@ func (g *gate) failed(round uint64, queue string, err error) (ask bool) {
 		g.close(reasonSilent, err)
 	}
 	return ask && g.asks
+}
+
+// streak counts failures without a success between them.
+type streak struct {
+	length int
+	queues map[string]struct{}
+	asked  time.Time
+	every  time.Duration // so often TheHive may be asked
+}
+
+// A streak that long, over so many queues, is no matter of single messages. Where TheHive can be
+// asked, it is asked at the first failure, and now and then while they go on: no more often than a message is
+// tried again.
+const (
+	streakLength = 20
+	streakQueues = 3
+	streakAsk    = 5 * time.Second
+)
+
+func newStreak(every time.Duration) streak {
+	return streak{queues: map[string]struct{}{}, every: every}
+}
+
+// add counts a failure; ask says that TheHive should be asked, and lost that nothing but TheHive
+// can be the cause.
+func (s *streak) add(queue string, now time.Time) (ask, lost bool) {
+	s.length++
+	ask = now.Sub(s.asked) >= s.every
+	if ask {
+		s.asked = now
+	}
+	if len(s.queues) < streakQueues {
+		s.queues[queue] = struct{}{}
+	}
+	return ask, s.length >= streakLength && len(s.queues) >= streakQueues
 }

@@ -37,9 +37,9 @@ func isOpen(g *gate) bool { open, _, _, _ := g.state(); return open }
 
 func TestGateClosesOnTheFirstBlockedErrorAndSaysWhyOnce(t *testing.T) {
 	g, l := testGate(false)
-	_, _, round, changed := g.state()
+	_, _, epoch, changed := g.state()
 	for range 5 {
-		g.applied(round, "q", errRefusesUs)
+		g.applied(epoch, "q", errRefusesUs)
 	}
 	select {
 	case <-changed:
@@ -59,14 +59,14 @@ func TestGateOpensOnlyOnASuccessThatBeganAfterItClosed(t *testing.T) {
 	if isOpen(g) {
 		t.Error("opened on the success of an apply that began before the trouble")
 	}
-	_, _, round, _ := g.state()
+	_, _, epoch, _ := g.state()
 	for _, err := range []error{enrich.ErrStopping, errPassing} {
-		g.applied(round, "q", err)
+		g.applied(epoch, "q", err)
 		if isOpen(g) {
 			t.Errorf("opened on %v", err)
 		}
 	}
-	g.applied(round, "q", &enrich.RejectedError{})
+	g.applied(epoch, "q", &enrich.RejectedError{})
 	if !isOpen(g) {
 		t.Error("TheHive refused an item, so it answers and knows us: must open")
 	}
@@ -130,8 +130,8 @@ func TestGateReasonBelongsToTheCause(t *testing.T) {
 		for _, before := range []string{reasonBlocked, reasonLedger, reasonSilent, reasonLetters} {
 			g, _ := testGate(true)
 			g.close(before, errors.New("what was before"))
-			_, _, round, _ := g.state()
-			g.applied(round, "q", c.cause)
+			_, _, epoch, _ := g.state()
+			g.applied(epoch, "q", c.cause)
 			if got, want := g.why(), c.want+": "+c.cause.Error(); got != want {
 				t.Errorf("after %q the gate says %q, want %q", before, got, want)
 			}
@@ -151,13 +151,13 @@ func TestPlansThatMeetAClosedGateDoNotBlameTheLedger(t *testing.T) {
 func TestGateAsksAtTheFirstFailureAndThenNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := testGate(true)
-		_, _, round, _ := g.state()
+		_, _, epoch, _ := g.state()
 		asked := 0
 		for i := range 100 { // ten a second, a success now and then
 			if i%7 == 3 {
-				g.applied(round, "q", nil)
+				g.applied(epoch, "q", nil)
 			}
-			if g.applied(round, "q", errPassing) {
+			if g.applied(epoch, "q", errPassing) {
 				asked++
 			}
 			if i == 0 && asked != 1 {
@@ -174,9 +174,9 @@ func TestGateAsksAtTheFirstFailureAndThenNowAndThen(t *testing.T) {
 func TestGateThatCannotAskClosesWhenManyKeysFail(t *testing.T) {
 	for keys, closed := range map[int]bool{1: false, 2: false, 3: true} {
 		g, _ := testGate(false)
-		_, _, round, _ := g.state()
+		_, _, epoch, _ := g.state()
 		for i := range 3 * streakLength {
-			g.applied(round, fmt.Sprint(i%keys), errPassing)
+			g.applied(epoch, fmt.Sprint(i%keys), errPassing)
 		}
 		if isOpen(g) == closed {
 			t.Errorf("%d keys fail: closed %v, want %v", keys, !isOpen(g), closed)
@@ -222,8 +222,8 @@ func TestAProbeThatAProxyRefusesOpensTheGate(t *testing.T) {
 		for _, err := range []error{e, &enrich.UnsettledError{Err: e}} {
 			g, _ := testGate(true)
 			g.close(reasonSilent, enrich.ErrUnavailable)
-			_, _, round, _ := g.state()
-			g.applied(round, "q", fmt.Errorf("apply: %w", err))
+			_, _, epoch, _ := g.state()
+			g.applied(epoch, "q", fmt.Errorf("apply: %w", err))
 			if !isOpen(g) {
 				t.Errorf("%s: %s", name, g.why())
 			}
@@ -236,8 +236,8 @@ func TestAProbeThatAProxyRefusesOpensTheGate(t *testing.T) {
 	} {
 		g, _ := testGate(true)
 		g.close(reasonSilent, enrich.ErrUnavailable)
-		_, _, round, _ := g.state()
-		g.applied(round, "q", err)
+		_, _, epoch, _ := g.state()
+		g.applied(epoch, "q", err)
 		if isOpen(g) {
 			t.Errorf("opened, although %s", name)
 		}
@@ -251,15 +251,15 @@ func TestWhatMayBeEverybodysCountsWhereTheHiveIsWell(t *testing.T) {
 	for name, err := range doubtful {
 		synctest.Test(t, func(t *testing.T) {
 			g, _ := testGate(true)
-			_, _, round, _ := g.state()
-			g.applied(round, "q", nil)
+			_, _, epoch, _ := g.state()
+			g.applied(epoch, "q", nil)
 			<-time.After(time.Second)
 			failed := time.Now()
 			<-time.After(time.Second)
 			if g.charges(failed, err) {
 				t.Errorf("%s counts while everybody may meet it", name)
 			}
-			g.applied(round, "q", nil)
+			g.applied(epoch, "q", nil)
 			if !g.charges(failed, err) {
 				t.Errorf("%s does not count although others succeed", name)
 			}

@@ -20,7 +20,7 @@ type group struct {
 	mu      sync.Mutex
 	queues  map[string]*queue
 	stopped bool
-	crowd   crowd
+	full    fullQueue
 }
 
 type queue struct {
@@ -38,7 +38,7 @@ const hopeful = 10
 // empty costs more than a message that goes back twice.
 const eager = 1.2
 
-// batchParts bounds one apply whatever its messages hold.
+// batchParts bounds one apply whatever its messages inflight.
 const batchParts = 4000
 
 func newGroup(o Options) *group {
@@ -60,7 +60,7 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 			continue
 		}
 		if len(q.waiting) >= g.share || q.bytes+m.bytes > g.shareBytes {
-			g.crowd.queue, g.crowd.seen = q.name, now
+			g.full.queue, g.full.seen = q.name, now
 			return q.back(now, m.deliveries), true
 		}
 	}
@@ -164,4 +164,40 @@ func (g *group) stop() []*part {
 		q.waiting, q.bytes = nil, 0
 	}
 	return waiting
+}
+
+// fullQueue is the queue that overflowed last. While one key is most of what comes, pulling as much
+// as may be held would send most of it back, again and again: so the pull follows that queue's
+// space, and only now and then looks past it for the messages of others.
+type fullQueue struct {
+	queue  string
+	seen   time.Time // when it overflowed last
+	beyond time.Time // when something was pulled although the queue had no space
+}
+
+const (
+	fullLasts  = 5 * time.Second
+	lookBeyond = 100 * time.Millisecond // between two pulls that look past a full queue
+)
+
+// allow is how much of the room may be pulled now; 0 is nothing before a batch begins, or for
+// as long as lookBeyond.
+func (g *group) allow(room int, now time.Time) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.full.queue == "" || now.Sub(g.full.seen) >= fullLasts {
+		return room
+	}
+	space := g.share
+	if q := g.queues[g.full.queue]; q != nil {
+		space -= len(q.waiting)
+	}
+	if space >= max(g.share/2, 1) {
+		return min(room, space)
+	}
+	if now.Sub(g.full.beyond) < lookBeyond {
+		return 0
+	}
+	g.full.beyond = now
+	return min(room, max(g.share/2, 1))
 }

@@ -39,7 +39,7 @@ type door struct {
 // pass is leave to apply plans of one organisation.
 type pass struct {
 	door  *door  // nil: there are no doors
-	round uint64 // of the door's gate
+	epoch uint64 // of the door's gate
 	probe bool
 }
 
@@ -86,9 +86,9 @@ func (o *organisations) enter(name string, probe bool) (pass, bool) {
 		return pass{}, true
 	}
 	d := o.door(name)
-	open, _, round, _ := d.gate.state()
+	open, _, epoch, _ := d.gate.state()
 	if open {
-		return pass{door: d, round: round}, true
+		return pass{door: d, epoch: epoch}, true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,7 +96,7 @@ func (o *organisations) enter(name string, probe bool) (pass, bool) {
 		return pass{}, false
 	}
 	d.probing = true
-	return pass{door: d, round: round, probe: true}, true
+	return pass{door: d, epoch: epoch, probe: true}, true
 }
 
 // leave tells the door how the apply ended: refused there, or with effects that prove the right to
@@ -106,9 +106,9 @@ func (o *organisations) leave(p pass, results []error, refusal error) {
 		return
 	}
 	if refusal != nil {
-		p.door.gate.applied(p.round, "", refusal)
+		p.door.gate.applied(p.epoch, "", refusal)
 	} else if slices.ContainsFunc(results, answered) {
-		p.door.gate.applied(p.round, "", nil)
+		p.door.gate.applied(p.epoch, "", nil)
 	}
 	p.door.rest(o.now(), p.probe)
 }

@@ -58,7 +58,7 @@ type sender struct {
 	name      senderName
 	seen      time.Time
 	succeeded bool // once, at least
-	recent    recent
+	outcomes  outcomes
 	reason    string // why it is held up; empty while it is not
 	trial     bool   // one of its messages is under way
 	next      time.Time
@@ -78,7 +78,7 @@ func newSenders(o Options, now func() time.Time, tell func(senderName, bool, str
 	return &senders{
 		share: o.DeadLetterShare, most: mostSenders, pauses: o.Policy.Probe, now: now, tell: tell,
 		known: map[senderName]*list.Element{}, order: list.New(), waiting: returning{width: time.Second},
-		others: &sender{name: senderName{prefix: othersName}, recent: newRecent()},
+		others: &sender{name: senderName{prefix: othersName}, outcomes: newOutcomes()},
 	}
 }
 
@@ -184,19 +184,19 @@ func (of *sender) ended(class enrich.Class, reason string, trial bool, s *sender
 	of.seen = now
 	if class == enrich.None {
 		of.succeeded = true
-		of.recent.add("")
+		of.outcomes.add("")
 		if trial {
-			of.reason, of.pause, of.recent = "", 0, newRecent()
+			of.reason, of.pause, of.outcomes = "", 0, newOutcomes()
 		}
 		return
 	}
-	share := of.recent.add(reason)
+	share := of.outcomes.add(reason)
 	switch {
 	case of.reason != "":
 		if trial {
 			of.pause = s.pauses.Longer(of.pause)
 		}
-	case s.share > 0 && share >= s.share && 2*share > of.recent.length():
+	case s.share > 0 && share >= s.share && 2*share > of.outcomes.length():
 		of.reason, of.pause, of.next = reason, s.pauses.First, now.Add(retry.Jitter(s.pauses.First))
 	}
 }
@@ -235,7 +235,7 @@ func (s *senders) place(name senderName, succeeded bool) *sender {
 	if len(s.known) >= s.most && !s.yield(succeeded) {
 		return s.others
 	}
-	of := &sender{name: name, recent: newRecent()}
+	of := &sender{name: name, outcomes: newOutcomes()}
 	s.known[name] = s.order.PushFront(of)
 	return of
 }
@@ -286,3 +286,43 @@ func (e *heldError) Unwrap() error { return enrich.ErrHeld }
 
 // reasonHeld is the reason of a message that goes back for its sender.
 const reasonHeld = "sender held up"
+
+// outcomes remembers how the last hundred settlements of a sender ended.
+type outcomes struct {
+	reasons []string // a ring; "" for a success
+	next    int
+	counts  map[string]int
+}
+
+const outcomesKept = 100
+
+func newOutcomes() outcomes {
+	return outcomes{counts: map[string]int{}}
+}
+
+// add counts a settlement and returns how many of the last hundred had its reason.
+func (r *outcomes) add(reason string) int {
+	if len(r.reasons) < outcomesKept {
+		r.reasons = append(r.reasons, reason)
+	} else {
+		r.forget(r.reasons[r.next])
+		r.reasons[r.next] = reason
+		r.next = (r.next + 1) % outcomesKept
+	}
+	if reason != "" {
+		r.counts[reason]++
+	}
+	return r.counts[reason]
+}
+
+// length is how many settlements are remembered.
+func (r *outcomes) length() int { return len(r.reasons) }
+
+func (r *outcomes) forget(reason string) {
+	if reason == "" {
+		return
+	}
+	if r.counts[reason]--; r.counts[reason] == 0 {
+		delete(r.counts, reason)
+	}
+}

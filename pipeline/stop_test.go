@@ -130,7 +130,7 @@ func TestRedeliveryOfAHeldMessageIsWorkedOnce(t *testing.T) {
 	})
 	r.run(w)
 	waitHeld(t, w, 1)
-	w.hold.all()[0].mute() // as if the heartbeats were lost
+	w.inflight.all()[0].mute() // as if the heartbeats were lost
 	delivered := func(consumer *jetstream.ConsumerInfo) bool { return consumer.Delivered.Consumer >= 2 }
 	for !delivered(r.consumer()) {
 		<-time.After(20 * time.Millisecond)

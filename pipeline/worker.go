@@ -24,19 +24,19 @@ type Worker struct {
 	applier Applier
 	now     func() time.Time
 
-	hold     *hold
-	group    *group
-	gate     *gate
-	memory   *memory
-	failing  *failing
-	senders  *senders
-	dead     *deadletter.Queue
-	requeues *requeueKeys
-	tracing  *tracing
-	finished chan *message
-	runners  Crew         // one for each queue with something in it
-	fatal    chan error   // a panic that ends the worker
-	beat     atomic.Int64 // nanoseconds between heartbeats
+	inflight   *inFlight
+	group      *group
+	gate       *gate
+	unfinished *unfinished
+	failing    *failing
+	senders    *senders
+	dead       *deadletter.Queue
+	requeues   *requeueKeys
+	tracing    *tracing
+	finished   chan *message
+	runners    Tasks        // one for each queue with something in it
+	fatal      chan error   // a panic that ends the worker
+	beat       atomic.Int64 // nanoseconds between heartbeats
 
 	beatChanged chan struct{} // has one element when beat was changed
 
@@ -64,7 +64,7 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	}
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
-		hold: newHold(o, time.Now), group: newGroup(o), memory: newMemory(rememberedPerHeld * o.MaxInFlight),
+		inflight: newInFlight(o, time.Now), group: newGroup(o), unfinished: newUnfinished(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), dead: deadletter.Open(link, o.DeadLetters), requeues: newRequeueKeys(link, o),
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
@@ -87,7 +87,7 @@ const rememberedPerHeld = 8
 // stop, and an error only when it can never consume: when the connection is closed for good, or
 // after a panic in what all messages need.
 func (w *Worker) Run(ctx context.Context) error {
-	beside := Crew{Failed: w.fell}
+	beside := Tasks{Failed: w.fell}
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	working, end := context.WithCancel(ctx)
@@ -146,11 +146,11 @@ func (w *Worker) drain() bool {
 	late := time.NewTimer(w.options.Drain)
 	defer late.Stop()
 	for {
-		if held, _ := w.hold.count(); held == 0 {
+		if held, _ := w.inflight.count(); held == 0 {
 			return true
 		}
 		select {
-		case <-w.hold.freed:
+		case <-w.inflight.freed:
 		case <-late.C:
 			return false
 		}
@@ -167,7 +167,7 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 		return
 	}
 	m.probe = probe
-	if !w.hold.take(m) {
+	if !w.inflight.take(m) {
 		probe.end(false)
 		return
 	}
@@ -225,7 +225,7 @@ func (w *Worker) tellHot(queue string) {
 }
 
 // Held is how many messages, and bytes of their bodies, are in hand.
-func (w *Worker) Held() (messages, bytes int) { return w.hold.count() }
+func (w *Worker) Held() (messages, bytes int) { return w.inflight.count() }
 
 func (w *Worker) stopping() {
 	w.mu.Lock()

@@ -107,7 +107,7 @@ func (r *Replay) Run(ctx context.Context) (State, error) {
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
-	beside := pipeline.Crew{Failed: func(error) { stop() }}
+	beside := pipeline.Tasks{Failed: func(error) { stop() }}
 	var last State
 	var finished bool
 	beside.Go("watch the replay", func() {

@@ -32,7 +32,7 @@ func Inspect(ctx context.Context, c *config.Config, within time.Duration) ([]ins
 	defer cancel()
 	var nats, thehive []inspect.Finding
 	var natsErr, hiveErr error
-	var both pipeline.Crew
+	var both pipeline.Tasks
 	both.Go("look at NATS", func() { nats, natsErr = inspectNATS(ctx, c, within) })
 	both.Go("look at TheHive", func() { thehive, hiveErr = inspectHive(ctx, c) })
 	_ = both.Wait() // a panic has ended the process

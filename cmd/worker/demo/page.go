@@ -43,7 +43,7 @@ func listenPage(ctx context.Context, addr string) (net.Listener, error) {
 // published to the embedded server in the meantime appears.
 func (s *stage) stay(ctx context.Context, sh *shell.Shell, l net.Listener) error {
 	server := &http.Server{Handler: s.pages(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	var serving pipeline.Crew
+	var serving pipeline.Tasks
 	serving.Go("serve", func() { _ = server.Serve(l) }) // ends when it is closed, and not before
 	sh.Say("the cases: http://%s/", l.Addr())
 	sh.Say("NATS listens at %s (stream DEMO, publish to demo.anything), TheHive is simulated at %s", s.nats.URL(), s.server.URL())

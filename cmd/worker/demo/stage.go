@@ -44,7 +44,7 @@ type stage struct {
 	sent    []sent // in the order of publication
 
 	stop    context.CancelFunc
-	running pipeline.Crew
+	running pipeline.Tasks
 	failed  error // of the worker, once it has ended
 }
 

@@ -27,7 +27,7 @@ type readiness interface {
 // operations is the server for probes.
 type operations struct {
 	http *http.Server
-	done pipeline.Crew
+	done pipeline.Tasks
 	addr string
 }
 

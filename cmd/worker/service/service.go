@@ -101,7 +101,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 // and no technique be mapped to what the server knows.
 func (s *Service) Run(ctx context.Context) (err error) {
 	ctx, stop := context.WithCancel(ctx)
-	beside := pipeline.Crew{Failed: func(err error) {
+	beside := pipeline.Tasks{Failed: func(err error) {
 		s.log.Error("a panic ends the worker", zap.Error(err))
 		stop()
 	}}

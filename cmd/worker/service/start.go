@@ -59,7 +59,7 @@ func reaching(link *stream.Link, o pipeline.Options) func(context.Context) error
 func (s *start) wait(ctx context.Context) error {
 	looking, stop := context.WithCancel(ctx)
 	defer stop()
-	all := pipeline.Crew{Failed: func(error) { stop() }}
+	all := pipeline.Tasks{Failed: func(error) { stop() }}
 	for _, n := range s.needs {
 		all.Go("look for "+n.name, func() { s.waitFor(looking, n) })
 	}

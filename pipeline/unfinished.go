@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// memory knows, of messages that could not be settled, which parts have their result and how
+// unfinished knows, of messages that could not be settled, which parts have their result and how
 // often an apply of the others failed. It lives as long as the process, and is bounded: what is
 // forgotten is applied again, which changes nothing, and counts its failures anew.
-type memory struct {
+type unfinished struct {
 	most int
 
 	mu      sync.Mutex
@@ -28,12 +28,12 @@ type record struct {
 	results  map[int]error // by the plan's index: final results, nil for done
 }
 
-func newMemory(most int) *memory {
-	return &memory{most: max(most, 1), records: map[uint64]*list.Element{}, order: list.New()}
+func newUnfinished(most int) *unfinished {
+	return &unfinished{most: max(most, 1), records: map[uint64]*list.Element{}, order: list.New()}
 }
 
 // recall returns what is known of a message; a zero record when nothing is.
-func (m *memory) recall(sequence uint64, stored time.Time) record {
+func (m *unfinished) recall(sequence uint64, stored time.Time) record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.find(sequence, stored)
@@ -47,7 +47,7 @@ func (m *memory) recall(sequence uint64, stored time.Time) record {
 
 // change lets the caller edit what is known of a message, making a record where there is none.
 // It returns the record as it is then; its results must not be kept.
-func (m *memory) change(sequence uint64, stored time.Time, edit func(*record)) record {
+func (m *unfinished) change(sequence uint64, stored time.Time, edit func(*record)) record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.find(sequence, stored)
@@ -61,7 +61,7 @@ func (m *memory) change(sequence uint64, stored time.Time, edit func(*record)) r
 }
 
 // forget drops what is known of a message.
-func (m *memory) forget(sequence uint64) {
+func (m *unfinished) forget(sequence uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, ok := m.records[sequence]; ok {
@@ -70,7 +70,7 @@ func (m *memory) forget(sequence uint64) {
 	}
 }
 
-func (m *memory) find(sequence uint64, stored time.Time) *record {
+func (m *unfinished) find(sequence uint64, stored time.Time) *record {
 	e, ok := m.records[sequence]
 	if !ok {
 		return nil
@@ -85,7 +85,7 @@ func (m *memory) find(sequence uint64, stored time.Time) *record {
 	return r
 }
 
-func (m *memory) trim() {
+func (m *unfinished) trim() {
 	for m.order.Len() > m.most {
 		last := m.order.Back()
 		r, _ := m.order.Remove(last).(*record)

@@ -1,16 +1,17 @@
 package pipeline
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// hold knows the messages that this process has in hand, and says how many more it may take.
+// inFlight knows the messages that this process has in hand, and says how many more it may take.
 //
 // Its bound follows the backlog: half of what is pending, so that replicas share it, but at
 // least four for each call in flight, and never more than the limit.
-type hold struct {
+type inFlight struct {
 	least, most int // messages
 	mostBytes   int
 	pending     atomic.Uint64 // what the server said last
@@ -24,15 +25,15 @@ type hold struct {
 	freed chan struct{} // has one element when something was let go since it was last looked at
 }
 
-func newHold(o Options, now func() time.Time) *hold {
-	return &hold{
+func newInFlight(o Options, now func() time.Time) *inFlight {
+	return &inFlight{
 		least: min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
 		now: now, held: map[identity]*message{}, freed: make(chan struct{}, 1),
 	}
 }
 
 // limit is how many messages may be held at this moment, given how many are.
-func (h *hold) limit(held int) int {
+func (h *inFlight) limit(held int) int {
 	backlog := h.pending.Load() + uint64(h.returning.count(h.now())+held)
 	half := min(backlog/2, uint64(h.most))
 	return min(max(int(half), h.least), h.most)
@@ -41,7 +42,7 @@ func (h *hold) limit(held int) int {
 // room is how many messages may be pulled now; 0 means wait. To pull one by one whenever one is
 // let go would cost a round trip each, so room opens in eighths. When nothing moves, because few
 // keys that cannot go on hold it all, there is room beyond the limit, up to the bound.
-func (h *hold) room(pullBytes int) int {
+func (h *inFlight) room(pullBytes int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held := len(h.held)
@@ -67,7 +68,7 @@ func (h *hold) room(pullBytes int) int {
 const stuckAfter = 500 * time.Millisecond
 
 // full tells that another pull of so many bytes would exceed the limit.
-func (h *hold) full(pullBytes int) bool {
+func (h *inFlight) full(pullBytes int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.bytes+pullBytes > h.mostBytes
@@ -75,7 +76,7 @@ func (h *hold) full(pullBytes int) bool {
 
 // take holds a message. When it is held already, the newer delivery replaces the older and
 // take returns false: the message is worked once.
-func (h *hold) take(m *message) bool {
+func (h *inFlight) take(m *message) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if here, ok := h.held[m.identity()]; ok {
@@ -91,7 +92,7 @@ func (h *hold) take(m *message) bool {
 }
 
 // release lets a message go.
-func (h *hold) release(m *message) {
+func (h *inFlight) release(m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.held[m.identity()] != m {
@@ -103,14 +104,14 @@ func (h *hold) release(m *message) {
 }
 
 // progress notes that something was settled; what only went back is no progress.
-func (h *hold) progress() {
+func (h *inFlight) progress() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moved = h.now()
 }
 
 // poke wakes who waits for room.
-func (h *hold) poke() {
+func (h *inFlight) poke() {
 	select {
 	case h.freed <- struct{}{}:
 	default:
@@ -118,20 +119,20 @@ func (h *hold) poke() {
 }
 
 // count is how many messages and bytes are held.
-func (h *hold) count() (messages, bytes int) {
+func (h *inFlight) count() (messages, bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.held), h.bytes
 }
 
 // heartbeat tells the server of every held message that it is being worked on.
-func (h *hold) heartbeat() {
+func (h *inFlight) heartbeat() {
 	for _, m := range h.all() {
 		m.heartbeat()
 	}
 }
 
-func (h *hold) all() []*message {
+func (h *inFlight) all() []*message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	all := make([]*message, 0, len(h.held))
@@ -140,3 +141,53 @@ func (h *hold) all() []*message {
 	}
 	return all
 }
+
+// returning counts the messages that went back with a delay and will come again: the server
+// does not count them as pending, and yet they are backlog. Counts are kept by the time of
+// return, so that they vanish by themselves, whoever receives the messages.
+type returning struct {
+	width time.Duration // of a bucket; 0 is returningBucket
+
+	mu      sync.Mutex
+	buckets [returningBuckets]int
+	first   int64 // the bucket of now: all before it are zero
+}
+
+// Buckets of a quarter of a second cover half a minute, of a second two minutes; later returns
+// count at the end of it.
+const (
+	returningBuckets = 128
+	returningBucket  = 250 * time.Millisecond
+)
+
+// add counts a message that returns after a delay.
+func (r *returning) add(now time.Time, delay time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	bucket := min(int64(delay/r.wide()), returningBuckets-1)
+	r.buckets[(r.first+bucket)%returningBuckets]++
+}
+
+// count is how many have still to return.
+func (r *returning) count(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	n := 0
+	for _, b := range r.buckets {
+		n += b
+	}
+	return n
+}
+
+func (r *returning) advance(now time.Time) {
+	current := now.UnixNano() / int64(r.wide())
+	for range min(current-r.first, returningBuckets) {
+		r.buckets[r.first%returningBuckets] = 0
+		r.first++
+	}
+	r.first = current
+}
+
+func (r *returning) wide() time.Duration { return cmp.Or(r.width, returningBucket) }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMemoryForgetsWhatWasUsedLeast(t *testing.T) {
-	m := newMemory(2)
+	m := newUnfinished(2)
 	at := time.Unix(1, 0)
 	touch := func(sequence uint64) { m.change(sequence, at, func(r *record) { r.tries++ }) }
 	touch(1)
@@ -23,7 +23,7 @@ func TestMemoryForgetsWhatWasUsedLeast(t *testing.T) {
 }
 
 func TestMemoryTellsAStreamMadeAnewByTheTime(t *testing.T) {
-	m := newMemory(2)
+	m := newUnfinished(2)
 	m.change(1, time.Unix(1, 0), func(r *record) { r.results[0] = nil })
 	if got := m.recall(1, time.Unix(2, 0)); len(got.results) != 0 {
 		t.Error("the results of another message were taken for this one's")

@@ -15,7 +15,7 @@ import (
 
 func TestPanicOfACrewIsToldWhileOthersWork(t *testing.T) {
 	told := make(chan error, 1)
-	crew := Crew{Failed: func(err error) { told <- err }}
+	crew := Tasks{Failed: func(err error) { told <- err }}
 	others := make(chan struct{})
 	crew.Go("works", func() { <-others })
 	crew.Go("falls", func() { panic("over") })
@@ -33,7 +33,7 @@ func TestPanicOfACrewIsToldWhileOthersWork(t *testing.T) {
 func TestPanicOfACrewWithoutAnEarEndsTheProcess(t *testing.T) {
 	const child = "FORAGER_TEST_FALLS"
 	if os.Getenv(child) != "" {
-		var crew Crew
+		var crew Tasks
 		crew.Go("falls", func() { panic("over") })
 		select {} // nobody waits for it
 	}
@@ -87,9 +87,9 @@ func TestPanicOfTheHeartbeatsEndsTheWorker(t *testing.T) {
 	r.ensure()
 	w, err := New(r.link, r.options, decoding{}, planning{}, r.applier)
 	must(t, err)
-	w.hold.held[identity{}] = &message{} // has no delivery to answer
+	w.inflight.held[identity{}] = &message{} // has no delivery to answer
 	ended := make(chan error, 1)
-	crew := Crew{Failed: func(err error) { ended <- err }}
+	crew := Tasks{Failed: func(err error) { ended <- err }}
 	crew.Go("run", func() { ended <- w.Run(t.Context()) })
 	select {
 	case err := <-ended:
@@ -108,7 +108,7 @@ func TestPanicOfARunnerEndsTheWorker(t *testing.T) {
 	w, err := New(r.link, r.options, decoding{}, planning{}, r.applier)
 	must(t, err)
 	ended := make(chan error, 1)
-	crew := Crew{Failed: func(err error) { ended <- err }}
+	crew := Tasks{Failed: func(err error) { ended <- err }}
 	crew.Go("run", func() { ended <- w.Run(t.Context()) })
 	w.runners.Go("apply", func() { w.run(t.Context(), nil) })
 	select {

@@ -11,9 +11,9 @@ import (
 	"forager/enrich"
 )
 
-func holdOf(inFlight, concurrency int) *hold {
+func holdOf(inFlight, concurrency int) *inFlight {
 	o := Options{MaxInFlight: inFlight, Concurrency: concurrency, MaxBytesHeld: 1000}
-	return newHold(o, time.Now)
+	return newInFlight(o, time.Now)
 }
 
 func TestHoldTakesHalfOfTheBacklogBetweenItsLimits(t *testing.T) {

@@ -31,10 +31,10 @@ type pulling struct {
 	probe    *probe          // for the one message of a probe
 }
 
-// round is one subscription that pulls a fixed number of messages: those that may be held. So
+// pull is one subscription that pulls a fixed number of messages: those that may be held. So
 // no message waits in a buffer of the client, where its AckWait runs out, and none is withheld
 // from another replica.
-type round struct {
+type pull struct {
 	worker *Worker
 	pulling
 	last   atomic.Int64  // when a message came last, Unix nanoseconds
@@ -49,10 +49,10 @@ type round struct {
 	missing int // heartbeats in a row
 }
 
-// round pulls and takes each message as it comes. It ends after their number, or early when ctx
+// pullBatch pulls and takes each message as it comes. It ends after their number, or early when ctx
 // ends, the gate changes, or enough bytes are held; with an error when the consumer is lost.
-func (w *Worker) round(ctx context.Context, consumer jetstream.Consumer, p pulling) (taken bool, err error) {
-	r := &round{worker: w, pulling: p, enough: make(chan struct{}, 1), failed: make(chan error, 1)}
+func (w *Worker) pullBatch(ctx context.Context, consumer jetstream.Consumer, p pulling) (taken bool, err error) {
+	r := &pull{worker: w, pulling: p, enough: make(chan struct{}, 1), failed: make(chan error, 1)}
 	r.last.Store(w.now().UnixNano())
 	subscription, err := consumer.Consume(
 		func(msg jetstream.Msg) { r.take(ctx, msg) },
@@ -74,7 +74,7 @@ func (w *Worker) pullBytes() int {
 }
 
 // wait waits for the end of the round.
-func (r *round) wait(ctx context.Context, consumer jetstream.Consumer, subscription jetstream.ConsumeContext) error {
+func (r *pull) wait(ctx context.Context, consumer jetstream.Consumer, subscription jetstream.ConsumeContext) error {
 	closed := subscription.Closed()
 	stall := time.NewTicker(forgottenAfter / 4)
 	defer stall.Stop()
@@ -112,7 +112,7 @@ func (r *round) wait(ctx context.Context, consumer jetstream.Consumer, subscript
 }
 
 // outcome is the error with which the client ended a subscription by itself.
-func (r *round) outcome() error {
+func (r *pull) outcome() error {
 	select {
 	case err := <-r.failed:
 		return err
@@ -135,7 +135,7 @@ func drain(subscription jetstream.ConsumeContext) error {
 }
 
 // take takes a message, or keeps it to give it back.
-func (r *round) take(ctx context.Context, msg jetstream.Msg) {
+func (r *pull) take(ctx context.Context, msg jetstream.Msg) {
 	r.last.Store(r.worker.now().UnixNano())
 	r.mu.Lock()
 	r.missing = 0
@@ -155,7 +155,7 @@ func (r *round) take(ctx context.Context, msg jetstream.Msg) {
 		probe = nil // a pull that was repeated may bring a second message
 	}
 	r.worker.take(ctx, msg, probe)
-	if r.worker.hold.full(r.worker.pullBytes()) {
+	if r.worker.inflight.full(r.worker.pullBytes()) {
 		select {
 		case r.enough <- struct{}{}:
 		default:
@@ -163,7 +163,7 @@ func (r *round) take(ctx context.Context, msg jetstream.Msg) {
 	}
 }
 
-func (r *round) refuse() {
+func (r *pull) refuse() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refuses = true
@@ -171,7 +171,7 @@ func (r *round) refuse() {
 
 // finish gives back what came too late. It was kept until the subscription was closed: given
 // back before, the server could have sent it here again.
-func (r *round) finish() {
+func (r *pull) finish() {
 	r.mu.Lock()
 	late := r.late
 	r.late, r.over = nil, true
@@ -183,7 +183,7 @@ func (r *round) finish() {
 
 // onError judges what the client tells. It mends most by itself; the consumer must be bound again
 // when it is gone, or when nothing comes for several heartbeats.
-func (r *round) onError(err error) {
+func (r *pull) onError(err error) {
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrBadRequest),
 		errors.Is(err, jetstream.ErrConnectionClosed), stream.IsMissing(err):
@@ -201,7 +201,7 @@ func (r *round) onError(err error) {
 	}
 }
 
-func (r *round) fail(err error) {
+func (r *pull) fail(err error) {
 	select {
 	case r.failed <- fmt.Errorf("pull: %w", err):
 	default:
@@ -215,17 +215,17 @@ const forgottenAfter = time.Second
 // forgotten tells that the client may have forgotten to pull: it does so when a batch, or the
 // bytes of one pull, come faster than it notes that it asked (nats.go v1.55, checkPending), and
 // would notice after two heartbeats. Asked once for each sight of something pending.
-func (r *round) forgotten() bool {
+func (r *pull) forgotten() bool {
 	w := r.worker
 	quiet := w.now().Sub(time.Unix(0, r.last.Load()))
-	return quiet >= forgottenAfter && w.link.Connected() && w.hold.pending.Swap(0) > 0
+	return quiet >= forgottenAfter && w.link.Connected() && w.inflight.pending.Swap(0) > 0
 }
 
 // errStalled says that messages are pending and do not come.
 var errStalled = errors.New("messages are pending but none is delivered")
 
 // watch asks the server, when nothing came for long, whether anything should have.
-func (r *round) watch(ctx context.Context, consumer jetstream.Consumer) error {
+func (r *pull) watch(ctx context.Context, consumer jetstream.Consumer) error {
 	w := r.worker
 	if w.now().Sub(time.Unix(0, r.last.Load())) < stallAfter || !w.link.Connected() {
 		return nil
@@ -240,7 +240,7 @@ func (r *round) watch(ctx context.Context, consumer jetstream.Consumer) error {
 		return nil
 	}
 	r.last.Store(w.now().UnixNano())
-	w.hold.pending.Store(info.NumPending)
+	w.inflight.pending.Store(info.NumPending)
 	if info.NumPending == 0 || info.Paused || info.Config.MaxAckPending > 0 && info.NumAckPending >= info.Config.MaxAckPending {
 		return nil
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/sourcegraph/conc/panics"
 )
 
-// Crew runs goroutines side by side and waits for them. A panic in one of them is an error at once,
+// Tasks runs goroutines side by side and waits for them. A panic in one of them is an error at once,
 // and not when somebody waits, which in a service is at its end. Its zero value ends the process
 // with the panic. It must not be copied.
-type Crew struct {
+type Tasks struct {
 	// Failed is told of each panic, as an error with its stack; it is called beside the others. Where it
 	// is nil, the panic is raised again where nobody recovers it.
 	Failed func(err error)
@@ -23,33 +23,33 @@ type Crew struct {
 }
 
 // Go runs something; its name is in the error of a panic.
-func (c *Crew) Go(name string, f func()) {
-	c.running.Go(func() {
+func (t *Tasks) Go(name string, f func()) {
+	t.running.Go(func() {
 		var caught panics.Catcher
 		caught.Try(f)
 		if r := caught.Recovered(); r != nil {
-			c.fell(fmt.Errorf("%s: %w", name, r.AsError()))
+			t.fell(fmt.Errorf("%s: %w", name, r.AsError()))
 		}
 	})
 }
 
-func (c *Crew) fell(err error) {
-	if c.Failed == nil {
+func (t *Tasks) fell(err error) {
+	if t.Failed == nil {
 		time.AfterFunc(0, func() { panic(err) }) // on a goroutine of its own: nothing recovers it
 		return
 	}
-	c.mu.Lock()
-	if c.first == nil {
-		c.first = err
+	t.mu.Lock()
+	if t.first == nil {
+		t.first = err
 	}
-	c.mu.Unlock()
-	c.Failed(err)
+	t.mu.Unlock()
+	t.Failed(err)
 }
 
 // Wait waits for all and returns the first panic as an error.
-func (c *Crew) Wait() error {
-	c.running.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.first
+func (t *Tasks) Wait() error {
+	t.running.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.first
 }

@@ -80,7 +80,7 @@ func (w *Worker) follow(info *jetstream.ConsumerInfo) {
 	if filters := stream.Filters(c); len(filters) > 0 {
 		w.senders.listens(filters)
 	}
-	w.hold.pending.Store(info.NumPending)
+	w.inflight.pending.Store(info.NumPending)
 	w.ackPending.Store(int64(c.MaxAckPending))
 }
 
@@ -106,7 +106,7 @@ func (w *Worker) heartbeats(ctx context.Context) {
 		case <-w.beatChanged:
 			next.Stop()
 		case <-next.C:
-			w.hold.heartbeat()
+			w.inflight.heartbeat()
 		}
 	}
 }
