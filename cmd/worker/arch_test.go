@@ -47,7 +47,8 @@ var arrows = map[string][]string{
 	"enrich/claim/claimtest": {"enrich/claim"},
 	"hive":                   {"hive/throttle", "filebound", "retry"},
 	"config":                 {"yamlbound"},
-	"enrich/detection":       {"enrich/detection/lines", "yamlbound", "filebound"},
+	"enrich/detection":       {"enrich/detection/canon", "enrich/detection/lines", "yamlbound", "filebound"},
+	"enrich/detection/canon": {},
 	"enrich/detection/lines": {},
 
 	"enrich/answertest":                  {"enrich", "hive"},

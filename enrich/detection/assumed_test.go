@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"forager/enrich/detection/canon"
 )
 
 // only decodes a message of one detection.
@@ -91,7 +93,7 @@ func TestAGuessedTimeIsMarked(t *testing.T) {
 			t.Errorf("%q: %v %v replaced %v", s, d.Time, d.Marks, d.TimeReplaced)
 		}
 	}
-	if got, guessed, ok := instant("Mar 2 10:00:00", time.Time{}); ok {
+	if got, guessed, ok := canon.Instant("Mar 2 10:00:00", time.Time{}); ok {
 		t.Errorf("without a message there is no year: %v %v", got, guessed)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 func (e *event) tags() {
@@ -27,7 +29,7 @@ func (e *event) tags() {
 }
 
 func (e *event) tag(s, path string) {
-	s = line(s, 128)
+	s = canon.Line(s, 128)
 	if s == "" || slices.Contains(e.det.Tags, s) {
 		return
 	}
@@ -78,7 +80,7 @@ func (e *event) refer(t *techniques, texts func(path) []string, scope string) {
 	var tactics []string
 	for _, p := range t.Tactic {
 		for s := range splitTexts(texts(p)) {
-			if s = line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return fold(have) == fold(s) }) {
+			if s = canon.Line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return fold(have) == fold(s) }) {
 				tactics = append(tactics, s)
 			}
 		}
@@ -112,7 +114,7 @@ func (e *event) references(t *techniques, paths []path, texts func(path) []strin
 			if r.Tactic == "" && len(tactics) == 1 {
 				r.Tactic = tactics[0]
 			}
-			e.reference(Reference{Text: line(r.Text, e.limits.Text), Tactic: line(r.Tactic, 128), Path: where})
+			e.reference(Reference{Text: canon.Line(r.Text, e.limits.Text), Tactic: canon.Line(r.Tactic, 128), Path: where})
 		}
 	}
 	return found
@@ -145,7 +147,7 @@ func (e *event) textsBelow(n int32, p path) []string {
 	var out []string
 	e.under(n, p.steps, false, func(v int32) bool {
 		return e.leaves(v, func(v int32) bool {
-			if s := e.textOf(v); e.nodes[v].kind != object && !isJunk(strings.TrimSpace(s)) {
+			if s := e.textOf(v); e.nodes[v].kind != object && !canon.IsJunk(strings.TrimSpace(s)) {
 				out = append(out, s)
 			}
 			return len(out) < 4*e.limits.Techniques
@@ -208,21 +210,12 @@ func vendorTag(lower string) string {
 
 // isTechnique tells whether a lower-case tag starts with the id of a technique.
 func isTechnique(s string) bool {
-	return len(s) >= 5 && s[0] == 't' && allDigits(s[1:5]) && (len(s) == 5 || s[5] < '0' || s[5] > '9')
+	return len(s) >= 5 && s[0] == 't' && canon.AllDigits(s[1:5]) && (len(s) == 5 || s[5] < '0' || s[5] > '9')
 }
 
 // isNumbered tells tags of groups, software and data sources (g0007, s0039, ds0017) apart.
 func isNumbered(s string) bool {
-	return allDigits(strings.TrimLeft(s, "abcdefghijklmnopqrstuvwxyz")) && s[len(s)-1] <= '9'
-}
-
-func allDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
+	return canon.AllDigits(strings.TrimLeft(s, "abcdefghijklmnopqrstuvwxyz")) && s[len(s)-1] <= '9'
 }
 
 func (e *event) files() {
@@ -238,7 +231,7 @@ func (e *event) files() {
 }
 
 func (e *event) file(rule *files, n int32) {
-	f := File{Name: fileName(e.below(n, &rule.Name)), Object: line(e.below(n, &rule.Object), 1024)}
+	f := File{Name: canon.FileName(e.below(n, &rule.Name)), Object: canon.Line(e.below(n, &rule.Object), 1024)}
 	if sum := strings.ToLower(strings.TrimSpace(e.below(n, &rule.SHA256))); len(sum) == 64 {
 		if _, err := hex.DecodeString(sum); err == nil {
 			f.SHA256 = sum

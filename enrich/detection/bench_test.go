@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"forager/enrich/detection/canon"
 )
 
 // benchEvents are fixtures in the shape of real events, and real ones where the samples are here.
@@ -170,7 +172,7 @@ func BenchmarkEscape(b *testing.B) {
 			b.SetBytes(int64(len(s)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Escape(s)
+				canon.Escape(s)
 			}
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"forager/enrich/detection/canon"
 )
 
 // read is what a test expects of an event; what is empty is not looked at, but for who, which is
@@ -23,8 +25,8 @@ type read struct {
 
 // whoOf is the default key of a detection, hosts by their first label.
 func whoOf(d Detection) string {
-	user, machine := FoldUser(d.User)
-	for _, k := range [][2]string{{"key", FoldKey(d.Key)}, {"host", FoldHost(d.Host, false)}, {"host", machine}, {"user", user}, {"ip", FoldIP(d.IP)}} {
+	user, machine := canon.FoldUser(d.User)
+	for _, k := range [][2]string{{"key", canon.FoldKey(d.Key)}, {"host", canon.FoldHost(d.Host, false)}, {"host", machine}, {"user", user}, {"ip", canon.FoldIP(d.IP)}} {
 		if k[1] != "" {
 			return k[0] + ":" + k[1]
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"forager/enrich/detection/canon"
 )
 
 // fields are all fields of a format.
@@ -127,13 +129,13 @@ func (o *observables) check() error {
 	case o.Reader != "" && !slices.Contains([]string{"hashes", "tuple", "list", "hostlist"}, o.Reader):
 		return fmt.Errorf("reader %q is none of hashes, tuple, list, typed", o.Reader)
 	}
-	if o.Reader != "typed" && o.Reader != "hashes" && o.Reader != "tuple" && !knownType(o.Type) {
-		return fmt.Errorf("type %q is none of %v", o.Type, ruleTypes)
+	if o.Reader != "typed" && o.Reader != "hashes" && o.Reader != "tuple" && !canon.KnownType(o.Type) {
+		return fmt.Errorf("type %q is none of %v", o.Type, canon.RuleTypes)
 	}
 	o.types = map[string]string{}
 	for kind, dataType := range o.Types {
-		if dataType != "skip" && !knownType(dataType) {
-			return fmt.Errorf("types: %q is none of %v", dataType, ruleTypes)
+		if dataType != "skip" && !canon.KnownType(dataType) {
+			return fmt.Errorf("types: %q is none of %v", dataType, canon.RuleTypes)
 		}
 		o.types[fold(kind)] = dataType
 	}

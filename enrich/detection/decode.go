@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"forager/enrich/detection/canon"
 )
 
 // scratch is what one Decode needs and the next one can have.
@@ -259,7 +261,7 @@ func (r *reading) describe(n int32) string {
 	}
 	var names []string
 	for c := r.nodes[n].first; c != 0 && len(names) < 8; c = r.nodes[c].next {
-		names = append(names, line(r.nodes[c].key, 32))
+		names = append(names, canon.Line(r.nodes[c].key, 32))
 	}
 	return "an object of " + strings.Join(names, ", ")
 }

@@ -32,6 +32,18 @@
 // one trie, walked once beside the event. Observables are made canonical, sifted (addresses of nobody
 // and of the reporting agent, lists) and merged. Detections of one id in one message are one detection.
 //
+// The files in this order: decode.go takes a message; scan.go and scan_string.go read JSON onto tree.go; lines.go
+// puts text there, which package lines reads; envelope.go takes envelopes off (wrappers.go is their table, otlp.go
+// and packed.go what some of them need); recognise.go finds the format; hosts.go splits an event; walk.go walks it by
+// trie.go; event.go, fields.go, happened.go, observe.go, attach.go and id.go make the detection, with values from
+// package canon; policy.go and lists.go sift observables; merge.go joins mentions of one detection. Format files pass
+// load.go and yaml.go into spec.go, check.go, include.go, compile.go and share.go.
+//
+// # Errors
+//
+// New: [FormatError], [PinError], each with its place, joined. Decode: [MalformedError], for a message as a whole; for a part
+// of one in [Result].Unreadable.
+//
 // # Text
 //
 // Lines, with Unix or Windows ends, become trees like any other, so that a format file reads them like JSON:
@@ -81,6 +93,7 @@
 //	time: [at, received]         # fields: the first that says something plausible
 //	severity: [{path: level, bands: {0: low, 7: medium, 12: high, 15: critical}}, {path: how, words: {bad: high}}]
 //	defaultSeverity: medium
+//	# a field is a path, or has any of: path, join with sep, each, text, prefix, suffix, until (the text ends before it), when
 //	title: [what, {join: [a, b], sep: ": "}, {path: c, prefix: "Alert "}, {text: constant}]
 //	description, source, host, user, ip, direction: fields as well; rule: {id: fields, name: fields}
 //	happened: {process: [exe], commandLine: [cmd], parent: [pexe], file: [path], from: [src], to: [dst], action: [what]}
@@ -102,7 +115,8 @@
 //	  - {path: ttp, else: [ttp_name], tactic: [tactic]}    # each: objects that pair a technique with a tactic
 //	  - {path: labels, reader: tags}                       # free tags: only those that are attack's
 //	files: [{each: files, name: name, base64: content, object: object, sha256: sha256}]
-//	with: [{format: ecs, under: data, take: [observables, user]}]   # rules of another file, below a path
+//	with: [{format: ecs, under: data, take: [observables, user]}]   # rules of another file, below a path or not; besides:
+//	                             # techniques, happened, time, severity, title, description, host, ip, direction, link
 //
 // `mark` on a severity says what was assumed (Detection.Marks). A format's conditions are to hold for its
 // product alone: an everyday word takes foreign alerts, and reads them wrongly in silence. The host is

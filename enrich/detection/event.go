@@ -3,6 +3,8 @@ package detection
 import (
 	"net/netip"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 // event reads one part by its format.
@@ -23,11 +25,11 @@ func (e *event) detection() (Detection, error) {
 	f := e.format
 	e.det.Format = f.Format
 	e.det.Title = e.line("title", f.Title, e.limits.Title)
-	e.det.Description = boundBytes(e.text("description", f.Description, e.limits.Description), e.limits.Description)
+	e.det.Description = canon.BoundBytes(e.text("description", f.Description, e.limits.Description), e.limits.Description)
 	e.det.Rule.ID = e.line("rule.id", f.Rule.ID, e.limits.Text)
 	e.det.Rule.Name = e.line("rule.name", f.Rule.Name, e.limits.Text)
-	e.det.Host = firstHost(e.line("host", f.Host, e.limits.Text))
-	e.det.User = firstAccount(halveBackslashes(e.line("user", f.User, e.limits.Text)))
+	e.det.Host = canon.FirstHost(e.line("host", f.Host, e.limits.Text))
+	e.det.User = canon.FirstAccount(canon.HalveBackslashes(e.line("user", f.User, e.limits.Text)))
 	e.det.Key = f.keyed(e.line("key", f.Key, e.limits.Text))
 	e.det.Source = e.line("source", f.Source, e.limits.Text)
 	e.det.IP = e.address()
@@ -142,7 +144,7 @@ func (e *event) none(p *path) bool { return e.hits.head[p.slot] == 0 && (p.slot 
 func (e *event) scalars(p *path, yield func(string) bool) bool {
 	return e.each(p, func(n int32) bool {
 		s := e.textOf(n)
-		if e.nodes[n].kind == object || isJunk(strings.TrimSpace(s)) && e.nodes[n].kind != number {
+		if e.nodes[n].kind == object || canon.IsJunk(strings.TrimSpace(s)) && e.nodes[n].kind != number {
 			return true
 		}
 		return yield(s)
@@ -176,14 +178,14 @@ func (e *event) met(c *condition) bool {
 // note keeps where a value came from.
 func (e *event) note(field, path, value string) {
 	if e.why && len(e.det.Why) < 4*e.limits.Observables {
-		e.det.Why = append(e.det.Why, Origin{Field: field, Path: path, Value: line(value, 120)})
+		e.det.Why = append(e.det.Why, Origin{Field: field, Path: path, Value: canon.Line(value, 120)})
 	}
 }
 
 // lost keeps what a format names and nothing was made of, and why.
 func (e *event) lost(field, path, value, reason string) {
-	if e.why && len(e.det.Why) < 4*e.limits.Observables && !isJunk(strings.TrimSpace(value)) {
-		e.det.Why = append(e.det.Why, Origin{Field: "not " + field + ": " + reason, Path: path, Value: line(value, 120)})
+	if e.why && len(e.det.Why) < 4*e.limits.Observables && !canon.IsJunk(strings.TrimSpace(value)) {
+		e.det.Why = append(e.det.Why, Origin{Field: "not " + field + ": " + reason, Path: path, Value: canon.Line(value, 120)})
 	}
 }
 
@@ -265,7 +267,7 @@ func (e *event) below(n int32, p *path) string {
 	e.under(n, p.steps, false, func(v int32) bool {
 		return e.leaves(v, func(v int32) bool {
 			s := e.textOf(v)
-			if e.nodes[v].kind != object && !isJunk(strings.TrimSpace(s)) {
+			if e.nodes[v].kind != object && !canon.IsJunk(strings.TrimSpace(s)) {
 				found = s
 			}
 			return found == ""
@@ -275,17 +277,17 @@ func (e *event) below(n int32, p *path) string {
 }
 
 func (e *event) line(name string, fs fields, most int) string {
-	return e.firstText(name, fs, func(s string) string { return line(s, most) })
+	return e.firstText(name, fs, func(s string) string { return canon.Line(s, most) })
 }
 
 func (e *event) text(name string, fs fields, most int) string {
-	return e.firstText(name, fs, func(s string) string { return Clean(s, most) })
+	return e.firstText(name, fs, func(s string) string { return canon.Clean(s, most) })
 }
 
 func (e *event) firstText(name string, fs fields, clean func(string) string) string {
 	found := ""
 	e.candidates(fs, func(_ *field, s, path string) bool {
-		if found = clean(s); found == "" || isJunk(found) {
+		if found = clean(s); found == "" || canon.IsJunk(found) {
 			found = ""
 			return true
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"forager/enrich/detection/canon"
 )
 
 // address is the first text that is an address of somebody.
@@ -13,18 +15,18 @@ func (e *event) address() string {
 	found := ""
 	e.candidates(e.format.IP, func(_ *field, s, path string) bool {
 		s = strings.TrimSpace(s)
-		if v, ok := ipValue(s); ok && judgeAddr(v.addr, nil) != leaveOut {
-			found = v.data
+		if v, ok := canon.IPValue(s); ok && canon.JudgeAddr(v.Addr, nil) != canon.LeaveOut {
+			found = v.Data
 			e.note("ip", path, found)
 			return false
 		}
-		if !mayBeList(s) {
+		if !canon.MayBeList(s) {
 			e.lost("ip", path, s, "no address of somebody")
 			return true
 		}
-		for one := range valuesIn("ip", s) {
-			if v, ok := ipValue(one); ok && judgeAddr(v.addr, nil) != leaveOut {
-				found = v.data
+		for one := range canon.ValuesIn("ip", s) {
+			if v, ok := canon.IPValue(one); ok && canon.JudgeAddr(v.Addr, nil) != canon.LeaveOut {
+				found = v.Data
 				e.note("ip", path, found)
 				return false
 			}
@@ -134,8 +136,8 @@ func (f *field) severityAmong(s string) Severity {
 
 func (e *event) time() {
 	e.candidates(e.format.Time, func(_ *field, s, path string) bool {
-		t, guessed, ok := instant(s, e.message.Time)
-		if !ok || !plausible(t, e.message.Time) {
+		t, guessed, ok := canon.Instant(s, e.message.Time)
+		if !ok || !canon.Plausible(t, e.message.Time) {
 			e.lost("time", path, s, "no possible time")
 			return true
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"forager/enrich/detection/canon"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -46,19 +48,19 @@ func FuzzDecode(f *testing.F) {
 
 func checkDetection(t *testing.T, det Detection) {
 	t.Helper()
-	if det.ID == "" || det.Title == "" || det.Severity < Low || det.Severity > Critical || det.Format == "" || det.Time.Year() < earliestYear {
+	if det.ID == "" || det.Title == "" || det.Severity < Low || det.Severity > Critical || det.Format == "" || det.Time.Year() < canon.EarliestYear {
 		t.Fatalf("incomplete: %+v", det)
 	}
 	if len(det.Observables) > 200 || len(det.Techniques) > 50 || len(det.Tags) > 50 || len(det.Files) > 20 || utf8.RuneCountInString(det.Title) > 512 || len(det.Description) > 64<<10 {
 		t.Fatalf("unbounded: %+v", det)
 	}
 	for _, s := range textsOf(det) {
-		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && hides(r) }) {
+		if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && canon.Hides(r) }) {
 			t.Fatalf("%q is not clean", s)
 		}
 	}
 	for _, o := range det.Observables {
-		if o.Data == "" || len(o.Data) > 4096 || !knownType(o.DataType) {
+		if o.Data == "" || len(o.Data) > 4096 || !canon.KnownType(o.DataType) {
 			t.Fatalf("observable %+v", o)
 		}
 	}
@@ -158,16 +160,16 @@ func FuzzValue(f *testing.F) {
 		if !utf8.ValidString(s) || len(s) > 1<<14 {
 			return
 		}
-		dataType := ruleTypes[int(kind)%len(ruleTypes)]
-		if v, ok := canonical(dataType, s); ok {
-			again, ok := canonical(v.dataType, v.data)
-			if !ok || again.data != v.data || again.dataType != v.dataType {
-				t.Fatalf("%s %q: %s %q, then %s %q %v", dataType, s, v.dataType, v.data, again.dataType, again.data, ok)
+		dataType := canon.RuleTypes[int(kind)%len(canon.RuleTypes)]
+		if v, ok := canon.Canonical(dataType, s); ok {
+			again, ok := canon.Canonical(v.DataType, v.Data)
+			if !ok || again.Data != v.Data || again.DataType != v.DataType {
+				t.Fatalf("%s %q: %s %q, then %s %q %v", dataType, s, v.DataType, v.Data, again.DataType, again.Data, ok)
 			}
 		}
-		for range hashList(s) {
+		for range canon.HashList(s) {
 		}
-		tuple(s)
+		canon.Tuple(s)
 		attackTags([]string{s})
 	})
 }
@@ -178,7 +180,7 @@ func FuzzTime(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, ok := moment(s); ok && plausible(got, now) && got.Year() > now.Year()+1 {
+		if got, ok := moment(s); ok && canon.Plausible(got, now) && got.Year() > now.Year()+1 {
 			t.Fatalf("%q is %v", s, got)
 		}
 	})
@@ -193,13 +195,13 @@ func FuzzText(f *testing.F) {
 		if len(s) > 1<<12 {
 			return
 		}
-		if c := Clean(s, most); !utf8.ValidString(c) || utf8.RuneCountInString(c) > max(most, 0) {
+		if c := canon.Clean(s, most); !utf8.ValidString(c) || utf8.RuneCountInString(c) > max(most, 0) {
 			t.Fatalf("Clean(%q, %d) = %q", s, most, c)
 		}
-		if name := fileName(s); name == "" || len(name) > maxFileName || strings.ContainsAny(name, `/\`) || !utf8.ValidString(name) {
+		if name := canon.FileName(s); name == "" || len(name) > canon.MaxFileName || strings.ContainsAny(name, `/\`) || !utf8.ValidString(name) {
 			t.Fatalf("fileName(%q) = %q", s, name)
 		}
-		if got, want := squeeze(visible(t, Escape(s))), squeeze(plain(s, true)); got != want {
+		if got, want := squeeze(visible(t, canon.Escape(s))), squeeze(canon.Plain(s, true)); got != want {
 			t.Fatalf("%q is seen as %q", want, got)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"forager/enrich/detection/canon"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -98,7 +100,7 @@ func TestTimesInEveryLayout(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "TIMESTAMP", "12", "now", "0000-00-00", "9999999999999999999999", "NaN", "Inf"} {
-		if got, ok := moment(s); ok && plausible(got, now) {
+		if got, ok := moment(s); ok && canon.Plausible(got, now) {
 			t.Errorf("%q is %v", s, got)
 		}
 	}
@@ -115,6 +117,6 @@ func mustTime(t *testing.T, s string) time.Time {
 
 // moment is an instant whose year, where it has none, is nobody's.
 func moment(s string) (time.Time, bool) {
-	t, _, ok := instant(s, time.Time{})
+	t, _, ok := canon.Instant(s, time.Time{})
 	return t, ok
 }

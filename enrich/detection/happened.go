@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/url"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 // fields are the fields of the rule, in the order of [Happened.texts].
@@ -35,7 +37,7 @@ func (e *event) happened(r *happenedRule) {
 		}
 		*texts[i] = e.line(happenedNames[i], *fs, most)
 		if fs == &r.Process || fs == &r.File { // a command line may well have two in a row
-			*texts[i] = withoutScheme(halveBackslashes(*texts[i]))
+			*texts[i] = canon.WithoutScheme(canon.HalveBackslashes(*texts[i]))
 		}
 	}
 }
@@ -69,7 +71,7 @@ func (e *event) link() string {
 // isLink tells an address that people can be given: absolute, of http or https, with a host, without a
 // password, and without anything that cannot be seen. Nothing fetches it.
 func isLink(s string) bool {
-	if len(s) > maxLink || !isPlain(s) || strings.ContainsAny(s, " <>\"\\`") {
+	if len(s) > maxLink || !canon.IsPlain(s) || strings.ContainsAny(s, " <>\"\\`") {
 		return false
 	}
 	u, err := url.Parse(s)

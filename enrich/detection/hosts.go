@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+
+	"forager/enrich/detection/canon"
 )
 
 // keyed marks a key with the format that it is of: numbers of two products are not one key. The
@@ -26,10 +28,10 @@ func (e *event) keyOfLast() string {
 
 // namesSomebody tells whether a detection has a key, or a host, user or address to be correlated by.
 func (d *Detection) namesSomebody() bool {
-	if FoldKey(d.Key) != "" || FoldHost(d.Host, true) != "" || FoldIP(d.IP) != "" {
+	if canon.FoldKey(d.Key) != "" || canon.FoldHost(d.Host, true) != "" || canon.FoldIP(d.IP) != "" {
 		return true
 	}
-	user, machine := FoldUser(d.User)
+	user, machine := canon.FoldUser(d.User)
 	return user != "" || machine != ""
 }
 
@@ -85,7 +87,7 @@ func (r *reading) rowsByHost(p *part, rows int32) (hosts []string, groups [][]in
 	for c := r.nodes[rows].first; c != 0; c = r.nodes[c].next {
 		host := ""
 		for i := range p.format.Split.By {
-			if host = FoldHost(e.below(c, &p.format.Split.By[i]), true); host != "" {
+			if host = canon.FoldHost(e.below(c, &p.format.Split.By[i]), true); host != "" {
 				break
 			}
 		}
@@ -120,7 +122,7 @@ func (s *hostSet) add(host string, i int) {
 		s.exact, s.label = map[string]int{}, map[string]int{}
 	}
 	s.exact[host] = i
-	if first := FoldHost(host, false); first != host {
+	if first := canon.FoldHost(host, false); first != host {
 		s.label[first] = i
 	}
 }
@@ -132,7 +134,7 @@ func (s *hostSet) find(host string) (i int, found bool) {
 	if i, found = s.exact[host]; found {
 		return i, true
 	}
-	first := FoldHost(host, false)
+	first := canon.FoldHost(host, false)
 	if first == host {
 		i, found = s.label[host]
 	} else {
@@ -154,17 +156,17 @@ func (r *reading) link(array int32, values []int32) {
 func (e *event) perHost(det Detection) []Detection {
 	all := []Detection{det}
 	var known hostSet
-	known.add(FoldHost(det.Host, true), 0)
+	known.add(canon.FoldHost(det.Host, true), 0)
 	for i := range e.format.Split.Of {
 		e.scalars(&e.format.Split.Of[i], func(s string) bool {
-			for one := range valuesIn("host", s) {
-				host := FoldHost(one, true)
+			for one := range canon.ValuesIn("host", s) {
+				host := canon.FoldHost(one, true)
 				if _, found := known.find(host); host == "" || found || len(all) > e.limits.Detections {
 					continue
 				}
 				known.add(host, len(all))
 				other := det
-				other.Host, other.ID = line(one, e.limits.Text), det.ID+"/"+host
+				other.Host, other.ID = canon.Line(one, e.limits.Text), det.ID+"/"+host
 				other.Tags, other.Observables, other.Techniques = slices.Clone(det.Tags), slices.Clone(det.Observables), slices.Clone(det.Techniques)
 				other.Files, other.Marks, other.Why = slices.Clone(det.Files), slices.Clone(det.Marks), slices.Clone(det.Why)
 				other.LeftOut = maps.Clone(det.LeftOut)

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 // maxID is how long, in bytes, an id may be to stay readable.
@@ -15,7 +17,7 @@ func (e *event) id() string {
 	for _, rule := range e.format.ID {
 		var texts []string
 		for i := range rule {
-			e.scalars(&rule[i], func(s string) bool { texts = append(texts, line(s, len(s))); return false })
+			e.scalars(&rule[i], func(s string) bool { texts = append(texts, canon.Line(s, len(s))); return false })
 			if i == 0 && len(texts) == 0 {
 				break
 			}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 // Action is what becomes of an observable that a list holds.
@@ -158,23 +160,23 @@ func (m *matcher) takePrefix(v string) error {
 }
 
 // matches tells whether the list holds a value.
-func (m *matcher) matches(v value) bool {
-	if len(m.types) > 0 && !slices.Contains(m.types, v.dataType) {
+func (m *matcher) matches(v canon.Value) bool {
+	if len(m.types) > 0 && !slices.Contains(m.types, v.DataType) {
 		return false
 	}
-	data := v.data
+	data := v.Data
 	if m.exact != nil || m.parts != nil {
 		data = strings.ToLower(data)
 	}
-	return m.exact[data] || m.names != nil && m.hasName(v) || v.addr.IsValid() && m.hasAddr(v.addr) ||
+	return m.exact[data] || m.names != nil && m.hasName(v) || v.Addr.IsValid() && m.hasAddr(v.Addr) ||
 		slices.ContainsFunc(m.parts, func(part string) bool { return strings.Contains(data, part) }) ||
-		slices.ContainsFunc(m.patterns, func(re *regexp.Regexp) bool { return re.MatchString(v.data) })
+		slices.ContainsFunc(m.patterns, func(re *regexp.Regexp) bool { return re.MatchString(v.Data) })
 }
 
 // hasName looks a host, or that of a URL or mail, and what is above it, up.
-func (m *matcher) hasName(v value) bool {
-	name := v.data
-	switch v.dataType {
+func (m *matcher) hasName(v canon.Value) bool {
+	name := v.Data
+	switch v.DataType {
 	case "url":
 		u, err := url.Parse(name)
 		if err != nil {

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"forager/enrich/detection/canon"
 )
 
 // manyObservables is the number from which on a map finds doubles faster than a look at each.
@@ -16,8 +18,8 @@ func (e *event) observables() {
 			continue
 		}
 		e.scalars(&e.format.Own[i], func(s string) bool {
-			for one := range splitList(s) {
-				if a, ok := parseAddr(one); ok {
+			for one := range canon.SplitList(s) {
+				if a, ok := canon.ParseAddr(one); ok {
 					e.own = append(e.own, a)
 				}
 			}
@@ -114,11 +116,11 @@ func (e *event) read(o *observables, path, s string) bool {
 	}
 	switch o.Reader {
 	case "hashes":
-		for sum := range hashList(s) {
+		for sum := range canon.HashList(s) {
 			take("hash", sum)
 		}
 	case "tuple":
-		src, dst, ok := tuple(s)
+		src, dst, ok := canon.Tuple(s)
 		if !ok {
 			if strings.Contains(s, "/") || strings.Contains(s, `\`) {
 				take("filename", s)
@@ -128,15 +130,15 @@ func (e *event) read(o *observables, path, s string) bool {
 		take("ip", src)
 		take("ip", dst)
 	case "list":
-		for one := range splitList(s) {
+		for one := range canon.SplitList(s) {
 			take(o.Type, one)
 		}
 	default:
-		if !mayBeList(s) {
+		if !canon.MayBeList(s) {
 			take(o.Type, s)
 			break
 		}
-		for one := range valuesIn(o.Type, s) {
+		for one := range canon.ValuesIn(o.Type, s) {
 			take(o.Type, one)
 		}
 	}
@@ -148,7 +150,7 @@ func (e *event) read(o *observables, path, s string) bool {
 
 // take adds the observable that a text is, if it is one of the type.
 func (e *event) take(o *observables, dataType, path, s string) bool {
-	v, ok := canonical(dataType, s)
+	v, ok := canon.Canonical(dataType, s)
 	if !ok {
 		return false
 	}
@@ -179,13 +181,13 @@ func (e *event) typed(o *observables, n int32) {
 		extra = e.nativeExtra(n)
 	}
 	for one := range typedValues(o, dataType, s) {
-		v, ok := canonical(dataType, one)
+		v, ok := canon.Canonical(dataType, one)
 		if !ok {
-			if isJunk(strings.TrimSpace(one)) || !o.Native {
+			if canon.IsJunk(strings.TrimSpace(one)) || !o.Native {
 				e.lost(dataType, o.Each.text+"."+o.Value.text, one, "no value of this type")
 				continue
 			}
-			v = value{dataType: "other", data: line(one, len(one)), tag: dataType}
+			v = canon.Value{DataType: "other", Data: canon.Line(one, len(one)), Tag: dataType}
 		}
 		e.add(v, o.Each.text+"."+o.Value.text, extra)
 	}
@@ -194,19 +196,19 @@ func (e *event) typed(o *observables, n int32) {
 // typedValues splits what some senders join ("1.2.3.4,5.6.7.8").
 func typedValues(o *observables, dataType, s string) iter.Seq[string] {
 	if o.Sep == "" || !strings.Contains(s, o.Sep) {
-		return valuesIn(dataType, s)
+		return canon.ValuesIn(dataType, s)
 	}
 	return strings.SplitSeq(s, o.Sep)
 }
 
 // nativeType is the type that a native event names, any that TheHive may have.
 func nativeType(kind, asSent string) string {
-	for _, t := range builtinTypes {
+	for _, t := range canon.BuiltinTypes {
 		if fold(t) == kind {
 			return t
 		}
 	}
-	return line(strings.ToLower(asSent), 64)
+	return canon.Line(strings.ToLower(asSent), 64)
 }
 
 // nativeExtra is what a native observable says besides type and value.
@@ -216,13 +218,13 @@ func (e *event) nativeExtra(n int32) Observable {
 		switch fold(e.nodes[c].key) {
 		case "tags":
 			e.leaves(c, func(t int32) bool {
-				if s := line(e.textOf(t), 128); s != "" && len(o.Tags) < e.limits.Tags && !slices.Contains(o.Tags, s) {
+				if s := canon.Line(e.textOf(t), 128); s != "" && len(o.Tags) < e.limits.Tags && !slices.Contains(o.Tags, s) {
 					o.Tags = append(o.Tags, s)
 				}
 				return true
 			})
 		case "message":
-			o.Message = Clean(e.textOf(c), e.limits.Text)
+			o.Message = canon.Clean(e.textOf(c), e.limits.Text)
 		case "ioc":
 			o.IOC = e.textOf(c) == "true"
 		}
@@ -247,49 +249,49 @@ func (e *event) follow(o *observables, dataType, path string) {
 }
 
 // add merges an observable into the detection: roles of the same value become its tags.
-func (e *event) add(v value, path string, extra Observable) {
-	if len(v.data) > e.policy.maxBytes {
-		e.lost(v.dataType, path, v.data, "too long")
+func (e *event) add(v canon.Value, path string, extra Observable) {
+	if len(v.Data) > e.policy.maxBytes {
+		e.lost(v.DataType, path, v.Data, "too long")
 		e.det.leaveOut("long observables", 1)
 		return
 	}
 	decision := e.policy.judge(v, e.own)
-	if decision == leaveOut {
-		e.lost(v.dataType, path, v.data, "of nobody, of the reporter, or on a list")
+	if decision == canon.LeaveOut {
+		e.lost(v.DataType, path, v.Data, "of nobody, of the reporter, or on a list")
 		return
 	}
 	v = e.policy.typed(v)
 	if i := e.find(v); i >= 0 {
 		if i < len(e.det.Observables) {
-			e.det.Observables[i].merge(extra, v.tag)
+			e.det.Observables[i].merge(extra, v.Tag)
 		}
 		return
 	}
 	if len(e.det.Observables) >= e.limits.Observables {
 		e.remember(v, len(e.det.Observables))
-		e.lost(v.dataType, path, v.data, "over the limit")
+		e.lost(v.DataType, path, v.Data, "over the limit")
 		e.det.leaveOut("observables", 1)
 		return
 	}
-	o := Observable{DataType: v.dataType, Data: strings.Clone(v.data), Message: extra.Message, IgnoreSimilarity: decision == keepQuietly}
-	o.merge(extra, v.tag)
+	o := Observable{DataType: v.DataType, Data: strings.Clone(v.Data), Message: extra.Message, IgnoreSimilarity: decision == canon.KeepQuietly}
+	o.merge(extra, v.Tag)
 	e.det.Observables = append(e.det.Observables, o)
 	e.remember(v, len(e.det.Observables)-1)
-	e.note(v.dataType, path, v.data)
+	e.note(v.DataType, path, v.Data)
 }
 
 // find is the place of an observable, -1 where it is new.
-func (e *event) find(v value) int {
+func (e *event) find(v canon.Value) int {
 	if e.seen != nil {
-		if i, ok := e.seen[v.dataType+"\x00"+v.data]; ok {
+		if i, ok := e.seen[v.DataType+"\x00"+v.Data]; ok {
 			return i
 		}
 		return -1
 	}
-	return slices.IndexFunc(e.det.Observables, func(o Observable) bool { return o.DataType == v.dataType && o.Data == v.data })
+	return slices.IndexFunc(e.det.Observables, func(o Observable) bool { return o.DataType == v.DataType && o.Data == v.Data })
 }
 
-func (e *event) remember(v value, i int) {
+func (e *event) remember(v canon.Value, i int) {
 	if e.seen == nil {
 		if len(e.det.Observables) < min(manyObservables, e.limits.Observables) {
 			return
@@ -299,7 +301,7 @@ func (e *event) remember(v value, i int) {
 			e.seen[o.DataType+"\x00"+o.Data] = j
 		}
 	}
-	e.seen[v.dataType+"\x00"+v.data] = i
+	e.seen[v.DataType+"\x00"+v.Data] = i
 }
 
 // merge adds what another mention of the observable says.

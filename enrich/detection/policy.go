@@ -3,6 +3,8 @@ package detection
 import (
 	"net/netip"
 	"slices"
+
+	"forager/enrich/detection/canon"
 )
 
 // policy decides which observables are worth keeping.
@@ -13,7 +15,7 @@ type policy struct {
 }
 
 func newPolicy(o Options, l Limits) (*policy, error) {
-	p := &policy{types: append(slices.Clone(builtinTypes), o.DataTypes...), maxBytes: l.Observable}
+	p := &policy{types: append(slices.Clone(canon.BuiltinTypes), o.DataTypes...), maxBytes: l.Observable}
 	for _, list := range o.Lists {
 		m, err := newMatcher(list)
 		if err != nil {
@@ -24,56 +26,31 @@ func newPolicy(o Options, l Limits) (*policy, error) {
 	return p, nil
 }
 
-// verdict is what a policy says of a value.
-type verdict int
-
-const (
-	keep verdict = iota
-	keepQuietly
-	leaveOut
-)
-
 // judge applies the noise rules: addresses that are nobody's are left out, those of private
 // networks kept without correlating on them, and lists do either.
-func (p *policy) judge(v value, own []netip.Addr) verdict {
-	found := keep
-	if v.addr.IsValid() {
-		found = judgeAddr(v.addr, own)
+func (p *policy) judge(v canon.Value, own []netip.Addr) canon.Verdict {
+	found := canon.Keep
+	if v.Addr.IsValid() {
+		found = canon.JudgeAddr(v.Addr, own)
 	}
 	for _, m := range p.matchers {
-		if found == leaveOut {
+		if found == canon.LeaveOut {
 			return found
 		}
 		if m.matches(v) {
-			if found = leaveOut; m.action == ActionIgnoreSimilarity {
-				found = keepQuietly
+			if found = canon.LeaveOut; m.action == ActionIgnoreSimilarity {
+				found = canon.KeepQuietly
 			}
 		}
 	}
 	return found
 }
 
-func judgeAddr(a netip.Addr, own []netip.Addr) verdict {
-	switch {
-	case a.IsUnspecified(), a.IsLoopback(), a.IsLinkLocalUnicast(), a.IsLinkLocalMulticast(), a.IsInterfaceLocalMulticast(),
-		a == broadcast(), slices.Contains(own, a):
-		return leaveOut
-	case a.IsPrivate(), a.IsMulticast(), shared().Contains(a):
-		return keepQuietly
-	}
-	return keep
-}
-
-func broadcast() netip.Addr { return netip.AddrFrom4([4]byte{255, 255, 255, 255}) }
-
-// shared is the address space of carriers' translators (RFC 6598).
-func shared() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) }
-
 // typed gives a value a type that the server has: "other" with the type as a tag where it has not.
-func (p *policy) typed(v value) value {
-	if !slices.Contains(p.types, v.dataType) {
-		v.tag = v.dataType
-		v.dataType = "other"
+func (p *policy) typed(v canon.Value) canon.Value {
+	if !slices.Contains(p.types, v.DataType) {
+		v.Tag = v.DataType
+		v.DataType = "other"
 	}
 	return v
 }

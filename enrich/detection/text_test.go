@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"forager/enrich/detection/canon"
+
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
@@ -68,7 +70,7 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 func TestEscapedTextRendersAsItselfAndNothingElse(t *testing.T) {
 	for _, a := range attacks {
 		for _, s := range []string{a, "x " + a, a + "\n" + a, "x\n\n" + a, "1" + a} {
-			if got, want := squeeze(visible(t, Escape(s))), squeeze(plain(s, true)); got != want {
+			if got, want := squeeze(visible(t, canon.Escape(s))), squeeze(canon.Plain(s, true)); got != want {
 				t.Errorf("%q is seen as %q", want, got)
 			}
 		}
@@ -79,7 +81,7 @@ func TestAnyTextRendersAsItself(t *testing.T) {
 	pieces := rapid.SampledFrom(append([]string{"\n", " ", "a", "  ", "\t", "é", "1", "\n\n"}, attacks...))
 	rapid.Check(t, func(r *rapid.T) {
 		s := strings.Join(rapid.SliceOfN(pieces, 0, 8).Draw(r, "pieces"), "")
-		if got, want := squeeze(visible(t, Escape(s))), squeeze(plain(s, true)); got != want {
+		if got, want := squeeze(visible(t, canon.Escape(s))), squeeze(canon.Plain(s, true)); got != want {
 			r.Fatalf("%q is seen as %q", want, got)
 		}
 	})
@@ -115,10 +117,10 @@ func TestHostileTextInEveryFieldOfEveryFormat(t *testing.T) {
 			}
 			for _, det := range r.Detections {
 				for _, s := range textsOf(det) {
-					if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && hides(r) }) {
+					if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && canon.Hides(r) }) {
 						t.Errorf("%s: %q holds what hides", filepath.Base(file), s)
 					}
-					visible(t, Escape(s))
+					visible(t, canon.Escape(s))
 				}
 			}
 		}
@@ -164,12 +166,12 @@ func textsOf(d Detection) []string {
 func TestACodeSpanIsTheTextAndNothingElse(t *testing.T) {
 	for _, a := range attacks {
 		for _, s := range []string{a, "x " + a, "`" + a + "`", " " + a + "|" + a, a + "\n" + a} {
-			if got, want := squeeze(visible(t, "x "+Code(s)+" y")), squeeze("x "+plain(s, false)+" y"); got != want {
+			if got, want := squeeze(visible(t, "x "+canon.Code(s)+" y")), squeeze("x "+canon.Plain(s, false)+" y"); got != want {
 				t.Errorf("%q is seen as %q", want, got)
 			}
 		}
 	}
-	if got := Code(" \t"); got != "" {
+	if got := canon.Code(" \t"); got != "" {
 		t.Errorf("nothing is %q", got)
 	}
 }
@@ -183,7 +185,7 @@ func TestCleanBoundsOnRunes(t *testing.T) {
 		{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"ééé", 3, "ééé"}, {"éééé", 3, "éé…"}, {" a\r\nb\rc\t", 9, "a\nb\nc"},
 		{"a\x00\u202e\xffb", 9, "a\ufffd\ufffd\ufffdb"}, {"x", 0, ""}, {"", 5, ""},
 	} {
-		if got := Clean(c.in, c.most); got != c.want {
+		if got := canon.Clean(c.in, c.most); got != c.want {
 			t.Errorf("Clean(%q, %d) = %q, want %q", c.in, c.most, got, c.want)
 		}
 	}
@@ -194,7 +196,7 @@ func TestFileNamesAreHarmless(t *testing.T) {
 		"../../etc/passwd": "passwd", `C:\Windows\a.exe`: "a.exe", "CON": "_CON", "nul.txt": "_nul.txt", "com1.log": "_com1.log", "": "file", "..": "file",
 		"a\u202egnp.exe": "a_gnp.exe", "a\x00b": "a_b", " .hidden. ": "hidden", "a:b": "b", strings.Repeat("x", 300) + ".docx": strings.Repeat("x", 250) + ".docx", "LPT9 .x": "_LPT9 .x",
 	} {
-		if got := fileName(in); got != want {
+		if got := canon.FileName(in); got != want {
 			t.Errorf("fileName(%q) = %q, want %q", in, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"net/netip"
@@ -17,7 +17,7 @@ import (
 // selectors, fillers, the blank braille pattern, and U+FFFD, which stands for such in a Detection.
 // FoldText(FoldText(s)) is FoldText(s). Letters of other scripts that look alike stay apart.
 func FoldText(s string) string {
-	if !isPlain(s) {
+	if !IsPlain(s) {
 		for {
 			folded := norm.NFKC.String(strings.ToLower(strings.Map(seenOnly, norm.NFKC.String(strings.Map(seenOnly, s)))))
 			if folded == s {
@@ -49,7 +49,7 @@ const blanks = "\u2800\ufffc\ufffd\u303f\U00016fe4\U00013441\U00013442\U0001d159
 
 // invisible tells whether a character shows nothing, or nothing that two readers would agree on.
 func invisible(r rune) bool {
-	return hides(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cs) ||
+	return Hides(r) || unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cs) ||
 		strings.ContainsRune(blanks, r) || !utf8.ValidRune(r)
 }
 
@@ -60,8 +60,8 @@ func invisible(r rune) bool {
 func FoldHost(s string, full bool) string {
 	s = FoldText(s)
 	s = strings.TrimRight(strings.TrimLeft(s[strings.LastIndexByte(s, '\\')+1:], `"' `), `"' $`)
-	if v, ok := ipValue(s); ok {
-		return foldAddr(v.addr)
+	if v, ok := IPValue(s); ok {
+		return foldAddr(v.Addr)
 	}
 	if saysNoHost(s) {
 		return ""
@@ -84,11 +84,11 @@ func FoldHost(s string, full bool) string {
 }
 
 // saysNoHost tells names that every host has, or none; a host may well be called nan.
-func saysNoHost(s string) bool { return isJunk(s) && s != "nan" || slices.Contains(nobodys, s) }
+func saysNoHost(s string) bool { return IsJunk(s) && s != "nan" || slices.Contains(nobodys, s) }
 
 // foldAddr is empty for what is the address of nobody, or of everybody.
 func foldAddr(a netip.Addr) string {
-	if judgeAddr(a, nil) == leaveOut {
+	if JudgeAddr(a, nil) == LeaveOut {
 		return ""
 	}
 	return a.String()
@@ -104,10 +104,10 @@ var nobodys = []string{
 // FoldIP is an address in its one spelling; empty is what is the address of nobody.
 func FoldIP(s string) string {
 	s = strings.TrimSpace(s)
-	if v, ok := ipValue(s); ok {
-		return foldAddr(v.addr)
+	if v, ok := IPValue(s); ok {
+		return foldAddr(v.Addr)
 	}
-	if s = FoldText(s); isJunk(s) || slices.Contains(nobodys, s) {
+	if s = FoldText(s); IsJunk(s) || slices.Contains(nobodys, s) {
 		return ""
 	}
 	return s
@@ -115,7 +115,7 @@ func FoldIP(s string) string {
 
 // FoldKey is what makes a sender's own key this key; empty is what says nothing.
 func FoldKey(s string) string {
-	if s = FoldText(s); s == "0" || !isJunk(s) {
+	if s = FoldText(s); s == "0" || !IsJunk(s) {
 		return s
 	}
 	return ""
@@ -128,12 +128,12 @@ func FoldKey(s string) string {
 // a machine (LT-9$) is the machine: host. Both are empty for accounts that every host has (SYSTEM,
 // root, ANONYMOUS LOGON, services) and for what says nothing.
 func FoldUser(s string) (user, host string) {
-	s = strings.Trim(halveBackslashes(FoldText(s)), `"' `)
-	if isJunk(s) || slices.Contains(nobodys, s) || strings.HasPrefix(s, "s-1-") && everyonesSID.MatchString(s) {
+	s = strings.Trim(HalveBackslashes(FoldText(s)), `"' `)
+	if IsJunk(s) || slices.Contains(nobodys, s) || strings.HasPrefix(s, "s-1-") && everyonesSID.MatchString(s) {
 		return "", ""
 	}
-	if v, ok := ipValue(s); ok {
-		return foldAddr(v.addr), "" // some senders write an address for whoever it was
+	if v, ok := IPValue(s); ok {
+		return foldAddr(v.Addr), "" // some senders write an address for whoever it was
 	}
 	domain, name := "", s
 	if i := strings.LastIndexByte(s, '\\'); i >= 0 {
@@ -147,7 +147,7 @@ func FoldUser(s string) (user, host string) {
 			return joinAccount(at, name[:i])
 		}
 	}
-	if slices.Contains(authorities, domain) || slices.Contains(everyones, name) || isJunk(name) || everyonesSession.MatchString(name) {
+	if slices.Contains(authorities, domain) || slices.Contains(everyones, name) || IsJunk(name) || everyonesSession.MatchString(name) {
 		return "", ""
 	}
 	return joinAccount(domain, name)

@@ -1,18 +1,18 @@
-package detection
+package canon
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// maxFileName is how many bytes of a file name are kept: what common file systems allow.
-const maxFileName = 255
+// MaxFileName is how many bytes of a file name are kept: what common file systems allow.
+const MaxFileName = 255
 
-// fileName reduces what a sender calls a file to a name: the last part of a path of any system,
+// FileName reduces what a sender calls a file to a name: the last part of a path of any system,
 // without control or bidirectional characters, no name of a Windows device, no leading or
 // trailing dots and spaces, at most 255 bytes with its ending kept. It is never empty.
-func fileName(s string) string {
-	s = plain(s, false)
+func FileName(s string) string {
+	s = Plain(s, false)
 	if i := strings.LastIndexAny(s, `/\:`); i >= 0 {
 		s = s[i+1:]
 	}
@@ -26,7 +26,7 @@ func fileName(s string) string {
 	if stem, _, _ := strings.Cut(s, "."); isDevice(stem) {
 		s = "_" + s
 	}
-	if len(s) > maxFileName {
+	if len(s) > MaxFileName {
 		s = shorten(s)
 	}
 	if s == "" {
@@ -41,7 +41,7 @@ func shorten(s string) string {
 	if i := strings.LastIndexByte(s, '.'); i > 0 && len(s)-i <= 16 {
 		ending = s[i:]
 	}
-	cut := maxFileName - len(ending)
+	cut := MaxFileName - len(ending)
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"strings"
@@ -10,13 +10,13 @@ const maxURL = 4096
 // urlValue reads a URL: its scheme and host in lower case, the host in ASCII, without a port that
 // the scheme implies; the rest as it was sent. Without a scheme, a name alone is a name, a name
 // with a path stays a URL as it is, and a path alone is a uri_path.
-func urlValue(s string) (value, bool) {
+func urlValue(s string) (Value, bool) {
 	s = strings.Trim(refang(s), `"'<>`)
-	if len(s) > maxURL || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || hides(r) }) {
-		return value{}, false
+	if len(s) > maxURL || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || Hides(r) }) {
+		return Value{}, false
 	}
 	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") {
-		return value{dataType: "uri_path", data: s}, s != "/"
+		return Value{DataType: "uri_path", Data: s}, s != "/"
 	}
 	scheme, rest, absolute := strings.Cut(s, "://")
 	if !absolute {
@@ -24,29 +24,29 @@ func urlValue(s string) (value, bool) {
 	}
 	scheme = strings.ToLower(scheme)
 	if scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" || scheme == "file" {
-		return value{}, false
+		return Value{}, false
 	}
 	rest, _, ok := authority(scheme, rest)
-	return value{dataType: "url", data: scheme + "://" + rest}, ok
+	return Value{DataType: "url", Data: scheme + "://" + rest}, ok
 }
 
 // bareURL reads what has no scheme: "evil.example/path".
-func bareURL(s string) (value, bool) {
+func bareURL(s string) (Value, bool) {
 	if !strings.ContainsAny(s, "/?#") {
 		return hostValue("host", strings.TrimSuffix(s, ":443"))
 	}
 	rest, host, ok := authority("", s)
-	if !ok || host.dataType == "hostname" && !strings.Contains(host.data, ".") {
-		return value{}, false // a path, a word with a slash
+	if !ok || host.DataType == "hostname" && !strings.Contains(host.Data, ".") {
+		return Value{}, false // a path, a word with a slash
 	}
 	if !strings.ContainsAny(rest, "/?#") {
 		return host, true // there was a slash at the end, no more
 	}
-	return value{dataType: "url", data: rest}, true
+	return Value{DataType: "url", Data: rest}, true
 }
 
 // authority makes what follows the scheme canonical.
-func authority(scheme, s string) (string, value, bool) {
+func authority(scheme, s string) (string, Value, bool) {
 	end := strings.IndexAny(s, "/?#")
 	if end < 0 {
 		end = len(s)
@@ -58,17 +58,17 @@ func authority(scheme, s string) (string, value, bool) {
 	}
 	host, port, ok := splitPort(host)
 	if !ok {
-		return "", value{}, false
+		return "", Value{}, false
 	}
 	v, ok := hostValue("host", host)
 	if !ok {
 		if !strings.EqualFold(host, "localhost") {
-			return "", value{}, false
+			return "", Value{}, false
 		}
-		v = value{dataType: "hostname", data: "localhost"}
+		v = Value{DataType: "hostname", Data: "localhost"}
 	}
-	name := v.data
-	if v.addr.Is6() {
+	name := v.Data
+	if v.Addr.Is6() {
 		name = "[" + name + "]"
 	}
 	if port != "" && !implied(scheme, port) {
@@ -87,10 +87,10 @@ func splitPort(s string) (host, port string, ok bool) {
 		if !ok || port != "" && port[0] != ':' {
 			return "", "", false
 		}
-		return host, strings.TrimPrefix(port, ":"), allDigits(strings.TrimPrefix(port, ":"))
+		return host, strings.TrimPrefix(port, ":"), AllDigits(strings.TrimPrefix(port, ":"))
 	}
 	host, port, _ = strings.Cut(s, ":")
-	return host, port, host != "" && len(port) <= 5 && allDigits(port)
+	return host, port, host != "" && len(port) <= 5 && AllDigits(port)
 }
 
 func implied(scheme, port string) bool {
@@ -98,17 +98,17 @@ func implied(scheme, port string) bool {
 }
 
 // pathValue reads the path or name of a file: quotes go, and backslashes that a forwarder doubled.
-func pathValue(dataType, s string) (value, bool) {
-	s = halveBackslashes(strings.Trim(line(s, len(s)), `"' `))
-	s = withoutScheme(s)
+func pathValue(dataType, s string) (Value, bool) {
+	s = HalveBackslashes(strings.Trim(Line(s, len(s)), `"' `))
+	s = WithoutScheme(s)
 	if strings.HasPrefix(s, `\\Device\`) {
 		s = s[1:] // no server: a device of Windows, its backslash doubled
 	}
-	return value{dataType: dataType, data: s}, s != "" && !isJunk(s) && strings.Trim(s, `/\.`) != ""
+	return Value{DataType: dataType, Data: s}, s != "" && !IsJunk(s) && strings.Trim(s, `/\.`) != ""
 }
 
-// withoutScheme takes off what ESET and Defender write before a drive's path.
-func withoutScheme(s string) string {
+// WithoutScheme takes off what ESET and Defender write before a drive's path.
+func WithoutScheme(s string) string {
 	for _, scheme := range []string{"file:///", "file:_"} {
 		if rest, ok := strings.CutPrefix(s, scheme); ok && len(rest) > 1 && rest[1] == ':' {
 			return rest
@@ -117,8 +117,8 @@ func withoutScheme(s string) string {
 	return s
 }
 
-// halveBackslashes makes one of every run of backslashes, two of one at the start (\\server\share).
-func halveBackslashes(s string) string {
+// HalveBackslashes makes one of every run of backslashes, two of one at the start (\\server\share).
+func HalveBackslashes(s string) string {
 	if !strings.Contains(s, `\\`) {
 		return s
 	}
@@ -142,13 +142,13 @@ var hives = []struct{ long, short string }{
 }
 
 // registryValue reads a registry key, its root in the short form.
-func registryValue(s string) (value, bool) {
+func registryValue(s string) (Value, bool) {
 	v, ok := pathValue("registry", s)
 	for _, h := range hives {
-		if len(v.data) > len(h.long) && strings.EqualFold(v.data[:len(h.long)], h.long) {
-			v.data = h.short + v.data[len(h.long):]
+		if len(v.Data) > len(h.long) && strings.EqualFold(v.Data[:len(h.long)], h.long) {
+			v.Data = h.short + v.Data[len(h.long):]
 			break
 		}
 	}
-	return v, ok && strings.Contains(v.data, `\`)
+	return v, ok && strings.Contains(v.Data, `\`)
 }

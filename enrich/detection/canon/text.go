@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"strings"
@@ -12,12 +12,12 @@ import (
 // replaced by U+FFFD; at most most UTF-16 units, cut on a rune boundary with "…" as the last. CR LF and CR
 // become LF, tabs spaces, and white space around it goes.
 func Clean(s string, most int) string {
-	return bound(strings.TrimSpace(plain(s, true)), most)
+	return bound(strings.TrimSpace(Plain(s, true)), most)
 }
 
-// line is Clean for a text of one line: line feeds become spaces.
-func line(s string, most int) string {
-	return bound(strings.TrimSpace(plain(s, false)), most)
+// Line is Clean for a text of one line: line feeds become spaces.
+func Line(s string, most int) string {
+	return bound(strings.TrimSpace(Plain(s, false)), most)
 }
 
 // bound cuts a valid text to most UTF-16 units, in which TheHive counts: an emoji is two.
@@ -40,8 +40,8 @@ func bound(s string, most int) string {
 	return s
 }
 
-// boundBytes cuts a valid text to most bytes on a rune boundary, with "…" where it was cut.
-func boundBytes(s string, most int) string {
+// BoundBytes cuts a valid text to most bytes on a rune boundary, with "…" where it was cut.
+func BoundBytes(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
@@ -55,9 +55,9 @@ func boundBytes(s string, most int) string {
 	return s[:cut] + "…"
 }
 
-// plain replaces what a text of people does not hold.
-func plain(s string, lines bool) string {
-	if isPlain(s) {
+// Plain replaces what a text of people does not hold.
+func Plain(s string, lines bool) string {
+	if IsPlain(s) {
 		return s
 	}
 	var b strings.Builder
@@ -80,7 +80,7 @@ func plain(s string, lines bool) string {
 			} else {
 				b.WriteByte(' ')
 			}
-		case hides(r):
+		case Hides(r):
 			b.WriteRune(utf8.RuneError)
 		default:
 			b.WriteRune(r) // an invalid byte is utf8.RuneError already
@@ -89,8 +89,8 @@ func plain(s string, lines bool) string {
 	return b.String()
 }
 
-// isPlain is the common case: printable ASCII.
-func isPlain(s string) bool {
+// IsPlain is the common case: printable ASCII.
+func IsPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' {
 			return false
@@ -99,9 +99,9 @@ func isPlain(s string) bool {
 	return true
 }
 
-// hides tells whether a character is none to be seen, or changes what is seen of others.
+// Hides tells whether a character is none to be seen, or changes what is seen of others.
 // Joiners (U+200C, U+200D) stay: Persian and emoji need them.
-func hides(r rune) bool {
+func Hides(r rune) bool {
 	switch {
 	case unicode.Is(unicode.Cc, r):
 		return true
@@ -124,7 +124,7 @@ func hides(r rune) bool {
 // mail address, anything with a scheme) stands in a code span, since links are looked for after
 // escapes are resolved. Line feeds stay line feeds. Escape(Escape(s)) is not Escape(s).
 func Escape(s string) string {
-	s = plain(s, true)
+	s = Plain(s, true)
 	var b strings.Builder
 	b.Grow(len(s) + len(s)/4)
 	for i, row := range strings.Split(strings.Trim(s, "\n"), "\n") {
@@ -145,7 +145,7 @@ func Escape(s string) string {
 // is; an empty text is none. White space around it goes, line feeds become spaces.
 func Code(s string) string {
 	var b strings.Builder
-	for i, part := range strings.Split(strings.TrimSpace(plain(s, false)), "|") {
+	for i, part := range strings.Split(strings.TrimSpace(Plain(s, false)), "|") {
 		if i > 0 {
 			b.WriteString(`\|`) // in a code span of a table's cell it would end the cell
 		}

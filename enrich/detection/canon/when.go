@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"cmp"
@@ -23,12 +23,12 @@ var wordyLayouts = []string{
 	"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "Jan _2 2006 15:04:05", "January 2, 2006 3:04:05 PM",
 }
 
-// instant reads a time in any layout seen: ISO 8601 with its liberties (space for T, space before
+// Instant reads a time in any layout seen: ISO 8601 with its liberties (space for T, space before
 // the offset, offset without colon, none: UTC, no separators at all), names of months, or a number
 // since 1970 in seconds, milliseconds, microseconds or nanoseconds, or since 1601 as Windows counts,
 // told by its size, whatever its field says. A time without a year is of the message's. It tells,
 // too, whether something of it had to be guessed: zone, hour, or year.
-func instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
+func Instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
 	s = strings.TrimSpace(s)
 	if bare, ok := strings.CutSuffix(s, " (UTC)"); ok { // Thinkst Canary's
 		s = bare + " UTC"
@@ -42,7 +42,7 @@ func instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
 	if i := strings.IndexByte(s, '['); i > 10 && strings.HasSuffix(s, "]") { // Java names the zone, too
 		s = s[:i]
 	}
-	if len(s) >= 8 && (s[:2] == "20" || s[:2] == "19") && allDigits(s[:8]) {
+	if len(s) >= 8 && (s[:2] == "20" || s[:2] == "19") && AllDigits(s[:8]) {
 		if parts := compactTime.FindStringSubmatch(s); parts != nil {
 			s = spread(parts)
 		}
@@ -50,7 +50,7 @@ func instant(s string, message time.Time) (t time.Time, guessed, ok bool) {
 	if t, ok := epoch(s); ok {
 		return t, false, true
 	}
-	if len(s) > 4 && (s[4] == '-' || s[4] == '/') && allDigits(s[:4]) {
+	if len(s) > 4 && (s[4] == '-' || s[4] == '/') && AllDigits(s[:4]) {
 		return parseAny(layouts, isoLike(s))
 	}
 	s = strings.Join(strings.Fields(s), " ")
@@ -134,7 +134,7 @@ func epoch(s string) (time.Time, bool) {
 		return time.Time{}, false // a date
 	}
 	whole, fraction, _ := strings.Cut(strings.Replace(s, ",", ".", 1), ".")
-	if !allDigits(whole) || !allDigits(fraction) {
+	if !AllDigits(whole) || !AllDigits(fraction) {
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil || math.IsNaN(f) || f < 1e8 || f >= 9e18 {
 			return time.Time{}, false
@@ -170,11 +170,21 @@ const from1601, from0001 = 11_644_473_600, 62_135_596_800
 
 // earliestYear and maxAhead bound the times that an event can have (P8).
 const (
-	earliestYear = 2000
+	EarliestYear = 2000
 	maxAhead     = 24 * time.Hour
 )
 
-// plausible tells whether an event of a message can have happened then.
-func plausible(t, message time.Time) bool {
-	return t.Year() >= earliestYear && (message.IsZero() || !t.After(message.Add(maxAhead)))
+// Plausible tells whether an event of a message can have happened then.
+func Plausible(t, message time.Time) bool {
+	return t.Year() >= EarliestYear && (message.IsZero() || !t.After(message.Add(maxAhead)))
+}
+
+// AllDigits tells whether a text is digits, or nothing.
+func AllDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }

@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"strings"
@@ -14,13 +14,13 @@ func TestTextsThatSayNothing(t *testing.T) {
 		"empty", "not available", "not applicable", "''", `""`, "[]", "{}", "*", "%%1833",
 	} {
 		for _, spelt := range []string{s, strings.ToUpper(s), strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):]} {
-			if !isJunk(spelt) {
+			if !IsJunk(spelt) {
 				t.Errorf("%q says something", spelt)
 			}
 		}
 	}
 	for _, s := range []string{"0.0.0.0", "::", "0x1", "-2", "nginx", "nobody", "emptyhost", "unknown-01", "root", "%%1834", "*.example", "[x]", "::1", "Übung"} {
-		if isJunk(s) {
+		if IsJunk(s) {
 			t.Errorf("%q says nothing", s)
 		}
 	}

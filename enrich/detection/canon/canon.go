@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"encoding/hex"
@@ -12,38 +12,39 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// builtinTypes are TheHive's own types of observables (OpenAPI 5.5.13) but file, which has no text.
-var builtinTypes = []string{
+// BuiltinTypes are TheHive's own types of observables (OpenAPI 5.5.13) but file, which has no text.
+var BuiltinTypes = []string{
 	"ip", "domain", "fqdn", "hostname", "url", "mail", "mail-subject", "hash", "filename", "registry",
 	"user-agent", "uri_path", "autonomous-system", "regexp", "other",
 }
 
 // DataTypes are TheHive's types of observables that detections may bring.
-func DataTypes() []string { return append(slices.Clone(builtinTypes), "file") }
+func DataTypes() []string { return append(slices.Clone(BuiltinTypes), "file") }
 
-// ruleTypes are what a format file may name: the built-in types, "host" (a name of whatever kind,
+// RuleTypes are what a format file may name: the built-in types, "host" (a name of whatever kind,
 // or an address), "auto" (told by its shape), and kinds that TheHive has no type for.
-var ruleTypes = append(slices.Clone(builtinTypes), "host", "auto", "user-account", "mac-address", "cve", "process", "command-line", "subnet")
+var RuleTypes = append(slices.Clone(BuiltinTypes), "host", "auto", "user-account", "mac-address", "cve", "process", "command-line", "subnet")
 
-func knownType(t string) bool { return slices.Contains(ruleTypes, t) }
+// KnownType tells whether a format file may name a type.
+func KnownType(t string) bool { return slices.Contains(RuleTypes, t) }
 
-// value is an observable's type and data, canonical.
-type value struct {
-	dataType, data string
-	tag            string // what the type alone does not say: "sha256"; may be empty
-	addr           netip.Addr
+// Value is an observable's type and data, canonical.
+type Value struct {
+	DataType, Data string
+	Tag            string // what the type alone does not say: "sha256"; may be empty
+	Addr           netip.Addr
 }
 
-// canonical brings a text to the one spelling of its value. It reports false for what is no value of
+// Canonical brings a text to the one spelling of its value. It reports false for what is no value of
 // the type: a host that is none, a hash of an odd length.
-func canonical(dataType, s string) (value, bool) {
+func Canonical(dataType, s string) (Value, bool) {
 	s = strings.TrimSpace(s)
-	if isJunk(s) {
-		return value{}, false
+	if IsJunk(s) {
+		return Value{}, false
 	}
 	switch dataType {
 	case "ip":
-		return ipValue(s)
+		return IPValue(s)
 	case "host", "hostname", "fqdn", "domain":
 		return hostValue(dataType, s)
 	case "url":
@@ -57,40 +58,40 @@ func canonical(dataType, s string) (value, bool) {
 	case "registry":
 		return registryValue(s)
 	case "uri_path":
-		s = line(s, len(s))
-		return value{dataType: dataType, data: s}, strings.HasPrefix(s, "/") && s != "/"
+		s = Line(s, len(s))
+		return Value{DataType: dataType, Data: s}, strings.HasPrefix(s, "/") && s != "/"
 	case "autonomous-system":
 		return systemValue(s)
 	case "auto":
 		return guess(s), true
 	}
-	s = line(s, len(s))
-	return value{dataType: dataType, data: s}, s != ""
+	s = Line(s, len(s))
+	return Value{DataType: dataType, Data: s}, s != ""
 }
 
 // guess types a value by its shape, for senders that do not say.
-func guess(s string) value {
-	for _, read := range []func(string) (value, bool){ipValue, hashValue, schemeURL, mailValue} {
+func guess(s string) Value {
+	for _, read := range []func(string) (Value, bool){IPValue, hashValue, schemeURL, mailValue} {
 		if v, ok := read(s); ok {
 			return v
 		}
 	}
-	if v, ok := hostValue("host", s); ok && (v.dataType == "domain" || v.dataType == "fqdn") {
+	if v, ok := hostValue("host", s); ok && (v.DataType == "domain" || v.DataType == "fqdn") {
 		return v
 	}
-	return value{dataType: "other", data: line(s, len(s))}
+	return Value{DataType: "other", Data: Line(s, len(s))}
 }
 
-func schemeURL(s string) (value, bool) {
+func schemeURL(s string) (Value, bool) {
 	if !strings.Contains(s, "://") {
-		return value{}, false
+		return Value{}, false
 	}
 	return urlValue(s)
 }
 
-// isJunk tells the many ways to say nothing. It is asked of every text of an event, and most texts
+// IsJunk tells the many ways to say nothing. It is asked of every text of an event, and most texts
 // begin with what no junk begins with.
-func isJunk(s string) bool {
+func IsJunk(s string) bool {
 	if s == "" {
 		return true
 	}
@@ -114,17 +115,18 @@ func isJunk(s string) bool {
 	return false
 }
 
-// ipValue reads an address, of version 4, 6 or 4 in 6, with or without port, zone, brackets, a
+// IPValue reads an address, of version 4, 6 or 4 in 6, with or without port, zone, brackets, a
 // prefix length of all bits, or defanging.
-func ipValue(s string) (value, bool) {
-	a, ok := parseAddr(s)
+func IPValue(s string) (Value, bool) {
+	a, ok := ParseAddr(s)
 	if !ok {
-		return value{}, false
+		return Value{}, false
 	}
-	return value{dataType: "ip", data: a.String(), addr: a}, true
+	return Value{DataType: "ip", Data: a.String(), Addr: a}, true
 }
 
-func parseAddr(s string) (netip.Addr, bool) {
+// ParseAddr reads an address as [Canonical] does, and gives it as one.
+func ParseAddr(s string) (netip.Addr, bool) {
 	if !mayBeAddr(s) {
 		return netip.Addr{}, false
 	}
@@ -182,13 +184,13 @@ var fangs = strings.NewReplacer("[.]", ".", "(.)", ".", "{.}", ".", "[dot]", "."
 
 // hostValue reads a name: a domain is what can be registered (public suffix plus one), below it is
 // an fqdn, and all else a hostname. An address is an ip.
-func hostValue(dataType, s string) (value, bool) {
-	if v, ok := ipValue(s); ok {
+func hostValue(dataType, s string) (Value, bool) {
+	if v, ok := IPValue(s); ok {
 		return v, true
 	}
 	s, ok := hostName(s)
-	if !ok || s == "localhost" || isJunk(s) {
-		return value{}, false
+	if !ok || s == "localhost" || IsJunk(s) {
+		return Value{}, false
 	}
 	kind := "hostname"
 	if suffix, icann := publicsuffix.PublicSuffix(s); (icann || strings.Contains(suffix, ".")) && suffix != s {
@@ -199,7 +201,7 @@ func hostValue(dataType, s string) (value, bool) {
 	} else if dataType == "domain" && strings.Contains(s, ".") {
 		kind = "domain" // of a private name service
 	}
-	return value{dataType: kind, data: s}, true
+	return Value{DataType: kind, Data: s}, true
 }
 
 // hostName brings a name to lower-case ASCII, without the dot at its end.
@@ -225,7 +227,7 @@ func hostName(s string) (string, bool) {
 		}
 		last = label
 	}
-	return s, len(last) == len(s) || !allDigits(last) // 1.2.3 is a broken address
+	return s, len(last) == len(s) || !AllDigits(last) // 1.2.3 is a broken address
 }
 
 func isLabel(l string) bool {
@@ -239,26 +241,26 @@ func isLabel(l string) bool {
 
 // mailValue reads an address by RFC 5322, its name left out, in lower case: no server that matters
 // tells John from john.
-func mailValue(s string) (value, bool) {
+func mailValue(s string) (Value, bool) {
 	s = strings.TrimPrefix(refang(s), "mailto:")
 	if !strings.Contains(s, "@") || len(s) > 1000 {
-		return value{}, false
+		return Value{}, false
 	}
 	at := strings.IndexByte(s, '@')
 	local, domain := s[:at], s[at+1:]
 	if strings.Trim(strings.ToLower(local), "abcdefghijklmnopqrstuvwxyz0123456789.+-_") != "" || strings.HasPrefix(local, ".") || strings.Contains(s, "..") || strings.HasSuffix(local, ".") {
 		a, err := mail.ParseAddress(s) // all but the plain form: names, quoted parts
 		if err != nil {
-			return value{}, false
+			return Value{}, false
 		}
 		at = strings.LastIndexByte(a.Address, '@')
 		local, domain = a.Address[:at], a.Address[at+1:]
 	}
 	domain, ok := hostName(domain)
-	if !ok || local == "" || strings.ContainsAny(local, `@"(),:;<>[\]`) || local[0] == '.' || strings.HasSuffix(local, ".") || strings.Contains(local, "..") || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || hides(r) }) {
-		return value{}, false
+	if !ok || local == "" || strings.ContainsAny(local, `@"(),:;<>[\]`) || local[0] == '.' || strings.HasSuffix(local, ".") || strings.Contains(local, "..") || strings.ContainsFunc(local, func(r rune) bool { return r < '!' || Hides(r) }) {
+		return Value{}, false
 	}
-	return value{dataType: "mail", data: strings.ToLower(local) + "@" + domain}, true
+	return Value{DataType: "mail", Data: strings.ToLower(local) + "@" + domain}, true
 }
 
 // hashNames are the algorithms by the length of their hexadecimal sums.
@@ -274,27 +276,27 @@ var emptySums = []string{
 }
 
 // hashValue reads a sum by its length. Sums of nothing, and of one digit only, are none.
-func hashValue(s string) (value, bool) {
+func hashValue(s string) (Value, bool) {
 	if i := strings.IndexByte(s, ':'); i > 0 && i < 10 {
 		s = s[i+1:] // "sha256:…"
 	}
 	name := hashNames[len(s)]
 	if name == "" {
-		return value{}, false
+		return Value{}, false
 	}
 	s = strings.ToLower(s)
 	if _, err := hex.DecodeString(s); err != nil || strings.Count(s, s[:1]) == len(s) || slices.Contains(emptySums, s) {
-		return value{}, false
+		return Value{}, false
 	}
-	return value{dataType: "hash", data: s, tag: name}, true
+	return Value{DataType: "hash", Data: s, Tag: name}, true
 }
 
 // systemValue reads the number of an autonomous system, "AS64496".
-func systemValue(s string) (value, bool) {
+func systemValue(s string) (Value, bool) {
 	digits := s
 	if len(s) > 2 && strings.EqualFold(s[:2], "as") {
 		digits = strings.TrimSpace(s[2:])
 	}
 	n, err := strconv.ParseUint(digits, 10, 32)
-	return value{dataType: "autonomous-system", data: "AS" + strconv.FormatUint(n, 10)}, err == nil && n > 0
+	return Value{DataType: "autonomous-system", Data: "AS" + strconv.FormatUint(n, 10)}, err == nil && n > 0
 }

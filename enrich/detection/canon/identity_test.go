@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"iter"
@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// valuesIn yields the values that a text of a type holds: itself, where it is one, else the members
+// ValuesIn yields the values that a text of a type holds: itself, where it is one, else the members
 // of a list in it ("a, b"), wherever a format file names a path. Names of hosts are parted by marks
 // alone and hold together, since people write names with spaces.
-func valuesIn(dataType, s string) iter.Seq[string] {
+func ValuesIn(dataType, s string) iter.Seq[string] {
 	one := func(yield func(string) bool) { yield(s) }
-	if !mayBeList(s) {
+	if !MayBeList(s) {
 		return one
 	}
 	switch dataType {
 	case "hash":
-		return someOf(dataType, s, hashList(s))
+		return someOf(dataType, s, HashList(s))
 	case "cve", "mac-address":
-		return splitList(s)
+		return SplitList(s)
 	case "ip", "mail", "autonomous-system":
-		if _, ok := canonical(dataType, s); !ok {
-			return someOf(dataType, s, splitList(s))
+		if _, ok := Canonical(dataType, s); !ok {
+			return someOf(dataType, s, SplitList(s))
 		}
 	case "host", "hostname", "fqdn", "domain":
 		if parts := listOf(s, isHost); parts != nil {
@@ -44,15 +44,15 @@ func valuesIn(dataType, s string) iter.Seq[string] {
 // someOf is the members of a list when one of them is of the type, else the whole text.
 func someOf(dataType, s string, members iter.Seq[string]) iter.Seq[string] {
 	for m := range members {
-		if _, ok := canonical(dataType, m); ok {
+		if _, ok := Canonical(dataType, m); ok {
 			return members
 		}
 	}
 	return func(yield func(string) bool) { yield(s) }
 }
 
-// mayBeList tells whether a text has what parts the members of a list.
-func mayBeList(s string) bool {
+// MayBeList tells whether a text has what parts the members of a list.
+func MayBeList(s string) bool {
 	for i := range len(s) {
 		switch s[i] {
 		case ',', ';', '|', ' ', '\n', '\t':
@@ -84,16 +84,16 @@ func listOf(s string, is func(string) bool) []string {
 	return parts
 }
 
-// firstHost is the first of a list of hosts in a text, or the text.
-func firstHost(s string) string {
+// FirstHost is the first of a list of hosts in a text, or the text.
+func FirstHost(s string) string {
 	if parts := listOf(s, isHost); len(parts) > 0 {
 		return parts[0]
 	}
 	return s
 }
 
-// firstAccount is the first of a list of accounts in a text, or the text: "Doe, Jane" is a name.
-func firstAccount(s string) string {
+// FirstAccount is the first of a list of accounts in a text, or the text: "Doe, Jane" is a name.
+func FirstAccount(s string) string {
 	if parts := listOf(s, isAccount); len(parts) > 0 && (!strings.ContainsAny(s, " ") || strings.ContainsAny(parts[0], `\\@`)) {
 		return parts[0]
 	}

@@ -1,19 +1,19 @@
-package detection
+package canon
 
 import (
 	"net/netip"
 	"strings"
 )
 
-// splitList yields the members of "a, b;c d".
-func splitList(s string) func(func(string) bool) {
+// SplitList yields the members of "a, b;c d".
+func SplitList(s string) func(func(string) bool) {
 	return strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '|' || r == '\t' })
 }
 
-// hashList yields the sums of "SHA1=…,MD5=…,SHA256=…,IMPHASH=…". An import hash is no hash of a file.
-func hashList(s string) func(func(string) bool) {
+// HashList yields the sums of "SHA1=…,MD5=…,SHA256=…,IMPHASH=…". An import hash is no hash of a file.
+func HashList(s string) func(func(string) bool) {
 	return func(yield func(string) bool) {
-		for one := range splitList(s) {
+		for one := range SplitList(s) {
 			name, sum, named := strings.Cut(one, "=")
 			if !named {
 				name, sum = "", one
@@ -28,8 +28,8 @@ func hashList(s string) func(func(string) bool) {
 	}
 }
 
-// tuple reads "10.0.0.1:34->1.2.3.4:443", as Falco and others name a connection.
-func tuple(s string) (src, dst string, ok bool) {
+// Tuple reads "10.0.0.1:34->1.2.3.4:443", as Falco and others name a connection.
+func Tuple(s string) (src, dst string, ok bool) {
 	left, right, ok := strings.Cut(s, "->")
 	if !ok {
 		return "", "", false
@@ -37,7 +37,7 @@ func tuple(s string) (src, dst string, ok bool) {
 	var ends [2]string
 	for i, end := range []string{left, right} {
 		end = strings.TrimSpace(end)
-		if a, valid := parseAddr(end); valid {
+		if a, valid := ParseAddr(end); valid {
 			ends[i] = a.String()
 			continue
 		}

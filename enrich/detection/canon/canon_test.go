@@ -1,4 +1,4 @@
-package detection
+package canon
 
 import (
 	"testing"
@@ -26,9 +26,9 @@ func TestValuesAreCanonicalOrNone(t *testing.T) {
 		{"autonomous-system", "as64496", "autonomous-system", "AS64496"}, {"autonomous-system", "64496", "autonomous-system", "AS64496"}, {"autonomous-system", "-1", "", ""},
 		{"auto", "1.2.3.4", "ip", "1.2.3.4"}, {"auto", "evil.com", "domain", "evil.com"}, {"auto", "a thing", "other", "a thing"}, {"auto", "a@b.org", "mail", "a@b.org"},
 	} {
-		v, ok := canonical(c.dataType, c.in)
-		if ok != (c.wantType != "") || ok && (v.dataType != c.wantType || v.data != c.want) {
-			t.Errorf("%s %q: %v %q %v, want %s %q", c.dataType, c.in, v.dataType, v.data, ok, c.wantType, c.want)
+		v, ok := Canonical(c.dataType, c.in)
+		if ok != (c.wantType != "") || ok && (v.DataType != c.wantType || v.Data != c.want) {
+			t.Errorf("%s %q: %v %q %v, want %s %q", c.dataType, c.in, v.DataType, v.Data, ok, c.wantType, c.want)
 		}
 	}
 }
@@ -37,18 +37,18 @@ func TestValuesAreCanonicalOrNone(t *testing.T) {
 func TestCanonicalIsCanonical(t *testing.T) {
 	parts := rapid.SampledFrom([]string{"http://", "a", "b.com", "1.2.3.4", ":", "80", "/", "@", "[", "]", "::1", `\`, "%", "x", "-", ".", "é", " ", "AS", "12", "hxxp", "[.]", "266aedbec51e35277729294996a213dd"})
 	rapid.Check(t, func(r *rapid.T) {
-		dataType := rapid.SampledFrom(builtinTypes).Draw(r, "type")
+		dataType := rapid.SampledFrom(BuiltinTypes).Draw(r, "type")
 		s := ""
 		for _, p := range rapid.SliceOfN(parts, 0, 8).Draw(r, "parts") {
 			s += p
 		}
-		v, ok := canonical(dataType, s)
+		v, ok := Canonical(dataType, s)
 		if !ok {
 			return
 		}
-		again, ok := canonical(v.dataType, v.data)
-		if !ok || again.data != v.data || again.dataType != v.dataType {
-			r.Fatalf("%s %q: %v %q, then %v %q %v", dataType, s, v.dataType, v.data, again.dataType, again.data, ok)
+		again, ok := Canonical(v.DataType, v.Data)
+		if !ok || again.Data != v.Data || again.DataType != v.DataType {
+			r.Fatalf("%s %q: %v %q, then %v %q %v", dataType, s, v.DataType, v.Data, again.DataType, again.Data, ok)
 		}
 	})
 }
