@@ -9,7 +9,7 @@ import (
 // MaxDepth is how deep elements of XML may be in one another, maxMembers how many names an element may have below it.
 const (
 	MaxDepth   = 64
-	maxMembers = 2000
+	maxMembers = 256
 )
 
 // xmlStart is how a document begins.
@@ -33,7 +33,7 @@ func FindXML(s string) int {
 
 // XML reads a document as an object of its root: attributes and elements are members, an element of text alone is
 // that text, elements of one name are a list, text beside others is the member "text". What follows the root is
-// left out. Nil where it is none, or nested deeper than [MaxDepth], or with more than 2000 names in one element.
+// left out. Nil where it is none, or nested deeper than [MaxDepth], or with more than 256 names in one element.
 func XML(s string) []Member {
 	d := xml.NewDecoder(strings.NewReader(s))
 	d.Strict = false
