@@ -30,6 +30,7 @@ type rig struct {
 	js      jetstream.JetStream
 	applier *scripted
 	options pipeline.Options
+	way     stream.Connection // how a worker reaches JetStream, beside the address
 }
 
 // alert is the body of the rig's messages: which key each detection has.
@@ -40,11 +41,21 @@ type alert struct {
 
 func newRig(t *testing.T, change func(*pipeline.Options)) *rig {
 	t.Helper()
-	server, err := natstest.Start(t.TempDir())
+	return rigOn(t, startServer(t), stream.Connection{}, change)
+}
+
+func startServer(t *testing.T, options ...natstest.Option) *natstest.Server {
+	t.Helper()
+	server, err := natstest.Start(t.TempDir(), options...)
 	must(t, err)
 	t.Cleanup(server.Close)
+	return server
+}
+
+func rigOn(t *testing.T, server *natstest.Server, way stream.Connection, change func(*pipeline.Options)) *rig {
+	t.Helper()
 	short := retry.Backoff{First: 5 * time.Millisecond, Last: 20 * time.Millisecond}
-	r := &rig{t: t, server: server, applier: &scripted{}, options: pipeline.Options{
+	r := &rig{t: t, server: server, applier: &scripted{}, way: way, options: pipeline.Options{
 		Topology:    stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, AckWait: 3 * time.Second},
 		Concurrency: 4, Confirm: 2 * time.Second, Drain: 5 * time.Second,
 		Policy: pipeline.Policy{Transient: short, Throttled: short, Blocked: short, Probe: short},
@@ -59,7 +70,9 @@ func newRig(t *testing.T, change func(*pipeline.Options)) *rig {
 
 func (r *rig) connect() *stream.Link {
 	r.t.Helper()
-	link, err := stream.Connect(r.t.Context(), stream.Connection{URLs: []string{r.server.URL()}}, nil)
+	c := r.way
+	c.URLs = []string{r.server.URL()}
+	link, err := stream.Connect(r.t.Context(), c, nil)
 	must(r.t, err)
 	r.t.Cleanup(link.Close)
 	return link
