@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "hive"},
-	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre"},
+	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "enrich/rules", "hive", "mitre", "retry"},
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},

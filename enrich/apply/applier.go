@@ -32,6 +32,7 @@ type Options struct {
 	Slots  int           // applies that work at TheHive at a time (default 64)
 	Batch  int           // observables in one call (default 100)
 	Limits Limits
+	Worker string // the host's or pod's name, written into the worker's session for people
 	Files  FilePolicy
 	Opener files.Opener // of files by reference; nil: there are none
 	Events Events       // told of what is worth counting; nil: nobody
@@ -104,8 +105,10 @@ func New(o Options) (*Applier, error) {
 		return nil, fmt.Errorf("enrich: %w", err)
 	}
 	return &Applier{
-		options:    o,
-		claims:     claim.New(o.Ledger, claim.Options{Lease: o.Lease, Settle: o.Settle, Fields: bodyFields}),
+		options: o,
+		claims: claim.New(o.Ledger, claim.Options{
+			Lease: o.Lease, Settle: o.Settle, Fields: bodyFields, Pod: o.Worker, Concurrency: o.Slots,
+		}),
 		locks:      claim.NewKeyedLock(),
 		slots:      make(slots, o.Slots),
 		contention: claim.NewContention(),

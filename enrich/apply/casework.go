@@ -31,7 +31,7 @@ func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim
 		return err
 	}
 	defer t.a.locks.Unlock(id)
-	cl, err := t.a.claims.Acquire(held, caseKey(id), t.slot.leave)
+	cl, err := t.a.claims.Acquire(held, caseKey(id), []string{claim.AnyKind}, t.slot.leave)
 	if err != nil {
 		return err
 	}

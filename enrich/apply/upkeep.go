@@ -163,6 +163,9 @@ func (a *Applier) Sweep(ctx context.Context, keys iter.Seq2[string, error], o Sw
 			break
 		}
 	}
+	if !failed.hopeless() {
+		failed.note(a.claims.Reap(ctx, sessionsKept))
+	}
 	if err := failed.err(); err != nil {
 		return s.done, fmt.Errorf("sweep: %w", err)
 	}

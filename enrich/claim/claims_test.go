@@ -54,7 +54,7 @@ func newClaims(s claim.Store) *claim.Claims {
 
 func acquire(t *testing.T, c *claim.Claims, name string) *claim.Claim {
 	t.Helper()
-	cl, err := c.Acquire(t.Context(), name, func() {})
+	cl, err := c.Acquire(t.Context(), name, []string{claim.AnyKind}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestWhatANextHolderIsOwed(t *testing.T) {
 			}
 			crash(t, cl, r)
 		}), owed: settle + time.Minute, after: lease, taken: true},
-		"a longer call, settled by the next, who crashed": {first: allowedThen(dirty), then: settledThen(crash), owed: settle, after: lease, taken: true},
+		"a longer call, settled by the next, who crashed": {first: allowedThen(dirty), then: settledThen(crash), owed: settle + time.Minute, after: lease, taken: true},
 		"a longer call, crashed":                          {then: allowedThen(crash), owed: settle + time.Minute, after: lease, taken: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,10 +105,12 @@ func TestWhatANextHolderIsOwed(t *testing.T) {
 				c.then(t, acquire(t, newClaims(r), "key.a"), r)
 				began := time.Now()
 				cl := acquire(t, newClaims(store), "key.a")
-				if took := time.Since(began); took < c.after || took > c.after+5*time.Second {
+				took := time.Since(began)
+				if took < c.after || took > c.after+5*time.Second {
 					t.Errorf("acquired after %v, want %v", took, c.after)
 				}
-				if cl.Owed() != c.owed || cl.TakenOver() != c.taken {
+				// A death is counted from when the lease was over, not from when somebody came upon it.
+				if late := c.owed - cl.Owed(); late < 0 || late > took-c.after || cl.TakenOver() != c.taken {
 					t.Errorf("owed %v, taken over %v; want %v, %v", cl.Owed(), cl.TakenOver(), c.owed, c.taken)
 				}
 				release(t, cl, nil, false)
@@ -156,9 +158,6 @@ func settledThen(then func(*testing.T, *claim.Claim, *replica)) func(*testing.T,
 		if cl.Owed() != 0 {
 			t.Errorf("settled, and still owed %v", cl.Owed())
 		}
-		if r != nil {
-			<-time.After(lease / 2) // it is written down at the next renewal
-		}
 		then(t, cl, r)
 	}
 }
@@ -184,7 +183,7 @@ func TestAHeldClaimIsKept(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 20*lease)
 		defer stop()
 		waits := 0
-		if _, err := newClaims(store).Acquire(ctx, "key.a", func() { waits++ }); !errors.Is(err, claim.ErrStopping) {
+		if _, err := newClaims(store).Acquire(ctx, "key.a", []string{claim.AnyKind}, func() { waits++ }); !errors.Is(err, claim.ErrStopping) {
 			t.Errorf("the other ended with %v", err)
 		}
 		if time.Since(began) < 20*lease || waits < 100 {
@@ -208,7 +207,7 @@ func TestAClaimIsKeptWhileItsWorkIsWoundUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		cl, err := newClaims(claimtest.New()).Acquire(ctx, "key.a", func() {})
+		cl, err := newClaims(claimtest.New()).Acquire(ctx, "key.a", []string{claim.AnyKind}, func() {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,22 +222,20 @@ func TestAClaimIsKeptWhileItsWorkIsWoundUp(t *testing.T) {
 	})
 }
 
-// TestARenewalThatHangsEndsWithTheClaim: nothing of ours is on its way to the entry when another may
-// have it.
-func TestARenewalThatHangsEndsWithTheClaim(t *testing.T) {
+// TestARenewalThatHangsIsGivenUpInTime for another: one lost request costs no session.
+func TestARenewalThatHangsIsGivenUpInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &replica{Store: claimtest.New()}
 		cl := acquire(t, newClaims(r), "key.a")
 		held, free := cl.Bind(t.Context())
 		defer free()
-		began := time.Now()
 		r.hangs.Store(true)
-		<-held.Done()
-		synctest.Wait()
-		if took := time.Since(began); took != lease*2/3 || !r.gaveUp.Load() {
-			t.Errorf("lost after %v, the renewal was given up: %v", took, r.gaveUp.Load())
+		time.Sleep(3 * lease)
+		if err := errors.Join(held.Err(), cl.Check()); err != nil || !r.gaveUp.Load() {
+			t.Errorf("the claim: %v; the renewal was given up: %v", err, r.gaveUp.Load())
 		}
+		release(t, cl, nil, false)
 	})
 }
 
@@ -246,35 +243,32 @@ func TestARenewalThatHangsEndsWithTheClaim(t *testing.T) {
 func TestALeaseCountsFromBeforeItsWriteWasSent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		slow int   // which write gets its answer late
-		err  error // instead of an answer
+		slow int // which write of the session gets its answer late
 		want time.Duration
 	}{
-		"the first write":              {1, nil, lease * 2 / 3},
-		"the first, without an answer": {1, errSilent, lease * 2 / 3},
-		"a renewal":                    {2, nil, lease/3 + lease*2/3},
+		"the first write": {1, lease * 2 / 3},
+		"a renewal":       {2, lease/5 + lease*2/3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, writes := claimtest.New(), 0
 				r := &replica{Store: store}
+				answered := make(chan struct{})
 				store.SetAfter(func(op claimtest.Op) error {
-					if op.Name != "put" {
+					if op.Name != "put" || !strings.HasPrefix(op.Key, "session.") {
 						return nil
 					}
-					if writes++; writes != c.slow {
-						return nil
+					if writes++; writes == c.slow {
+						<-time.After(lease / 10)
+						close(answered)
 					}
-					<-time.After(lease / 5)
-					return c.err
+					return nil
 				})
 				began := time.Now()
 				cl := acquire(t, newClaims(r), "key.a")
 				held, free := cl.Bind(t.Context())
 				defer free()
-				if c.slow == 2 {
-					time.Sleep(lease/3 + lease/5)
-				}
+				<-answered
 				synctest.Wait()
 				r.cut.Store(true)
 				<-held.Done()
@@ -322,35 +316,43 @@ func TestALostClaimEndsItsWorkBeforeAnotherHasIt(t *testing.T) {
 	})
 }
 
-// TestAForeignWriteLosesTheClaimAtTheNextRenewal, and does not write over it.
-func TestAForeignWriteLosesTheClaimAtTheNextRenewal(t *testing.T) {
+// TestAForeignWriteIsNotWrittenOver: whoever wrote an entry that is claimed did not ask; the claim is lost.
+func TestAForeignWriteIsNotWrittenOver(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{"another token": `{"v":1,"token":"x","epoch":9}`, "nothing to read": `{"v":`, "none": ""} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := claimtest.New()
 				cl := acquire(t, newClaims(store), "key.a")
-				held, free := cl.Bind(t.Context())
-				defer free()
-				_, revision, err := store.Get(t.Context(), "key.a")
-				if err == nil && value != "" {
-					_, err = store.Put(t.Context(), "key.a", []byte(value), revision)
-				} else if err == nil {
-					err = store.Purge(t.Context(), "key.a", revision)
+				overwrite(t, store, "key.a", value)
+				if err := cl.Intend(t.Context(), "any"); err != nil {
+					t.Errorf("what is intended already: %v", err)
 				}
-				if err != nil {
-					t.Fatal(err)
+				if err := cl.Allow(t.Context(), time.Hour); !errors.Is(err, claim.ErrLost) || !errors.Is(cl.Check(), claim.ErrLost) {
+					t.Errorf("written: %v; the claim: %v", err, cl.Check())
 				}
-				began := time.Now()
-				<-held.Done()
-				if took := time.Since(began); took > lease/3 || !errors.Is(claim.Ended(held), claim.ErrLost) {
-					t.Errorf("ended after %v: %v", took, claim.Ended(held))
+				if err := cl.Release(t.Context(), nil, false); !errors.Is(err, claim.ErrLost) {
+					t.Errorf("released: %v", err)
 				}
 				if got, _, err := store.Get(t.Context(), "key.a"); string(got) != value {
 					t.Errorf("the entry is %s, error %v", got, err)
 				}
 			})
 		})
+	}
+}
+
+// overwrite writes an entry as somebody would who claims nothing; without a value it removes it.
+func overwrite(t *testing.T, store claim.Store, key, value string) {
+	t.Helper()
+	_, revision, err := store.Get(t.Context(), key)
+	if err == nil && value != "" {
+		_, err = store.Put(t.Context(), key, []byte(value), revision)
+	} else if err == nil {
+		err = store.Purge(t.Context(), key, revision)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -402,7 +404,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 					return nil
 				})
 				began := time.Now()
-				cl, err := newClaims(store).Acquire(t.Context(), "key.a", func() {})
+				cl, err := newClaims(store).Acquire(t.Context(), "key.a", []string{claim.AnyKind}, func() {})
 				if !errors.Is(err, c.want) {
 					t.Fatalf("error %v, want %v", err, c.want)
 				}
@@ -502,18 +504,18 @@ func TestWhatCannotBeTrustedForSureIsNotClaimed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := claimtest.New()
-		if _, err := newClaims(doubtful{store}).Acquire(t.Context(), "key.a", func() {}); !errors.Is(err, claim.ErrUnreachable) {
+		if _, err := newClaims(doubtful{store}).Acquire(t.Context(), "key.a", []string{claim.AnyKind}, func() {}); !errors.Is(err, claim.ErrUnreachable) {
 			t.Errorf("error %v", err)
 		}
-		cl := acquire(t, newClaims(store), "key.a") // once the token that stayed behind ran out
-		if cl.Owed() != settle || !cl.TakenOver() {
+		cl := acquire(t, newClaims(store), "key.a") // once the token that stayed behind was given up
+		if cl.Owed() < settle-lease/3 || cl.Owed() > settle {
 			t.Errorf("owed %v, taken over %v", cl.Owed(), cl.TakenOver())
 		}
 		release(t, cl, nil, false)
 	})
 }
 
-// TestABodyThatIsNoJSONIsNotWritten: the claim is then left to run out.
+// TestABodyThatIsNoJSONIsNotWritten: the entry is abandoned.
 func TestABodyThatIsNoJSONIsNotWritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -522,8 +524,8 @@ func TestABodyThatIsNoJSONIsNotWritten(t *testing.T) {
 			t.Error("released with a function as its body")
 		}
 		cl := acquire(t, newClaims(store), "key.a")
-		if !cl.TakenOver() {
-			t.Error("not taken over")
+		if cl.Owed() == 0 {
+			t.Error("nothing is owed")
 		}
 		release(t, cl, nil, false)
 	})

@@ -18,21 +18,32 @@ var (
 	ErrUnreadable = errors.New("ledger entry cannot be read")
 )
 
-// entryVersion is the version of ledger entries that this package writes. Entries of a higher
-// version are not touched.
-const entryVersion = 1
+// entryVersion is the highest version of entries that this package reads and writes. Entries of a
+// higher version are not touched.
+//
+// An entry that is held is of version 2: its holder renews a session, and the entry's revision stands
+// still. Workers of version 1 would take that for a death, and so leave such entries alone until they
+// are released. An entry that nobody holds is of version 1, which they can take.
+const entryVersion = 2
+
+// freeVersion is the version of an entry that nobody holds.
+const freeVersion = 1
 
 // mostEntryBytes is what an entry may have; the largest of a case with all that limits allow has a tenth.
 const mostEntryBytes = 4 << 20
 
 // head is what all entries that are claimed begin with.
 type head struct {
-	V      int    `json:"v"`
-	Token  string `json:"token,omitempty"`  // of the claim that holds the entry; new for every claim
-	Epoch  uint64 `json:"epoch"`            // counts claims
-	Dirty  bool   `json:"dirty,omitempty"`  // the last holder left without knowing what it did
-	Lease  int64  `json:"lease,omitempty"`  // ms after which an unchanged revision is dead
-	Settle int64  `json:"settle,omitempty"` // ms in which an effect of a lost call still appears
+	V     int    `json:"v"`
+	Token string `json:"token,omitempty"` // of the claim that holds the entry; new for every claim
+	Epoch uint64 `json:"epoch"`           // counts claims
+	Fresh bool   `json:"fresh,omitempty"` // it was absent, and nobody knows yet whether that means anything
+	Dirty bool   `json:"dirty,omitempty"` // an earlier holder left without knowing what it did
+	// Intent names the kinds of effects that the holder, or one before it whose effects are not looked
+	// at yet, may have done; nil is all kinds, as in an entry of version 1.
+	Intent *[]string `json:"intent,omitempty"`
+	Lease  int64     `json:"lease,omitempty"`  // ms after which an unchanged revision is dead
+	Settle int64     `json:"settle,omitempty"` // ms in which an effect of a lost call still appears
 }
 
 func (h head) lease() time.Duration    { return believed(h.Lease) }
@@ -66,7 +77,7 @@ func (e Entry) Abandoned() bool { return e.head.Dirty }
 func (e Entry) Dirty() bool { return e.Held() || e.Abandoned() }
 
 // headFields are the fields of the head.
-var headFields = []string{"v", "token", "epoch", "dirty", "lease", "settle"}
+var headFields = []string{"v", "token", "epoch", "fresh", "dirty", "intent", "lease", "settle"}
 
 // ParseEntry reads an entry of somebody else, without claiming it.
 //

@@ -37,7 +37,7 @@ func TestFieldsOfALaterVersionSurviveBeingWritten(t *testing.T) {
 
 func TestEntriesOfALaterVersionAreNotTouched(t *testing.T) {
 	t.Parallel()
-	if out, err := claim.Rewrite([]byte(`{"v":2,"tags":["a"]}`), []string{"tags"}, nil); !errors.Is(err, claim.ErrNewer) {
+	if out, err := claim.Rewrite([]byte(`{"v":3,"tags":["a"]}`), []string{"tags"}, nil); !errors.Is(err, claim.ErrNewer) {
 		t.Errorf("wrote %s, error %v", out, err)
 	}
 }
@@ -63,7 +63,7 @@ func TestAnEntryThatCannotBeReadIsNeverClaimed(t *testing.T) {
 				if _, err := store.Put(t.Context(), "key.a", []byte(c.value), 0); err != nil {
 					t.Fatal(err)
 				}
-				_, err := newClaims(store).Acquire(t.Context(), "key.a", func() { t.Error("waits for it") })
+				_, err := newClaims(store).Acquire(t.Context(), "key.a", []string{claim.AnyKind}, func() { t.Error("waits for it") })
 				if !errors.Is(err, c.want) || errors.Is(err, claim.ErrUnreachable) {
 					t.Errorf("error %v, want %v", err, c.want)
 				}

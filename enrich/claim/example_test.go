@@ -30,7 +30,7 @@ func Example() {
 }
 
 func send(ctx context.Context, claims *claim.Claims, process string) error {
-	cl, err := claims.Acquire(ctx, "key.report", func() {})
+	cl, err := claims.Acquire(ctx, "key.report", []string{claim.AnyKind}, func() {})
 	if err != nil {
 		return err
 	}

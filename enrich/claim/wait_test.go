@@ -44,7 +44,7 @@ func TestAWaiterAsksLessOftenTheLongerItWaits(t *testing.T) {
 		var asked []time.Duration
 		ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 		defer stop()
-		_, err := newClaims(store).Acquire(ctx, "key.a", func() { asked = append(asked, time.Since(began)) })
+		_, err := newClaims(store).Acquire(ctx, "key.a", []string{claim.AnyKind}, func() { asked = append(asked, time.Since(began)) })
 		if !errors.Is(err, claim.ErrStopping) {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestAWaiterAsksOftenAgainWhenTheEntryChangedHands(t *testing.T) {
 		var asked []time.Duration
 		ctx, stop := context.WithTimeout(t.Context(), 13*time.Second)
 		defer stop()
-		if _, err := newClaims(store).Acquire(ctx, "key.a", func() { asked = append(asked, time.Since(began)) }); !errors.Is(err, claim.ErrStopping) {
+		if _, err := newClaims(store).Acquire(ctx, "key.a", []string{claim.AnyKind}, func() { asked = append(asked, time.Since(began)) }); !errors.Is(err, claim.ErrStopping) {
 			t.Fatal(err)
 		}
 		late := 0

@@ -28,6 +28,7 @@ type Memory struct {
 	entries  map[string]item
 	revision uint64
 	young    bool
+	watches  []*watch
 }
 
 type item struct {
@@ -35,7 +36,10 @@ type item struct {
 	revision uint64
 }
 
-var _ claim.Store = (*Memory)(nil)
+var (
+	_ claim.Store   = (*Memory)(nil)
+	_ claim.Watcher = (*Memory)(nil)
+)
 
 // New makes an empty ledger that is trusted, as one that was born before anything was consumed.
 func New() *Memory { return &Memory{entries: make(map[string]item)} }
@@ -60,6 +64,19 @@ func (m *Memory) Lose() {
 	defer m.mu.Unlock()
 	clear(m.entries)
 	m.young = true
+}
+
+// Forget undoes the last writes, as a store does that loses its disks: revisions that were given out are
+// given out again.
+func (m *Memory) Forget(writes uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revision -= writes
+	for key, it := range m.entries {
+		if it.revision > m.revision {
+			delete(m.entries, key)
+		}
+	}
 }
 
 // Trust says that the ledger is old enough for the absence of an entry to mean something.
@@ -120,6 +137,7 @@ func (m *Memory) put(key string, value []byte, expected uint64) (uint64, error) 
 	}
 	m.revision++
 	m.entries[key] = item{value: append([]byte(nil), value...), revision: m.revision}
+	m.tell(key)
 	return m.revision, nil
 }
 
@@ -144,6 +162,7 @@ func (m *Memory) purge(key string, expected uint64) error {
 	}
 	m.revision++
 	delete(m.entries, key)
+	m.tell(key)
 	return nil
 }
 

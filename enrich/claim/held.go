@@ -3,23 +3,7 @@ package claim
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
-
-	"github.com/sourcegraph/conc/panics"
 )
-
-// startRenewing starts renewing a claim.
-func (cl *Claim) startRenewing(ctx context.Context) {
-	cl.writing = make(chan struct{}, 1)
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	cl.bound = make(map[int]context.CancelCauseFunc)
-	// Renewals go on while the work is being wound up, so they do not end with its context.
-	renewing := context.WithoutCancel(ctx)
-	cl.expiry = time.AfterFunc(cl.left(), func() { cl.lose(ErrLost) })
-	cl.renewal = time.AfterFunc(cl.own.lease/3, func() { cl.renew(renewing) })
-}
 
 // Bind gives a context that ends, with [ErrLost] as its cause, when the claim is lost: when another
 // process took the entry, or the last confirmed renewal is two thirds of a lease old. Nothing that is
@@ -44,17 +28,13 @@ func (cl *Claim) Bind(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// left is how long the claim may still be relied upon; the lock is held.
-func (cl *Claim) left() time.Duration {
-	return cl.own.lease*2/3 - time.Since(cl.confirmed)
-}
-
 // Check is asked right before the first byte of every write: a holder that slept finds out by it.
 // Error: ErrLost when the claim is lost, released, or no longer certain.
 func (cl *Claim) Check() error {
 	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if cl.lost || cl.ended || cl.left() <= 0 {
+	gone := cl.lost || cl.ended
+	cl.mu.Unlock()
+	if gone || !cl.session.certain() {
 		return ErrLost
 	}
 	return nil
@@ -73,55 +53,6 @@ func (cl *Claim) lose(cause error) {
 	}
 }
 
-// alive tells whether the claim is still to be renewed, and for how long it surely holds.
-func (cl *Claim) alive() (time.Duration, bool) {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	return cl.left(), !cl.ended && !cl.lost
-}
-
-// renew renews the claim; a panic on the way loses it, and is told as the cause.
-func (cl *Claim) renew(ctx context.Context) {
-	if r := panics.Try(func() { cl.renewOnce(ctx) }); r != nil {
-		cl.lose(fmt.Errorf("%w: renew: %w", ErrLost, r.AsError()))
-	}
-}
-
-// renewOnce writes the entry again, which keeps its revision moving.
-func (cl *Claim) renewOnce(ctx context.Context) {
-	cl.writing <- struct{}{}
-	defer func() { <-cl.writing }()
-	left, alive := cl.alive()
-	if !alive {
-		return
-	}
-	// A write that hangs must not outlast the certainty that the claim is ours.
-	ctx, cancel := context.WithTimeout(ctx, min(left, cl.own.lease/3))
-	defer cancel()
-	sent := time.Now()
-	err := cl.write(ctx, cl.entry)
-	if errors.Is(err, ErrLost) {
-		cl.lose(ErrLost)
-		return
-	}
-	cl.schedule(sent, err == nil)
-}
-
-// schedule sets the timers after a renewal that was confirmed, or not.
-func (cl *Claim) schedule(sent time.Time, confirmed bool) {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if cl.ended || cl.lost {
-		return
-	}
-	next := cl.own.lease / 24
-	if confirmed {
-		cl.confirmed, next = sent, cl.own.lease/3
-	}
-	cl.expiry.Reset(max(cl.left(), 0))
-	cl.renewal.Reset(next)
-}
-
 // write puts the entry at our revision. A conflict may be an earlier write of our own whose
 // answer was lost: then the token read back is ours, and the write is tried once more.
 func (cl *Claim) write(ctx context.Context, e Entry) error {
@@ -133,6 +64,7 @@ func (cl *Claim) write(ctx context.Context, e Entry) error {
 		revision, err := cl.own.store.Put(ctx, cl.name, value, cl.revision)
 		if err == nil {
 			cl.revision = revision
+			cl.own.newest.note(revision)
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {

@@ -1,0 +1,322 @@
+package claim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
+)
+
+// sessionPrefix begins the keys of sessions.
+const sessionPrefix = "session."
+
+// sessionState is what the entry of a session holds.
+type sessionState struct {
+	V           int    `json:"v"`
+	Pod         string `json:"pod,omitempty"`         // for people
+	Started     string `json:"started,omitempty"`     // RFC 3339, for people: no two clocks are compared
+	Concurrency int    `json:"concurrency,omitempty"` // calls in flight, for people
+	Lease       int64  `json:"lease"`                 // ms after which an unchanged revision is dead
+	Ended       bool   `json:"ended,omitempty"`       // its process stopped in order
+	Dead        bool   `json:"dead,omitempty"`        // somebody saw no renewal for a lease, and wrote that down
+}
+
+// session is what a process has while it takes claims: one entry, renewed by a write each fifth of a
+// lease. All claims of the process rely on it; none is renewed by itself.
+type session struct {
+	id    string
+	own   *Claims
+	state sessionState
+
+	renewing chan struct{} // holds one token: whoever takes it owns the revision
+	revision uint64
+
+	mu        sync.Mutex          // of what follows; never held over a call
+	confirmed time.Time           // before the last confirmed write was sent
+	over      bool                // lost, or ended
+	issued    uint64              // tokens
+	tokens    map[string]*Claim   // those in use; nil while the claim is being acquired
+	leftovers map[string]leftover // by token: entries that may still hold one that nobody uses
+	renewal   *time.Timer
+	expiry    *time.Timer
+	hurry     context.CancelFunc // gives up a renewal that is under way
+}
+
+// join makes the entry of a new session.
+func (c *Claims) join(ctx context.Context) (*session, error) {
+	s := &session{id: rand.Text(), own: c, renewing: make(chan struct{}, 1), tokens: make(map[string]*Claim), leftovers: make(map[string]leftover), state: sessionState{
+		V: entryVersion, Pod: c.pod, Concurrency: c.concurrency, Lease: c.lease.Milliseconds(),
+		Started: time.Now().UTC().Format(time.RFC3339),
+	}}
+	sent := time.Now()
+	if err := s.create(ctx); err != nil {
+		return nil, fmt.Errorf("join: %w", err)
+	}
+	s.start(context.WithoutCancel(ctx), sent)
+	return s, nil
+}
+
+// create writes the entry. An entry that a lost answer leaves behind is never renewed, and no claim names it.
+func (s *session) create(ctx context.Context) error {
+	value, err := json.Marshal(s.state)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.own.lease/2)
+	defer cancel()
+	s.revision, err = s.own.store.Put(ctx, sessionPrefix+s.id, value, 0)
+	return err
+}
+
+// start sets the timers of a session whose entry was just made.
+func (s *session) start(ctx context.Context, sent time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, s.hurry = context.WithCancel(ctx)
+	s.confirmed = sent
+	s.expiry = time.AfterFunc(s.left(), func() { s.lose(ErrLost) })
+	s.renewal = time.AfterFunc(s.own.lease/5, func() { s.renew(ctx) })
+}
+
+// left is how long the session may still be relied upon; the lock is held.
+func (s *session) left() time.Duration {
+	return s.own.lease*2/3 - time.Since(s.confirmed)
+}
+
+// certain tells whether the session may be relied upon now.
+func (s *session) certain() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.over && s.left() > 0
+}
+
+// issue makes the token of a new claim. It counts as in use until it is forgone, or its claim dropped.
+func (s *session) issue() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issued++
+	token := s.id + "." + strconv.FormatUint(s.issued, 36)
+	s.tokens[token] = nil
+	return token
+}
+
+// has tells whether a token of the session is in use in this process.
+func (s *session) has(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.tokens[token]
+	return ok
+}
+
+// hold makes a claim rely on the session; false when that is over.
+func (s *session) hold(cl *Claim) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.tokens[cl.entry.head.Token] = cl
+	return true
+}
+
+// forgo ends the use of a token for which there is no claim. If a write of it may have arrived, the
+// entry is looked after: the session lives, so that nobody else would ever take it over.
+func (s *session) forgo(token, name string, sent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, token)
+	if sent && !s.over {
+		s.leftovers[token] = leftover{name: name}
+	}
+}
+
+// drop ends the use of the token of a claim. The entry that it could not write, if any, is written later.
+func (s *session) drop(cl *Claim, unwritten *Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := cl.entry.head.Token
+	delete(s.tokens, token)
+	if unwritten != nil && !s.over {
+		s.leftovers[token] = leftover{name: cl.name, last: unwritten}
+	}
+}
+
+// lose ends the session, and with it every claim that relies on it.
+func (s *session) lose(cause error) {
+	for _, cl := range s.end() {
+		cl.lose(cause)
+	}
+}
+
+// end stops the timers and gives the claims that relied on the session; none when it was over before.
+func (s *session) end() []*Claim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	s.over = true
+	s.renewal.Stop()
+	s.expiry.Stop()
+	s.hurry()
+	var held []*Claim
+	for _, cl := range s.tokens {
+		if cl != nil {
+			held = append(held, cl)
+		}
+	}
+	return held
+}
+
+// renew renews the session; a panic on the way loses it, and is told as the cause.
+func (s *session) renew(ctx context.Context) {
+	if r := panics.Try(func() { s.renewOnce(ctx) }); r != nil {
+		s.lose(fmt.Errorf("%w: renew: %w", ErrLost, r.AsError()))
+	}
+}
+
+// newest is the highest revision of our own writes that the store confirmed.
+type newest struct{ revision atomic.Uint64 }
+
+// note takes down a confirmed write.
+func (n *newest) note(revision uint64) {
+	for {
+		high := n.revision.Load()
+		if revision <= high || n.revision.CompareAndSwap(high, revision) {
+			return
+		}
+	}
+}
+
+// backwards tells by a renewal whether the store forgot what it had confirmed, as when it lost its disks,
+// or was made anew: then others may hold what is claimed here. Revisions of one store only ever grow.
+func (n *newest) backwards(highest, revision uint64) error {
+	if revision > highest {
+		n.note(revision)
+		return nil
+	}
+	n.revision.Store(revision)
+	return fmt.Errorf("%w: the ledger went back from revision %d to %d", ErrLost, highest, revision)
+}
+
+// renewOnce writes the entry again, which moves its revision. A write that hangs is given up in time
+// for another two.
+func (s *session) renewOnce(ctx context.Context) {
+	s.renewing <- struct{}{}
+	defer func() { <-s.renewing }()
+	switch {
+	case !s.certain():
+		return // the timer of expiry loses it
+	case s.idle():
+		s.end()
+		_ = s.sayEnded(ctx) // else who looks waits for its lease, and nothing is claimed by it
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.own.lease/5)
+	defer cancel()
+	sent := time.Now()
+	err := s.write(ctx, s.state)
+	if errors.Is(err, ErrLost) {
+		s.lose(err)
+		return
+	}
+	s.schedule(sent, err == nil)
+	if err == nil {
+		s.tidy(ctx)
+	}
+}
+
+// idle tells whether nothing needs the session: nothing is claimed, and its process does not count among
+// those that follow each other.
+func (s *session) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tokens) == 0 && len(s.leftovers) == 0 && !s.own.following.Load()
+}
+
+// schedule sets the timers after a renewal that was confirmed, or not.
+func (s *session) schedule(sent time.Time, confirmed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	next := s.own.lease / 40
+	if confirmed {
+		s.confirmed, next = sent, s.own.lease/5
+	}
+	s.expiry.Reset(max(s.left(), 0))
+	s.renewal.Reset(next)
+}
+
+// write puts the entry at our revision. A conflict may be an earlier write of our own whose answer was
+// lost: then the entry read back is ours, and the write is tried once more. Nobody but us writes an
+// entry that is not marked dead.
+func (s *session) write(ctx context.Context, state sessionState) error {
+	value, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		highest := s.own.newest.revision.Load() // before it is sent: others write meanwhile
+		revision, err := s.own.store.Put(ctx, sessionPrefix+s.id, value, s.revision)
+		if err == nil {
+			s.revision = revision
+			return s.own.newest.backwards(highest, revision)
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := s.reread(ctx); err != nil {
+			return err
+		}
+	}
+	return ErrConflict
+}
+
+// reread adopts the revision of the entry unless somebody wrote that the session is dead.
+func (s *session) reread(ctx context.Context) error {
+	value, revision, err := s.own.store.Get(ctx, sessionPrefix+s.id)
+	if errors.Is(err, ErrNoEntry) {
+		return ErrLost
+	}
+	if err != nil {
+		return err
+	}
+	var now sessionState
+	if err := json.Unmarshal(value, &now); err != nil || now.Dead {
+		return ErrLost
+	}
+	if revision < s.revision {
+		return fmt.Errorf("%w: the ledger went back to revision %d of the session", ErrLost, revision)
+	}
+	s.revision = revision
+	return nil
+}
+
+// close says in the entry that the session ended, so that nobody waits for its lease. What could still
+// be under way in its claims counts as lost.
+func (s *session) close(ctx context.Context) error {
+	for _, cl := range s.end() {
+		cl.lose(ErrLost)
+	}
+	s.renewing <- struct{}{}
+	defer func() { <-s.renewing }()
+	return s.sayEnded(ctx)
+}
+
+// sayEnded writes that the session ended; its revision is owned.
+func (s *session) sayEnded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.own.lease/5)
+	defer cancel()
+	ended := s.state
+	ended.Ended = true
+	return s.write(ctx, ended)
+}
