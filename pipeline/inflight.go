@@ -9,13 +9,15 @@ import (
 
 // inFlight knows the messages that this process has in hand, and says how many more it may take.
 //
-// Its bound follows the backlog: half of what is pending, so that replicas share it, but at
-// least four for each call in flight, and never more than the limit.
+// Its bound follows the backlog: a share of what is pending for each replica, but at least four messages
+// for each call in flight, and never more than the limit. Who is alone takes all, so that what belongs to
+// one key is applied at once, and not once for each half.
 type inFlight struct {
 	least, most int // messages
 	mostBytes   int
 	pending     atomic.Uint64 // what the server said last
 	returning   returning     // what went back with a delay
+	replicas    func() (n int, known bool)
 	now         func() time.Time
 
 	mu    sync.Mutex
@@ -28,15 +30,31 @@ type inFlight struct {
 func newInFlight(o Options, now func() time.Time) *inFlight {
 	return &inFlight{
 		least: min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
-		now: now, held: map[identity]*message{}, freed: make(chan struct{}, 1),
+		replicas: o.Replicas, now: now, held: map[identity]*message{}, freed: make(chan struct{}, 1),
 	}
 }
 
 // limit is how many messages may be held at this moment, given how many are.
 func (h *inFlight) limit(held int) int {
 	backlog := h.pending.Load() + uint64(h.returning.count(h.now())+held)
-	half := min(backlog/2, uint64(h.most))
-	return min(max(int(half), h.least), h.most)
+	sharers := h.sharers()
+	share := min((backlog+sharers-1)/sharers, uint64(h.most))
+	return min(max(int(share), h.least), h.most)
+}
+
+// unknownReplicas is how many share a backlog while nobody can tell.
+const unknownReplicas = 2
+
+// sharers is how many replicas share the backlog.
+func (h *inFlight) sharers() uint64 {
+	if h.replicas == nil {
+		return unknownReplicas
+	}
+	n, known := h.replicas()
+	if !known {
+		return unknownReplicas
+	}
+	return uint64(max(n, 1))
 }
 
 // room is how many messages may be pulled now; 0 means wait. To pull one by one whenever one is

@@ -16,12 +16,25 @@ func holdOf(inFlight, concurrency int) *inFlight {
 	return newInFlight(o, time.Now)
 }
 
-func TestHoldTakesHalfOfTheBacklogBetweenItsLimits(t *testing.T) {
-	for pending, want := range map[uint64]int{0: 16, 20: 16, 60: 30, 10_000: 256} {
-		h := holdOf(256, 4)
-		h.pending.Store(pending)
-		if got := h.room(10); got != want {
-			t.Errorf("pending %d: room %d, want %d", pending, got, want)
+// TestAReplicaTakesItsShareOfTheBacklogBetweenItsLimits: alone it takes all; where nobody can tell, half.
+func TestAReplicaTakesItsShareOfTheBacklogBetweenItsLimits(t *testing.T) {
+	live := func(n int, known bool) func() (int, bool) { return func() (int, bool) { return n, known } }
+	for name, c := range map[string]struct {
+		replicas func() (int, bool)
+		want     map[uint64]int
+	}{
+		"nobody counts":  {nil, map[uint64]int{0: 16, 20: 16, 60: 30, 10_000: 256}},
+		"nobody can say": {live(9, false), map[uint64]int{60: 30}},
+		"alone":          {live(1, true), map[uint64]int{0: 16, 20: 20, 60: 60, 10_000: 256}},
+		"of three":       {live(3, true), map[uint64]int{20: 16, 60: 20, 61: 21, 10_000: 256}},
+		"of none":        {live(0, true), map[uint64]int{60: 60}},
+	} {
+		for pending, want := range c.want {
+			h := newInFlight(Options{MaxInFlight: 256, Concurrency: 4, MaxBytesHeld: 1000, Replicas: c.replicas}, time.Now)
+			h.pending.Store(pending)
+			if got := h.room(10); got != want {
+				t.Errorf("%s, pending %d: room %d, want %d", name, pending, got, want)
+			}
 		}
 	}
 }

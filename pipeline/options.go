@@ -69,6 +69,10 @@ type Options struct {
 
 	Source Source // where messages come from; nil is the consumer of the topology
 
+	// Replicas is how many workers consume, this one among them, as far as that is known: each takes its
+	// share of a backlog. nil, or unknown, is two.
+	Replicas func() (n int, known bool)
+
 	Worker   string      // name in dead letters, for people: the host's or pod's name
 	Log      *zap.Logger // nil is silence
 	Observer Observer    // counts; nil is nobody
@@ -120,7 +124,7 @@ func (o Options) Expected() inspect.Expected {
 	o = o.WithDefaults()
 	return inspect.Expected{
 		Topology: o.Topology, MaxMessageBytes: o.MaxMessageBytes, MaxInFlight: o.MaxInFlight, MaxBytesHeld: o.MaxBytesHeld,
-		Lease: o.Lease, Confirm: o.Confirm,
+		Confirm: o.Confirm,
 	}
 }
 

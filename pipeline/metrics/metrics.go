@@ -135,11 +135,15 @@ func (m *Metrics) makeDocuments() {
 // Watch adds gauges that are read at each scrape: what is held, the calls in flight that TheHive
 // is trusted with, whether work gets done, and how it stands with each of several organisations.
 // It is called once.
-func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool, organisations func() []pipeline.Organisation) error {
+func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() int, ready func() bool, organisations func() []pipeline.Organisation, replicas func() (n int, known bool)) error {
 	m.watch("forager_held_messages", "messages in hand", func() float64 { n, _ := held(); return float64(n) })
 	m.watch("forager_held_bytes", "bytes of the bodies of messages in hand", func() float64 { _, n := held(); return float64(n) })
 	m.watch("forager_concurrency_limit", "calls in flight that TheHive is trusted with at the moment", func() float64 { return float64(concurrency()) })
 	m.watch("forager_ready", "1 while work gets done, as /readyz says", func() float64 { return oneIf(ready()) })
+	m.watch("forager_replicas", "workers that renew their session in the ledger, as this one sees it; 0 while it cannot tell", func() float64 {
+		n, known := replicas()
+		return float64(n) * oneIf(known)
+	})
 	m.watchOrganisations(organisations)
 	return m.failed
 }

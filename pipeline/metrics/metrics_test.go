@@ -259,7 +259,7 @@ func TestEverySampleIsInTheReference(t *testing.T) {
 	two := func() []pipeline.Organisation {
 		return []pipeline.Organisation{{Name: "acme", Open: true}, {Name: "initech", Waiting: 3}}
 	}
-	if err := m.Watch(func() (int, int) { return 1, 2 }, one, func() bool { return true }, two); err != nil {
+	if err := m.Watch(func() (int, int) { return 1, 2 }, one, func() bool { return true }, two, func() (int, bool) { return 2, true }); err != nil {
 		t.Fatal(err)
 	}
 	m.Settled(pipeline.Settlement{Action: pipeline.ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})

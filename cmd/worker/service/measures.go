@@ -101,7 +101,7 @@ func (h happenings) Happened(e apply.Event) {
 // watched adds to the metrics what is read at each scrape.
 func (s *Service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
-	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations)
+	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.enricher.Replicas)
 }
 
 // measure asks NATS for the lag until ctx ends.

@@ -29,7 +29,7 @@ func reference(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.metrics.Watch(func() (int, int) { return 0, 0 }, func() int { return 0 }, func() bool { return false }, func() []pipeline.Organisation { return nil }); err != nil {
+	if err := m.metrics.Watch(func() (int, int) { return 0, 0 }, func() int { return 0 }, func() bool { return false }, func() []pipeline.Organisation { return nil }, func() (int, bool) { return 0, false }); err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder

@@ -73,6 +73,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 	}
 	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
 	options.Observer = parts.measures.observer(options.Observer)
+	options.Replicas = enricher.Replicas
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
 	if err != nil {
@@ -117,12 +118,21 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
+	beside.Go("sessions", func() { s.enricher.Follow(ctx, s.ledger) })
 	beside.Go("maintain", func() { s.maintain(ctx) })
 	beside.Go("webhook", func() { s.hooks.run(ctx) })
 	s.measureOnce(ctx, false)
 	beside.Go("measure", func() { s.measure(ctx) })
 	beside.Go("sweep", func() { s.sweep(ctx) })
+	defer s.endSession(ctx)
 	return s.worker.Run(ctx)
+}
+
+// endSession tells the other workers that this one is gone, so that nobody waits for its lease.
+func (s *Service) endSession(ctx context.Context) {
+	if err := s.enricher.Close(context.WithoutCancel(ctx)); err != nil {
+		s.log.Info("the session did not end in order; others wait for its lease", zap.Error(err))
+	}
 }
 
 // maintain brings the numbers in comments up to date after quiet minutes, and asks TheHive for

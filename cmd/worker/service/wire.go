@@ -176,6 +176,7 @@ func EnricherOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Log
 		Lease:  c.Ledger.Lease,
 		Settle: c.Hive.Settle,
 		Slots:  2 * c.Hive.Concurrency,
+		Worker: hostname(),
 		Batch:  c.Hive.Batch,
 		Events: happenings{eventLog{log}, p.measures.metrics},
 	}
