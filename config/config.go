@@ -174,7 +174,7 @@ func Default() Config {
 	return Config{
 		NATS: NATS{
 			Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
-			AckWait: 30 * time.Second,
+			AckWait: 15 * time.Second,
 		},
 		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
 		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},

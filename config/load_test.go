@@ -46,7 +46,7 @@ func TestDefaultsServeOnceAddressesAreGiven(t *testing.T) {
 		c.Pipeline.MaxInFlight, c.Pipeline.MaxBytesHeld, c.Pipeline.MaxMessageBytes, c.Hive.APIKey.Reveal(),
 	}
 	want := []any{
-		10 * time.Second, 15 * time.Second, 30 * time.Second, 25 * time.Second, 24 * time.Hour, 100,
+		10 * time.Second, 15 * time.Second, 15 * time.Second, 25 * time.Second, 24 * time.Hour, 100,
 		64 * 32, Size(32 << 20), Size(1 << 20), "s3cr3t",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -104,7 +104,6 @@ func TestRefusals(t *testing.T) {
 		"secret file is empty":    {"nats: {user: u, passwordFile: /run/secrets/empty}", nil, `forager.yaml: line 1, column 31: nats.passwordFile: "/run/secrets/empty": impossible value: expected a file with one line, the secret`},
 		"secret file of lines":    {"nats: {tokenFile: /run/secrets/two}", nil, `forager.yaml: line 1, column 19: nats.tokenFile: "/run/secrets/two": impossible value: expected a file with one line, the secret`},
 		"call outlives claim":     {"hive: {timeout: 20s}", nil, `forager.yaml: line 1, column 17: hive.timeout: "20s": impossible value: 20s must be at most two thirds of ledger.lease (15s): a claim must outlive a call`},
-		"claim outlives message":  {"ledger: {lease: 30s}", nil, `forager.yaml: line 1, column 17: ledger.lease: "30s": impossible value: 30s must be shorter than nats.ackWait (30s): a message must not come again while its claim is good`},
 		"settle below a call":     {"hive: {settle: 9s}", nil, `forager.yaml: line 1, column 16: hive.settle: "9s": impossible value: 9s must not be shorter than hive.timeout (10s): an answer that was lost may have taken that long`},
 		"keep below window":       {"ledger: {keep: 1h}", nil, `forager.yaml: line 1, column 16: ledger.keep: "1h": impossible value: 1h must not be shorter than case.window (24h): the ledger would forget cases that still take events`},
 		"file above a ZIP":        {"files: {zip: always, maxBytes: 5GiB}", nil, `forager.yaml: line 1, column 32: files.maxBytes: "5GiB": impossible value: 5GiB must be at most 4095MiB with files.zip always: a ZIP holds no more`},

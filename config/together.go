@@ -31,14 +31,11 @@ func (l *loader) together() {
 }
 
 // times: a holder stops its calls when two thirds of its lease are over, so that a call must fit
-// in there; and a message must not come again to another replica while its claim is still good.
+// in there. A message may come again while its claim is still good: then it waits for the claim.
 func (l *loader) times() {
 	c := l.config
 	if 3*c.Hive.Timeout > 2*c.Ledger.Lease {
 		l.refuse("hive.timeout", ErrValue, text(c.Hive.Timeout)+" must be at most two thirds of ledger.lease ("+text(c.Ledger.Lease)+"): a claim must outlive a call")
-	}
-	if c.Ledger.Lease >= c.NATS.AckWait {
-		l.refuse("ledger.lease", ErrValue, text(c.Ledger.Lease)+" must be shorter than nats.ackWait ("+text(c.NATS.AckWait)+"): a message must not come again while its claim is good")
 	}
 	if c.Hive.Settle < c.Hive.Timeout {
 		l.refuse("hive.settle", ErrValue, text(c.Hive.Settle)+" must not be shorter than hive.timeout ("+text(c.Hive.Timeout)+"): an answer that was lost may have taken that long")

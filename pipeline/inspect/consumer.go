@@ -100,15 +100,13 @@ func policyName(p jetstream.AckPolicy) string {
 // waitRules are about time.
 func (i *inspection) waitRules(c jetstream.ConsumerConfig) []rule {
 	wait, name := stream.AckWait(c)
-	lease, short := i.expected.Lease, LevelBroken
+	short := LevelBroken
 	if i.works && wait >= hopelessAckWait {
 		short = LevelHurts
 	}
 	return []rule{
 		when(wait < leastAckWait, short, name+" is "+wait.String(), "heartbeats do not come in time: every message is delivered again and again",
 			"ack_wait "+stream.Duration(i.expected.AckWait)+"; a Consumer of nack must name it, too"),
-		when(wait >= leastAckWait && wait <= lease, LevelHurts, name+" is "+stream.Duration(wait)+", not longer than ledger.lease "+stream.Duration(lease),
-			"a message comes again, to another replica, while its claim is still good", "ack_wait "+stream.Duration(i.expected.AckWait)),
 		when(wait > 10*time.Minute, LevelNote, name+" is "+stream.Duration(wait), "after a crash its messages wait that long", "ack_wait "+stream.Duration(i.expected.AckWait)),
 		when(len(c.BackOff) > 0, LevelHurts, fmt.Sprintf("it has a back-off of %d steps", len(c.BackOff)), "it replaces ack_wait, and Forager has its own", "take it away"),
 	}

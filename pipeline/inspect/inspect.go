@@ -22,7 +22,6 @@ type Expected struct {
 	MaxMessageBytes int            // larger messages become dead letters
 	MaxInFlight     int            // messages that one replica holds at most
 	MaxBytesHeld    int            // and bytes of them
-	Lease           time.Duration  // how long a claim lives unrenewed
 	Confirm         time.Duration  // how long one question may take
 	Window          time.Duration  // how long after its newest event a case takes more; 0 is no limit
 	Audit           *audit.Options // of the webhook's intake; nil is off

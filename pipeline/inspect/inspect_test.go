@@ -38,7 +38,7 @@ func newSite(t *testing.T) *site {
 	topology := stream.Topology{Stream: "DET", Consumer: "worker", Subjects: []string{"alerts.>"}, Manage: true, MaxAckPending: 4096}
 	return &site{link: link, js: link.JetStream(), expected: Expected{
 		Topology: topology.WithDefaults(), MaxMessageBytes: 1 << 20, MaxInFlight: 256, MaxBytesHeld: 32 << 20,
-		Lease: 15 * time.Second, Confirm: 2 * time.Second,
+		Confirm: 5 * time.Second,
 	}}
 }
 

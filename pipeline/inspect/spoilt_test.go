@@ -33,7 +33,6 @@ var spoilt = map[string]func(*testing.T, *site){
 	"consumer without acknowledgements":       anewConsumer(func(c *jetstream.ConsumerConfig) { c.AckPolicy, c.MaxAckPending = jetstream.AckNonePolicy, 0 }),
 	"consumer acknowledges all":               anewConsumer(func(c *jetstream.ConsumerConfig) { c.AckPolicy = jetstream.AckAllPolicy }),
 	"consumer with nack's ack wait":           onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 1 }),
-	"consumer waits less than a lease":        onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 15 * time.Second }),
 	"consumer waits for hours":                onConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = time.Hour }),
 	"consumer backs off":                      onConsumer(func(c *jetstream.ConsumerConfig) { c.BackOff = []time.Duration{time.Second, time.Minute} }),
 	"consumer gives up":                       onConsumer(func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 }),

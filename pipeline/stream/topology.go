@@ -22,7 +22,7 @@ type Topology struct {
 	Replicas    int    // copies of what Manage creates, 1
 
 	MaxAckPending int           // of the consumer that Manage creates, 32768
-	AckWait       time.Duration // of the consumer that Manage creates, 30 s
+	AckWait       time.Duration // of the consumer that Manage creates, 15 s
 }
 
 // Defaults of [Topology].
@@ -37,7 +37,7 @@ func (t Topology) WithDefaults() Topology {
 	t.DeadLetters = cmp.Or(t.DeadLetters, DefaultDeadLetters)
 	t.Replicas = cmp.Or(t.Replicas, 1)
 	t.MaxAckPending = cmp.Or(t.MaxAckPending, 1<<15)
-	t.AckWait = cmp.Or(t.AckWait, 30*time.Second)
+	t.AckWait = cmp.Or(t.AckWait, 15*time.Second)
 	return t
 }
 

@@ -40,12 +40,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* A claim outlives a call by half, a delivery outlives a claim. */}}
+{{/* A claim outlives a call by half; a delivery may come again while its claim is good, and waits for it. */}}
 {{- define "forager.leaseSeconds" -}}
 {{- max 15 (div (add (mul 3 (int .Values.thehive.timeoutSeconds)) 1) 2) }}
 {{- end }}
 {{- define "forager.ackWaitSeconds" -}}
-{{- mul 2 (int (include "forager.leaseSeconds" .)) }}
+{{- include "forager.leaseSeconds" . }}
 {{- end }}
 
 {{- define "forager.maxReplicas" -}}
