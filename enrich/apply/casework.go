@@ -31,7 +31,7 @@ func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim
 		return err
 	}
 	defer t.a.locks.Unlock(id)
-	cl, err := t.a.claims.Acquire(held, caseKey(id), []string{claim.AnyKind}, t.slot.leave)
+	cl, err := t.a.claims.Acquire(held, caseKey(id), nil, t.slot.leave)
 	if err != nil {
 		return err
 	}
@@ -121,18 +121,58 @@ func (w *caseWork) run(ctx context.Context) error {
 		return err
 	}
 	w.ready = true
-	fields := &fieldStep{caseWork: w, refused: map[string]bool{}}
-	for _, add := range []func(context.Context) error{
-		newObservableStep(w).run, (&procedureStep{w}).run, fields.run, (&commentStep{caseWork: w, fields: fields}).run, (&fileStep{caseWork: w}).run,
-	} {
-		if err := add(held); err != nil {
+	for _, s := range w.steps() {
+		if err := w.settle(held, s.kind); err != nil {
+			return err
+		}
+		if err := s.run(held); err != nil {
 			if err := w.stepFailed(w.everybody(), "case", err); err != nil {
 				w.unclear = w.unclear || uncertain(err)
 				return err
 			}
 		}
 	}
+	return w.settle(held, claim.AnyKind)
+}
+
+// step adds what is missing of one kind.
+type step struct {
+	kind string // of effects; observables have none: TheHive refuses one that it has
+	run  func(context.Context) error
+}
+
+// steps are the ways in which a case is added to, in their order.
+func (w *caseWork) steps() []step {
+	fields := &fieldStep{caseWork: w, refused: map[string]bool{}}
+	return []step{
+		{"", newObservableStep(w).run},
+		{kindProcedure, (&procedureStep{w}).run},
+		{kindFields, fields.run},
+		{kindComment, (&commentStep{caseWork: w, fields: fields}).run},
+		{kindFile, (&fileStep{caseWork: w}).run},
+	}
+}
+
+// settle waits until what an earlier holder may have done of a kind shows, if it may have done any, and looks
+// at what is there. Steps before it do not wait.
+func (w *caseWork) settle(held context.Context, kind string) error {
+	if kind == "" || w.claim.OwedFor(kind) == 0 {
+		return nil
+	}
+	if err := w.slot.rest(held, w.claim.Owed()); err != nil {
+		return err
+	}
+	if err := w.rebuild(held); err != nil {
+		return err
+	}
+	w.claim.Settled()
 	return nil
+}
+
+// intend writes down that effects of a kind may be done, before the first one is: whoever takes the case over
+// from us must look at those.
+func (cc *caseClaim) intend(held context.Context, kind string) error {
+	return cc.claim.Intend(held, kind)
 }
 
 // everybody gives all plans of the case.
@@ -144,8 +184,8 @@ func (w *caseWork) everybody() []int {
 	return all
 }
 
-// learn makes the entry say what is in the case: nothing for a new one, what it says for a
-// clean one, and what TheHive lists for all others.
+// learn makes the entry say what is in the case: nothing for a new one, what TheHive lists for one that the
+// ledger does not know, and what it says for all others; see settle.
 func (w *caseWork) learn(held context.Context) error {
 	if err := w.readMarks(held); err != nil {
 		return err
@@ -155,12 +195,12 @@ func (w *caseWork) learn(held context.Context) error {
 		w.claim.Settled()
 		w.remember()
 		return nil
+	case !w.fresh:
+		return nil
 	case w.claim.Owed() > 0:
 		if err := w.slot.rest(held, w.claim.Owed()); err != nil {
 			return err
 		}
-	case !w.fresh:
-		return nil
 	}
 	if err := w.rebuild(held); err != nil {
 		return err
@@ -189,6 +229,13 @@ const (
 	kindProcedure  = "procedure"
 	kindComment    = "comment"
 	kindTag        = "tag"
+)
+
+// Kinds of effects that an entry names beside those: what TheHive would take twice, or what might undo a
+// change by an analyst.
+const (
+	kindCase   = "case"
+	kindFields = "fields"
 )
 
 // charge charges an item to the plans that brought it, by what its error says.

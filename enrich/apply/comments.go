@@ -137,6 +137,9 @@ func (w *commentStep) tryComment(held context.Context, m marker, ref commentRef,
 
 // sendComment makes one request, and compares the answer with what was sent.
 func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef, text string) error {
+	if err := w.intend(held, kindComment); err != nil {
+		return err
+	}
 	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddComment(calls, w.c.ID, text)

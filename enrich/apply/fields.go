@@ -91,6 +91,9 @@ func (w *fieldStep) patch(held context.Context, all []change) error {
 	if len(all) == 0 {
 		return nil
 	}
+	if err := w.intend(held, kindFields); err != nil {
+		return err
+	}
 	var u hive.CaseUpdate
 	for _, c := range all {
 		c.set(&u)

@@ -165,6 +165,9 @@ func (w *fileStep) sendFile(held context.Context, u fileForm) error {
 	if _, err := u.content.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
+	if err := w.intend(held, kindFile); err != nil {
+		return err
+	}
 	limit := w.a.options.Call + time.Duration(u.size/slowestUpload)*time.Second
 	if err := w.claim.Allow(held, limit-w.a.options.Call); err != nil {
 		return err

@@ -141,6 +141,9 @@ func (r *resolution) create(held context.Context, n *creation) (c hive.Case, cre
 	if err := r.leaveOutLinks(calls, n); err != nil {
 		return c, false, err
 	}
+	if err := r.key.Intend(held, kindCase); err != nil {
+		return c, false, err
+	}
 	for lost := 0; lost < maxCreates; {
 		c, err = r.hive.CreateCase(calls, n.sent)
 		switch {

@@ -97,6 +97,9 @@ func (w *procedureStep) postProcedures(held context.Context, batch []desiredProc
 
 // sendProcedures makes one request, and compares the answer with what was sent.
 func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProcedure) (failed []desiredProcedure, err error) {
+	if err := w.intend(held, kindProcedure); err != nil {
+		return batch, err
+	}
 	calls, done := calling(held, w.claim)
 	defer done()
 	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))

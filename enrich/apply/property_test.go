@@ -116,7 +116,7 @@ func (s *storm) live(t *testing.T) {
 		t.Error(err)
 		return
 	}
-	defer func() { _ = e.Close(context.Background()) }() // without an answer, if it was killed
+	defer func() { _ = e.Close(t.Context()) }() // without an answer, if it was killed
 	for !s.over() {
 		select {
 		case <-dead:
@@ -261,7 +261,7 @@ func (s *storm) rage(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	wait(context.Background(), 30*time.Second) // what a killed worker's session still asks the ledger
+	wait(t.Context(), 30*time.Second) // what a killed worker's session still asks the ledger
 }
 
 // clean is the end of a run in which nothing fails.

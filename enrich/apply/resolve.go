@@ -40,7 +40,7 @@ func keyName(queue string) string { return "key." + queue }
 // resolve claims the key, does the plans of one case, and tells which. Whatever ends it, the key is given
 // up, with its lock; dirty, if that was a panic.
 func (t *turn) resolve(ctx context.Context, unlock func()) (done []int, err error) {
-	key, err := t.a.claims.Acquire(ctx, keyName(t.queue), []string{claim.AnyKind}, t.slot.leave)
+	key, err := t.a.claims.Acquire(ctx, keyName(t.queue), nil, t.slot.leave)
 	if err != nil {
 		return nil, err
 	}

@@ -159,7 +159,6 @@ func (c *Claims) claimed(name string, e Entry, revision uint64, o *observed) *Cl
 func (c *Claims) distrust(ctx context.Context, cl *Claim, o *observed) (*Claim, error) {
 	trusted, err := c.store.Trusted(ctx)
 	if err != nil {
-		o.sent = true
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	cl.entry.head.Fresh = false // in the store it stays until somebody writes what is owed
@@ -190,15 +189,17 @@ func (c *Claims) take(ctx context.Context, name string, intent []string, e Entry
 	if err != nil {
 		return nil, err
 	}
+	before := o.sent
+	o.sent = true // until there is an answer, and a panic is none
 	next, err := c.store.Put(ctx, name, value, revision)
 	switch {
 	case errors.Is(err, ErrConflict):
+		o.sent = before
 		o.again = c.seen.drop(name)
 		o.met = o.met || o.again
 		return nil, nil
 	case err != nil:
 		c.seen.drop(name)
-		o.sent = true
 		return nil, o.excuse(ctx, err)
 	}
 	c.newest.note(next)

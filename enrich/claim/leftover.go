@@ -13,8 +13,8 @@ type leftover struct {
 	last *Entry // what its holder wanted to leave; nil where nothing was done under the token
 }
 
-// tidy releases the leftovers of the session. What cannot be written now is tried at the next renewal.
-func (s *session) tidy(ctx context.Context) {
+// releaseLeftovers releases the leftovers of the session. What cannot be written now is tried at the next renewal.
+func (s *session) releaseLeftovers(ctx context.Context) {
 	s.mu.Lock()
 	left := maps.Clone(s.leftovers)
 	s.mu.Unlock()

@@ -14,23 +14,25 @@ import (
 func (cl *Claim) Release(ctx context.Context, body any, dirty bool) error {
 	cl.writing <- struct{}{}
 	defer func() { <-cl.writing }()
-	if !cl.stop() {
-		cl.session.drop(cl, nil)
+	sound := cl.stop()
+	abandoned := cl.entry.released(true, cl.entry.kinds())
+	left := &abandoned // what is still to be written, whatever ends this
+	defer func() { cl.session.drop(cl, left) }()
+	if !sound {
+		left = nil
 		return ErrLost
 	}
 	last, err := cl.last(body, dirty)
 	if err != nil {
-		abandoned := cl.entry.released(true, cl.entry.kinds())
-		cl.session.drop(cl, &abandoned)
 		return err
 	}
+	left = &last
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cl.own.lease/3)
 	defer cancel()
 	if err := cl.write(ctx, last); err != nil {
-		cl.session.drop(cl, &last)
 		return err
 	}
-	cl.session.drop(cl, nil)
+	left = nil
 	cl.own.seen.set(cl.name, last, cl.revision)
 	return nil
 }

@@ -229,7 +229,7 @@ func (s *session) renewOnce(ctx context.Context) {
 	}
 	s.schedule(sent, err == nil)
 	if err == nil {
-		s.tidy(ctx)
+		s.releaseLeftovers(ctx)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc"
+	"github.com/sourcegraph/conc/panics"
 
 	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
@@ -356,4 +357,46 @@ func TestNothingIsClaimedAfterClose(t *testing.T) {
 			t.Errorf("error %v, entries %v", err, store.Keys())
 		}
 	})
+}
+
+// TestAPanicInARequestLeavesNothingHeld, whether it was carried out or not: the session goes on, so that
+// nobody would ever take the entry over.
+func TestAPanicInARequestLeavesNothingHeld(t *testing.T) {
+	t.Parallel()
+	for _, when := range []string{"before", "after"} {
+		for _, what := range []string{"acquire", "release"} {
+			t.Run(what+", "+when, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					store := claimtest.New()
+					c := newClaims(store)
+					defer watching(t, c, store)()
+					armed := what == "acquire"
+					blow := func(op claimtest.Op) error {
+						if armed && op.Name == "put" && op.Key == "key.a" {
+							armed = false
+							panic("injected")
+						}
+						return nil
+					}
+					if when == "before" {
+						store.SetBefore(blow)
+					} else {
+						store.SetAfter(blow)
+					}
+					if panics.Try(func() {
+						cl, err := c.Acquire(t.Context(), "key.a", nil, func() {})
+						armed = err == nil && what == "release"
+						_ = cl.Release(t.Context(), nil, false)
+					}) == nil {
+						t.Fatal("no panic")
+					}
+					began := time.Now()
+					release(t, acquire(t, newClaims(store), "key.a"), nil, false)
+					if took := time.Since(began); took > lease/3 {
+						t.Errorf("taken after %v", took)
+					}
+				})
+			})
+		}
+	}
 }
