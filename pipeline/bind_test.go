@@ -116,10 +116,10 @@ func TestHeadersOnlyOnAWorkQueueDestroysNothing(t *testing.T) {
 func TestFirstHeartbeatKeepsTheConsumersOwnAckWait(t *testing.T) {
 	r := newRig(t, nil)
 	r.ensure()
-	r.changeConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = 600 * time.Millisecond })
+	r.changeConsumer(func(c *jetstream.ConsumerConfig) { c.AckWait = time.Second })
 	r.options.AckWait, r.options.Manage = time.Minute, false
 	r.applier.set(func(_ context.Context, _ string, plans []enrich.Plan) []error {
-		<-time.After(3 * time.Second) // of the server's clock: no heartbeat, five deliveries
+		<-time.After(3 * time.Second) // of the server's clock: no heartbeat, three deliveries
 		return make([]error, len(plans))
 	})
 	r.publish(alert{ID: "a", Keys: []string{"k"}})

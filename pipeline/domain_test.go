@@ -102,7 +102,7 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 // awaitDomain waits until the leaf has reached its hub.
 func awaitDomain(t *testing.T, link *stream.Link) {
 	t.Helper()
-	for range 200 {
+	for range 1200 {
 		if _, err := link.JetStream().AccountInfo(t.Context()); err == nil {
 			return
 		}

@@ -56,7 +56,7 @@ func (l *ledgerOfEnds) count(match func(Settlement) bool) int {
 // until waits until the condition holds, looking after each event.
 func (l *ledgerOfEnds) until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		l.mu.Lock()

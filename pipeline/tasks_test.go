@@ -96,7 +96,7 @@ func TestPanicOfTheHeartbeatsEndsTheWorker(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "heartbeats") {
 			t.Errorf("%v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the worker goes on without heartbeats")
 	}
 }
@@ -116,7 +116,7 @@ func TestPanicOfARunnerEndsTheWorker(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "apply") {
 			t.Errorf("%v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the worker goes on")
 	}
 }

@@ -47,7 +47,7 @@ func (p *pupil) Learn(_ context.Context, document []byte) error {
 // until waits for so many documents and gives them sorted.
 func (p *pupil) until(t *testing.T, n int) []string {
 	t.Helper()
-	late := time.NewTimer(30 * time.Second)
+	late := time.NewTimer(time.Minute)
 	defer late.Stop()
 	for range n {
 		select {

@@ -33,7 +33,7 @@ func (r *rig) replay(change func(*Options)) *Replay {
 
 func (r *rig) carry(replay *Replay) State {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	state, err := replay.Run(ctx)
 	if err != nil {
