@@ -37,7 +37,7 @@
 // and packed.go what some of them need); recognise.go finds the format; hosts.go splits an event; walk.go walks it by
 // trie.go; event.go, fields.go, happened.go, observe.go, attach.go and id.go make the detection, with values from
 // package canon; policy.go and lists.go sift observables; merge.go joins mentions of one detection. Format files pass
-// load.go and yaml.go into spec.go, check.go, include.go, compile.go and share.go.
+// load.go and yaml.go into spec.go, check.go, include.go, compile.go and share.go; about.go says what they say, for people.
 //
 // # Errors
 //

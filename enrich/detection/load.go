@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ const maxFormatFile = 1 << 20
 func load(dirs []fs.FS) (map[string]*spec, error) {
 	specs := map[string]*spec{}
 	var wrong []error
-	for _, dir := range dirs {
+	for folder, dir := range dirs {
 		names, err := fs.Glob(dir, "*.yaml")
 		if err != nil {
 			return nil, fmt.Errorf("formats: %w", err)
@@ -88,6 +89,7 @@ func load(dirs []fs.FS) (map[string]*spec, error) {
 				wrong = append(wrong, &FormatError{File: name, Key: "format", Err: fmt.Errorf("%q is in %s as well", s.Format, other)})
 				continue
 			}
+			s.folder = folder
 			here[s.Format], specs[s.Format] = name, s
 		}
 	}
@@ -125,6 +127,9 @@ func placed(name string, err error) error {
 		return own
 	}
 	e := &FormatError{File: name, Err: err}
+	if errors.Is(err, io.EOF) {
+		e.Err = errors.New("nothing is in it")
+	}
 	if y, ok := errors.AsType[yaml.Error](err); ok {
 		e.Err = errors.New(y.GetMessage())
 		if t := y.GetToken(); t != nil && t.Position != nil {

@@ -45,6 +45,7 @@ type spec struct {
 	Files       []files       `yaml:"files"`
 
 	file     string   `yaml:"-"`
+	folder   int      `yaml:"-"` // place among the directories that were read; the first is embedded
 	source   []byte   `yaml:"-"`
 	fallback Severity `yaml:"-"`
 }
