@@ -32,6 +32,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	all = append(all, demonstration(sh)...)
 	return append(all,
 		(&explainCmd{}).command(sh),
+		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
 		(&replayCmd{}).command(sh),
 		dlqCommands(sh),
@@ -79,16 +80,13 @@ func valueError(e *pflag.InvalidValueError) error {
 	return errors.Unwrap(e)
 }
 
-// flagsLike are flags that a mistyped one may have meant. Cobra compares the names of commands:
-// these get the names of the flags.
+// flagsLike are flags that a mistyped one may have meant.
 func flagsLike(c *cobra.Command, name string) []string {
-	lent := &cobra.Command{SuggestionsMinimumDistance: 2}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		lent.AddCommand(&cobra.Command{Use: f.Name, RunE: shell.NoCommand})
-	})
-	var like []string
-	for _, n := range lent.SuggestionsFor(name) {
-		like = append(like, "--"+n)
+	var flags []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+	like := shell.Like(name, flags)
+	for i := range like {
+		like[i] = "--" + like[i]
 	}
 	return like
 }

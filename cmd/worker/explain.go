@@ -22,11 +22,12 @@ import (
 type explainCmd struct {
 	configFlag
 
-	Format  string
-	Subject string
-	Why     bool
-	Strict  bool
-	Files   []string
+	Format     string
+	FormatFile string
+	Subject    string
+	Why        bool
+	Strict     bool
+	Files      []string
 }
 
 func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
@@ -35,6 +36,7 @@ func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
 	flags := cmd.Flags()
 	c.addTo(flags)
 	flags.StringVar(&c.Format, "format", "", "Read every event as the format `NAME` instead of recognising it.")
+	formatFile(flags, &c.FormatFile)
 	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
 	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
 	flags.BoolVar(&c.Strict, "strict", false, "End with 1 when an event would become a dead letter, for scripts that try a format or a forwarder.")
@@ -145,12 +147,8 @@ type explainer struct {
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
 func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer, error) {
-	var pins []detection.Pin
-	if c.Format != "" {
-		pins = []detection.Pin{{Subject: ">", Format: c.Format}}
-	}
 	router, rules := service.NewRouter(cfg)
-	decoder, formats := service.NewDecoder(cfg, service.NewWitness(), pins, c.Why)
+	decoder, formats := service.NewDecoder(cfg, service.NewWitness(), service.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
 	catalogue, bundles := service.NewCatalogue(cfg)
 	if err := config.Join(rules, formats, bundles); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 // of it has a place in a case, and every format has one.
 func TestSamplesBecomeDetections(t *testing.T) {
 	c := config.Default()
-	decoder, err := service.NewDecoder(&c, service.NewWitness(), nil, false)
+	decoder, err := service.NewDecoder(&c, service.NewWitness(), service.Trial{})
 	if err != nil {
 		t.Fatal(err)
 	}

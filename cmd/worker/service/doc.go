@@ -1,7 +1,7 @@
 // Package service wires a worker from its configuration and runs it: it alone knows both what an operator writes (package config) and the
 // options of the packages that do the work, so that neither knows the other.
 //
-// Its way: wire.go turns the configuration into options; rules.go, bundles.go and spool.go do so for routes, formats and lists, for ATT&CK
+// Its way: wire.go turns the configuration into options; rules.go, formats.go, bundles.go and spool.go do so for routes and lists, for formats, for ATT&CK
 // bundles and for the folder of files; mistakes.go gives everything that is wrong with a configuration at once; exposed.go tells what others
 // can read; clients.go has one client for each organisation of TheHive, rotating.go the secrets that may be exchanged while it runs;
 // service.go makes the worker and runs it ([New], Serve); start.go waits for both servers; live.go and reload.go change rules between two

@@ -18,7 +18,7 @@ func Mistakes(c *config.Config, loaded error, w *Witness) error {
 		return loaded
 	}
 	_, rules := NewRouter(c)
-	_, formats := NewDecoder(c, w, nil, false)
+	_, formats := NewDecoder(c, w, Trial{})
 	_, bundles := NewCatalogue(c)
 	_, spool := CheckSpool(c)
 	files := Unreadable(c)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 
-	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/detection"
 	"forager/enrich/rules"
@@ -95,26 +94,20 @@ func formatFolders(c *config.Config, w *Witness) ([]fs.FS, error) {
 	return folders, mistaken(c, wrong)
 }
 
-// wrongFormats tells where what detection refuses is in the operator's files. The first pins are
-// those of the command line.
-func wrongFormats(c *config.Config, err error, own int) error {
+// wrongFormats tells where what detection refuses is in the operator's files.
+func wrongFormats(c *config.Config, err error) error {
 	if err == nil {
 		return nil
 	}
 	var wrong []config.Mistake
-	var flags []error
 	for _, e := range unjoin(err) {
-		pin, ok := errors.AsType[*detection.PinError](e)
-		switch {
-		case !ok:
-			wrong = append(wrong, config.Mistake{Key: "formats.directories", Err: e})
-		case pin.Index < own:
-			flags = append(flags, shell.Misuse(fmt.Errorf("--format: %w", pin.Err)))
-		default:
-			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("formats.pins[%d].format", pin.Index-own), Err: pin.Err})
+		if pin, ok := errors.AsType[*detection.PinError](e); ok {
+			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("formats.pins[%d].format", pin.Index), Err: pin.Err})
+			continue
 		}
+		wrong = append(wrong, config.Mistake{Key: "formats.directories", Err: e})
 	}
-	return config.Join(append(flags, mistaken(c, wrong))...)
+	return mistaken(c, wrong)
 }
 
 // allowLists reads the lists of values that are too common.

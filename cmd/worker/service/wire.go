@@ -27,20 +27,23 @@ import (
 // (their Options), so that neither knows the other.
 
 // NewDecoder makes the reader of messages; w reads the operator's formats and lists.
-func NewDecoder(c *config.Config, w *Witness, pins []detection.Pin, why bool) (*detection.Decoder, error) {
+func NewDecoder(c *config.Config, w *Witness, trial Trial) (*detection.Decoder, error) {
 	lists, wrongLists := allowLists(c, w.ReadFile)
 	formats, wrongFolders := formatFolders(c, w)
-	o := detection.Options{Formats: formats, Pins: pins, Why: why, Lists: lists, Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
+	o := detection.Options{Formats: formats, Why: trial.Why, Lists: lists, Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
 	for _, p := range c.Formats.Pins {
 		if wrongFolders == nil { // else the formats that pins name may be in there
 			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
 		}
 	}
 	d, err := detection.New(o)
-	if err := config.Join(wrongLists, wrongFolders, wrongFormats(c, err, len(pins))); err != nil {
+	if err := config.Join(wrongLists, wrongFolders, wrongFormats(c, err)); err != nil {
 		return nil, err
 	}
-	return d, nil
+	if trial.File == "" && trial.Format == "" {
+		return d, nil
+	}
+	return trial.decoder(o)
 }
 
 // NewPlanner makes the planner; target is what the server is known to hold, nil offline.
@@ -65,7 +68,7 @@ func NewPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 // newReading makes what reads messages and decides what becomes of them.
 func newReading(c *config.Config, w *Witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
 	router, rules := NewRouter(c)
-	decoder, formats := NewDecoder(c, w, nil, false)
+	decoder, formats := NewDecoder(c, w, Trial{})
 	if err := config.Join(rules, formats); err != nil {
 		return nil, err
 	}

@@ -69,6 +69,16 @@ func NoCommand(c *cobra.Command, args []string) error {
 	return Misuse(fmt.Errorf("unknown command %s%s", Shown(args[0]), Meant(c.SuggestionsFor(args[0]))))
 }
 
+// Like are the names that a mistyped one may have meant. Cobra compares the names of commands: these
+// are lent to it as such.
+func Like(name string, of []string) []string {
+	lent := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, n := range of {
+		lent.AddCommand(&cobra.Command{Use: n, RunE: NoCommand})
+	}
+	return lent.SuggestionsFor(name)
+}
+
 // Meant asks whether one of these was.
 func Meant(like []string) string {
 	switch len(like) {

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"forager/cmd/worker/events"
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/enrich/detection"
+)
+
+// formatsTestCmd is "worker formats test".
+type formatsTestCmd struct {
+	configFlag
+
+	Format     string
+	FormatFile string
+	JSON       bool
+	Files      []string
+}
+
+func (c *formatsTestCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "test", "Hold a format against samples: ends with 1 when one is not read by it.", c.Run,
+		shell.Arg("[FILE…]", `Files or directories of events, JSON or one a line; "-" or none is standard input.`))
+	flags := cmd.Flags()
+	c.addTo(flags)
+	formatFile(flags, &c.FormatFile)
+	flags.StringVar(&c.Format, "format", "", "Expect the format `NAME`; default: that of the format file, without one any.")
+	flags.BoolVar(&c.JSON, "json", false, "Write one JSON line for each detection, dropped part and failure.")
+	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
+	return cmd
+}
+
+// tested is one line of "formats test --json". The names of its keys are a contract with scripts;
+// every key is always there.
+type tested struct {
+	File        string                `json:"file"`
+	Passed      bool                  `json:"passed"`
+	Reason      string                `json:"reason"` // why it did not
+	Format      string                `json:"format"` // that read it
+	Time        string                `json:"time"`   // RFC 3339, UTC, milliseconds; empty: the event does not say it
+	Severity    int                   `json:"severity"`
+	Title       string                `json:"title"`
+	Host        string                `json:"host"`
+	Observables []explainedObservable `json:"observables"`
+	Marks       []string              `json:"marks"`   // what was assumed
+	Dropped     string                `json:"dropped"` // the reason of a part that is no detection; empty for detections
+}
+
+// errTested says that samples were not read as they should be.
+var errTested = errors.New("formats test: some samples were not read as expected")
+
+// Run tests every sample, and fails at the end.
+func (c *formatsTestCmd) Run(_ context.Context, sh *shell.Shell) error {
+	t, err := c.tester(sh)
+	if err != nil {
+		return err
+	}
+	seen, failed := 0, 0
+	for e, err := range events.Of(c.Files, sh.In) {
+		seen++
+		var lines []tested
+		if err != nil {
+			lines = []tested{failedSample(e.File, err.Error())}
+		} else {
+			lines = t.test(e)
+		}
+		if slices.ContainsFunc(lines, func(l tested) bool { return !l.Passed }) {
+			failed++
+		}
+		for _, line := range lines {
+			if err := t.write(sh.Out, line); err != nil {
+				return fmt.Errorf("write result: %w", err)
+			}
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%w: %d of %d", errTested, failed, seen)
+	}
+	if !c.JSON {
+		_, err = fmt.Fprintf(sh.Out, "passed: %d of %d\n", seen, seen)
+	}
+	return err
+}
+
+// tester reads samples, and knows of which format they are to be.
+type tester struct {
+	decoder *detection.Decoder
+	want    string // name of a format; empty is any
+	most    int    // bytes of a message
+	write   func(io.Writer, tested) error
+}
+
+func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
+	cfg, err := c.load(sh)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := service.NewDecoder(cfg, service.NewWitness(), service.Trial{File: c.FormatFile})
+	if err != nil {
+		return nil, err
+	}
+	t := &tester{decoder: decoder, want: c.Format, most: int(cfg.Pipeline.MaxMessageBytes), write: writeTestedText}
+	if c.JSON {
+		t.write = func(w io.Writer, line tested) error { return writeLine(w, line) }
+	}
+	if c.Format != "" && !slices.Contains(decoder.Formats(), c.Format) {
+		return nil, shell.Misuse(fmt.Errorf("--format: %w", noFormat(c.Format, decoder.Formats())))
+	}
+	if t.want == "" && c.FormatFile != "" {
+		t.want = strings.TrimSuffix(filepath.Base(c.FormatFile), ".yaml")
+	}
+	return t, nil
+}
+
+// test gives a line for each detection of a sample, and for each part that is none. Formats are
+// recognised, whatever formats.pins says of the subjects that the samples might come on.
+func (t *tester) test(e events.Event) (lines []tested) {
+	if len(e.Body) > t.most {
+		return []tested{failedSample(e.File, fmt.Sprintf("message too large: %d bytes, with pipeline.maxMessageBytes %d", len(e.Body), t.most))}
+	}
+	got, err := t.decoder.Decode(detection.Message{Body: e.Body, Time: time.Now()})
+	if err != nil {
+		return []tested{failedSample(e.File, reasonOf(err))}
+	}
+	for _, d := range got.Detections {
+		lines = append(lines, t.judged(testedOf(e, d)))
+	}
+	for _, d := range got.Dropped {
+		line := failedSample(e.File, "")
+		line.Format, line.Dropped = d.Format, d.Reason
+		lines = append(lines, t.judged(line))
+	}
+	for _, u := range got.Unreadable {
+		lines = append(lines, failedSample(e.File, reasonOf(u)))
+	}
+	return lines
+}
+
+// failedSample is the line of what is no detection.
+func failedSample(file, reason string) tested {
+	return tested{File: file, Reason: reason, Observables: []explainedObservable{}, Marks: []string{}}
+}
+
+// judged says whether the format is the one that is expected.
+func (t *tester) judged(line tested) tested {
+	if line.Passed = t.want == "" || line.Format == t.want; !line.Passed {
+		line.Reason = fmt.Sprintf("read as %s, not as %s", line.Format, t.want)
+	}
+	return line
+}
+
+// testedOf is the line of a detection.
+func testedOf(e events.Event, d detection.Detection) tested {
+	x := explanation(e, d)
+	line := tested{
+		File: x.File, Format: x.Format, Time: x.Time, Severity: x.Severity, Title: x.Title, Host: x.Host,
+		Observables: x.Observables, Marks: notNil(d.Marks),
+	}
+	if d.TimeReplaced {
+		line.Time = ""
+	}
+	return line
+}
+
+// writeTestedText writes a result for people.
+func writeTestedText(w io.Writer, l tested) error {
+	var b strings.Builder
+	verdict := "ok"
+	if !l.Passed {
+		verdict = "FAILED: " + l.Reason
+	}
+	fmt.Fprintf(&b, "%s: %s\n", shell.Shown(l.File), verdict)
+	switch {
+	case l.Dropped != "":
+		fmt.Fprintf(&b, "  format       %s\n  dropped      %s\n", l.Format, l.Dropped)
+	case l.Format != "":
+		l.describe(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// describe writes what was read, and says what was not.
+func (l *tested) describe(b *strings.Builder) {
+	const none = "– none was found"
+	row := func(name, value, otherwise string) {
+		if value == "" {
+			value = otherwise
+		}
+		fmt.Fprintf(b, "  %-12s %s\n", name, value)
+	}
+	row("format", l.Format, none)
+	row("time", l.Time, "– none was found: that of the message is taken")
+	row("severity", []string{none, "1 low", "2 medium", "3 high", "4 critical"}[l.Severity], none)
+	row("title", detection.Clean(l.Title, 512), none)
+	row("host", detection.Clean(l.Host, 512), none)
+	if len(l.Marks) > 0 {
+		row("assumed", strings.Join(l.Marks, ", "), none)
+	}
+	for i, o := range l.Observables {
+		name := "observables"
+		if i > 0 {
+			name = ""
+		}
+		text := o.DataType + " " + shell.Shown(o.Data)
+		if len(o.Tags) > 0 {
+			text += " (" + strings.Join(o.Tags, ", ") + ")"
+		}
+		row(name, text, none)
+	}
+	if len(l.Observables) == 0 {
+		row("observables", "", none)
+	}
+}
