@@ -61,9 +61,45 @@ func keep(ctx context.Context, s *site) error {
 		return err
 	}
 	for _, err := range ledger.Keys(ctx) {
-		return errors.Join(err, s.unread(ctx, "KV_FORAGER_LEDGER", 0))
+		return errors.Join(err, s.unread(ctx, "KV_FORAGER_LEDGER", 0), follow(ctx, ledger))
 	}
 	return errors.New("no key of the ledger was listed")
+}
+
+// renewals are so many that the server asks the watch in between how far it is, as it does now and then
+// in a worker's life: who may not answer hears nothing more.
+const renewals, renewalBytes = 300, 64 << 10
+
+// follow is what a worker hears of the sessions of others.
+func follow(ctx context.Context, ledger *kvledger.Ledger) error {
+	ctx, stop := context.WithTimeout(ctx, 20*time.Second)
+	defer stop()
+	const last = "session.last"
+	heard := false
+	var watching conc.WaitGroup
+	watching.Go(func() {
+		_ = ledger.Watch(ctx, "session.", func(key string, _ []byte, _ uint64) {
+			if key == last {
+				heard = true
+				stop()
+			}
+		})
+	})
+	var failed error
+	revision, value := uint64(0), []byte(strings.Repeat("x", renewalBytes))
+	for range renewals {
+		if revision, failed = ledger.Put(ctx, "session.other", value, revision); failed != nil {
+			break
+		}
+	}
+	if failed == nil {
+		_, failed = ledger.Put(context.WithoutCancel(ctx), last, value, 0)
+	}
+	watching.Wait()
+	if !heard || failed != nil {
+		return errors.Join(errors.New("the last renewal of a session was not heard"), failed)
+	}
+	return nil
 }
 
 // manage is the same where nothing is there yet; the consumer may have one subject or several.

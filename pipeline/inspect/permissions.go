@@ -129,14 +129,22 @@ func (i *inspection) toClaim() []permission {
 		},
 		{
 			line: i.api("CONSUMER.CREATE." + stream + ".>"), subject: i.api("CONSUMER.CREATE." + stream + "." + nobodys + "." + keys + ">"), body: malformed, level: LevelHurts,
-			why: "entries of cases that are over are never purged: the ledger grows", block: block,
+			why: "nothing is heard of other workers: what a killed one held is taken over later; and entries of cases that are over are never purged", block: block,
+		},
+		{
+			line: "$JS.FC." + stream + ".>", subject: "$JS.FC." + stream + "." + nobodys + ".check", level: LevelHurts,
+			why: "after a while nothing more is heard of other workers: what a killed one held is taken over later", block: block,
+		},
+		{
+			line: "$JS.FC.*.*." + stream + ".>", subject: "$JS.FC._." + nobodys + "." + stream + "." + nobodys + ".check", level: LevelHurts,
+			why: "the same, once the server uses the newer form of these subjects (js_ack_fc_v2)", block: block,
 		},
 		{
 			line: i.api("CONSUMER.DELETE." + stream + ".>"), subject: i.api("CONSUMER.DELETE." + stream + "." + nobodys), body: malformed, level: LevelHurts,
 			why: "consumers that list the ledger's keys stay until the server forgets them", block: block,
 		},
 	}
-	for _, kind := range []string{"key.", "case.", "marks."} {
+	for _, kind := range []string{"key.", "case.", "marks.", "session."} {
 		all = append(all, permission{
 			line: prefix + keys + ">", subject: prefix + keys + kind + nobodys, header: misdirected(), level: LevelBroken,
 			why: "no claim can be taken: no case is ever written (entries " + kind + "*)", block: block,
