@@ -65,6 +65,12 @@ func (p *process) stop() {
 	_ = p.cmd.Wait()
 }
 
+// kill ends the child at once.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
 // tail is the end of what the child logged.
 func (p *process) tail() string {
 	text, _ := os.ReadFile(p.log)

@@ -41,6 +41,8 @@ func TestSpeed(t *testing.T) {
 	t.Run("refused", b.refused)
 	t.Run("zero latency", b.zeroLatency)
 	t.Run("backlog", b.backlog)
+	t.Run("pending", b.pending)
+	t.Run("crash", b.crash)
 	if err := b.print(os.Stdout); err != nil {
 		t.Error(err)
 	}

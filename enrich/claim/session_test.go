@@ -292,7 +292,7 @@ func TestVersionOneIsHonoured(t *testing.T) {
 	})
 }
 
-// TestLiveCountsTheProcessesThatRenew.
+// TestLiveCountsTheProcessesThatRenew: neither those that ended, nor those that went silent.
 func TestLiveCountsTheProcessesThatRenew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -346,7 +346,7 @@ func sessions(store *claimtest.Memory) (keys []string) {
 	return keys
 }
 
-// TestNothingIsClaimedAfterClose.
+// TestNothingIsClaimedAfterClose: it would be held for ever.
 func TestNothingIsClaimedAfterClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
