@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,10 +117,10 @@ func closed(t *testing.T, c *claim.Claims, _ *replica) {
 type deaf struct{ *claimtest.Memory }
 
 func (d deaf) Watch(ctx context.Context, prefix string, each func(string, []byte, uint64)) error {
-	began := true
-	time.AfterFunc(time.Millisecond, func() { began = false })
+	var fell atomic.Bool
+	time.AfterFunc(time.Millisecond, func() { fell.Store(true) })
 	return d.Memory.Watch(ctx, prefix, func(key string, value []byte, revision uint64) {
-		if began {
+		if !fell.Load() {
 			each(key, value, revision)
 		}
 	})
