@@ -104,7 +104,7 @@ func (c *Claims) attempt(ctx context.Context, name string, intent []string, o *o
 	case err != nil:
 		return nil, o.excuse(ctx, err)
 	case e.head.Token == o.tried: // our write arrived, its answer did not
-		return c.distrust(ctx, c.claimed(name, e, revision, o), o)
+		return c.distrust(ctx, c.claimed(name, e, revision, o))
 	}
 	over, free, err := c.free(ctx, e, revision, o)
 	switch {
@@ -120,7 +120,7 @@ func (c *Claims) attempt(ctx context.Context, name string, intent []string, o *o
 	}
 	cl, err := c.take(ctx, name, intent, e, revision, over, absent, o)
 	if cl != nil && cl.entry.head.Fresh {
-		return c.distrust(ctx, cl, o)
+		return c.distrust(ctx, cl)
 	}
 	return cl, err
 }
@@ -156,7 +156,7 @@ func (c *Claims) claimed(name string, e Entry, revision uint64, o *observed) *Cl
 // distrust asks, once the entry is made, whether its absence meant anything; so does whoever takes it from
 // somebody who did not come to the answer. In a ledger that was made anew a holder may not have noticed
 // yet that its session is gone: it is owed the lease, too.
-func (c *Claims) distrust(ctx context.Context, cl *Claim, o *observed) (*Claim, error) {
+func (c *Claims) distrust(ctx context.Context, cl *Claim) (*Claim, error) {
 	trusted, err := c.store.Trusted(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
