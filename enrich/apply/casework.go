@@ -170,9 +170,11 @@ func (w *caseWork) settle(held context.Context, kind string) error {
 }
 
 // intend writes down that effects of a kind may be done, before the first one is: whoever takes the case over
-// from us must look at those.
+// from us must look at those. It names the kinds of the later steps, too, since an apply that adds one thing
+// mostly adds others: so it costs one write, if any.
 func (cc *caseClaim) intend(held context.Context, kind string) error {
-	return cc.claim.Intend(held, kind)
+	kinds := [...]string{kindProcedure, kindFields, kindComment, kindFile} // in the order of steps
+	return cc.claim.Intend(held, kinds[slices.Index(kinds[:], kind):]...)
 }
 
 // everybody gives all plans of the case.
