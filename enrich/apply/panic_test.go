@@ -47,6 +47,14 @@ func (m *mine) step() (late bool) {
 	return true
 }
 
+// set makes the nth call from here on panic; 0 is none. It tells whether one did before.
+func (m *mine) set(n int) (hit bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = n
+	return m.hit
+}
+
 func blast(late bool) {
 	if late {
 		panic("injected")
@@ -220,9 +228,9 @@ func panicAt(t *testing.T, of string, after, known bool, n int) (hit bool) {
 			first.Observables = []detection.Observable{{DataType: "ip", Data: "203.0.113.9"}}
 		}
 		plans := plan(t, 2, first)
-		m.at = n
+		m.set(n)
 		r := panics.Try(func() { e.Apply(t.Context(), plans[0].Queue(), plans) })
-		hit, m.at = m.hit, 0
+		hit = m.set(0)
 		if hit != (r != nil) {
 			t.Errorf("call %d: panic %v was swallowed or came of itself: %v", n, hit, r)
 		}
