@@ -156,7 +156,7 @@ func TestTimesFollowTheCallTimeOut(t *testing.T) {
 		}
 		config := workerConfig(t, all)
 		lease, ackWait := seconds(t, config, "ledger", "lease"), seconds(t, config, "nats", "ackWait")
-		if 2*lease < 3*timeout || ackWait <= lease {
+		if 2*lease < 3*timeout || ackWait < lease {
 			t.Errorf("time-out %d s: lease %d s, AckWait %d s", timeout, lease, ackWait)
 		}
 		if got := seconds(t, one(t, all, "Consumer").tree, "spec", "ackWait"); got != ackWait {
