@@ -159,8 +159,15 @@ func (w *caseWork) settle(held context.Context, kind string) error {
 	if kind == "" || w.claim.OwedFor(kind) == 0 {
 		return nil
 	}
-	if err := w.slot.rest(held, w.claim.Owed()); err != nil {
-		return err
+	return w.lookAtAll(held)
+}
+
+// lookAtAll waits for what is owed, if anything is, and lists what is in the case.
+func (w *caseWork) lookAtAll(held context.Context) error {
+	if owed := w.claim.Owed(); owed > 0 {
+		if err := w.slot.rest(held, owed); err != nil {
+			return err
+		}
 	}
 	if err := w.rebuild(held); err != nil {
 		return err
@@ -197,18 +204,11 @@ func (w *caseWork) learn(held context.Context) error {
 		w.claim.Settled()
 		w.remember()
 		return nil
-	case !w.fresh:
+	case w.fresh:
+		return w.lookAtAll(held)
+	default:
 		return nil
-	case w.claim.Owed() > 0:
-		if err := w.slot.rest(held, w.claim.Owed()); err != nil {
-			return err
-		}
 	}
-	if err := w.rebuild(held); err != nil {
-		return err
-	}
-	w.claim.Settled()
-	return nil
 }
 
 // remember notes what the creation itself brought about.

@@ -53,43 +53,50 @@ func (cl *Claim) lose(cause error) {
 	}
 }
 
-// write puts the entry at our revision. A conflict may be an earlier write of our own whose
-// answer was lost: then the token read back is ours, and the write is tried once more.
+// write puts the entry at our revision.
 func (cl *Claim) write(ctx context.Context, e Entry) error {
 	value, err := e.encode()
 	if err != nil {
 		return err
 	}
-	for range 2 {
-		revision, err := cl.own.store.Put(ctx, cl.name, value, cl.revision)
-		if err == nil {
-			cl.revision = revision
-			cl.own.newest.note(revision)
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
-		if err := cl.reread(ctx); err != nil {
-			return err
-		}
-	}
-	return ErrConflict
-}
-
-// reread adopts the revision of the entry if it is still ours.
-func (cl *Claim) reread(ctx context.Context) error {
-	value, revision, err := cl.own.store.Get(ctx, cl.name)
-	if errors.Is(err, ErrNoEntry) {
-		return ErrLost
-	}
+	revision, err := cl.own.put(ctx, cl.name, value, cl.revision, cl.mine)
 	if err != nil {
 		return err
 	}
+	cl.revision = revision
+	cl.own.newest.note(revision)
+	return nil
+}
+
+// mine tells whether what was read still has our token.
+func (cl *Claim) mine(value []byte, _ uint64) error {
 	e, err := ParseEntry(value)
 	if err != nil || e.head.Token != cl.entry.head.Token {
 		return ErrLost
 	}
-	cl.revision = revision
 	return nil
+}
+
+// put writes an entry of ours at its revision, and gives the new one. A conflict may be an earlier write
+// of our own whose answer was lost: then what is read back is ours, and the write is tried once more.
+// Error: that of mine, [ErrLost] where there is no entry; of the store.
+func (c *Claims) put(ctx context.Context, key string, value []byte, revision uint64, mine func([]byte, uint64) error) (uint64, error) {
+	for range 2 {
+		next, err := c.store.Put(ctx, key, value, revision)
+		if !errors.Is(err, ErrConflict) {
+			return next, err
+		}
+		now, at, err := c.store.Get(ctx, key)
+		if errors.Is(err, ErrNoEntry) {
+			return 0, ErrLost
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := mine(now, at); err != nil {
+			return 0, err
+		}
+		revision = at
+	}
+	return 0, ErrConflict
 }

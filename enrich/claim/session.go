@@ -256,40 +256,23 @@ func (s *session) schedule(sent time.Time, confirmed bool) {
 	s.renewal.Reset(next)
 }
 
-// write puts the entry at our revision. A conflict may be an earlier write of our own whose answer was
-// lost: then the entry read back is ours, and the write is tried once more. Nobody but us writes an
-// entry that is not marked dead.
+// write puts the entry at our revision. Nobody but us writes one that is not marked dead.
 func (s *session) write(ctx context.Context, state sessionState) error {
 	value, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
-	for range 2 {
-		highest := s.own.newest.revision.Load() // before it is sent: others write meanwhile
-		revision, err := s.own.store.Put(ctx, sessionPrefix+s.id, value, s.revision)
-		if err == nil {
-			s.revision = revision
-			return s.own.newest.backwards(highest, revision)
-		}
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
-		if err := s.reread(ctx); err != nil {
-			return err
-		}
-	}
-	return ErrConflict
-}
-
-// reread adopts the revision of the entry unless somebody wrote that the session is dead.
-func (s *session) reread(ctx context.Context) error {
-	value, revision, err := s.own.store.Get(ctx, sessionPrefix+s.id)
-	if errors.Is(err, ErrNoEntry) {
-		return ErrLost
-	}
+	highest := s.own.newest.revision.Load() // before it is sent: others write meanwhile
+	revision, err := s.own.put(ctx, sessionPrefix+s.id, value, s.revision, s.mine)
 	if err != nil {
 		return err
 	}
+	s.revision = revision
+	return s.own.newest.backwards(highest, revision)
+}
+
+// mine tells whether what was read is still our session, and no older than what we wrote.
+func (s *session) mine(value []byte, revision uint64) error {
 	var now sessionState
 	if err := json.Unmarshal(value, &now); err != nil || now.Dead {
 		return ErrLost
@@ -297,7 +280,6 @@ func (s *session) reread(ctx context.Context) error {
 	if revision < s.revision {
 		return fmt.Errorf("%w: the ledger went back to revision %d of the session", ErrLost, revision)
 	}
-	s.revision = revision
 	return nil
 }
 

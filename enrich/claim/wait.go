@@ -2,9 +2,8 @@ package claim
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"math/big"
+	"math/rand/v2"
 	"time"
 )
 
@@ -34,9 +33,5 @@ func between(low, high time.Duration) time.Duration {
 	if high <= low {
 		return low
 	}
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(high-low)))
-	if err != nil {
-		return low
-	}
-	return low + time.Duration(n.Int64())
+	return low + rand.N(high-low)
 }
