@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 )
 
-// Everything that comes from an event passes detection.Escape before it stands in Markdown.
+// Everything that comes from an event passes canon.Escape before it stands in Markdown.
 
 // describe tells of one detection, for the description of the case that it may open.
 func describe(d detection.Detection, key Key) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			b.WriteString("- **" + name + "**: " + detection.Escape(value) + "\n")
+			b.WriteString("- **" + name + "**: " + canon.Escape(value) + "\n")
 		}
 	}
 	line("Time", d.Time.UTC().Format(time.RFC3339Nano))
@@ -30,7 +31,7 @@ func describe(d detection.Detection, key Key) string {
 		line("Left out", kind+": "+strconv.Itoa(d.LeftOut[kind])+" over the limit")
 	}
 	if d.Description != "" {
-		b.WriteString("\n" + detection.Escape(d.Description) + "\n")
+		b.WriteString("\n" + canon.Escape(d.Description) + "\n")
 	}
 	return b.String()
 }

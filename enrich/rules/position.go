@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 )
 
 // position is where a value of an event stands in a text, which says how it is written.
@@ -27,9 +27,9 @@ func (p position) write(value, before, after string) string {
 	case inAddress:
 		return encodeWhole(value)
 	case inCode:
-		return noFence.Replace(strings.Join(strings.Fields(detection.Clean(value, maxRendered)), " "))
+		return noFence.Replace(strings.Join(strings.Fields(canon.Clean(value, maxRendered)), " "))
 	case inFence:
-		return noFence.Replace(detection.Clean(value, maxRendered))
+		return noFence.Replace(canon.Clean(value, maxRendered))
 	case inText:
 		return betweenWords(value, before, after)
 	default:
@@ -49,9 +49,9 @@ var noFence = strings.NewReplacer("`", "'", "~~~", "---")
 // betweenWords writes a value among words. Where what stands beside it could make a name with a dot
 // of it, which renderers take for an address, it is code.
 func betweenWords(value, before, after string) string {
-	written := detection.Escape(value)
+	written := canon.Escape(value)
 	if gluedBefore.MatchString(before) || gluedAfter.MatchString(after) {
-		written = detection.Code(value)
+		written = canon.Code(value)
 	}
 	if (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1 {
 		return `\` + written // else the backslash before would undo the first one that escapes
