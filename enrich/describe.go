@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"forager/enrich/detection"
-	"forager/enrich/detection/canon"
+	"forager/enrich/markdown"
 )
 
-// Everything that comes from an event passes canon.Escape before it stands in Markdown.
+// Everything that comes from an event passes package markdown before it stands in Markdown.
 
 // describe tells of one detection, for the description of the case that it may open.
 func describe(d detection.Detection, key Key) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			b.WriteString("- **" + name + "**: " + canon.Escape(value) + "\n")
+			b.WriteString("- **" + name + "**: " + markdown.Text(value) + "\n")
 		}
 	}
 	line("Time", d.Time.UTC().Format(time.RFC3339Nano))
@@ -31,7 +31,7 @@ func describe(d detection.Detection, key Key) string {
 		line("Left out", kind+": "+strconv.Itoa(d.LeftOut[kind])+" over the limit")
 	}
 	if d.Description != "" {
-		b.WriteString("\n" + canon.Escape(d.Description) + "\n")
+		b.WriteString("\n" + markdown.Text(d.Description) + "\n")
 	}
 	return b.String()
 }

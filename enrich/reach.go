@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"forager/enrich/detection"
-	"forager/enrich/detection/canon"
+	"forager/enrich/markdown"
 )
 
 // ObjectRule lets the messages of some subjects name objects of a bucket. Without any rule a message
@@ -45,7 +45,7 @@ func (p *Planner) files(plan *Plan, d detection.Detection) {
 			continue
 		}
 		plan.Barred = append(plan.Barred, f)
-		plan.notes += "\n- **Left out**: " + canon.Escape("file "+f.Name+": "+plan.WhyBarred(f)) + "\n"
+		plan.notes += "\n- **Left out**: " + markdown.Text("file "+f.Name+": "+plan.WhyBarred(f)) + "\n"
 	}
 	if len(plan.Barred) > 0 {
 		plan.Tags = append(plan.Tags, tagBarred)

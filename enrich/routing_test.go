@@ -10,7 +10,6 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
-	"forager/enrich/detection/canon"
 	"forager/enrich/rules"
 )
 
@@ -45,7 +44,7 @@ func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 	for change, want := range map[string]string{"scan": "dropped: dropped by route: noise", "low": "dropped: below route's level: users"} {
 		_, err := p.Plan(at(func(d *detection.Detection) {
 			if change == "low" {
-				d.Severity = canon.Low
+				d.Severity = detection.Low
 			} else {
 				d.Rule.ID = change
 			}

@@ -6,7 +6,7 @@ import (
 	"unicode"
 
 	"forager/enrich/detection"
-	"forager/enrich/detection/canon"
+	"forager/enrich/markdown"
 	"forager/enrich/rules"
 )
 
@@ -19,7 +19,7 @@ func tagsOf(d detection.Detection) []string {
 		tags = append(tags, TagPrefix+m)
 	}
 	for _, t := range d.Tags {
-		t = canon.Clean(t, rules.MaxTag)
+		t = detection.Clean(t, rules.MaxTag)
 		// Nothing in an event can pose as Forager's own mark.
 		if t != "" && !reserved(t) {
 			tags = append(tags, t)
@@ -47,7 +47,7 @@ func reserved(tag string) bool {
 func observablesOf(d detection.Detection) []detection.Observable {
 	all := slices.Clone(d.Observables)
 	for i := range all {
-		all[i].Message = canon.Escape(all[i].Message)
+		all[i].Message = markdown.Text(all[i].Message)
 		if slices.ContainsFunc(all[i].Tags, reserved) {
 			all[i].Tags = slices.DeleteFunc(slices.Clone(all[i].Tags), reserved)
 		}

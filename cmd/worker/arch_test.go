@@ -21,16 +21,16 @@ const module = "forager"
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
 	"cmd/worker":              {"*"},
-	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
+	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
-	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
-	"cmd/worker/service":      {"cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
+	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
+	"cmd/worker/service":      {"cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
 
-	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
@@ -39,23 +39,21 @@ var arrows = map[string][]string{
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/stream":     {"filebound"},
 
-	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/rules", "hive", "mitre"},
-	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "hive"},
-	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/files", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre"},
+	"enrich/rules":           {"enrich/detection", "enrich/markdown", "hive"},
+	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
 	"hive":                   {"hive/throttle", "filebound", "retry"},
 	"config":                 {"yamlbound"},
-
-	"enrich/detection":           {"enrich/detection/canon", "enrich/detection/formats", "enrich/detection/lines", "enrich/detection/malformed", "enrich/detection/tree"},
-	"enrich/detection/formats":   {"enrich/detection/canon", "enrich/detection/malformed", "enrich/detection/tree", "yamlbound", "filebound"},
-	"enrich/detection/tree":      {"enrich/detection/malformed"},
-	"enrich/detection/canon":     {},
-	"enrich/detection/lines":     {},
-	"enrich/detection/malformed": {},
+	"enrich/detection":       {"enrich/detection/canon", "enrich/detection/lines", "yamlbound", "filebound"},
+	"enrich/detection/canon": {},
+	"enrich/detection/lines": {},
 
 	"enrich/answertest":                  {"enrich", "hive"},
+	"enrich/markdown/markdowntest":       {},
 	"enrich/files":                       {},
 	"enrich/files/filestest":             {},
 	"hive/throttle":                      {},
@@ -69,7 +67,7 @@ var arrows = map[string][]string{
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/files/filestest", "cmd/worker/telemetry/collectortest"}
+var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/files/filestest", "enrich/markdown/markdowntest", "cmd/worker/telemetry/collectortest"}
 
 // ownTests are the packages whose tests need less of ours than this, or other things.
 var ownTests = map[string][]string{

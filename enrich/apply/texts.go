@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/detection/canon"
+	"forager/enrich/markdown"
 )
 
-// Everything that comes from an event passes canon.Escape before it stands in Markdown.
+// Everything that comes from an event passes package markdown before it stands in Markdown.
 
 // maxListed is how many detections a case's description tells of in words.
 const maxListed = 20
@@ -31,7 +31,7 @@ func description(plans []enrich.Plan) string {
 			break
 		}
 		size += len(text)
-		b.WriteString("### " + canon.Escape(p.Title) + "\n\n" + text + "\n")
+		b.WriteString("### " + markdown.Line(p.Title) + "\n\n" + text + "\n")
 	}
 	b.WriteString(markersOnly(plans))
 	return b.String()
@@ -68,7 +68,7 @@ func firstMarkers(plans []enrich.Plan) []marker {
 
 // commentText is the comment of one rule and day.
 func commentText(title string, c commentRef, m marker, left map[string]int) string {
-	return commentNumbers("**"+canon.Escape(title)+"**", c, m, left)
+	return commentNumbers("**"+markdown.Line(title)+"**", c, m, left)
 }
 
 // commentNumbers is a comment under a headline that is Markdown already.

@@ -14,9 +14,6 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"forager/enrich/detection/canon"
-	"forager/enrich/detection/tree"
 )
 
 // benchEvents are fixtures in the shape of real events, and real ones where the samples are here.
@@ -116,13 +113,13 @@ func compact(tb testing.TB, body []byte) []byte {
 // BenchmarkScan measures the reader alone against encoding/json on the same bytes.
 func BenchmarkScan(b *testing.B) {
 	limits := Limits{}.withDefaults()
-	tr := tree.New(limits.tree())
+	tr := newTree(&limits)
 	for name, body := range benchEvents(b) {
 		b.Run(name+"/scanner", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				tr.Reset()
-				if _, err := tr.ParseAll(string(body)); err != nil {
+				tr.reset()
+				if _, err := tr.parseAll(string(body)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -161,20 +158,4 @@ func BenchmarkFormats(b *testing.B) {
 	}
 	b.ReportMetric(float64(y)/float64(x), "ratio")
 	b.ReportMetric(0, "ns/op")
-}
-
-// BenchmarkEscape is the text of a detection: most of it holds no address.
-func BenchmarkEscape(b *testing.B) {
-	for name, s := range map[string]string{
-		"words":     strings.Repeat("Multiple failed logons (user: *root*) within 5 minutes; ", 16),
-		"addresses": strings.Repeat("powershell -enc from 10.0.0.7 to http://evil.example/x, by a@b.example | ", 12),
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(s)))
-			b.ReportAllocs()
-			for b.Loop() {
-				canon.Escape(s)
-			}
-		})
-	}
 }

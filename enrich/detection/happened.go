@@ -6,8 +6,12 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
-	"forager/enrich/detection/formats"
 )
+
+// fields are the fields of the rule, in the order of [Happened.texts].
+func (r *happenedRule) fields() []*fields {
+	return []*fields{&r.Process, &r.CommandLine, &r.Parent, &r.File, &r.From, &r.To, &r.Action}
+}
 
 // texts are what happened, in the order of happenedRule.fields.
 func (h *Happened) texts() []*string {
@@ -21,9 +25,9 @@ var happenedNames = [...]string{"process", "commandLine", "parent", "file", "fro
 const maxCommandLine = 4096
 
 // happened reads what the sender says of what happened.
-func (e *event) happened(r *formats.HappenedRule) {
+func (e *event) happened(r *happenedRule) {
 	texts := e.det.Happened.texts()
-	for i, fs := range r.Fields() {
+	for i, fs := range r.fields() {
 		if len(*fs) == 0 {
 			continue
 		}
@@ -52,7 +56,7 @@ const maxLink = 2048
 // link is the first text that is an address of a console.
 func (e *event) link() string {
 	found := ""
-	e.candidates(e.format.Link, func(_ *formats.Field, s, path string) bool {
+	e.candidates(e.format.Link, func(_ *field, s, path string) bool {
 		if !isLink(s) {
 			e.lost("link", path, s, "no address of a console")
 			return true

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
-
-	"forager/enrich/detection/malformed"
 )
 
 // samplesDir finds ../shared/data/samples beside the repository, or skips.
@@ -147,7 +145,7 @@ type sampleRow struct {
 
 func (s *sampleRow) add(r Result, err error) {
 	s.files++
-	if _, ok := errors.AsType[*malformed.Error](err); ok {
+	if _, ok := errors.AsType[*MalformedError](err); ok {
 		s.broken++
 	}
 	for _, d := range r.Dropped {

@@ -6,7 +6,8 @@ import (
 	"regexp"
 	"strings"
 
-	"forager/enrich/detection/canon"
+	"forager/enrich/detection"
+	"forager/enrich/markdown"
 )
 
 // position is where a value of an event stands in a text, which says how it is written.
@@ -27,9 +28,9 @@ func (p position) write(value, before, after string) string {
 	case inAddress:
 		return encodeWhole(value)
 	case inCode:
-		return noFence.Replace(strings.Join(strings.Fields(canon.Clean(value, maxRendered)), " "))
+		return noFence.Replace(strings.Join(strings.Fields(detection.Clean(value, maxRendered)), " "))
 	case inFence:
-		return noFence.Replace(canon.Clean(value, maxRendered))
+		return noFence.Replace(detection.Clean(value, maxRendered))
 	case inText:
 		return betweenWords(value, before, after)
 	default:
@@ -49,14 +50,19 @@ var noFence = strings.NewReplacer("`", "'", "~~~", "---")
 // betweenWords writes a value among words. Where what stands beside it could make a name with a dot
 // of it, which renderers take for an address, it is code.
 func betweenWords(value, before, after string) string {
-	written := canon.Escape(value)
-	if gluedBefore.MatchString(before) || gluedAfter.MatchString(after) {
-		written = canon.Code(value)
+	written := markdown.Text(value)
+	if gluedBefore.MatchString(before) || gluedAfter.MatchString(after) || joinsBrackets(before, value) || joinsBrackets(value, after) {
+		written = markdown.Code(value)
 	}
 	if (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1 {
 		return `\` + written // else the backslash before would undo the first one that escapes
 	}
 	return written
+}
+
+// joinsBrackets tells whether two texts, one after the other, could be label and address of a link.
+func joinsBrackets(first, second string) bool {
+	return strings.HasSuffix(first, "]") && second != "" && strings.ContainsRune("([:", rune(second[0]))
 }
 
 var (

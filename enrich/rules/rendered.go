@@ -26,8 +26,8 @@ type rendered struct {
 	ticks     bool     // a backtick is neither escaped nor of code
 }
 
-// markdown is made once: it costs more than a text.
-var markdown = sync.OnceValue(func() parser.Parser { return goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser() })
+// reader is made once: it costs more than a text.
+var reader = sync.OnceValue(func() parser.Parser { return goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser() })
 
 // loneTick finds a backtick that is not escaped.
 var loneTick = regexp.MustCompile("^(?:[^\\\\`]|\\\\.)*`")
@@ -35,7 +35,7 @@ var loneTick = regexp.MustCompile("^(?:[^\\\\`]|\\\\.)*`")
 // renderedOf reads a Markdown text as CommonMark with GitHub's tables and bare links.
 func renderedOf(source string) rendered {
 	text, pc := []byte(source), parser.NewContext()
-	root := markdown().Parse(mdtext.NewReader(text), parser.WithContext(pc))
+	root := reader().Parse(mdtext.NewReader(text), parser.WithContext(pc))
 	var r rendered
 	for _, ref := range pc.References() {
 		r.addresses = append(r.addresses, string(ref.Destination()))

@@ -53,16 +53,17 @@ func TestP7WhatAPlaceholderGivesIsEscapedForWhereItGoes(t *testing.T) {
 	d := seen("web_01")
 	d.User, d.Tags = "*bold*", []string{"a/b", "[c](d)"}
 	for text, want := range map[string]string{
-		`**{{ detection.host }}**`:                              `**web\_01**`,
-		`{{ detection.host == "web_01" ? "a_b" : "wrong" }}`:    `a\_b`,
-		`{{ detection.host + "*" }}`:                            `web\_01\*`,
-		`{{ detection.tags }}`:                                  `a\/b, \[c\]\(d\)`,
-		`{{ detection.time }}`:                                  `2026\-03\-14T09\:00\:00Z`,
+		`**{{ detection.host }}**`:                              `**web_01**`,
+		`{{ detection.host == "web_01" ? "a_b" : "wrong" }}`:    `a_b`,
+		`{{ detection.host + "*" }}`:                            `web_01\*`,
+		`{{ detection.tags }}`:                                  `a/b, [c\](d)`,
+		`{{ detection.time }}`:                                  `2026-03-14T09:00:00Z`,
 		`C:\{{ detection.user }}`:                               `C:\\\*bold\*`,
 		`C:\\{{ detection.user }}`:                              `C:\\\*bold\*`,
-		`C:\{{ detection.tags }}`:                               `C:\\a\/b, \[c\]\(d\)`,
+		`C:\{{ detection.tags }}`:                               `C:\\a/b, [c\](d)`,
 		`[it](https://x.example/{{ detection.tags }}) *x*`:      `[it](https://x.example/a%2Fb%2C%20%5Bc%5D%28d%29) *x*`,
 		`[it](<https://x.example/{{ 1 }}/{{ detection.user}}>)`: `[it](<https://x.example/1/%2Abold%2A>)`,
+		`[it]{{ "(https://evil)" }} {{ "[it]" }}(x)`:            "[it]`(https://evil)` `[it]`(x)",
 		`[it](https://x.example/) ({{ detection.user }}`:        `[it](https://x.example/) (\*bold\*`,
 	} {
 		got := written(t, rules.CaseFields{Description: text}, d)

@@ -1,105 +1,96 @@
-package formats
+package detection
 
 import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"forager/enrich/detection/canon"
-	"forager/enrich/detection/tree"
 )
 
 // spec is one format file as written; the package documentation explains its keys.
 type spec struct {
-	Format      string           `yaml:"format"`
-	Fragment    bool             `yaml:"fragment"`
-	Order       int              `yaml:"order"`
-	Recognise   [][]Condition    `yaml:"recognise"`
-	Drop        []dropRule       `yaml:"drop"`
-	Roots       []Path           `yaml:"roots"`
-	Parse       parseRule        `yaml:"parse"`
-	Inside      []Path           `yaml:"inside"`
-	With        []include        `yaml:"with"`
-	ID          []idRule         `yaml:"id"`
-	Hash        []Path           `yaml:"hash"`
-	Time        Fields           `yaml:"time"`
-	Severity    Fields           `yaml:"severity"`
-	Default     string           `yaml:"defaultSeverity"`
-	Title       Fields           `yaml:"title"`
-	Description Fields           `yaml:"description"`
-	Source      Fields           `yaml:"source"`
-	Rule        ruleFields       `yaml:"rule"`
-	Host        Fields           `yaml:"host"`
-	User        Fields           `yaml:"user"`
-	IP          Fields           `yaml:"ip"`
-	Key         Fields           `yaml:"key"`
-	LastKey     Fields           `yaml:"lastKey"`
-	OwnKey      bool             `yaml:"ownKey"`
-	Split       splitRule        `yaml:"split"`
-	Direction   Fields           `yaml:"direction"`
-	Happened    HappenedRule     `yaml:"happened"`
-	Link        Fields           `yaml:"link"`
-	Tags        []tagRule        `yaml:"tags"`
-	Own         []Path           `yaml:"own"`
-	Observables []ObservableRule `yaml:"observables"`
-	Techniques  []TechniqueRule  `yaml:"techniques"`
-	Files       []FileRule       `yaml:"files"`
+	Format      string        `yaml:"format"`
+	Fragment    bool          `yaml:"fragment"`
+	Order       int           `yaml:"order"`
+	Recognise   [][]condition `yaml:"recognise"`
+	Drop        []dropRule    `yaml:"drop"`
+	Roots       []path        `yaml:"roots"`
+	Parse       parseRule     `yaml:"parse"`
+	Inside      []path        `yaml:"inside"`
+	With        []include     `yaml:"with"`
+	ID          []idRule      `yaml:"id"`
+	Hash        []path        `yaml:"hash"`
+	Time        fields        `yaml:"time"`
+	Severity    fields        `yaml:"severity"`
+	Default     string        `yaml:"defaultSeverity"`
+	Title       fields        `yaml:"title"`
+	Description fields        `yaml:"description"`
+	Source      fields        `yaml:"source"`
+	Rule        ruleFields    `yaml:"rule"`
+	Host        fields        `yaml:"host"`
+	User        fields        `yaml:"user"`
+	IP          fields        `yaml:"ip"`
+	Key         fields        `yaml:"key"`
+	LastKey     fields        `yaml:"lastKey"`
+	OwnKey      bool          `yaml:"ownKey"`
+	Split       splitRule     `yaml:"split"`
+	Direction   fields        `yaml:"direction"`
+	Happened    happenedRule  `yaml:"happened"`
+	Link        fields        `yaml:"link"`
+	Tags        []tagRule     `yaml:"tags"`
+	Own         []path        `yaml:"own"`
+	Observables []observables `yaml:"observables"`
+	Techniques  []techniques  `yaml:"techniques"`
+	Files       []files       `yaml:"files"`
 
-	file     string         `yaml:"-"`
-	folder   int            `yaml:"-"` // place among the directories that were read; the first is embedded
-	source   []byte         `yaml:"-"`
-	Fallback canon.Severity `yaml:"-"`
+	file     string   `yaml:"-"`
+	folder   int      `yaml:"-"` // place among the directories that were read; the first is embedded
+	source   []byte   `yaml:"-"`
+	fallback Severity `yaml:"-"`
 }
 
 type parseRule struct {
-	JSON  []Path `yaml:"json"`
-	Pairs []Path `yaml:"pairs"`
+	JSON  []path `yaml:"json"`
+	Pairs []path `yaml:"pairs"`
 }
 
 // splitRule says where one event tells of several hosts: in rows, or in a list of names.
 type splitRule struct {
-	Each Path      `yaml:"each"`
+	Each path      `yaml:"each"`
 	By   oneOrMany `yaml:"by"`
 	Of   oneOrMany `yaml:"of"`
 }
 
 type include struct {
 	Format string   `yaml:"format"`
-	Under  Path     `yaml:"under"`
+	Under  path     `yaml:"under"`
 	Take   []string `yaml:"take"`
 }
 
 type ruleFields struct {
-	ID   Fields `yaml:"id"`
-	Name Fields `yaml:"name"`
+	ID   fields `yaml:"id"`
+	Name fields `yaml:"name"`
 }
 
-// HappenedRule says which fields tell what happened.
-type HappenedRule struct {
-	Process     Fields `yaml:"process"`
-	CommandLine Fields `yaml:"commandLine"`
-	Parent      Fields `yaml:"parent"`
-	File        Fields `yaml:"file"`
-	From        Fields `yaml:"from"`
-	To          Fields `yaml:"to"`
-	Action      Fields `yaml:"action"`
-}
-
-// Fields are those of the rule, in the order in which they stand there.
-func (r *HappenedRule) Fields() []*Fields {
-	return []*Fields{&r.Process, &r.CommandLine, &r.Parent, &r.File, &r.From, &r.To, &r.Action}
+// happenedRule says which fields tell what happened.
+type happenedRule struct {
+	Process     fields `yaml:"process"`
+	CommandLine fields `yaml:"commandLine"`
+	Parent      fields `yaml:"parent"`
+	File        fields `yaml:"file"`
+	From        fields `yaml:"from"`
+	To          fields `yaml:"to"`
+	Action      fields `yaml:"action"`
 }
 
 type dropRule struct {
 	Reason string      `yaml:"reason"`
-	When   []Condition `yaml:"when"`
+	When   []condition `yaml:"when"`
 }
 
-// Condition holds when any value at any of its paths passes; with not, when none does.
-type Condition struct {
+// condition holds when any value at any of its paths passes; with not, when none does.
+type condition struct {
 	Path     oneOrMany
 	Type     string
 	Is       texts
@@ -111,7 +102,7 @@ type Condition struct {
 }
 
 // UnmarshalYAML reads a condition.
-func (c *Condition) UnmarshalYAML(n ast.Node) error {
+func (c *condition) UnmarshalYAML(n ast.Node) error {
 	return eachMember(n, func(key string) any {
 		switch key {
 		case "path":
@@ -135,10 +126,10 @@ func (c *Condition) UnmarshalYAML(n ast.Node) error {
 	})
 }
 
-// Field is one way to fill a field of a detection: the first of a list that gives a text is taken. Most
+// field is one way to fill a field of a detection: the first of a list that gives a text is taken. Most
 // are a path and no more, so that the rest is kept apart.
-type Field struct {
-	Path Path
+type field struct {
+	Path path
 	*how
 }
 
@@ -148,32 +139,32 @@ type how struct {
 	Prefix string
 	Suffix string
 	Until  string // the text ends before it
-	Each   Path
+	Each   path
 	Join   oneOrMany
 	Sep    string
 	Words  map[string]string
 	Bands  map[float64]string
-	When   []Condition
+	When   []condition
 	Mark   string
 
 	bands []band
-	words map[string]canon.Severity
+	words map[string]Severity
 }
 
 type band struct {
 	from     float64
-	severity canon.Severity
+	severity Severity
 }
 
 // tagRule gives tags; a path alone gives what stands there.
 type tagRule struct {
-	Path   Path   `yaml:"path"`
+	Path   path   `yaml:"path"`
 	Prefix string `yaml:"prefix"`
 	Reader string `yaml:"reader"`
 }
 
-// ObservableRule is a rule that reads observables; what few rules say is kept apart.
-type ObservableRule struct {
+// observables is a rule that reads observables; what few rules say is kept apart.
+type observables struct {
 	Type string
 	Path oneOrMany
 	Tags []string
@@ -182,11 +173,11 @@ type ObservableRule struct {
 
 // shape is what a rule for observables says besides type, paths and tags.
 type shape struct {
-	Each   Path
-	Kind   Path
-	Value  Path
+	Each   path
+	Kind   path
+	Value  path
 	Types  map[string]string
-	Follow Path
+	Follow path
 	Join   oneOrMany
 	Sep    string
 	Prefix string
@@ -194,13 +185,13 @@ type shape struct {
 	First  bool
 	IOC    bool
 	Native bool
-	When   []Condition
+	When   []condition
 
 	types map[string]string // folded kinds
 }
 
 // UnmarshalYAML keeps apart what few rules say.
-func (o *ObservableRule) UnmarshalYAML(n ast.Node) error {
+func (o *observables) UnmarshalYAML(n ast.Node) error {
 	o.shape = &shape{}
 	return eachMember(n, func(key string) any {
 		switch key {
@@ -213,12 +204,6 @@ func (o *ObservableRule) UnmarshalYAML(n ast.Node) error {
 		}
 		return o.member(key)
 	})
-}
-
-// TypeOf is the type of observable that a folded kind of the event's means.
-func (s *shape) TypeOf(kind string) (dataType string, known bool) {
-	dataType, known = s.types[kind]
-	return dataType, known
 }
 
 // member is where the value of a key goes; nil where there is no such key.
@@ -254,74 +239,68 @@ func (s *shape) member(key string) any {
 	return nil
 }
 
-// TechniqueRule says where references to techniques lie, and the tactics that go with them.
-type TechniqueRule struct {
+type techniques struct {
 	Path   oneOrMany   `yaml:"path"`
 	Else   oneOrMany   `yaml:"else"`
 	Tactic oneOrMany   `yaml:"tactic"`
-	Each   Path        `yaml:"each"`
+	Each   path        `yaml:"each"`
 	Reader string      `yaml:"reader"`
-	When   []Condition `yaml:"when"`
+	When   []condition `yaml:"when"`
 }
 
-// FileRule says where files lie: below each object of Each, name, content or object, and digest.
-type FileRule struct {
-	Each   Path `yaml:"each"`
-	Name   Path `yaml:"name"`
-	Base64 Path `yaml:"base64"`
-	Object Path `yaml:"object"`
-	SHA256 Path `yaml:"sha256"`
+type files struct {
+	Each   path `yaml:"each"`
+	Name   path `yaml:"name"`
+	Base64 path `yaml:"base64"`
+	Object path `yaml:"object"`
+	SHA256 path `yaml:"sha256"`
 }
 
-// Path is where something lies and, once compiled, its slot. The zero value is no path; the slot of the
+// path is where something lies and, once compiled, its slot. The zero value is no path; the slot of the
 // path of the event itself, and of paths below something, is 0.
-type Path struct {
+type path struct {
 	*way
 	slot int32
 }
 
 // way is a path's text and steps; paths that are written alike share one.
 type way struct {
-	Text  string
-	Steps []tree.Step // none where the walk alone looks the path up
+	text  string
+	steps []step // none where the walk alone looks the path up
 }
 
-// IsSet tells whether the format file names the path.
-func (p Path) IsSet() bool { return p.way != nil }
-
-// IsEvent tells the path of the event itself, and one that is looked up below something.
-func (p Path) IsEvent() bool { return p.slot == 0 && p.IsSet() }
+func (p path) set() bool { return p.way != nil }
 
 // UnmarshalYAML parses a path where it stands, so that an error names the place.
-func (p *Path) UnmarshalYAML(n ast.Node) error {
+func (p *path) UnmarshalYAML(n ast.Node) error {
 	text, err := textNode(n)
 	if err != nil {
 		return err
 	}
-	steps, err := tree.ParsePath(text)
+	steps, err := parsePath(text)
 	if err != nil {
 		return at(n, err)
 	}
-	p.way = &way{Text: text, Steps: steps}
+	p.way = &way{text: text, steps: steps}
 	return nil
 }
 
 // under returns the path below a prefix.
-func (p Path) under(prefix Path) Path {
-	if !prefix.IsSet() || !p.IsSet() {
+func (p path) under(prefix path) path {
+	if !prefix.set() || !p.set() {
 		return p
 	}
-	p.way = &way{Text: prefix.Text + "." + p.Text, Steps: slices.Concat(prefix.Steps, p.Steps)}
+	p.way = &way{text: prefix.text + "." + p.text, steps: slices.Concat(prefix.steps, p.steps)}
 	return p
 }
 
 // oneOrMany is a path or a list of paths.
-type oneOrMany []Path
+type oneOrMany []path
 
 // UnmarshalYAML takes both forms.
 func (o *oneOrMany) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
-		var p Path
+		var p path
 		*o = append(*o, p)
 		return (*o)[len(*o)-1].UnmarshalYAML(n)
 	})
@@ -334,7 +313,7 @@ type texts []string
 func (t *texts) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
 		if s, ok := n.(*ast.StringNode); ok {
-			*t = append(*t, tree.Fold(s.Value))
+			*t = append(*t, fold(s.Value))
 			return nil
 		}
 		var v any
@@ -345,7 +324,7 @@ func (t *texts) UnmarshalYAML(n ast.Node) error {
 		case map[string]any, []any, nil:
 			return at(n, fmt.Errorf("%v is no text", v))
 		}
-		*t = append(*t, tree.Fold(fmt.Sprint(v)))
+		*t = append(*t, fold(fmt.Sprint(v)))
 		return nil
 	})
 }
@@ -367,13 +346,13 @@ func (p *pattern) UnmarshalYAML(n ast.Node) error {
 	return nil
 }
 
-// Fields are the ways to fill one field of a detection, tried in order. A file writes a path, a field, or a list of those.
-type Fields []Field
+// fields is a path, a field, or a list of those.
+type fields []field
 
 // UnmarshalYAML takes all forms.
-func (f *Fields) UnmarshalYAML(n ast.Node) error {
+func (f *fields) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
-		one := Field{how: &how{}}
+		one := field{how: &how{}}
 		if _, ok := n.(*ast.MappingNode); !ok {
 			if err := one.Path.UnmarshalYAML(n); err != nil {
 				return err
@@ -386,16 +365,8 @@ func (f *Fields) UnmarshalYAML(n ast.Node) error {
 	})
 }
 
-// Around is a text as the field has it: up to its end, between prefix and suffix.
-func (f *Field) Around(s string) string {
-	if f.Until != "" {
-		s, _, _ = strings.Cut(s, f.Until)
-	}
-	return f.Prefix + s + f.Suffix
-}
-
 // member is where the value of a key goes; nil where there is no such key.
-func (f *Field) member(key string) any {
+func (f *field) member(key string) any {
 	switch key {
 	case "path":
 		return &f.Path
@@ -435,16 +406,16 @@ func (r *tagRule) UnmarshalYAML(n ast.Node) error {
 }
 
 // UnmarshalYAML takes a path alone, too.
-func (r *TechniqueRule) UnmarshalYAML(n ast.Node) error {
+func (r *techniques) UnmarshalYAML(n ast.Node) error {
 	if _, ok := n.(*ast.MappingNode); !ok {
 		return r.Path.UnmarshalYAML(n)
 	}
-	type plain TechniqueRule
+	type plain techniques
 	return decodeNode(n, (*plain)(r))
 }
 
 // idRule is the paths whose texts make an id, all that are there; the first must be.
-type idRule []Path
+type idRule []path
 
 // UnmarshalYAML takes a path or a list.
 func (r *idRule) UnmarshalYAML(n ast.Node) error { return (*oneOrMany)(r).UnmarshalYAML(n) }

@@ -1,6 +1,7 @@
-package formats
+package detection
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,7 +21,7 @@ func TestADeepFormatFileIsRefusedBeforeItIsParsed(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := New(fstest.MapFS{"x.yaml": yamlFile(text)})
+		_, err := New(Options{Formats: []fs.FS{fstest.MapFS{"x.yaml": &fstest.MapFile{Data: []byte(text)}}}})
 		runtime.ReadMemStats(&after)
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -36,7 +37,7 @@ func TestAFormatFileThatHasNoEndIsRefused(t *testing.T) {
 	if err := os.Symlink("/dev/zero", filepath.Join(dir, "x.yaml")); err != nil {
 		t.Skipf("no link to /dev/zero can be made here: %v", err)
 	}
-	if _, err := New(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := New(Options{Formats: []fs.FS{os.DirFS(dir)}}); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("error %v", err)
 	}
 }

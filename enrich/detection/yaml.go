@@ -1,4 +1,4 @@
-package formats
+package detection
 
 import (
 	"fmt"
@@ -38,9 +38,9 @@ func takeNode(n ast.Node, into any) error {
 		s, err := textNode(n)
 		*into = s
 		return err
-	case *[]Condition:
+	case *[]condition:
 		return eachNode(n, func(n ast.Node) error {
-			*into = append(*into, Condition{})
+			*into = append(*into, condition{})
 			return (&(*into)[len(*into)-1]).UnmarshalYAML(n)
 		})
 	}

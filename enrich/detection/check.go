@@ -1,4 +1,4 @@
-package formats
+package detection
 
 import (
 	"errors"
@@ -6,28 +6,27 @@ import (
 	"slices"
 
 	"forager/enrich/detection/canon"
-	"forager/enrich/detection/tree"
 )
 
 // fields are all fields of a format.
-func (f *Format) fields() []*Fields {
-	return []*Fields{
+func (f *format) fields() []*fields {
+	return []*fields{
 		&f.Time, &f.Severity, &f.Title, &f.Description, &f.Source, &f.Rule.ID, &f.Rule.Name, &f.Host, &f.User, &f.IP, &f.Key, &f.LastKey, &f.Direction, &f.Link,
 		&f.Happened.Process, &f.Happened.CommandLine, &f.Happened.Parent, &f.Happened.File, &f.Happened.From, &f.Happened.To, &f.Happened.Action,
 	}
 }
 
 // eachPath shows every path that is looked up from the event itself.
-func (f *Format) eachPath(do func(*Path)) {
-	all := func(paths []Path) {
+func (f *format) eachPath(do func(*path)) {
+	all := func(paths []path) {
 		for i := range paths {
 			do(&paths[i])
 		}
 	}
-	list := func(fs Fields) {
+	list := func(fs fields) {
 		for i := range fs {
 			do(&fs[i].Path)
-			if do(&fs[i].Each); !fs[i].Each.IsSet() {
+			if do(&fs[i].Each); !fs[i].Each.set() {
 				all(fs[i].Join)
 			}
 		}
@@ -47,13 +46,13 @@ func (f *Format) eachPath(do func(*Path)) {
 	for i := range f.Observables {
 		o := &f.Observables[i]
 		all(o.Path)
-		if do(&o.Each); !o.Each.IsSet() {
+		if do(&o.Each); !o.Each.set() {
 			all(o.Join)
 		}
 	}
 	for i := range f.Techniques {
 		t := &f.Techniques[i]
-		if do(&t.Each); !t.Each.IsSet() {
+		if do(&t.Each); !t.Each.set() {
 			all(t.Path)
 			all(t.Else)
 			all(t.Tactic)
@@ -65,8 +64,8 @@ func (f *Format) eachPath(do func(*Path)) {
 }
 
 // eachCondition shows every condition that decides while an event is read.
-func (f *Format) eachCondition(do func(*Condition)) {
-	all := func(when []Condition) {
+func (f *format) eachCondition(do func(*condition)) {
+	all := func(when []condition) {
 		for i := range when {
 			do(&when[i])
 		}
@@ -85,11 +84,11 @@ func (f *Format) eachCondition(do func(*Condition)) {
 }
 
 // checkRules refuses what no event could be read by.
-func (f *Format) checkRules() error {
+func (f *format) checkRules() error {
 	if len(f.Title) == 0 {
 		return keyed(errors.New("a format needs one"), "title")
 	}
-	if f.Split.Each.IsSet() != (len(f.Split.By) > 0) {
+	if f.Split.Each.set() != (len(f.Split.By) > 0) {
 		return keyed(errors.New("each and by belong together"), "split")
 	}
 	for i := range f.Observables {
@@ -111,17 +110,17 @@ func (f *Format) checkRules() error {
 		}
 	}
 	for i, fl := range f.Files {
-		if !fl.Each.IsSet() || !fl.Name.IsSet() {
+		if !fl.Each.set() || !fl.Name.set() {
 			return keyed(errors.New("each and name are needed"), "files[%d]", i)
 		}
 	}
 	return nil
 }
 
-func (o *ObservableRule) check() error {
+func (o *observables) check() error {
 	switch {
 	case o.Reader == "typed":
-		if !o.Each.IsSet() || !o.Kind.IsSet() || !o.Value.IsSet() {
+		if !o.Each.set() || !o.Kind.set() || !o.Value.set() {
 			return errors.New("the reader typed needs each, kind and value")
 		}
 	case len(o.Join) > 0:
@@ -138,13 +137,13 @@ func (o *ObservableRule) check() error {
 		if dataType != "skip" && !canon.KnownType(dataType) {
 			return fmt.Errorf("types: %q is none of %v", dataType, canon.RuleTypes)
 		}
-		o.types[tree.Fold(kind)] = dataType
+		o.types[fold(kind)] = dataType
 	}
 	return nil
 }
 
-func (f *Format) checkConditions() error {
-	lists := map[string][]Condition{}
+func (f *format) checkConditions() error {
+	lists := map[string][]condition{}
 	for i, when := range f.Recognise {
 		lists[fmt.Sprintf("recognise[%d]", i)] = when
 	}
@@ -177,5 +176,5 @@ var errNoPath = errors.New("no path")
 
 // keyed gives an error the key of the file that it is about.
 func keyed(err error, key string, args ...any) error {
-	return &Error{Key: fmt.Sprintf(key, args...), Err: err}
+	return &FormatError{Key: fmt.Sprintf(key, args...), Err: err}
 }

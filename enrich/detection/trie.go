@@ -1,10 +1,8 @@
-package formats
+package detection
 
 import (
 	"cmp"
 	"slices"
-
-	"forager/enrich/detection/tree"
 )
 
 // trie is all paths of one format, walked together with the document: the cost of reading an
@@ -41,7 +39,7 @@ type edge struct {
 }
 
 type pick struct {
-	*tree.Selector
+	*selector
 	to int32
 }
 
@@ -91,10 +89,10 @@ type sapling struct {
 }
 
 // at returns the node for a path, made where missing.
-func (t *sapling) at(steps []tree.Step) *sapling {
+func (t *sapling) at(steps []step) *sapling {
 	for _, st := range steps {
-		if t = t.kid(st.Name); st.Pick != nil {
-			t = t.picking(st.Pick)
+		if t = t.kid(st.name); st.pick != nil {
+			t = t.picking(st.pick)
 		}
 	}
 	return t
@@ -102,7 +100,7 @@ func (t *sapling) at(steps []tree.Step) *sapling {
 
 // kid returns the node for one name, made where missing.
 func (t *sapling) kid(name string) *sapling {
-	if name == tree.AnyName {
+	if name == anyName {
 		if t.any == nil {
 			t.any = &sapling{}
 		}
@@ -116,14 +114,14 @@ func (t *sapling) kid(name string) *sapling {
 	return kid
 }
 
-func (t *sapling) picking(s *tree.Selector) *sapling {
+func (t *sapling) picking(s *selector) *sapling {
 	for i, p := range t.picks {
-		if *p.Selector == *s {
+		if *p.selector == *s {
 			return t.picked[i]
 		}
 	}
 	kid := &sapling{}
-	t.picks, t.picked = append(t.picks, pick{Selector: s}), append(t.picked, kid)
+	t.picks, t.picked = append(t.picks, pick{selector: s}), append(t.picked, kid)
 	return kid
 }
 

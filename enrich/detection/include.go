@@ -1,4 +1,4 @@
-package formats
+package detection
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // include appends what `with` takes from other files, with its paths below a prefix.
-func (f *Format) include(specs map[string]*spec) error {
+func (f *format) include(specs map[string]*spec) error {
 	own := *f.spec // a spec may be included by several formats: never change the original
 	f.spec = &own
 	for i, w := range f.With {
@@ -27,7 +27,7 @@ func (f *Format) include(specs map[string]*spec) error {
 	return nil
 }
 
-func (f *Format) take(from *spec, what string, under Path) error {
+func (f *format) take(from *spec, what string, under path) error {
 	switch what {
 	case "observables":
 		f.Observables = slices.Clone(f.Observables)
@@ -43,12 +43,12 @@ func (f *Format) take(from *spec, what string, under Path) error {
 			f.Techniques = append(f.Techniques, t.under(under))
 		}
 	case "happened":
-		mine, theirs := f.Happened.Fields(), from.Happened.Fields()
+		mine, theirs := f.Happened.fields(), from.Happened.fields()
 		for i := range mine {
 			*mine[i] = append(slices.Clone(*mine[i]), theirs[i].under(under)...)
 		}
 	case "time", "severity", "title", "description", "host", "user", "ip", "direction", "link":
-		mine, theirs := f.named(what), (&Format{spec: from}).named(what)
+		mine, theirs := f.named(what), (&format{spec: from}).named(what)
 		*mine = append(slices.Clone(*mine), theirs.under(under)...)
 	default:
 		return fmt.Errorf("take: %q is none of observables, techniques, happened, time, severity, title, description, host, user, ip, direction, link", what)
@@ -57,29 +57,29 @@ func (f *Format) take(from *spec, what string, under Path) error {
 }
 
 // named are the fields of a name that other files may take.
-func (f *Format) named(name string) *Fields {
-	return map[string]*Fields{
+func (f *format) named(name string) *fields {
+	return map[string]*fields{
 		"time": &f.Time, "severity": &f.Severity, "title": &f.Title, "description": &f.Description, "host": &f.Host,
 		"user": &f.User, "ip": &f.IP, "direction": &f.Direction, "link": &f.Link,
 	}[name]
 }
 
-func below(paths []Path, prefix Path) []Path {
+func below(paths []path, prefix path) []path {
 	if len(paths) == 0 {
 		return nil
 	}
-	out := make([]Path, len(paths))
+	out := make([]path, len(paths))
 	for i, p := range paths {
 		out[i] = p.under(prefix)
 	}
 	return out
 }
 
-func (o ObservableRule) under(prefix Path) ObservableRule {
+func (o observables) under(prefix path) observables {
 	own := *o.shape // the original is the other file's
 	o.shape = &own
 	o.Path = below(o.Path, prefix)
-	if o.Each.IsSet() {
+	if o.Each.set() {
 		o.Each = o.Each.under(prefix)
 	} else {
 		o.Join = below(o.Join, prefix)
@@ -88,8 +88,8 @@ func (o ObservableRule) under(prefix Path) ObservableRule {
 	return o
 }
 
-func (r TechniqueRule) under(prefix Path) TechniqueRule {
-	if r.Each.IsSet() {
+func (r techniques) under(prefix path) techniques {
+	if r.Each.set() {
 		r.Each = r.Each.under(prefix)
 	} else {
 		r.Path, r.Else, r.Tactic = below(r.Path, prefix), below(r.Else, prefix), below(r.Tactic, prefix)
@@ -98,13 +98,13 @@ func (r TechniqueRule) under(prefix Path) TechniqueRule {
 	return r
 }
 
-func (f Fields) under(prefix Path) Fields {
+func (f fields) under(prefix path) fields {
 	out := slices.Clone(f)
 	for i := range out {
 		own := *out[i].how // the original is the other file's
 		out[i].how = &own
 		out[i].Path = out[i].Path.under(prefix)
-		if out[i].Each.IsSet() {
+		if out[i].Each.set() {
 			out[i].Each = out[i].Each.under(prefix)
 		} else {
 			out[i].Join = below(out[i].Join, prefix)
@@ -114,7 +114,7 @@ func (f Fields) under(prefix Path) Fields {
 	return out
 }
 
-func conditionsUnder(when []Condition, prefix Path) []Condition {
+func conditionsUnder(when []condition, prefix path) []condition {
 	if len(when) == 0 {
 		return nil
 	}
