@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"forager/enrich/claim"
-	"forager/enrich/detection"
+	"forager/enrich/detection/malformed"
 	"forager/hive"
 )
 
@@ -169,7 +169,7 @@ func classOfTyped(err error) (Class, bool) {
 	if _, ok := errors.AsType[*MalformedError](err); ok {
 		return Malformed, true
 	}
-	if _, ok := errors.AsType[*detection.MalformedError](err); ok {
+	if _, ok := errors.AsType[*malformed.Error](err); ok {
 		return Malformed, true
 	}
 	if _, ok := errors.AsType[*RejectedError](err); ok {
@@ -243,7 +243,7 @@ func ReasonOf(err error) string {
 	if e, ok := errors.AsType[*MalformedError](err); ok {
 		return e.Reason
 	}
-	if e, ok := errors.AsType[*detection.MalformedError](err); ok {
+	if e, ok := errors.AsType[*malformed.Error](err); ok {
 		return e.Reason
 	}
 	if e, ok := errors.AsType[*RejectedError](err); ok && len(e.Items) > 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"forager/enrich"
-	"forager/enrich/detection"
+	"forager/enrich/detection/malformed"
 	"forager/hive"
 )
 
@@ -27,7 +27,7 @@ func TestTheClassFollowsFromTheError(t *testing.T) {
 		"no error":             {nil, enrich.None},
 		"dropped":              {&enrich.DroppedError{Reason: "silenced"}, enrich.Dropped},
 		"malformed":            {&enrich.MalformedError{Reason: "no correlation key"}, enrich.Malformed},
-		"undecodable":          {&detection.MalformedError{Reason: "invalid json"}, enrich.Malformed},
+		"undecodable":          {&malformed.Error{Reason: "invalid json"}, enrich.Malformed},
 		"rejected":             {&enrich.RejectedError{}, enrich.Rejected},
 		"401":                  {own(http.StatusUnauthorized, "AuthenticationError"), enrich.Blocked},
 		"403":                  {own(http.StatusForbidden, "AuthorizationError"), enrich.Blocked},

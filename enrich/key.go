@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 )
 
 // Key is what detections of one case have in common: by default the event's own key, else the
@@ -19,10 +20,10 @@ type Key struct {
 func (k Key) String() string { return k.Kind + ":" + k.Value }
 
 // Hash identifies the key of an organisation for ever: the first 16 bytes, in lower hex, of
-// SHA-256 over organisation, 0, kind, 0, the value folded (detection.FoldText: lower case, without
+// SHA-256 over organisation, 0, kind, 0, the value folded (canon.FoldText: lower case, without
 // what nobody sees; design section 4). It names the ledger entry and the tag on the case.
 func (k Key) Hash(organisation string) string {
-	return ShortHash(organisation, k.Kind, detection.FoldText(k.Value))
+	return ShortHash(organisation, k.Kind, canon.FoldText(k.Value))
 }
 
 // Tag is the tag that a case of this key carries in TheHive: "forager:<hash>".
@@ -35,14 +36,14 @@ const TagPrefix = "forager:"
 // account of a machine is the machine. Values that name nobody (localhost, SYSTEM, "-") are none.
 // With full, hosts of one first label and different domains are different.
 func keyOf(d detection.Detection, full bool) (Key, bool) {
-	user, machine := detection.FoldUser(d.User)
+	user, machine := canon.FoldUser(d.User)
 	own := ""
-	if detection.FoldKey(d.Key) != "" {
+	if canon.FoldKey(d.Key) != "" {
 		own = strings.TrimSpace(d.Key)
 	}
 	for _, k := range []Key{
-		{"key", own}, {"host", detection.FoldHost(d.Host, full)},
-		{"host", machine}, {"user", user}, {"ip", detection.FoldIP(d.IP)},
+		{"key", own}, {"host", canon.FoldHost(d.Host, full)},
+		{"host", machine}, {"user", user}, {"ip", canon.FoldIP(d.IP)},
 	} {
 		if k.Value != "" {
 			return k, true

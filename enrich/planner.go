@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/rules"
 	"forager/mitre"
 )
@@ -142,8 +143,8 @@ func ruleHash(d detection.Detection) string {
 }
 
 func severityOf(d detection.Detection) int {
-	if d.Severity < detection.Low || d.Severity > detection.Critical {
-		return int(detection.Medium)
+	if d.Severity < canon.Low || d.Severity > canon.Critical {
+		return int(canon.Medium)
 	}
 	return int(d.Severity)
 }
@@ -161,7 +162,7 @@ func titleOf(d detection.Detection, key Key) string {
 
 // oneLine is a title: the headline of texts in Markdown.
 func oneLine(title string) string {
-	return detection.Clean(strings.ReplaceAll(title, "\n", " "), rules.MaxTitle)
+	return canon.Clean(strings.ReplaceAll(title, "\n", " "), rules.MaxTitle)
 }
 
 // techniques resolves the references and maps them to what the server knows; what cannot become
@@ -234,13 +235,13 @@ func (t Technique) Tag() string {
 		return "attack:" + t.Reported
 	}
 	if t.Note == noteVendor {
-		return "technique:" + detection.Clean(t.Found, rules.MaxTag)
+		return "technique:" + canon.Clean(t.Found, rules.MaxTag)
 	}
 	switch mitre.Reason(t.Note) {
 	case mitre.ReasonEmpty, mitre.ReasonPath:
 		return ""
 	default:
-		return "attack:" + detection.Clean(t.Found, rules.MaxTag)
+		return "attack:" + canon.Clean(t.Found, rules.MaxTag)
 	}
 }
 

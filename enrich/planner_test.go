@@ -6,6 +6,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/rules"
 )
 
@@ -15,7 +16,7 @@ func day(hour int) time.Time { return time.Date(2026, 3, 14, hour, 0, 0, 0, time
 // seen makes a detection of a host.
 func seen(host, id string, at time.Time) detection.Detection {
 	return detection.Detection{
-		Format: "native", ID: id, Time: at, Severity: detection.High, Title: "Suspicious logon", Host: host,
+		Format: "native", ID: id, Time: at, Severity: canon.High, Title: "Suspicious logon", Host: host,
 		Rule: detection.Rule{ID: "r1", Name: "Logon"},
 		Observables: []detection.Observable{
 			{DataType: "ip", Data: "198.51.100.7"}, {DataType: "hostname", Data: host},

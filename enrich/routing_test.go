@@ -10,6 +10,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/rules"
 )
 
@@ -44,7 +45,7 @@ func TestTheFirstRouteWhoseConditionHoldsDecides(t *testing.T) {
 	for change, want := range map[string]string{"scan": "dropped: dropped by route: noise", "low": "dropped: below route's level: users"} {
 		_, err := p.Plan(at(func(d *detection.Detection) {
 			if change == "low" {
-				d.Severity = detection.Low
+				d.Severity = canon.Low
 			} else {
 				d.Rule.ID = change
 			}

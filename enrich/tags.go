@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/markdown"
 	"forager/enrich/rules"
 )
@@ -19,7 +20,7 @@ func tagsOf(d detection.Detection) []string {
 		tags = append(tags, TagPrefix+m)
 	}
 	for _, t := range d.Tags {
-		t = detection.Clean(t, rules.MaxTag)
+		t = canon.Clean(t, rules.MaxTag)
 		// Nothing in an event can pose as Forager's own mark.
 		if t != "" && !reserved(t) {
 			tags = append(tags, t)

@@ -9,6 +9,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/malformed"
 )
 
 var errPassing = errors.New("passing trouble")
@@ -80,7 +81,7 @@ func (decoding) Decode(m detection.Message) (detection.Result, error) {
 		result.Detections = append(result.Detections, detection.Detection{ID: fmt.Sprintf("%s/%d", a.ID, i), Key: key, Time: m.Time})
 	}
 	if a.Broken {
-		result.Unreadable = append(result.Unreadable, &detection.MalformedError{Reason: "unknown format"})
+		result.Unreadable = append(result.Unreadable, &malformed.Error{Reason: "unknown format"})
 	}
 	return result, nil
 }

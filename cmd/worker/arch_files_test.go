@@ -86,11 +86,6 @@ func tree(t *testing.T, suffix string) map[string]string {
 // mostFiles is how many files a package holds, beside its tests.
 const mostFiles = 25
 
-// crowded are packages that hold more, and how many they may hold: the table shrinks.
-var crowded = map[string]int{
-	"enrich/detection": 43,
-}
-
 // TestPackagesFitOnAScreen: a package with more files than this is several.
 func TestPackagesFitOnAScreen(t *testing.T) {
 	files := map[string]int{}
@@ -100,13 +95,8 @@ func TestPackagesFitOnAScreen(t *testing.T) {
 		}
 	}
 	for dir, n := range files {
-		if most := max(mostFiles, crowded[dir]); n > most {
-			t.Errorf("%s: %d files, at most %d", dir, n, most)
-		}
-	}
-	for dir, most := range crowded {
-		if files[dir] <= mostFiles {
-			t.Errorf("%s: %d files: take it out of the table (it may have %d)", dir, files[dir], most)
+		if n > mostFiles {
+			t.Errorf("%s: %d files, at most %d", dir, n, mostFiles)
 		}
 	}
 }

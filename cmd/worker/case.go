@@ -16,7 +16,7 @@ import (
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/apply"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/pipeline/stream"
 )
@@ -189,7 +189,7 @@ func (c *caseAllowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 				}
 				continue
 			}
-			fmt.Fprintf(sh.Out, "case %d: %s may come back\n", found.Number, detection.Clean(item.Item, 120))
+			fmt.Fprintf(sh.Out, "case %d: %s may come back\n", found.Number, canon.Clean(item.Item, 120))
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"forager/enrich/apply"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 )
 
@@ -95,25 +95,25 @@ func (s shownCase) print(w io.Writer) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(t, name+"\t"+format+"\n", args...)
 	}
-	line("case", "%d  %s  %s", s.Number, s.ID, detection.Clean(s.Title, 100))
+	line("case", "%d  %s  %s", s.Number, s.ID, canon.Clean(s.Title, 100))
 	line("ledger", "%s", s.state())
 	line("highest written", "severity %s, TLP %s, PAP %s", orNone(s.High.Severity), orNone(s.High.TLP), orNone(s.High.PAP))
 	line("observables", "%d, files %d", s.Observables, s.Files)
-	line("tags", "%s", detection.Clean(strings.Join(s.Tags, ", "), 2000))
+	line("tags", "%s", canon.Clean(strings.Join(s.Tags, ", "), 2000))
 	for _, p := range s.Procedures {
-		line("procedure", "%s  %s  %s", detection.Clean(p.Technique, 40), detection.Clean(p.Tactic, 40), detection.Clean(p.ID, 40))
+		line("procedure", "%s  %s  %s", canon.Clean(p.Technique, 40), canon.Clean(p.Tactic, 40), canon.Clean(p.ID, 40))
 	}
 	for _, c := range s.Comments {
-		line("comment", "%s  %d detections until %s  %s", c.Day, c.Detections, c.Last.Format(time.RFC3339), detection.Clean(c.ID, 40))
+		line("comment", "%s  %d detections until %s  %s", c.Day, c.Detections, c.Last.Format(time.RFC3339), canon.Clean(c.ID, 40))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(s.LeftOut)) {
 		line("left out", "%d %s over the limit", s.LeftOut[kind], kind)
 	}
 	for _, r := range s.Removed {
-		line("removed by analysts", "%s  %s", r.Kind, detection.Clean(r.Item, 120))
+		line("removed by analysts", "%s  %s", r.Kind, canon.Clean(r.Item, 120))
 	}
 	for _, r := range s.Lifted {
-		line("may come back", "%s  %s", r.Kind, detection.Clean(r.Item, 120))
+		line("may come back", "%s  %s", r.Kind, canon.Clean(r.Item, 120))
 	}
 	return t.Flush()
 }

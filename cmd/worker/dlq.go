@@ -20,7 +20,7 @@ import (
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
 )
@@ -116,7 +116,7 @@ func listLetters(w io.Writer, all iter.Seq2[deadletter.Message, error]) error {
 			return errors.Join(t.Flush(), err)
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Number, l.Died.UTC().Format(time.RFC3339),
-			detection.Clean(l.Reason, 60), detection.Clean(l.Format, 30), detection.Clean(l.Subject, 60), detection.Clean(l.Detail, 120))
+			canon.Clean(l.Reason, 60), canon.Clean(l.Format, 30), canon.Clean(l.Subject, 60), canon.Clean(l.Detail, 120))
 	}
 	return t.Flush()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/shell"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/pipeline/deadletter"
 )
 
@@ -68,7 +68,7 @@ func (c *letterAction) each(ctx context.Context, sh *shell.Shell, verb string, d
 			return err
 		}
 		count++
-		fmt.Fprintf(sh.Out, "%d %s: %s\n", l.Number, word, detection.Clean(l.Reason, 60))
+		fmt.Fprintf(sh.Out, "%d %s: %s\n", l.Number, word, canon.Clean(l.Reason, 60))
 	}
 	sh.Say("%d %s", count, word)
 	return nil

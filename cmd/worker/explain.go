@@ -16,6 +16,7 @@ import (
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/malformed"
 )
 
 // explainCmd is "worker explain".
@@ -223,7 +224,7 @@ func (x *explainer) write(line explained) error { return x.out.Encode(line) }
 // reasonOf gives the bounded reason of an error, with what it says for people.
 func reasonOf(err error) string {
 	reason := enrich.ReasonOf(err)
-	if m, ok := errors.AsType[*detection.MalformedError](err); ok && m.Detail != "" {
+	if m, ok := errors.AsType[*malformed.Error](err); ok && m.Detail != "" {
 		return reason + ": " + m.Detail
 	}
 	if d, ok := errors.AsType[*enrich.DroppedError](err); ok && d.Detail != "" {

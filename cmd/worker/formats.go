@@ -18,7 +18,8 @@ import (
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
 )
 
 // formatsCommands are "worker formats": which formats there are, and what they make of events.
@@ -36,7 +37,7 @@ func formatFile(flags *pflag.FlagSet, into *string) {
 }
 
 // formats are the formats that are known, and the configuration that says so.
-func (f configFlag) formats(sh *shell.Shell) ([]detection.FormatFile, *config.Config, error) {
+func (f configFlag) formats(sh *shell.Shell) ([]formats.File, *config.Config, error) {
 	cfg, err := f.load(sh)
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +78,7 @@ func (c *formatsListCmd) Run(_ context.Context, sh *shell.Shell) error {
 	fmt.Fprintln(table, "NAME\tKIND\tFILE\tREADS")
 	for _, f := range all {
 		shown := shownFormatOf(f, cfg)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", detection.Clean(f.Name, 60), shown.Kind, detection.Clean(shown.File, 200), detection.Clean(f.Product, 120))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", canon.Clean(f.Name, 60), shown.Kind, canon.Clean(shown.File, 200), canon.Clean(f.Product, 120))
 	}
 	return table.Flush()
 }
@@ -126,7 +127,7 @@ const (
 // builtInFile stands for the file of a format that is built in.
 const builtInFile = "built in"
 
-func shownFormatOf(f detection.FormatFile, cfg *config.Config) shownFormat {
+func shownFormatOf(f formats.File, cfg *config.Config) shownFormat {
 	shown := shownFormat{
 		Name: f.Name, Product: f.Product, Kind: kindDetections, File: builtInFile, BuiltIn: f.Folder < 0, RecognisedBy: notNil(f.Recognised),
 		Drops: []shownDrop{}, Severity: notNil(f.Severity), DefaultSeverity: f.Default, Fields: []shownField{}, Takes: notNil(f.Takes),
@@ -180,7 +181,7 @@ func (c *formatsShowCmd) command(sh *shell.Shell) *cobra.Command {
 	return cmd
 }
 
-func formatNames(all []detection.FormatFile) (names []string) {
+func formatNames(all []formats.File) (names []string) {
 	for _, f := range all {
 		names = append(names, f.Name)
 	}
@@ -196,7 +197,7 @@ func (c *formatsShowCmd) Run(_ context.Context, sh *shell.Shell) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(f detection.FormatFile) bool { return f.Name == c.Name })
+	i := slices.IndexFunc(all, func(f formats.File) bool { return f.Name == c.Name })
 	if i < 0 {
 		return shell.Misuse(noFormat(c.Name, formatNames(all)))
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"forager/cmd/worker/workertest"
-	"forager/enrich/detection"
+	"forager/enrich/detection/formats"
 )
 
 // TestReferenceOfFormatsIsThatOfTheirFiles: -update writes docs/formats.md anew.
 func TestReferenceOfFormatsIsThatOfTheirFiles(t *testing.T) {
-	all, err := detection.FormatFiles()
+	all, err := formats.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ What the built-in formats recognise and read. This file is generated from them: 
 `
 
 // reasons are those for which a format drops parts.
-func reasons(f detection.FormatFile) string {
+func reasons(f formats.File) string {
 	var all []string
 	for _, d := range f.Drops {
 		if !slices.Contains(all, d.Reason) {
@@ -82,7 +82,7 @@ func reasons(f detection.FormatFile) string {
 }
 
 // writeFormat writes the section of a format.
-func writeFormat(w *strings.Builder, f detection.FormatFile) {
+func writeFormat(w *strings.Builder, f formats.File) {
 	fmt.Fprintf(w, "\n## %s\n\n%s\n", f.Name, f.Comment)
 	bullets := func(title string, lines []string) {
 		if len(lines) > 0 {

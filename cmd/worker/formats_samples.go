@@ -16,6 +16,7 @@ import (
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 )
 
 // formatsTestCmd is "worker formats test".
@@ -202,8 +203,8 @@ func (l *tested) describe(b *strings.Builder) {
 	row("format", l.Format, none)
 	row("time", l.Time, "– none was found: that of the message is taken")
 	row("severity", []string{none, "1 low", "2 medium", "3 high", "4 critical"}[l.Severity], none)
-	row("title", detection.Clean(l.Title, 512), none)
-	row("host", detection.Clean(l.Host, 512), none)
+	row("title", canon.Clean(l.Title, 512), none)
+	row("host", canon.Clean(l.Host, 512), none)
 	if len(l.Marks) > 0 {
 		row("assumed", strings.Join(l.Marks, ", "), none)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -114,7 +114,7 @@ func TestP5SeverityIsOnlyRaisedAboveWhatForagerItselfWrote(t *testing.T) {
 		d := newDesk(t)
 		e := d.worker(t)
 		sequence := uint64(0)
-		send := func(severity detection.Severity) int {
+		send := func(severity canon.Severity) int {
 			sequence++
 			one := seen("web01", time.Now().String(), day(9).Add(time.Duration(sequence)*time.Minute))
 			one.Severity = severity
@@ -124,19 +124,19 @@ func TestP5SeverityIsOnlyRaisedAboveWhatForagerItselfWrote(t *testing.T) {
 		set := func(severity int) {
 			d.must(d.analyst.UpdateCase(t.Context(), d.theCase("1").ID, hive.CaseUpdate{Severity: &severity}))
 		}
-		send(detection.Medium)
-		if got := send(detection.High); got != 3 {
+		send(canon.Medium)
+		if got := send(canon.High); got != 3 {
 			t.Errorf("a higher detection left severity %d", got)
 		}
 		set(1)
-		if got := send(detection.High); got != 1 {
+		if got := send(canon.High); got != 1 {
 			t.Errorf("the analyst's severity 1 became %d", got)
 		}
-		if got := send(detection.Critical); got != 4 {
+		if got := send(canon.Critical); got != 4 {
 			t.Errorf("a detection above all that was written left severity %d", got)
 		}
 		set(2)
-		if got := send(detection.Critical); got != 2 {
+		if got := send(canon.Critical); got != 2 {
 			t.Errorf("the analyst's severity 2 became %d", got)
 		}
 	})

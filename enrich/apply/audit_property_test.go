@@ -14,6 +14,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -184,7 +185,7 @@ func (d desk) see(e *apply.Applier, a act, sequence uint64, technique string) {
 	host := fmt.Sprintf("host%d", a.host)
 	one := carrying(seen(host, fmt.Sprint("id-", sequence), day(6).Add(time.Duration(a.minute)*time.Minute)), technique, "T1110")
 	one.Rule.ID = fmt.Sprint("rule", a.technique%2)
-	one.Severity = detection.Severity(1 + a.other)
+	one.Severity = canon.Severity(1 + a.other)
 	one.Observables = []detection.Observable{{DataType: "hostname", Data: host}, {DataType: "ip", Data: fmt.Sprintf("198.51.100.%d", a.other)}}
 	plans := plan(d.t, sequence, one)
 	for range 50 {

@@ -11,6 +11,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/markdown"
 )
 
@@ -116,7 +117,7 @@ func procedureNote(t enrich.Technique, p enrich.Plan) string {
 	if t.Note != "" {
 		note += " " + t.Note + "."
 	}
-	return markdown.Text(detection.Clean(note, maxNote))
+	return markdown.Text(canon.Clean(note, maxNote))
 }
 
 // maxNote bounds the description of a procedure, in units, before it is escaped.
@@ -217,7 +218,7 @@ func (w *desired) preference(owners []int) (p preference) {
 		p.at = max(p.at, w.plans[i].At.UnixMilli())
 		p.severity = max(p.severity, w.plans[i].Severity)
 	}
-	p.kept = p.severity >= int(detection.High)
+	p.kept = p.severity >= int(canon.High)
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 )
 
@@ -31,7 +32,7 @@ func (d desk) comments(id string) (all []hive.Comment) {
 }
 
 // rated is a detection of a severity.
-func rated(host, id string, hour int, severity detection.Severity) detection.Detection {
+func rated(host, id string, hour int, severity canon.Severity) detection.Detection {
 	d := seen(host, id, day(hour))
 	d.Severity = severity
 	return d
@@ -103,21 +104,21 @@ func TestLevelsStayLoweredAfterAMerge(t *testing.T) {
 					plans[0].TLP, plans[0].PAP = tlp, pap
 					mustApply(t, e, plans)
 				}
-				send(1, rated("web01", "a", 9, detection.High), 3, 3)
-				send(2, rated("db01", "b", 9, detection.Low), 0, 0)
+				send(1, rated("web01", "a", 9, canon.High), 3, 3)
+				send(2, rated("db01", "b", 9, canon.Low), 0, 0)
 				one, two, low := d.theCase("1"), d.theCase("2"), 1
 				d.must(d.analyst.UpdateCase(t.Context(), one.ID, hive.CaseUpdate{Severity: &low, TLP: &low, PAP: &low}))
 				_, err := d.analyst.MergeCases(t.Context(), one.ID, two.ID)
 				d.must(err)
-				send(3, rated(hosts[0], "c", 10, detection.Low), 0, 0)
-				send(4, rated(hosts[1], "d", 10, detection.Low), 0, 0)
+				send(3, rated(hosts[0], "c", 10, canon.Low), 0, 0)
+				send(4, rated(hosts[1], "d", 10, canon.Low), 0, 0)
 				for i, host := range hosts {
-					send(uint64(5+i), rated(host, fmt.Sprint("e", i), 11, detection.High), 3, 3)
+					send(uint64(5+i), rated(host, fmt.Sprint("e", i), 11, canon.High), 3, 3)
 				}
 				if got := d.theCase("3"); got.Severity != 1 || got.TLP != 1 || got.PAP != 1 {
 					t.Errorf("severity %d, TLP %d, PAP %d: want what the analyst set", got.Severity, got.TLP, got.PAP)
 				}
-				send(7, rated("web01", "f", 12, detection.Critical), 4, 3)
+				send(7, rated("web01", "f", 12, canon.Critical), 4, 3)
 				if got := d.theCase("3"); got.Severity != 4 || got.TLP != 4 {
 					t.Errorf("severity %d, TLP %d: a detection above all that was written raises", got.Severity, got.TLP)
 				}

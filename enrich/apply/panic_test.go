@@ -17,6 +17,7 @@ import (
 	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -224,7 +225,7 @@ func panicAt(t *testing.T, of string, after, known bool, n int) (hit bool) {
 		if known {
 			mustApply(t, e, plan(t, 1, first))
 			first = carrying(seen("web01", "b", day(10)), "T1486")
-			first.Rule.ID, first.Severity = "r2", detection.Critical
+			first.Rule.ID, first.Severity = "r2", canon.Critical
 			first.Observables = []detection.Observable{{DataType: "ip", Data: "203.0.113.9"}}
 		}
 		plans := plan(t, 2, first)

@@ -20,6 +20,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -157,7 +158,7 @@ func events(rng *rand.Rand, n int) []detection.Detection {
 		host := fmt.Sprintf("host%d", rng.IntN(3))
 		d := seen(host, fmt.Sprintf("id-%d", i), day(6).Add(time.Duration(rng.Int64N(int64(11*time.Hour)))))
 		d.Rule.ID = fmt.Sprintf("rule%d", rng.IntN(3))
-		d.Severity = detection.Severity(1 + rng.IntN(4))
+		d.Severity = canon.Severity(1 + rng.IntN(4))
 		d.Observables = []detection.Observable{
 			{DataType: "hostname", Data: host},
 			{DataType: "ip", Data: fmt.Sprintf("198.51.100.%d", rng.IntN(20))},

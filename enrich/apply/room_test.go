@@ -10,6 +10,7 @@ import (
 
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive/hivetest"
 )
 
@@ -17,7 +18,7 @@ import (
 // techniques than the limits.
 func junk(observables int) (all []detection.Detection) {
 	low := seen("web01", "junk", day(9))
-	low.Severity, low.Observables, low.Techniques = detection.Low, nil, nil
+	low.Severity, low.Observables, low.Techniques = canon.Low, nil, nil
 	for i := range 100 {
 		low.Tags = append(low.Tags, fmt.Sprintf("junk-%d", i))
 	}
@@ -30,7 +31,7 @@ func junk(observables int) (all []detection.Detection) {
 // attack is what the junk shall hide.
 func attack(id string, hour int) detection.Detection {
 	d := seen("web01", id, day(hour))
-	d.Severity, d.Title, d.Rule = detection.Critical, "Real attack", detection.Rule{ID: "real", Name: "Real"}
+	d.Severity, d.Title, d.Rule = canon.Critical, "Real attack", detection.Rule{ID: "real", Name: "Real"}
 	d.Tags = []string{"ransomware"}
 	d.Observables = []detection.Observable{
 		{DataType: "ip", Data: "198.51.100.99", IOC: true},

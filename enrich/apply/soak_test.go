@@ -17,6 +17,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -55,7 +56,7 @@ func (s *soak) traffic(host int) []enrich.Plan {
 		s.sequence++
 		d := seen(fmt.Sprintf("host%d", host), fmt.Sprintf("id-%d", s.sequence), time.Now().Add(time.Duration(10*host+i)*time.Millisecond))
 		d.Rule.ID = fmt.Sprintf("rule%d", s.rng.IntN(5))
-		d.Severity = detection.Severity(1 + s.rng.IntN(4))
+		d.Severity = canon.Severity(1 + s.rng.IntN(4))
 		d.Observables = []detection.Observable{{DataType: "ip", Data: fmt.Sprintf("198.51.100.%d", s.rng.IntN(12))}}
 		d.Techniques = []detection.Reference{{Text: []string{"T1059.001", "T1110", "T1105", "T1486"}[s.rng.IntN(4)]}}
 		plans = append(plans, planned(s.t, s.planner, s.sequence, d))

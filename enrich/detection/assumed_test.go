@@ -102,14 +102,14 @@ func TestAGuessedTimeIsMarked(t *testing.T) {
 func TestSeveritiesAreReadOrSaidToBeUnread(t *testing.T) {
 	for _, c := range []struct {
 		value any
-		want  Severity
+		want  canon.Severity
 		mark  string
 	}{
-		{1, Low, ""}, {4, Critical, ""}, {"3", High, ""}, {"high", High, ""}, {"P1", Critical, ""}, {"p2", High, ""}, {"P3", Medium, ""}, {"P4", Low, ""}, {"P5", Low, ""},
-		{"High (8)", High, ""}, {"2 - High", High, ""}, {"SEVERITY_HIGH", High, ""}, {"Sev 1", Critical, ""}, {"very high", Critical, ""}, {"4 (Low)", Low, ""},
-		{15, Low, MarkSeverityScaled}, {50, Medium, MarkSeverityScaled}, {"73", High, MarkSeverityScaled}, {99.5, Critical, MarkSeverityScaled}, {100, Critical, MarkSeverityScaled},
-		{0, Medium, MarkSeverityUnknown}, {7, Medium, MarkSeverityUnknown}, {101, Medium, MarkSeverityUnknown}, {-3, Medium, MarkSeverityUnknown}, {1e9, Medium, MarkSeverityUnknown},
-		{"purple", Medium, MarkSeverityUnknown}, {"not high", Medium, MarkSeverityUnknown}, {"low or high", Medium, MarkSeverityUnknown}, {"", Medium, ""}, {nil, Medium, ""},
+		{1, canon.Low, ""}, {4, canon.Critical, ""}, {"3", canon.High, ""}, {"high", canon.High, ""}, {"P1", canon.Critical, ""}, {"p2", canon.High, ""}, {"P3", canon.Medium, ""}, {"P4", canon.Low, ""}, {"P5", canon.Low, ""},
+		{"High (8)", canon.High, ""}, {"2 - High", canon.High, ""}, {"SEVERITY_HIGH", canon.High, ""}, {"Sev 1", canon.Critical, ""}, {"very high", canon.Critical, ""}, {"4 (Low)", canon.Low, ""},
+		{15, canon.Low, MarkSeverityScaled}, {50, canon.Medium, MarkSeverityScaled}, {"73", canon.High, MarkSeverityScaled}, {99.5, canon.Critical, MarkSeverityScaled}, {100, canon.Critical, MarkSeverityScaled},
+		{0, canon.Medium, MarkSeverityUnknown}, {7, canon.Medium, MarkSeverityUnknown}, {101, canon.Medium, MarkSeverityUnknown}, {-3, canon.Medium, MarkSeverityUnknown}, {1e9, canon.Medium, MarkSeverityUnknown},
+		{"purple", canon.Medium, MarkSeverityUnknown}, {"not high", canon.Medium, MarkSeverityUnknown}, {"low or high", canon.Medium, MarkSeverityUnknown}, {"", canon.Medium, ""}, {nil, canon.Medium, ""},
 	} {
 		d := only(t, ownForm(t, "severity", c.value))
 		if mark := slices.Concat(d.Marks, []string{""})[0]; d.Severity != c.want || mark != c.mark {

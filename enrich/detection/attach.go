@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/tree"
 )
 
 func (e *event) tags() {
@@ -17,11 +19,11 @@ func (e *event) tags() {
 		}
 		e.scalars(&rule.Path, func(s string) bool {
 			if rule.Reader != "list" {
-				e.tag(rule.Prefix+s, rule.Path.text)
+				e.tag(rule.Prefix+s, rule.Path.Text)
 				return true
 			}
 			for one := range splitTexts([]string{s}) {
-				e.tag(rule.Prefix+strings.TrimSpace(one), rule.Path.text)
+				e.tag(rule.Prefix+strings.TrimSpace(one), rule.Path.Text)
 			}
 			return true
 		})
@@ -49,23 +51,23 @@ func (e *event) techniques() {
 		if e.silent(t) || len(t.When) > 0 && !e.meets(t.When) {
 			continue
 		}
-		if !t.Each.set() {
-			e.refer(t, func(p path) []string { return e.textsAt(p) }, "")
+		if !t.Each.IsSet() {
+			e.refer(t, func(p formats.Path) []string { return e.textsAt(p) }, "")
 			continue
 		}
 		e.each(&t.Each, func(n int32) bool {
-			e.refer(t, func(p path) []string { return e.textsBelow(n, p) }, t.Each.text)
+			e.refer(t, func(p formats.Path) []string { return e.textsBelow(n, p) }, t.Each.Text)
 			return true
 		})
 	}
 }
 
 // silent tells quickly that a rule has nothing to read.
-func (e *event) silent(t *techniques) bool {
-	if t.Each.set() {
+func (e *event) silent(t *formats.TechniqueRule) bool {
+	if t.Each.IsSet() {
 		return e.none(&t.Each)
 	}
-	for _, paths := range [][]path{t.Path, t.Else} {
+	for _, paths := range [][]formats.Path{t.Path, t.Else} {
 		for i := range paths {
 			if !e.none(&paths[i]) {
 				return false
@@ -76,11 +78,11 @@ func (e *event) silent(t *techniques) bool {
 }
 
 // refer reads the references and the tactic of one scope.
-func (e *event) refer(t *techniques, texts func(path) []string, scope string) {
+func (e *event) refer(t *formats.TechniqueRule, texts func(formats.Path) []string, scope string) {
 	var tactics []string
 	for _, p := range t.Tactic {
 		for s := range splitTexts(texts(p)) {
-			if s = canon.Line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return fold(have) == fold(s) }) {
+			if s = canon.Line(s, 128); s != "" && !slices.ContainsFunc(tactics, func(have string) bool { return tree.Fold(have) == tree.Fold(s) }) {
 				tactics = append(tactics, s)
 			}
 		}
@@ -94,10 +96,10 @@ func (e *event) refer(t *techniques, texts func(path) []string, scope string) {
 	}
 }
 
-func (e *event) references(t *techniques, paths []path, texts func(path) []string, tactics []string, scope string) bool {
+func (e *event) references(t *formats.TechniqueRule, paths []formats.Path, texts func(formats.Path) []string, tactics []string, scope string) bool {
 	found := false
 	for _, p := range paths {
-		where := strings.TrimPrefix(scope+"."+p.text, ".")
+		where := strings.TrimPrefix(scope+"."+p.Text, ".")
 		var refs []Reference
 		if t.Reader == "tags" {
 			var named []string
@@ -137,17 +139,17 @@ func (e *event) reference(r Reference) {
 	e.note("techniques", r.Path, r.Text)
 }
 
-func (e *event) textsAt(p path) []string {
+func (e *event) textsAt(p formats.Path) []string {
 	var out []string
 	e.scalars(&p, func(s string) bool { out = append(out, s); return len(out) < 4*e.limits.Techniques })
 	return out
 }
 
-func (e *event) textsBelow(n int32, p path) []string {
+func (e *event) textsBelow(n int32, p formats.Path) []string {
 	var out []string
-	e.under(n, p.steps, false, func(v int32) bool {
-		return e.leaves(v, func(v int32) bool {
-			if s := e.textOf(v); e.nodes[v].kind != object && !canon.IsJunk(strings.TrimSpace(s)) {
+	e.Under(n, p.Steps, false, func(v int32) bool {
+		return e.Leaves(v, func(v int32) bool {
+			if s := e.TextOf(v); e.Nodes[v].Kind != tree.Object && !canon.IsJunk(strings.TrimSpace(s)) {
 				out = append(out, s)
 			}
 			return len(out) < 4*e.limits.Techniques
@@ -222,7 +224,7 @@ func (e *event) files() {
 	for i := range e.format.Files {
 		rule := &e.format.Files[i]
 		e.each(&rule.Each, func(n int32) bool {
-			if e.nodes[n].kind == object {
+			if e.Nodes[n].Kind == tree.Object {
 				e.file(rule, n)
 			}
 			return true
@@ -230,7 +232,7 @@ func (e *event) files() {
 	}
 }
 
-func (e *event) file(rule *files, n int32) {
+func (e *event) file(rule *formats.FileRule, n int32) {
 	f := File{Name: canon.FileName(e.below(n, &rule.Name)), Object: canon.Line(e.below(n, &rule.Object), 1024)}
 	if sum := strings.ToLower(strings.TrimSpace(e.below(n, &rule.SHA256))); len(sum) == 64 {
 		if _, err := hex.DecodeString(sum); err == nil {

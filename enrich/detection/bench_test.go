@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"forager/enrich/detection/tree"
 )
 
 // benchEvents are fixtures in the shape of real events, and real ones where the samples are here.
@@ -113,13 +115,13 @@ func compact(tb testing.TB, body []byte) []byte {
 // BenchmarkScan measures the reader alone against encoding/json on the same bytes.
 func BenchmarkScan(b *testing.B) {
 	limits := Limits{}.withDefaults()
-	tr := newTree(&limits)
+	tr := tree.New(limits.tree())
 	for name, body := range benchEvents(b) {
 		b.Run(name+"/scanner", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				tr.reset()
-				if _, err := tr.parseAll(string(body)); err != nil {
+				tr.Reset()
+				if _, err := tr.ParseAll(string(body)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
 )
 
 // read is what a test expects of an event; what is empty is not looked at, but for who, which is
@@ -20,7 +21,7 @@ type read struct {
 	without     []string
 	techniques  []string
 	time        string
-	severity    Severity
+	severity    canon.Severity
 }
 
 // whoOf is the default key of a detection, hosts by their first label.
@@ -104,7 +105,7 @@ func TestTheSmallestEventsThatWentWrong(t *testing.T) {
 		"02a-elastic-cloud-alert-no-host":             {format: "elastic", who: []string{"key:elastic:synthetic-rule"}},
 		"02b-ecs-alert-no-host":                       {format: "ecs", who: []string{"key:ecs:repository made public/acme"}},
 		"02c-zeek-intel-no-address":                   {format: "zeek", who: []string{"key:zeek:synthetic::thing"}, time: "2026-03-02T10:00:00.500Z"},
-		"02d-asff-no-resource":                        {format: "asff", who: []string{"key:asff:g"}, severity: High},
+		"02d-asff-no-resource":                        {format: "asff", who: []string{"key:asff:g"}, severity: canon.High},
 		"04a-ticket-with-incident-number-as-sentinel": {}, "04b-alert_type-rule_name-as-harfanglab": {},
 		"07-wazuh-agent-000-aws":                     {format: "wazuh", who: []string{"ip:198.51.100.7"}, without: []string{"hostname siem-mgr"}},
 		"07-wazuh-agent-000-fortigate":               {format: "wazuh", who: []string{"host:fw-branch-3"}, without: []string{"hostname siem-mgr"}},
@@ -113,17 +114,17 @@ func TestTheSmallestEventsThatWentWrong(t *testing.T) {
 		"07a-wazuh-cloud-module-keyed-to-manager":    {format: "wazuh", who: []string{`user:acme\erin`}, without: []string{"hostname wz-manager"}},
 		"07b-wazuh-syslog-firewall-keyed-to-manager": {format: "wazuh", who: []string{"host:fw-1"}, without: []string{"hostname wz-manager"}, observables: []string{"ip 203.0.113.207", "ip 10.20.0.9"}},
 		"07c-ecs-suricata-keyed-to-sensor":           {format: "ecs", who: []string{"ip:10.20.0.33"}, without: []string{"hostname sensor-1"}, observables: []string{"ip 203.0.113.208"}},
-		"08-zircolite-two-hosts-one-case":            {format: "zircolite", who: []string{"host:lt-1", "host:lt-2"}, severity: High, techniques: []string{"T1059.001"}},
+		"08-zircolite-two-hosts-one-case":            {format: "zircolite", who: []string{"host:lt-1", "host:lt-2"}, severity: canon.High, techniques: []string{"T1059.001"}},
 		"09a-user-system-as-key":                     {format: "ecs", who: []string{"key:ecs:x/edr"}},
 		"09b-fqdn":                                   {format: "native", who: []string{"host:lt-9"}},
 		"09c-short":                                  {format: "native", who: []string{"host:lt-9"}},
 		"10a-defender-url-without-scheme":            {format: "defender_xdr_hunting", who: []string{"key:defender_xdr_hunting:syn-10"}, observables: []string{"url evil.example/login"}},
-		"10b-crowdstrike-comma-list-of-hashes":       {format: "crowdstrike_stream", who: []string{"host:lt-1", "host:lt-2"}, observables: []string{"hash " + fives, "hash " + sixes}, techniques: []string{"T1204", "T1105"}, severity: High},
+		"10b-crowdstrike-comma-list-of-hashes":       {format: "crowdstrike_stream", who: []string{"host:lt-1", "host:lt-2"}, observables: []string{"hash " + fives, "hash " + sixes}, techniques: []string{"T1204", "T1105"}, severity: canon.High},
 		"10c-harfanglab-antivirus-file-hashes":       {format: "sigma_harfanglab", who: []string{"host:lt-1"}, observables: []string{"hash " + fives, "hash " + fives[:32], "hash " + sixes, "hash " + sixes[:40], "hash " + sixes[:32], `filename C:\Temp\a.exe`, `filename C:\Temp\b.dll`}, techniques: []string{"T1204", "T1105"}},
 		"10f-splunk-webhook-raw-under-result":        {format: "splunk", who: []string{"host:10.20.0.9"}, observables: []string{"hash " + fives, "ip 203.0.113.212"}},
-		"10h-native-severity-of-0-to-100":            {format: "native", who: []string{"host:h"}, severity: Low},
+		"10h-native-severity-of-0-to-100":            {format: "native", who: []string{"host:h"}, severity: canon.Low},
 		"10i-time-of-a-string-with-fraction":         {format: "native", who: []string{"host:h"}, time: "2025-05-01T10:00:00.123Z"},
-		"11-securityonion-sigma-alert":               {format: "ecs", who: []string{"host:lt-9"}, severity: High, observables: []string{"hash " + fives, `filename C:\Temp\a.exe`}, time: "2026-03-02T09:59:59.000Z"},
+		"11-securityonion-sigma-alert":               {format: "ecs", who: []string{"host:lt-9"}, severity: canon.High, observables: []string{"hash " + fives, `filename C:\Temp\a.exe`}, time: "2026-03-02T09:59:59.000Z"},
 	} {
 		body, err := os.ReadFile(filepath.Join(dir, name+".json"))
 		if err != nil {
@@ -225,11 +226,12 @@ func TestEveryFormatHasALastKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range d.Formats() {
-		f := d.formats[name]
+		f := d.formats.Named(name)
 		if f.Fragment || f.OwnKey {
 			continue
 		}
-		f.Host, f.User, f.IP, f.Key, f.Split = nil, nil, nil, nil, splitRule{}
+		f.Host, f.User, f.IP, f.Key = nil, nil, nil, nil
+		f.Split.Each, f.Split.By, f.Split.Of = formats.Path{}, nil, nil
 		found := false
 		for _, file := range sampleFiles(t, "testdata") {
 			if filepath.Base(filepath.Dir(file)) != name {

@@ -9,12 +9,16 @@ import (
 	"unicode/utf8"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // scratch is what one Decode needs and the next one can have.
 type scratch struct {
-	*tree
-	hits hits
+	*tree.Tree
+	hits     formats.Hits
+	unpacked int // bytes that came out of base64 and gzip so far
 }
 
 // maxPooled is the number of values up to which a tree is kept for the next message.
@@ -23,40 +27,40 @@ const maxPooled = 64 << 10
 // part is one event within a message.
 type part struct {
 	root   int32
-	format *format // nil where nothing knows it
+	format *formats.Format // nil where nothing knows it
 	pinned bool
-	outer  envelope        // the innermost envelope around it
-	host   string          // folded, of a part of an event that is of several hosts
-	nth    int             // of these, from 0
-	drop   string          // why the part is no detection, where the envelope tells
-	err    *MalformedError // why it is not to be read
+	outer  envelope         // the innermost envelope around it
+	host   string           // folded, of a part of an event that is of several hosts
+	nth    int              // of these, from 0
+	drop   string           // why the part is no detection, where the envelope tells
+	err    *malformed.Error // why it is not to be read
 }
 
 // Decode reads a message. It is pure: the same message gives the same result, and the message is
-// not changed. A message of which nothing can be read is a *MalformedError; bytes that are not
+// not changed. A message of which nothing can be read is a *malformed.Error; bytes that are not
 // JSON are so as a whole, since nothing in them can be trusted to be what was sent. Bytes that are not
 // UTF-8 become U+FFFD, and mark the detections that have them: one byte is not to hide an alert.
 func (d *Decoder) Decode(m Message) (Result, error) {
 	s, _ := d.scratchs.Get().(*scratch)
 	defer d.release(s)
-	u := unwrapper{Decoder: d, tree: s.tree, pin: d.pin(m.Subject)}
+	u := unwrapper{Decoder: d, scratch: s, pin: d.pin(m.Subject)}
 	body, err := u.expanded(bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf")))
 	if err != nil {
 		return Result{}, err
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return Result{}, malformed(Empty, "")
+		return Result{}, malformed.New(malformed.Empty, "")
 	}
 	broken := !utf8.Valid(body)
 	if broken {
 		body = bytes.ToValidUTF8(body, []byte("\ufffd"))
 	}
-	root, err := s.parseAll(string(body))
-	if isReason(err, InvalidJSON) {
+	root, err := s.ParseAll(string(body))
+	if malformed.Is(err, malformed.InvalidJSON) {
 		root, err = u.plainText(body, err)
 	}
-	if err != nil && broken && isReason(err, InvalidJSON) {
-		return Result{}, malformed(InvalidUTF8, "")
+	if err != nil && broken && malformed.Is(err, malformed.InvalidJSON) {
+		return Result{}, malformed.New(malformed.InvalidUTF8, "")
 	}
 	if err != nil {
 		return Result{}, err
@@ -70,18 +74,19 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 
 // release keeps a scratch for the next message, but not what it read.
 func (d *Decoder) release(s *scratch) {
-	if len(s.nodes) > maxPooled {
+	if len(s.Nodes) > maxPooled {
 		return
 	}
-	s.reset()
+	s.Reset()
+	s.unpacked = 0
 	d.scratchs.Put(s)
 }
 
 // pin is the format that the subject names, nil for none.
-func (d *Decoder) pin(subject string) *format {
+func (d *Decoder) pin(subject string) *formats.Format {
 	for _, p := range d.pins {
 		if MatchSubject(p.Subject, subject) {
-			return d.formats[p.Format]
+			return d.formats.Named(p.Format)
 		}
 	}
 	return nil
@@ -111,7 +116,7 @@ func (r *reading) result(u *unwrapper) (Result, error) {
 	r.correlate()
 	if len(r.out.Detections) == 0 && len(r.out.Dropped) == 0 {
 		if len(r.out.Unreadable) == 0 {
-			return Result{}, malformed(UnknownFormat, "nothing in the message is an event")
+			return Result{}, malformed.New(malformed.UnknownFormat, "nothing in the message is an event")
 		}
 		first := *r.out.Unreadable[0]
 		return r.out, &first
@@ -137,11 +142,11 @@ func (r *reading) part(p part) error {
 		return nil //nolint:nilerr // it is this part's own, and kept
 	}
 	if p.format == nil {
-		r.out.Unreadable = append(r.out.Unreadable, malformed(UnknownFormat, r.describe(p.root)))
+		r.out.Unreadable = append(r.out.Unreadable, malformed.New(malformed.UnknownFormat, r.describe(p.root)))
 		return nil
 	}
 	for _, drop := range p.format.Drop {
-		if r.holds(p.root, drop.When) {
+		if formats.Holds(r.Tree, p.root, drop.When) {
 			if done, err := r.carried(p, drop.Reason); done || err != nil {
 				return err
 			}
@@ -158,11 +163,11 @@ func (r *reading) carried(p part, reason string) (bool, error) {
 		return false, nil
 	}
 	for _, way := range carriers {
-		for _, c := range (&unwrapper{tree: r.tree}).follow(p.root, way, nil) {
-			if s := strings.TrimSpace(r.textOf(c)); r.nodes[c].kind != text || s == "" || s[0] != '{' && s[0] != '[' {
+		for _, c := range (&unwrapper{scratch: r.scratch}).follow(p.root, way, nil) {
+			if s := strings.TrimSpace(r.TextOf(c)); r.Nodes[c].Kind != tree.Text || s == "" || s[0] != '{' && s[0] != '[' {
 				continue
 			}
-			u := unwrapper{Decoder: r.Decoder, tree: r.tree}
+			u := unwrapper{Decoder: r.Decoder, scratch: r.scratch}
 			done, err := u.try([]int32{c}, p.outer.into(p.format.Format), 0, many)
 			if !done || err != nil {
 				return false, err
@@ -186,7 +191,7 @@ func (r *reading) read(p part) error {
 	e := event{reading: r, format: p.format, part: p}
 	det, err := e.detection()
 	if err != nil {
-		if m, ok := errors.AsType[*MalformedError](err); ok && m.Reason == NothingToRead {
+		if m, ok := errors.AsType[*malformed.Error](err); ok && m.Reason == malformed.NothingToRead {
 			r.out.Unreadable = append(r.out.Unreadable, m)
 			return nil
 		}
@@ -213,10 +218,10 @@ func (r *reading) read(p part) error {
 
 // replaced tells whether a text at or below n has a character that stands for a broken one.
 func (r *reading) replaced(n int32) bool {
-	if strings.ContainsRune(r.nodes[n].text, utf8.RuneError) || strings.ContainsRune(r.nodes[n].key, utf8.RuneError) {
+	if strings.ContainsRune(r.Nodes[n].Text, utf8.RuneError) || strings.ContainsRune(r.Nodes[n].Key, utf8.RuneError) {
 		return true
 	}
-	for c := r.nodes[n].first; c != 0; c = r.nodes[c].next {
+	for c := r.Nodes[n].First; c != 0; c = r.Nodes[c].Next {
 		if r.replaced(c) {
 			return true
 		}
@@ -228,7 +233,7 @@ func (r *reading) replaced(n int32) bool {
 // one alert, or an alert sent twice.
 func (r *reading) collect(det Detection, lastKey string) error {
 	if len(r.out.Detections) >= r.limits.Detections {
-		return malformed(TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
+		return malformed.New(malformed.TooMany, fmt.Sprintf("more than %d", r.limits.Detections))
 	}
 	if r.byID == nil {
 		r.byID = map[string]int{}
@@ -256,12 +261,12 @@ func (r *reading) correlate() {
 
 // describe names the members of an unknown event, which helps to write a format for it.
 func (r *reading) describe(n int32) string {
-	if r.nodes[n].kind != object {
+	if r.Nodes[n].Kind != tree.Object {
 		return "no object"
 	}
 	var names []string
-	for c := r.nodes[n].first; c != 0 && len(names) < 8; c = r.nodes[c].next {
-		names = append(names, canon.Line(r.nodes[c].key, 32))
+	for c := r.Nodes[n].First; c != 0 && len(names) < 8; c = r.Nodes[c].Next {
+		names = append(names, canon.Line(r.Nodes[c].Key, 32))
 	}
 	return "an object of " + strings.Join(names, ", ")
 }

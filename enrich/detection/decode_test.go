@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"forager/enrich/detection/canon"
+	"forager/enrich/detection/malformed"
 )
 
 const nativeEvent = `{"schema":"forager.detection/v1","id":"n-1","time":"2026-11-22T10:00:00.5Z","title":"Port scan","severity":"high",
@@ -20,7 +23,7 @@ func TestNativeEventIsReadWhole(t *testing.T) {
 		t.Fatalf("got %+v", r)
 	}
 	d := r.Detections[0]
-	if d.ID != "n-1" || d.Severity != High || d.Key != "web01:scan" || len(d.Techniques) != 2 || len(d.Observables) != 2 || len(d.Tags) != 2 {
+	if d.ID != "n-1" || d.Severity != canon.High || d.Key != "web01:scan" || len(d.Techniques) != 2 || len(d.Observables) != 2 || len(d.Tags) != 2 {
 		t.Errorf("got %+v", d)
 	}
 	if d.Observables[0].DataType != "ip" || !d.Observables[0].IOC || d.Observables[1].DataType != "other" || d.Observables[1].Tags[0] != "ip" {
@@ -34,23 +37,23 @@ func TestNativeEventIsReadWhole(t *testing.T) {
 func TestBrokenMessagesAreMalformedWithAReason(t *testing.T) {
 	d := mustNew(t, Options{})
 	for _, c := range []struct{ name, body, reason string }{
-		{"nothing", " \n", Empty},
-		{"no JSON", "hello", InvalidJSON},
-		{"half a document", `{"a":1`, InvalidJSON},
-		{"a tail", `{"a":1} x`, InvalidJSON},
-		{"no UTF-8", "\xff\xfe{\"a\":1", InvalidUTF8},
-		{"nested deeply", strings.Repeat("[", 65) + strings.Repeat("]", 65), TooDeep},
-		{"a long number", "[" + strings.Repeat("9", 101) + "]", InvalidJSON},
-		{"many members", "{" + manyMembers(10_001) + "}", TooManyKeys},
-		{"a long array", "[" + strings.Repeat("1,", 10_000) + "1]", TooManyKeys},
-		{"of nobody", `{"hello":"world"}`, UnknownFormat},
-		{"a number", "1", UnknownFormat},
-		{"a later native form", `{"schema":"forager.detection/v2","title":"x"}`, UnknownFormat},
-		{"a native event of nothing", `{"schema":"forager.detection/v1"}`, NothingToRead},
+		{"nothing", " \n", malformed.Empty},
+		{"no JSON", "hello", malformed.InvalidJSON},
+		{"half a document", `{"a":1`, malformed.InvalidJSON},
+		{"a tail", `{"a":1} x`, malformed.InvalidJSON},
+		{"no UTF-8", "\xff\xfe{\"a\":1", malformed.InvalidUTF8},
+		{"nested deeply", strings.Repeat("[", 65) + strings.Repeat("]", 65), malformed.TooDeep},
+		{"a long number", "[" + strings.Repeat("9", 101) + "]", malformed.InvalidJSON},
+		{"many members", "{" + manyMembers(10_001) + "}", malformed.TooManyKeys},
+		{"a long array", "[" + strings.Repeat("1,", 10_000) + "1]", malformed.TooManyKeys},
+		{"of nobody", `{"hello":"world"}`, malformed.UnknownFormat},
+		{"a number", "1", malformed.UnknownFormat},
+		{"a later native form", `{"schema":"forager.detection/v2","title":"x"}`, malformed.UnknownFormat},
+		{"a native event of nothing", `{"schema":"forager.detection/v1"}`, malformed.NothingToRead},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := d.Decode(Message{Body: []byte(c.body), Time: now})
-			m, ok := errors.AsType[*MalformedError](err)
+			m, ok := errors.AsType[*malformed.Error](err)
 			if !ok || m.Reason != c.reason {
 				t.Errorf("got %v, want reason %q", err, c.reason)
 			}

@@ -4,8 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
+
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // Options say how messages are read. The zero value reads every embedded format with the
@@ -74,6 +79,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// tree are those of a message's values.
+func (l Limits) tree() tree.Limits {
+	return tree.Limits{Depth: l.Depth, Keys: l.Keys, Array: l.Array, Values: l.Values, Number: l.Number}
+}
+
 // Result is what a message holds.
 type Result struct {
 	// Format is the name of the format that read the message, or most of it: that of the first
@@ -86,7 +96,7 @@ type Result struct {
 	// Unreadable are parts of a batch that no format could read while others could. The message
 	// is to be dead-lettered once the rest was applied. A message of which nothing could be read
 	// is an error of Decode instead.
-	Unreadable []*MalformedError
+	Unreadable []*malformed.Error
 	// Pinned is the format that the message's subject names, Recognised the one that its content
 	// looks like; where both are set and differ, Pinned was used and somebody should know.
 	Pinned, Recognised string
@@ -110,56 +120,9 @@ const (
 	DropEmpty        = "empty batch"               // an array or envelope of nothing
 )
 
-// Reasons of MalformedError: bounded, fit for the label of a metric.
-const (
-	InvalidJSON   = "invalid json"
-	InvalidUTF8   = "invalid utf-8" // and, without the bytes that are none, no JSON
-	TooDeep       = "too deep"
-	TooManyKeys   = "too many keys" // or values
-	UnknownFormat = "unknown format"
-	NothingToRead = "nothing to read" // a known format, and not a title, rule, host or observable in it
-	TooMany       = "too many detections"
-	TooLarge      = "too large" // what base64 and gzip in it decode to
-	Empty         = "empty message"
-)
-
-// MalformedError tells why a message, or a part of it, cannot be read.
-type MalformedError struct {
-	Reason string // one of the constants above
-	Detail string // for people; never a text of the message
-	Err    error  // cause, may be nil
-}
-
-// Error says reason and detail.
-func (e *MalformedError) Error() string {
-	s := "detection: " + e.Reason
-	if e.Detail != "" {
-		s += ": " + e.Detail
-	}
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
-
-// Unwrap gives the cause.
-func (e *MalformedError) Unwrap() error { return e.Err }
-
-func malformed(reason, detail string) *MalformedError {
-	return &MalformedError{Reason: reason, Detail: detail}
-}
-
-// isReason tells whether err is malformed for this reason.
-func isReason(err error, reason string) bool {
-	m, ok := errors.AsType[*MalformedError](err)
-	return ok && m.Reason == reason
-}
-
 // Decoder reads messages. It never changes after New, and may be used by many goroutines.
 type Decoder struct {
-	formats  map[string]*format
-	names    []string
-	index    map[string][]alternative // by folded first name of what tells an alternative
+	formats  *formats.Set
 	pins     []Pin
 	policy   *policy
 	limits   Limits
@@ -168,15 +131,12 @@ type Decoder struct {
 }
 
 // New reads the embedded formats, then the operators' ones. Files that are wrong are refused with
-// a *FormatError each, joined, that names file, line, column and key; pins with a *PinError each,
+// a *formats.Error each, joined, that names file, line, column and key; pins with a *PinError each,
 // when the formats are right; a list with what is wrong in it.
 func New(o Options) (*Decoder, error) {
 	d := &Decoder{limits: o.Limits.withDefaults(), why: o.Why, pins: o.Pins}
-	specs, err := load(append([]fs.FS{embedded()}, o.Formats...))
-	if err != nil {
-		return nil, err
-	}
-	if err := d.compile(specs); err != nil {
+	var err error
+	if d.formats, err = formats.New(o.Formats...); err != nil {
 		return nil, err
 	}
 	if err := d.checkPins(); err != nil {
@@ -185,7 +145,7 @@ func New(o Options) (*Decoder, error) {
 	if d.policy, err = newPolicy(o, d.limits); err != nil {
 		return nil, err
 	}
-	d.scratchs.New = func() any { return &scratch{tree: newTree(&d.limits)} }
+	d.scratchs.New = func() any { return &scratch{Tree: tree.New(d.limits.tree())} }
 	return d, nil
 }
 
@@ -205,8 +165,8 @@ func (e *PinError) Unwrap() error { return e.Err }
 func (d *Decoder) checkPins() error {
 	var wrong []error
 	for i, p := range d.pins {
-		if d.formats[p.Format] == nil {
-			wrong = append(wrong, &PinError{i, fmt.Errorf("no format %q: there are %s", p.Format, strings.Join(d.names, ", "))})
+		if d.formats.Named(p.Format) == nil {
+			wrong = append(wrong, &PinError{i, fmt.Errorf("no format %q: there are %s", p.Format, strings.Join(d.formats.Names(), ", "))})
 		}
 		if err := checkPattern(p.Subject); err != nil {
 			wrong = append(wrong, &PinError{i, err})
@@ -216,4 +176,4 @@ func (d *Decoder) checkPins() error {
 }
 
 // Formats are the names of all formats, sorted.
-func (d *Decoder) Formats() []string { return append([]string(nil), d.names...) }
+func (d *Decoder) Formats() []string { return slices.Clone(d.formats.Names()) }

@@ -3,18 +3,8 @@ package detection
 import (
 	"slices"
 	"time"
-)
 
-// Severity is how bad the sender thinks a detection is, on TheHive's scale.
-// The zero value means that the event did not say.
-type Severity int
-
-// TheHive's four severities (OpenAPI 5.5.13, InputCreateCase.severity).
-const (
-	Low      Severity = 1
-	Medium   Severity = 2
-	High     Severity = 3
-	Critical Severity = 4
+	"forager/enrich/detection/canon"
 )
 
 // Message is one message as the stream delivered it, before anything is known of its content.
@@ -29,14 +19,14 @@ type Message struct {
 // control characters and bounded in length, every observable typed, valid and canonical.
 // Texts are plain; nothing is escaped for Markdown yet (see package markdown).
 type Detection struct {
-	Format       string    // name of the format that read it, "wazuh"
-	ID           string    // stable across re-sends of the same detection; never empty
-	Time         time.Time // when it happened, UTC, millisecond precision
-	TimeReplaced bool      // the event's own time was missing or impossible (P8) and the message's taken
-	Severity     Severity  // 1–4
-	Title        string    // at most 512 runes
-	Description  string    // at most 64 KiB
-	Source       string    // what sent it, "wazuh/manager01"; may be empty
+	Format       string         // name of the format that read it, "wazuh"
+	ID           string         // stable across re-sends of the same detection; never empty
+	Time         time.Time      // when it happened, UTC, millisecond precision
+	TimeReplaced bool           // the event's own time was missing or impossible (P8) and the message's taken
+	Severity     canon.Severity // 1–4
+	Title        string         // at most 512 runes
+	Description  string         // at most 64 KiB
+	Source       string         // what sent it, "wazuh/manager01"; may be empty
 	Rule         Rule
 	Host         string   // where it happened; host name, may be empty
 	User         string   // whom it concerns; may be empty

@@ -6,7 +6,7 @@
 // of goroutines. Every text that leaves it is valid UTF-8 without control characters and bounded; every
 // observable is valid for its type and in its one canonical spelling; every detection has an id that a
 // re-send has again. Nothing that an event says is executed, fetched or interpreted. What is no
-// detection is a Drop with a reason; what cannot be read is a *MalformedError with a reason.
+// detection is a Drop with a reason; what cannot be read is a *[malformed.Error] with a reason.
 // References to techniques stay as sent: package mitre says what they mean.
 //
 //	d, err := detection.New(detection.Options{Formats: []fs.FS{os.DirFS("formats")}})
@@ -32,16 +32,15 @@
 // one trie, walked once beside the event. Observables are made canonical, sifted (addresses of nobody
 // and of the reporting agent, lists) and merged. Detections of one id in one message are one detection.
 //
-// The files in this order: decode.go takes a message; scan.go and scan_string.go read JSON onto tree.go; lines.go
-// puts text there, which package lines reads; envelope.go takes envelopes off (wrappers.go is their table, otlp.go
-// and packed.go what some of them need); recognise.go finds the format; hosts.go splits an event; walk.go walks it by
-// trie.go; event.go, fields.go, happened.go, observe.go, attach.go and id.go make the detection, with values from
-// package canon; policy.go and lists.go sift observables; merge.go joins mentions of one detection. Format files pass
-// load.go and yaml.go into spec.go, check.go, include.go, compile.go and share.go; about.go says what they say, for people.
+// The files in this order: decode.go takes a message; package tree reads JSON; lines.go puts text beside it, which package lines
+// reads; envelope.go takes envelopes off (wrappers.go is their table, otlp.go and packed.go what some of them need); package
+// formats finds the format; hosts.go splits an event; package formats walks it; event.go, fields.go, happened.go, observe.go,
+// attach.go and id.go make the detection, with values from package canon; policy.go and lists.go sift observables; merge.go joins
+// mentions of one detection. Why something cannot be read, package malformed says.
 //
 // # Errors
 //
-// New: [FormatError], [PinError], each with its place, joined. Decode: [MalformedError], for a message as a whole; for a part
+// New: [formats.Error], [PinError], each with its place, joined. Decode: [malformed.Error], for a message as a whole; for a part
 // of one in [Result].Unreadable.
 //
 // # Text

@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // envelope is what a transport wraps around events.
@@ -35,8 +39,8 @@ func (e envelope) by(name string) envelope {
 // unwrapper finds the events of a message.
 type unwrapper struct {
 	*Decoder
-	*tree
-	pin        *format
+	*scratch
+	pin        *formats.Format
 	parts      []part
 	recognised string
 }
@@ -74,15 +78,15 @@ func ceText(s string) string {
 // unwrap finds the events at and below n.
 func (u *unwrapper) unwrap(n int32, outer envelope, level int) error {
 	if outer.depth > u.limits.unwrapLevels || level > maxLevels {
-		u.failed(n, outer, malformed(TooDeep, "envelopes in envelopes"))
+		u.failed(n, outer, malformed.New(malformed.TooDeep, "envelopes in envelopes"))
 		return nil
 	}
-	switch u.nodes[n].kind {
-	case list:
+	switch u.Nodes[n].Kind {
+	case tree.List:
 		return u.batch(n, outer, level)
-	case text:
+	case tree.Text:
 		return u.string(n, outer, level)
-	case object:
+	case tree.Object:
 		for i := range strict {
 			if u.fits(n, &strict[i]) {
 				return u.open(n, &strict[i], outer, level)
@@ -97,7 +101,7 @@ func (u *unwrapper) unwrap(n int32, outer envelope, level int) error {
 // string goes on in what a string holds.
 func (u *unwrapper) string(n int32, outer envelope, level int) error {
 	inner, in, err := u.inString(n, outer)
-	if m, ok := errors.AsType[*MalformedError](err); ok && (m.Reason == TooLarge || m.Reason == TooDeep) {
+	if m, ok := errors.AsType[*malformed.Error](err); ok && (m.Reason == malformed.TooLarge || m.Reason == malformed.TooDeep) {
 		u.failed(n, in, m)
 		return nil
 	}
@@ -112,25 +116,25 @@ func (u *unwrapper) string(n int32, outer envelope, level int) error {
 }
 
 func (u *unwrapper) batch(n int32, outer envelope, level int) error {
-	if u.nodes[n].count == 0 {
+	if u.Nodes[n].Count == 0 {
 		u.parts = append(u.parts, part{root: n, outer: outer, drop: DropEmpty})
 	}
 	if record := u.fluentRecord(n); record != 0 {
 		return u.unwrap(record, outer, level+1)
 	}
 	structured := false
-	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
-		structured = structured || u.nodes[c].kind >= list
+	for c := u.Nodes[n].First; c != 0; c = u.Nodes[c].Next {
+		structured = structured || u.Nodes[c].Kind >= tree.List
 	}
-	for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+	for c := u.Nodes[n].First; c != 0; c = u.Nodes[c].Next {
 		one := outer
-		if u.nodes[n].count > 1 {
+		if u.Nodes[n].Count > 1 {
 			one.id = "" // the envelope's identity is that of no one of them
 		}
 		var err error
-		switch kind := u.nodes[c].kind; {
-		case structured && kind < text: // a number beside an object is a time or an offset, and no event that failed
-		case structured && kind == text: // a tag, or an event in a string
+		switch kind := u.Nodes[c].Kind; {
+		case structured && kind < tree.Text: // a number beside an object is a time or an offset, and no event that failed
+		case structured && kind == tree.Text: // a tag, or an event in a string
 			_, err = u.try([]int32{c}, one, level, many)
 		default:
 			err = u.unwrap(c, one, level+1)
@@ -145,15 +149,15 @@ func (u *unwrapper) batch(n int32, outer envelope, level int) error {
 // fluentRecord is the record of Fluent Bit's [[time, metadata], record], or the records of Fluentd's
 // [tag, [[time, record], …], options]; 0 is none.
 func (u *unwrapper) fluentRecord(n int32) int32 {
-	head := u.nodes[n].first
-	if c := u.nodes[n].count; (c == 2 || c == 3) && u.nodes[head].kind == text && u.nodes[u.nodes[head].next].kind == list {
-		return u.nodes[head].next
+	head := u.Nodes[n].First
+	if c := u.Nodes[n].Count; (c == 2 || c == 3) && u.Nodes[head].Kind == tree.Text && u.Nodes[u.Nodes[head].Next].Kind == tree.List {
+		return u.Nodes[head].Next
 	}
-	if u.nodes[n].count != 2 || u.nodes[head].kind != list || u.nodes[head].count != 2 {
+	if u.Nodes[n].Count != 2 || u.Nodes[head].Kind != tree.List || u.Nodes[head].Count != 2 {
 		return 0
 	}
-	at, record := u.nodes[head].first, u.nodes[head].next
-	if u.nodes[at].kind == number && u.nodes[u.nodes[at].next].kind == object && u.nodes[record].kind == object {
+	at, record := u.Nodes[head].First, u.Nodes[head].Next
+	if u.Nodes[at].Kind == tree.Number && u.Nodes[u.Nodes[at].Next].Kind == tree.Object && u.Nodes[record].Kind == tree.Object {
 		return record
 	}
 	return 0
@@ -162,17 +166,17 @@ func (u *unwrapper) fluentRecord(n int32) int32 {
 // fits tells whether an object is a wrapper's envelope.
 func (u *unwrapper) fits(n int32, w *wrapper) bool {
 	for _, name := range w.has {
-		if u.child(n, name) == 0 {
+		if u.Child(n, name) == 0 {
 			return false
 		}
 	}
 	if w.name == "cloudevents" {
-		return u.nodes[u.child(n, "specversion")].kind == text && u.nodes[u.child(n, "type")].kind == text
+		return u.Nodes[u.Child(n, "specversion")].Kind == tree.Text && u.Nodes[u.Child(n, "type")].Kind == tree.Text
 	}
-	if w.says[0] != "" && u.textOf(u.child(n, w.says[0])) != w.says[1] {
+	if w.says[0] != "" && u.TextOf(u.Child(n, w.says[0])) != w.says[1] {
 		return false
 	}
-	return w.not == "" || u.child(n, w.not) == 0
+	return w.not == "" || u.Child(n, w.not) == 0
 }
 
 // open goes on inside an envelope. One that holds nothing that anybody knows is a drop.
@@ -181,16 +185,16 @@ func (u *unwrapper) open(n int32, w *wrapper, outer envelope, level int) error {
 	in.name, in.closed = w.name, true
 	switch {
 	case w.name == "cloudevents":
-		in.id = u.textOf(u.child(n, "source")) + "/" + u.textOf(u.child(n, "id"))
-	case w.id != "" && u.textOf(u.child(n, w.id)) != "":
-		in.id = u.textOf(u.child(n, w.id))
+		in.id = u.TextOf(u.Child(n, "source")) + "/" + u.TextOf(u.Child(n, "id"))
+	case w.id != "" && u.TextOf(u.Child(n, w.id)) != "":
+		in.id = u.TextOf(u.Child(n, w.id))
 	}
 	for _, name := range w.inner {
-		c := u.child(n, name)
+		c := u.Child(n, name)
 		if c == 0 {
 			continue
 		}
-		if c != 0 && u.nodes[c].kind != null {
+		if c != 0 && u.Nodes[c].Kind != tree.Null {
 			return u.unwrap(c, in, level+1)
 		}
 	}
@@ -200,7 +204,7 @@ func (u *unwrapper) open(n int32, w *wrapper, outer envelope, level int) error {
 
 // event recognises an object, or looks for an event in the usual members of what nobody knows.
 func (u *unwrapper) event(n int32, outer envelope, level int) error {
-	f := u.recognise(u.tree, n)
+	f := u.formats.Recognise(u.Tree, n)
 	if f != nil && len(f.Inside) > 0 {
 		if done, err := u.instead(n, f, outer, level); done || err != nil {
 			return err
@@ -230,10 +234,10 @@ func (u *unwrapper) event(n int32, outer envelope, level int) error {
 }
 
 // instead reads what an event of a format is only the messenger of, where that is known.
-func (u *unwrapper) instead(n int32, f *format, outer envelope, level int) (done bool, err error) {
+func (u *unwrapper) instead(n int32, f *formats.Format, outer envelope, level int) (done bool, err error) {
 	for i := range f.Inside {
 		var found []int32
-		u.under(n, f.Inside[i].steps, false, func(c int32) bool {
+		u.Under(n, f.Inside[i].Steps, false, func(c int32) bool {
 			found = append(found, c)
 			return true
 		})
@@ -264,11 +268,11 @@ func (u *unwrapper) inside(n int32, outer envelope, level int) (bool, error) {
 		}
 	}
 	for _, name := range loose {
-		c := u.child(n, name)
-		if c == 0 || u.nodes[c].kind < text {
+		c := u.Child(n, name)
+		if c == 0 || u.Nodes[c].Kind < tree.Text {
 			continue
 		}
-		if done, err := u.try([]int32{c}, outer.into(name), level, u.nodes[n].count); done || err != nil {
+		if done, err := u.try([]int32{c}, outer.into(name), level, u.Nodes[n].Count); done || err != nil {
 			return done, err
 		}
 	}
@@ -277,7 +281,7 @@ func (u *unwrapper) inside(n int32, outer envelope, level int) (bool, error) {
 
 // try unwraps values, and keeps what it finds if any of it is known. What is hostile is kept once.
 func (u *unwrapper) try(values []int32, in envelope, level int, members int32) (bool, error) {
-	sub := unwrapper{Decoder: u.Decoder, tree: u.tree}
+	sub := unwrapper{Decoder: u.Decoder, scratch: u.scratch}
 	for _, c := range values {
 		if err := sub.unwrap(c, in, level+1); err != nil {
 			return false, err
@@ -332,7 +336,7 @@ func (u *unwrapper) known(outerMembers int32) bool {
 
 func (u *unwrapper) unknown(n int32, outer envelope) {
 	p := part{root: n, outer: outer}
-	if u.pin != nil && u.nodes[n].kind == object {
+	if u.pin != nil && u.Nodes[n].Kind == tree.Object {
 		p.format, p.pinned = u.pin, true
 	} else if outer.closed {
 		p.drop = DropNoAlert
@@ -341,13 +345,13 @@ func (u *unwrapper) unknown(n int32, outer envelope) {
 }
 
 // failed keeps that what is at n is not to be read.
-func (u *unwrapper) failed(n int32, outer envelope, err *MalformedError) {
+func (u *unwrapper) failed(n int32, outer envelope, err *malformed.Error) {
 	u.parts = append(u.parts, part{root: n, outer: outer, err: err})
 }
 
 // inString reads a string that holds JSON, lines of text, or either of them in base64 and gzip; 0 is none.
 func (u *unwrapper) inString(n int32, outer envelope) (int32, envelope, error) {
-	src := strings.TrimSpace(u.textOf(n))
+	src := strings.TrimSpace(u.TextOf(n))
 	if plain, by, err := u.unpack(src); err != nil {
 		return 0, outer, err
 	} else if len(by) > 0 {
@@ -360,8 +364,8 @@ func (u *unwrapper) inString(n int32, outer envelope) (int32, envelope, error) {
 		return 0, outer, nil
 	}
 	if src[0] == '{' || src[0] == '[' {
-		root, err := u.parseAll(src)
-		if isReason(err, InvalidJSON) {
+		root, err := u.ParseAll(src)
+		if malformed.Is(err, malformed.InvalidJSON) {
 			return 0, outer, nil
 		}
 		return root, outer, err

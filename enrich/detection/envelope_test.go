@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"forager/enrich/detection/canon"
+	"forager/enrich/detection/malformed"
 )
 
 // TestEnvelopesAreTakenOff wraps one alert in every envelope: it is the same detection in all of them.
@@ -45,7 +48,7 @@ func TestEnvelopesAreTakenOff(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 			continue
 		}
-		if det := r.Detections[0]; det.ID != "u1" || det.Title != "R" || det.Severity != High || det.Host != "h" {
+		if det := r.Detections[0]; det.ID != "u1" || det.Title != "R" || det.Severity != canon.High || det.Host != "h" {
 			t.Errorf("%s: %+v", name, det)
 		}
 	}
@@ -83,7 +86,7 @@ func TestAnEmptyPageIsDropped(t *testing.T) {
 
 func TestABatchKeepsWhatItCannotRead(t *testing.T) {
 	r, err := mustNew(t, Options{}).Decode(Message{Body: []byte(`[` + nativeEvent + `,{"hello":"world"}]`), Time: now})
-	if err != nil || len(r.Detections) != 1 || len(r.Unreadable) != 1 || r.Unreadable[0].Reason != UnknownFormat {
+	if err != nil || len(r.Detections) != 1 || len(r.Unreadable) != 1 || r.Unreadable[0].Reason != malformed.UnknownFormat {
 		t.Errorf("%+v %v", r, err)
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // event reads one part by its format.
 type event struct {
 	*reading
-	format  *format
+	format  *formats.Format
 	part    part
 	det     Detection
 	own     []netip.Addr
@@ -30,7 +33,7 @@ func (e *event) detection() (Detection, error) {
 	e.det.Rule.Name = e.line("rule.name", f.Rule.Name, e.limits.Text)
 	e.det.Host = canon.FirstHost(e.line("host", f.Host, e.limits.Text))
 	e.det.User = canon.FirstAccount(canon.HalveBackslashes(e.line("user", f.User, e.limits.Text)))
-	e.det.Key = f.keyed(e.line("key", f.Key, e.limits.Text))
+	e.det.Key = f.Keyed(e.line("key", f.Key, e.limits.Text))
 	e.det.Source = e.line("source", f.Source, e.limits.Text)
 	e.det.IP = e.address()
 	e.det.Direction = e.direction()
@@ -49,7 +52,7 @@ func (e *event) detection() (Detection, error) {
 		e.det.Title = firstOf(e.det.Rule.Name, e.det.Rule.ID)
 	}
 	if e.det.Title == "" && e.det.Host == "" && e.det.User == "" && e.det.IP == "" && len(e.det.Observables) == 0 {
-		return Detection{}, malformed(NothingToRead, "as "+f.Format)
+		return Detection{}, malformed.New(malformed.NothingToRead, "as "+f.Format)
 	}
 	if e.det.Title == "" {
 		e.det.Title = f.Format + " detection"
@@ -72,8 +75,8 @@ func firstOf(texts ...string) string {
 
 // gather walks the event once, and below each of the format's roots.
 func (e *event) gather() error {
-	e.hits.reset(e.tree, e.format.trie, e.format.slots)
-	if err := e.hits.visit(0, e.part.root); err != nil {
+	e.hits.Reset(e.Tree, e.format)
+	if err := e.hits.Visit(0, e.part.root); err != nil {
 		return err
 	}
 	return e.gatherBelow(e.part.root, len(e.format.Roots))
@@ -87,15 +90,15 @@ func (e *event) gatherBelow(n int32, depth int) error {
 	}
 	for _, root := range e.format.Roots {
 		var err error
-		e.under(n, root.steps, false, func(n int32) bool {
-			if e.nodes[n].kind == text {
+		e.Under(n, root.Steps, false, func(n int32) bool {
+			if e.Nodes[n].Kind == tree.Text {
 				was := n
 				if n, err = e.structured(n); n == 0 || err != nil {
-					e.lost("fields", root.text, e.textOf(was), "neither JSON nor pairs")
+					e.lost("fields", root.Text, e.TextOf(was), "neither JSON nor pairs")
 					return err == nil
 				}
 			}
-			if err = e.hits.visit(0, n); err == nil {
+			if err = e.hits.Visit(0, n); err == nil {
 				err = e.gatherBelow(n, depth-1)
 			}
 			return err == nil
@@ -109,42 +112,37 @@ func (e *event) gatherBelow(n int32, depth int) error {
 
 // structured reads a string as JSON or as key=value pairs; 0 where it is neither.
 func (e *event) structured(n int32) (int32, error) {
-	src := strings.TrimSpace(e.textOf(n))
+	src := strings.TrimSpace(e.TextOf(n))
 	if src == "" {
 		return 0, nil
 	}
-	read := e.parsePairs
+	read := e.ParsePairs
 	if src[0] == '{' {
-		read = e.parse
+		read = e.Parse
 	}
 	root, err := read(src)
-	if isReason(err, InvalidJSON) {
+	if malformed.Is(err, malformed.InvalidJSON) {
 		return 0, nil
 	}
 	return root, err
 }
 
 // each yields the values found for a path, in the order of the document.
-func (e *event) each(p *path, yield func(int32) bool) bool {
-	if p.slot == 0 && p.set() {
+func (e *event) each(p *formats.Path, yield func(int32) bool) bool {
+	if p.IsEvent() {
 		return yield(e.part.root)
 	}
-	for h := e.hits.head[p.slot]; h != 0; h = e.hits.all[h].next {
-		if !yield(e.hits.all[h].node) {
-			return false
-		}
-	}
-	return true
+	return e.hits.Each(p, yield)
 }
 
 // none tells quickly that nothing was found for a path, as it is for most paths of most events.
-func (e *event) none(p *path) bool { return e.hits.head[p.slot] == 0 && (p.slot != 0 || !p.set()) }
+func (e *event) none(p *formats.Path) bool { return e.hits.None(p) && !p.IsEvent() }
 
 // scalars yields the texts found for a path that say something.
-func (e *event) scalars(p *path, yield func(string) bool) bool {
+func (e *event) scalars(p *formats.Path, yield func(string) bool) bool {
 	return e.each(p, func(n int32) bool {
-		s := e.textOf(n)
-		if e.nodes[n].kind == object || canon.IsJunk(strings.TrimSpace(s)) && e.nodes[n].kind != number {
+		s := e.TextOf(n)
+		if e.Nodes[n].Kind == tree.Object || canon.IsJunk(strings.TrimSpace(s)) && e.Nodes[n].Kind != tree.Number {
 			return true
 		}
 		return yield(s)
@@ -152,27 +150,13 @@ func (e *event) scalars(p *path, yield func(string) bool) bool {
 }
 
 // meets tells whether all conditions hold for the event, by what the walk has found.
-func (e *event) meets(when []condition) bool {
+func (e *event) meets(when []formats.Condition) bool {
 	for i := range when {
-		if e.met(&when[i]) == when[i].Not {
+		if e.hits.Met(e.part.root, &when[i]) == when[i].Not {
 			return false
 		}
 	}
 	return true
-}
-
-func (e *event) met(c *condition) bool {
-	if c.Type == "array" || c.Type == "object" {
-		return e.passes(e.part.root, c) // of what holds others, the walk keeps no note
-	}
-	for i := range c.Path {
-		for h := e.hits.head[c.Path[i].slot]; h != 0; h = e.hits.all[h].next {
-			if e.valuePasses(e.hits.all[h].node, c) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // note keeps where a value came from.
@@ -190,10 +174,10 @@ func (e *event) lost(field, path, value, reason string) {
 }
 
 // candidates yields the texts that fields give, in the order of the format, with the field.
-func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
+func (e *event) candidates(fs formats.Fields, yield func(*formats.Field, string, string) bool) {
 	for i := range fs {
 		f := &fs[i]
-		if f.Path.set() && e.none(&f.Path) {
+		if f.Path.IsSet() && e.none(&f.Path) {
 			continue
 		}
 		if len(f.When) > 0 && !e.meets(f.When) {
@@ -202,9 +186,9 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 		more := true
 		switch {
 		case len(f.Join) > 0:
-			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Join[0].text) })
-		case f.Path.set():
-			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.around(s), f.Path.text) })
+			more = e.joined(&f.Each, f.Join, f.Sep, func(s string) bool { return yield(f, f.Prefix+s+f.Suffix, f.Join[0].Text) })
+		case f.Path.IsSet():
+			more = e.scalars(&f.Path, func(s string) bool { return yield(f, f.Around(s), f.Path.Text) })
 		case f.Text != "":
 			more = yield(f, f.Text, "")
 		}
@@ -214,18 +198,10 @@ func (e *event) candidates(fs fields, yield func(*field, string, string) bool) {
 	}
 }
 
-// around is a text as the field has it: up to its end, between prefix and suffix.
-func (f *field) around(s string) string {
-	if f.Until != "" {
-		s, _, _ = strings.Cut(s, f.Until)
-	}
-	return f.Prefix + s + f.Suffix
-}
-
 // joined yields texts of several paths put together, where all of them are there; below each
 // object of `each` by paths relative to it, else once for the event.
-func (e *event) joined(each *path, paths []path, sep string, yield func(string) bool) bool {
-	if !each.set() {
+func (e *event) joined(each *formats.Path, paths []formats.Path, sep string, yield func(string) bool) bool {
+	if !each.IsSet() {
 		var texts []string
 		for i := range paths {
 			e.scalars(&paths[i], func(s string) bool { texts = append(texts, s); return false })
@@ -259,15 +235,15 @@ func join(texts []string, sep string) string {
 }
 
 // below is the first text at a path relative to n.
-func (e *event) below(n int32, p *path) string {
+func (e *event) below(n int32, p *formats.Path) string {
 	found := ""
-	if !p.set() {
+	if !p.IsSet() {
 		return ""
 	}
-	e.under(n, p.steps, false, func(v int32) bool {
-		return e.leaves(v, func(v int32) bool {
-			s := e.textOf(v)
-			if e.nodes[v].kind != object && !canon.IsJunk(strings.TrimSpace(s)) {
+	e.Under(n, p.Steps, false, func(v int32) bool {
+		return e.Leaves(v, func(v int32) bool {
+			s := e.TextOf(v)
+			if e.Nodes[v].Kind != tree.Object && !canon.IsJunk(strings.TrimSpace(s)) {
 				found = s
 			}
 			return found == ""
@@ -276,17 +252,17 @@ func (e *event) below(n int32, p *path) string {
 	return found
 }
 
-func (e *event) line(name string, fs fields, most int) string {
+func (e *event) line(name string, fs formats.Fields, most int) string {
 	return e.firstText(name, fs, func(s string) string { return canon.Line(s, most) })
 }
 
-func (e *event) text(name string, fs fields, most int) string {
+func (e *event) text(name string, fs formats.Fields, most int) string {
 	return e.firstText(name, fs, func(s string) string { return canon.Clean(s, most) })
 }
 
-func (e *event) firstText(name string, fs fields, clean func(string) string) string {
+func (e *event) firstText(name string, fs formats.Fields, clean func(string) string) string {
 	found := ""
-	e.candidates(fs, func(_ *field, s, path string) bool {
+	e.candidates(fs, func(_ *formats.Field, s, path string) bool {
 		if found = clean(s); found == "" || canon.IsJunk(found) {
 			found = ""
 			return true

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"forager/enrich/detection/tree"
 )
 
 // ofReadProducts are those of the samples that are of products read, in a folder of many.
@@ -96,12 +98,12 @@ func knownAlone(t *testing.T, files []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tr := newTree(&d.limits)
-		root, err := tr.parseAll(string(body))
+		tr := tree.New(d.limits.tree())
+		root, err := tr.ParseAll(string(body))
 		if err != nil {
 			continue
 		}
-		u := unwrapper{Decoder: d, tree: tr}
+		u := unwrapper{Decoder: d, scratch: &scratch{Tree: tr}}
 		if err := u.unwrap(root, envelope{}, 0); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -110,11 +112,9 @@ func knownAlone(t *testing.T, files []string) {
 				continue
 			}
 			held++
-			for _, alternatives := range d.index {
-				for _, a := range alternatives {
-					if name := a.format.Format; name != p.format.Format && !slices.Contains(alsoSpeaks[p.format.Format], name) && tr.holds(p.root, a.when) {
-						t.Errorf("%s is of %s, and looks like %s, too", file, p.format.Format, name)
-					}
+			for _, name := range d.formats.Matching(tr, p.root) {
+				if name != p.format.Format && !slices.Contains(alsoSpeaks[p.format.Format], name) {
+					t.Errorf("%s is of %s, and looks like %s, too", file, p.format.Format, name)
 				}
 			}
 		}

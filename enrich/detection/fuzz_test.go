@@ -1,15 +1,14 @@
 package detection
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/malformed"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -28,7 +27,7 @@ func FuzzDecode(f *testing.F) {
 		m := Message{Body: body, Time: now, Header: map[string][]string{"CE-Id": {"%41"}, "ce-source": {"s"}, "ce-specversion": {"1.0"}}}
 		r, err := d.Decode(m)
 		if err != nil {
-			if _, ok := errors.AsType[*MalformedError](err); !ok {
+			if _, ok := errors.AsType[*malformed.Error](err); !ok {
 				t.Fatalf("%T: %v", err, err)
 			}
 			return
@@ -48,7 +47,7 @@ func FuzzDecode(f *testing.F) {
 
 func checkDetection(t *testing.T, det Detection) {
 	t.Helper()
-	if det.ID == "" || det.Title == "" || det.Severity < Low || det.Severity > Critical || det.Format == "" || det.Time.Year() < canon.EarliestYear {
+	if det.ID == "" || det.Title == "" || det.Severity < canon.Low || det.Severity > canon.Critical || det.Format == "" || det.Time.Year() < canon.EarliestYear {
 		t.Fatalf("incomplete: %+v", det)
 	}
 	if len(det.Observables) > 200 || len(det.Techniques) > 50 || len(det.Tags) > 50 || len(det.Files) > 20 || utf8.RuneCountInString(det.Title) > 512 || len(det.Description) > 64<<10 {
@@ -69,86 +68,6 @@ func checkDetection(t *testing.T, det Detection) {
 			t.Fatalf("file %+v", file)
 		}
 	}
-}
-
-// FuzzScan: within the limits, the scanner takes what encoding/json takes, and reads the same.
-func FuzzScan(f *testing.F) {
-	for _, s := range []string{`{"a":[1,-0.5e+3,"x\u00e9\ud83d\ude00\ud800",true,false,null,{}]}`, `{"a":1,"a":2}`, `[1,]`, `{"a":1,}`, `"\x"`, "01", "1.", "-", `{"":{"":[]}}`} {
-		f.Add(s)
-	}
-	limits := Limits{Depth: 1000, Number: 1 << 20}.withDefaults()
-	f.Fuzz(func(t *testing.T, s string) {
-		if !utf8.ValidString(s) || len(s) > 1<<16 {
-			return
-		}
-		tr := newTree(&limits)
-		root, err := tr.parse(s)
-		if err != nil && !isReason(err, InvalidJSON) {
-			return // a limit
-		}
-		if valid := json.Valid([]byte(s)); valid != (err == nil) {
-			t.Fatalf("%q: valid %v, but %v", s, valid, err)
-		}
-		if err != nil {
-			return
-		}
-		dec := json.NewDecoder(strings.NewReader(s))
-		dec.UseNumber()
-		var want any
-		if err := dec.Decode(&want); err != nil {
-			t.Fatal(err)
-		}
-		if got := tr.any(root); !reflect.DeepEqual(got, want) {
-			t.Fatalf("%q: %#v, want %#v", s, got, want)
-		}
-	})
-}
-
-// any is a value as encoding/json has it.
-func (t *tree) any(n int32) any {
-	switch nd := t.nodes[n]; nd.kind {
-	case text:
-		return nd.text
-	case number:
-		return json.Number(nd.text)
-	case boolean:
-		return nd.text == "true"
-	case list:
-		out := []any{}
-		for c := nd.first; c != 0; c = t.nodes[c].next {
-			out = append(out, t.any(c))
-		}
-		return out
-	case object:
-		out := map[string]any{}
-		for c := nd.first; c != 0; c = t.nodes[c].next {
-			out[t.nodes[c].key] = t.any(c)
-		}
-		return out
-	}
-	return nil
-}
-
-// FuzzPairs: Splunk's pairs never panic, and give no more text than there was.
-func FuzzPairs(f *testing.F) {
-	for _, s := range []string{`a="b", c=d`, `a="\"x\"`, `=,=`, `1, k="v" k="w"`, `a=`} {
-		f.Add(s)
-	}
-	limits := Limits{}.withDefaults()
-	f.Fuzz(func(t *testing.T, s string) {
-		tr := newTree(&limits)
-		root, err := tr.parsePairs(s)
-		if err != nil {
-			return
-		}
-		total := 0
-		for c := tr.nodes[root].first; c != 0; c = tr.nodes[c].next {
-			total += len(tr.nodes[c].key) + len(tr.nodes[c].text)
-		}
-		if total > len(s) {
-			t.Fatalf("%d bytes of %d", total, len(s))
-		}
-	})
 }
 
 // FuzzValue: every reader of values, from any text: no panic, and what is canonical stays so.

@@ -6,12 +6,8 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
 )
-
-// fields are the fields of the rule, in the order of [Happened.texts].
-func (r *happenedRule) fields() []*fields {
-	return []*fields{&r.Process, &r.CommandLine, &r.Parent, &r.File, &r.From, &r.To, &r.Action}
-}
 
 // texts are what happened, in the order of happenedRule.fields.
 func (h *Happened) texts() []*string {
@@ -25,9 +21,9 @@ var happenedNames = [...]string{"process", "commandLine", "parent", "file", "fro
 const maxCommandLine = 4096
 
 // happened reads what the sender says of what happened.
-func (e *event) happened(r *happenedRule) {
+func (e *event) happened(r *formats.HappenedRule) {
 	texts := e.det.Happened.texts()
-	for i, fs := range r.fields() {
+	for i, fs := range r.Fields() {
 		if len(*fs) == 0 {
 			continue
 		}
@@ -56,7 +52,7 @@ const maxLink = 2048
 // link is the first text that is an address of a console.
 func (e *event) link() string {
 	found := ""
-	e.candidates(e.format.Link, func(_ *field, s, path string) bool {
+	e.candidates(e.format.Link, func(_ *formats.Field, s, path string) bool {
 		if !isLink(s) {
 			e.lost("link", path, s, "no address of a console")
 			return true

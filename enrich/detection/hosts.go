@@ -6,16 +6,8 @@ import (
 	"slices"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/tree"
 )
-
-// keyed marks a key with the format that it is of: numbers of two products are not one key. The
-// native form's key is the sender's own, and stays.
-func (f *format) keyed(key string) string {
-	if key == "" || f.OwnKey {
-		return key
-	}
-	return f.Format + ":" + key
-}
 
 // keyOfLast is what to correlate by where no host, user or address is named: what the format says,
 // else the rule.
@@ -23,7 +15,7 @@ func (e *event) keyOfLast() string {
 	if e.format.OwnKey {
 		return ""
 	}
-	return e.format.keyed(cmp.Or(e.line("lastKey", e.format.LastKey, e.limits.Text), e.det.Rule.ID, e.det.Rule.Name, e.det.Title))
+	return e.format.Keyed(cmp.Or(e.line("lastKey", e.format.LastKey, e.limits.Text), e.det.Rule.ID, e.det.Rule.Name, e.det.Title))
 }
 
 // namesSomebody tells whether a detection has a key, or a host, user or address to be correlated by.
@@ -46,14 +38,14 @@ func (r *reading) splitting(p part, read func(part) error) error {
 	if len(hosts) < 2 {
 		return read(p)
 	}
-	whole := r.nodes[rows]
+	whole := r.Nodes[rows]
 	var all []int32
-	for c := whole.first; c != 0; c = r.nodes[c].next {
+	for c := whole.First; c != 0; c = r.Nodes[c].Next {
 		all = append(all, c)
 	}
 	defer func() {
 		r.link(rows, all)
-		r.nodes[rows].count = whole.count
+		r.Nodes[rows].Count = whole.Count
 	}()
 	for i, host := range hosts {
 		r.link(rows, groups[i])
@@ -68,11 +60,11 @@ func (r *reading) splitting(p part, read func(part) error) error {
 
 // rows is the array of the event that the format splits by; 0 is none.
 func (r *reading) rows(p *part) (found int32) {
-	if !p.format.Split.Each.set() {
+	if !p.format.Split.Each.IsSet() {
 		return 0
 	}
-	r.under(p.root, p.format.Split.Each.steps, false, func(n int32) bool {
-		if r.nodes[n].kind == list && r.nodes[n].count > 1 {
+	r.Under(p.root, p.format.Split.Each.Steps, false, func(n int32) bool {
+		if r.Nodes[n].Kind == tree.List && r.Nodes[n].Count > 1 {
 			found = n
 		}
 		return found == 0
@@ -84,7 +76,7 @@ func (r *reading) rows(p *part) (found int32) {
 func (r *reading) rowsByHost(p *part, rows int32) (hosts []string, groups [][]int32) {
 	e := event{reading: r, format: p.format, part: *p}
 	known := hostSet{}
-	for c := r.nodes[rows].first; c != 0; c = r.nodes[c].next {
+	for c := r.Nodes[rows].First; c != 0; c = r.Nodes[c].Next {
 		host := ""
 		for i := range p.format.Split.By {
 			if host = canon.FoldHost(e.below(c, &p.format.Split.By[i]), true); host != "" {
@@ -145,10 +137,10 @@ func (s *hostSet) find(host string) (i int, found bool) {
 
 // link makes these values, and no others, those of an array.
 func (r *reading) link(array int32, values []int32) {
-	r.nodes[array].first, r.nodes[array].count = 0, int32(len(values)) // a part of an array that was read
+	r.Nodes[array].First, r.Nodes[array].Count = 0, int32(len(values)) // a part of an array that was read
 	for _, c := range slices.Backward(values) {
-		r.nodes[c].next = r.nodes[array].first
-		r.nodes[array].first = c
+		r.Nodes[c].Next = r.Nodes[array].First
+		r.Nodes[array].First = c
 	}
 }
 

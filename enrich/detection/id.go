@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/tree"
 )
 
 // maxID is how long, in bytes, an id may be to stay readable.
@@ -24,7 +25,7 @@ func (e *event) id() string {
 		}
 		if len(texts) > 0 {
 			id := strings.Join(texts, "/")
-			e.note("id", rule[0].text, id)
+			e.note("id", rule[0].Text, id)
 			if e.part.nth > 0 {
 				id += "/" + e.part.host
 			}
@@ -42,8 +43,8 @@ func (e *event) hashID() string {
 	for i := range e.format.Hash {
 		p := &e.format.Hash[i]
 		e.each(p, func(n int32) bool {
-			if e.nodes[n].kind != object {
-				texts = append(texts, p.text, e.textOf(n))
+			if e.Nodes[n].Kind != tree.Object {
+				texts = append(texts, p.Text, e.TextOf(n))
 			}
 			return true
 		})
@@ -52,7 +53,7 @@ func (e *event) hashID() string {
 		if e.part.host != "" {
 			texts = append(texts, e.part.host)
 		}
-		e.note("id", "hash", e.format.Hash[0].text)
+		e.note("id", "hash", e.format.Hash[0].Text)
 		return hashOf(texts...)
 	}
 	if e.part.outer.id != "" {
@@ -66,12 +67,12 @@ func (e *event) hashID() string {
 // appendNode writes a value so that different values differ; members in the order of the document,
 // which a sender that repeats itself repeats.
 func (e *event) appendNode(b []byte, n int32) []byte {
-	nd := &e.nodes[n]
-	b = appendText(b, nd.key)
-	b = append(b, byte(nd.kind), ' ')
-	b = strconv.AppendInt(b, int64(nd.count), 10)
-	b = appendText(b, nd.text)
-	for c := nd.first; c != 0; c = e.nodes[c].next {
+	nd := &e.Nodes[n]
+	b = appendText(b, nd.Key)
+	b = append(b, byte(nd.Kind), ' ')
+	b = strconv.AppendInt(b, int64(nd.Count), 10)
+	b = appendText(b, nd.Text)
+	for c := nd.First; c != 0; c = e.Nodes[c].Next {
 		b = e.appendNode(b, c)
 	}
 	return b

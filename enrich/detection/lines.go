@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"forager/enrich/detection/lines"
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // plainText makes a text of each line of a body that is no JSON; err where no line is one that is read.
@@ -17,8 +19,8 @@ func (u *unwrapper) plainText(body []byte, err error) (int32, error) {
 	known := lines.FindXML(src) >= 0 || isBlock(src)
 	for one := range textLines(src) {
 		if known = known || isLine(one); known {
-			u.reset()
-			return u.add(node{kind: text, text: src})
+			u.Reset()
+			return u.Add(tree.Node{Kind: tree.Text, Text: src})
 		}
 	}
 	return 0, err
@@ -67,24 +69,24 @@ func (u *unwrapper) lines(src string, outer envelope) (int32, envelope, error) {
 	first, last, count := int32(0), int32(0), 0
 	for one := range textLines(src) {
 		if count++; count > u.limits.Array {
-			return 0, outer, malformed(TooManyKeys, "too many lines")
+			return 0, outer, malformed.New(malformed.TooManyKeys, "too many lines")
 		}
-		n, err := u.add(node{kind: text, text: one})
+		n, err := u.Add(tree.Node{Kind: tree.Text, Text: one})
 		if err != nil {
 			return 0, outer, err
 		}
 		if first == 0 {
 			first = n
 		} else {
-			u.nodes[last].next = n
+			u.Nodes[last].Next = n
 		}
 		last = n
 	}
 	if count != 1 {
-		n, err := u.add(node{kind: list, first: first, count: int32(min(count, u.limits.Array))})
+		n, err := u.Add(tree.Node{Kind: tree.List, First: first, Count: int32(min(count, u.limits.Array))})
 		return n, outer, err
 	}
-	return u.line(u.textOf(first), outer)
+	return u.line(u.TextOf(first), outer)
 }
 
 // line reads one line: JSON, or what package lines reads, in syslog or after anything else, or syslog alone.
@@ -94,13 +96,13 @@ func (u *unwrapper) line(src string, outer envelope) (int32, envelope, error) {
 		outer = outer.by("syslog")
 	}
 	if strings.HasPrefix(rest, "{") {
-		if n, err := u.parseAll(rest); !isReason(err, InvalidJSON) {
+		if n, err := u.ParseAll(rest); !malformed.Is(err, malformed.InvalidJSON) {
 			return n, outer, err
 		}
 	}
 	members := lines.Read(rest)
 	if at := jsonAfter(rest); members == nil && at >= 0 {
-		if n, err := u.parseAll(rest[at:]); !isReason(err, InvalidJSON) {
+		if n, err := u.ParseAll(rest[at:]); !malformed.Is(err, malformed.InvalidJSON) {
 			return n, outer.by("prefix"), err
 		}
 	}
@@ -115,11 +117,11 @@ func (u *unwrapper) record(h *lines.Header, members []lines.Member, rest string,
 	if h == nil && members == nil {
 		return 0, outer, nil
 	}
-	n, err := u.add(node{kind: object})
+	n, err := u.Add(tree.Node{Kind: tree.Object})
 	if err != nil {
 		return 0, outer, err
 	}
-	if err := u.putMembers(n, members); err != nil || h == nil || u.child(n, "syslog") != 0 {
+	if err := u.putMembers(n, members); err != nil || h == nil || u.Child(n, "syslog") != 0 {
 		return n, outer, err
 	}
 	message := ""
@@ -156,53 +158,52 @@ func jsonAfter(s string) int {
 }
 
 // put adds a member to an object, after the last; it returns its place.
-func (t *tree) put(parent, last int32, n node) (int32, error) {
-	c, err := t.add(n)
+func (u *unwrapper) put(parent, last int32, n tree.Node) (int32, error) {
+	c, err := u.Add(n)
 	if err != nil {
 		return 0, err
 	}
-	s := scanner{tree: t}
-	s.append(parent, last, c)
-	if int(t.nodes[parent].count) > t.most.Keys {
-		return 0, malformed(TooManyKeys, "too many fields in a line")
+	u.Append(parent, last, c)
+	if int(u.Nodes[parent].Count) > u.limits.Keys {
+		return 0, malformed.New(malformed.TooManyKeys, "too many fields in a line")
 	}
 	return c, nil
 }
 
 // lastOf is the last member of an object; 0 is none.
-func (t *tree) lastOf(n int32) (last int32) {
-	for c := t.nodes[n].first; c != 0; c = t.nodes[c].next {
+func (u *unwrapper) lastOf(n int32) (last int32) {
+	for c := u.Nodes[n].First; c != 0; c = u.Nodes[c].Next {
 		last = c
 	}
 	return last
 }
 
 // putMembers adds what a text says to an object; the last of one name counts.
-func (t *tree) putMembers(n int32, members []lines.Member) (err error) {
+func (u *unwrapper) putMembers(n int32, members []lines.Member) (err error) {
 	last := int32(0)
 	for _, m := range members {
-		if last, err = t.putMember(n, last, m); err != nil {
+		if last, err = u.putMember(n, last, m); err != nil {
 			return err
 		}
 	}
-	if t.nodes[n].kind == object {
-		t.dedupe(n)
+	if u.Nodes[n].Kind == tree.Object {
+		u.Dedupe(n)
 	}
 	return nil
 }
 
 // putMember adds a member after the last; it returns its place.
-func (t *tree) putMember(parent, last int32, m lines.Member) (int32, error) {
+func (u *unwrapper) putMember(parent, last int32, m lines.Member) (int32, error) {
 	if m.Kind == lines.Text {
-		return t.put(parent, last, node{kind: text, key: m.Name, text: m.Text})
+		return u.put(parent, last, tree.Node{Kind: tree.Text, Key: m.Name, Text: m.Text})
 	}
-	kind := object
+	kind := tree.Object
 	if m.Kind == lines.List {
-		kind = list
+		kind = tree.List
 	}
-	n, err := t.put(parent, last, node{kind: kind, key: m.Name})
+	n, err := u.put(parent, last, tree.Node{Kind: kind, Key: m.Name})
 	if err != nil {
 		return 0, err
 	}
-	return n, t.putMembers(n, m.Members)
+	return n, u.putMembers(n, m.Members)
 }

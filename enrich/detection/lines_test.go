@@ -9,13 +9,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"forager/enrich/detection/malformed"
+	"forager/enrich/detection/tree"
 )
 
 // textTree is the tree of a line as encoding/json would have it, nil where it is none.
 func textTree(t *testing.T, line string) any {
 	t.Helper()
 	limits := Limits{}.withDefaults()
-	u := unwrapper{Decoder: &Decoder{limits: limits}, tree: newTree(&limits)}
+	u := unwrapper{Decoder: &Decoder{limits: limits}, scratch: &scratch{Tree: tree.New(limits.tree())}}
 	n, _, err := u.line(line, envelope{})
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +26,7 @@ func textTree(t *testing.T, line string) any {
 	if n == 0 {
 		return nil
 	}
-	return u.any(n)
+	return u.Any(n)
 }
 
 type members = map[string]any
@@ -97,11 +100,11 @@ func TestLinesAreABatch(t *testing.T) {
 		}
 	}
 	for _, body := range []string{"hello world", "{\"a\":1}\n{", "<", "CEF:0|V|P", `{"a":1} CEF:0|V|P|1|s|n|5|`} {
-		if r, err := d.Decode(Message{Body: []byte(body), Time: now}); !isReason(err, InvalidJSON) && !isReason(err, UnknownFormat) {
+		if r, err := d.Decode(Message{Body: []byte(body), Time: now}); !malformed.Is(err, malformed.InvalidJSON) && !malformed.Is(err, malformed.UnknownFormat) {
 			t.Errorf("%q: %+v %v", body, r, err)
 		}
 	}
-	if _, err := d.Decode(Message{Body: []byte(wazuhAlert + "\n{"), Time: now}); !isReason(err, InvalidJSON) {
+	if _, err := d.Decode(Message{Body: []byte(wazuhAlert + "\n{"), Time: now}); !malformed.Is(err, malformed.InvalidJSON) {
 		t.Errorf("broken rows: %v", err)
 	}
 }
@@ -172,9 +175,9 @@ func FuzzUnpack(f *testing.F) {
 	}
 	limits := Limits{Unpacked: 1 << 20}.withDefaults()
 	f.Fuzz(func(t *testing.T, s string) {
-		u := unwrapper{Decoder: &Decoder{limits: limits}, tree: newTree(&limits)}
+		u := unwrapper{Decoder: &Decoder{limits: limits}, scratch: &scratch{Tree: tree.New(limits.tree())}}
 		plain, _, err := u.unpack(s)
-		if err != nil && !isReason(err, TooLarge) || len(plain) > 3*limits.Unpacked || !utf8.ValidString(plain) {
+		if err != nil && !malformed.Is(err, malformed.TooLarge) || len(plain) > 3*limits.Unpacked || !utf8.ValidString(plain) {
 			t.Fatalf("%d bytes, %v", len(plain), err)
 		}
 	})
@@ -194,16 +197,16 @@ func fuzzLines(f *testing.F, parse func(*unwrapper, string) (int32, error)) {
 		if !utf8.ValidString(s) {
 			return
 		}
-		u := unwrapper{Decoder: &Decoder{limits: limits}, tree: newTree(&limits)}
+		u := unwrapper{Decoder: &Decoder{limits: limits}, scratch: &scratch{Tree: tree.New(limits.tree())}}
 		n, err := parse(&u, s)
 		if err != nil || n == 0 {
 			return
 		}
 		total := 0
-		for _, nd := range u.nodes {
-			total += len(nd.text)
-			if !utf8.ValidString(nd.key) || !utf8.ValidString(nd.text) {
-				t.Fatalf("%q: %q %q", s, nd.key, nd.text)
+		for _, nd := range u.Nodes {
+			total += len(nd.Text)
+			if !utf8.ValidString(nd.Key) || !utf8.ValidString(nd.Text) {
+				t.Fatalf("%q: %q %q", s, nd.Key, nd.Text)
 			}
 		}
 		if total > 2*len(s)+64 { // labels say twice what they name

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/tree"
 )
 
 // manyObservables is the number from which on a map finds doubles faster than a look at each.
@@ -29,7 +31,7 @@ func (e *event) observables() {
 	for i := range e.format.Observables {
 		o := &e.format.Observables[i]
 		if e.mute(o) {
-			if e.why && !o.Each.set() {
+			if e.why && !o.Each.IsSet() {
 				e.lostParts(o)
 			}
 			continue
@@ -42,8 +44,8 @@ func (e *event) observables() {
 }
 
 // mute tells quickly that a rule has nothing to read.
-func (e *event) mute(o *observables) bool {
-	if o.Each.set() {
+func (e *event) mute(o *formats.ObservableRule) bool {
+	if o.Each.IsSet() {
 		return e.none(&o.Each)
 	}
 	for i := range o.Join {
@@ -59,7 +61,7 @@ func (e *event) mute(o *observables) bool {
 	return len(o.Join) == 0
 }
 
-func (e *event) observe(o *observables) {
+func (e *event) observe(o *formats.ObservableRule) {
 	if o.Reader == "typed" {
 		e.each(&o.Each, func(n int32) bool {
 			e.typed(o, n)
@@ -70,10 +72,10 @@ func (e *event) observe(o *observables) {
 	if len(o.Join) > 0 {
 		before := len(e.det.Observables)
 		e.joined(&o.Each, o.Join, o.Sep, func(s string) bool {
-			e.take(o, o.Type, o.Join[0].text, o.Prefix+s)
+			e.take(o, o.Type, o.Join[0].Text, o.Prefix+s)
 			return true
 		})
-		if e.why && !o.Each.set() && len(e.det.Observables) == before {
+		if e.why && !o.Each.IsSet() && len(e.det.Observables) == before {
 			e.lostParts(o)
 		}
 		return
@@ -85,7 +87,7 @@ func (e *event) observe(o *observables) {
 		}
 		found := false
 		e.scalars(p, func(s string) bool {
-			if e.read(o, p.text, s) {
+			if e.read(o, p.Text, s) {
 				found = true
 			}
 			return true
@@ -97,17 +99,17 @@ func (e *event) observe(o *observables) {
 }
 
 // lostParts tells of those of a join's parts that were there without the others.
-func (e *event) lostParts(o *observables) {
+func (e *event) lostParts(o *formats.ObservableRule) {
 	for i := range o.Join {
 		e.scalars(&o.Join[i], func(s string) bool {
-			e.lost(o.Type, o.Join[i].text, s, "nothing to join it with, or no value of this type")
+			e.lost(o.Type, o.Join[i].Text, s, "nothing to join it with, or no value of this type")
 			return true
 		})
 	}
 }
 
 // read gives a text to the rule's reader.
-func (e *event) read(o *observables, path, s string) bool {
+func (e *event) read(o *formats.ObservableRule, path, s string) bool {
 	found := false
 	take := func(dataType, s string) {
 		if e.take(o, dataType, path, s) {
@@ -149,7 +151,7 @@ func (e *event) read(o *observables, path, s string) bool {
 }
 
 // take adds the observable that a text is, if it is one of the type.
-func (e *event) take(o *observables, dataType, path, s string) bool {
+func (e *event) take(o *formats.ObservableRule, dataType, path, s string) bool {
 	v, ok := canon.Canonical(dataType, s)
 	if !ok {
 		return false
@@ -160,16 +162,16 @@ func (e *event) take(o *observables, dataType, path, s string) bool {
 
 // typed reads an object that says what type its value is of. What does not hold for the type that
 // the sender claims is kept as "other", tagged with the claim.
-func (e *event) typed(o *observables, n int32) {
-	kind, s := fold(e.below(n, &o.Kind)), e.below(n, &o.Value)
-	dataType, known := o.types[kind]
+func (e *event) typed(o *formats.ObservableRule, n int32) {
+	kind, s := tree.Fold(e.below(n, &o.Kind)), e.below(n, &o.Value)
+	dataType, known := o.TypeOf(kind)
 	if !known && o.Native {
 		dataType, known = nativeType(kind, e.below(n, &o.Kind)), true
 	}
 	if !known {
 		dataType = o.Type
 	}
-	if s == "" && o.Follow.set() {
+	if s == "" && o.Follow.IsSet() {
 		e.follow(o, dataType, e.below(n, &o.Follow))
 		return
 	}
@@ -184,17 +186,17 @@ func (e *event) typed(o *observables, n int32) {
 		v, ok := canon.Canonical(dataType, one)
 		if !ok {
 			if canon.IsJunk(strings.TrimSpace(one)) || !o.Native {
-				e.lost(dataType, o.Each.text+"."+o.Value.text, one, "no value of this type")
+				e.lost(dataType, o.Each.Text+"."+o.Value.Text, one, "no value of this type")
 				continue
 			}
 			v = canon.Value{DataType: "other", Data: canon.Line(one, len(one)), Tag: dataType}
 		}
-		e.add(v, o.Each.text+"."+o.Value.text, extra)
+		e.add(v, o.Each.Text+"."+o.Value.Text, extra)
 	}
 }
 
 // typedValues splits what some senders join ("1.2.3.4,5.6.7.8").
-func typedValues(o *observables, dataType, s string) iter.Seq[string] {
+func typedValues(o *formats.ObservableRule, dataType, s string) iter.Seq[string] {
 	if o.Sep == "" || !strings.Contains(s, o.Sep) {
 		return canon.ValuesIn(dataType, s)
 	}
@@ -204,7 +206,7 @@ func typedValues(o *observables, dataType, s string) iter.Seq[string] {
 // nativeType is the type that a native event names, any that TheHive may have.
 func nativeType(kind, asSent string) string {
 	for _, t := range canon.BuiltinTypes {
-		if fold(t) == kind {
+		if tree.Fold(t) == kind {
 			return t
 		}
 	}
@@ -214,34 +216,34 @@ func nativeType(kind, asSent string) string {
 // nativeExtra is what a native observable says besides type and value.
 func (e *event) nativeExtra(n int32) Observable {
 	var o Observable
-	for c := e.nodes[n].first; c != 0; c = e.nodes[c].next {
-		switch fold(e.nodes[c].key) {
+	for c := e.Nodes[n].First; c != 0; c = e.Nodes[c].Next {
+		switch tree.Fold(e.Nodes[c].Key) {
 		case "tags":
-			e.leaves(c, func(t int32) bool {
-				if s := canon.Line(e.textOf(t), 128); s != "" && len(o.Tags) < e.limits.Tags && !slices.Contains(o.Tags, s) {
+			e.Leaves(c, func(t int32) bool {
+				if s := canon.Line(e.TextOf(t), 128); s != "" && len(o.Tags) < e.limits.Tags && !slices.Contains(o.Tags, s) {
 					o.Tags = append(o.Tags, s)
 				}
 				return true
 			})
 		case "message":
-			o.Message = canon.Clean(e.textOf(c), e.limits.Text)
+			o.Message = canon.Clean(e.TextOf(c), e.limits.Text)
 		case "ioc":
-			o.IOC = e.textOf(c) == "true"
+			o.IOC = e.TextOf(c) == "true"
 		}
 	}
 	return o
 }
 
 // follow reads the scalars of what an observable without a value names by its path in the event.
-func (e *event) follow(o *observables, dataType, path string) {
-	steps, err := parsePath(strings.ReplaceAll(path, "[]", ""))
+func (e *event) follow(o *formats.ObservableRule, dataType, path string) {
+	steps, err := tree.ParsePath(strings.ReplaceAll(path, "[]", ""))
 	if err != nil || len(steps) == 0 || len(steps) > 16 || dataType == "" || dataType == "skip" {
 		return
 	}
-	e.under(e.part.root, steps, false, func(n int32) bool {
-		return e.leaves(n, func(n int32) bool {
-			if e.nodes[n].kind != object {
-				e.take(o, dataType, path, e.textOf(n))
+	e.Under(e.part.root, steps, false, func(n int32) bool {
+		return e.Leaves(n, func(n int32) bool {
+			if e.Nodes[n].Kind != tree.Object {
+				e.take(o, dataType, path, e.TextOf(n))
 			}
 			return true
 		})

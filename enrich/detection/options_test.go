@@ -12,6 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sourcegraph/conc"
+
+	"forager/enrich/detection/canon"
+	"forager/enrich/detection/formats"
+	"forager/enrich/detection/malformed"
 )
 
 const acme = `
@@ -41,7 +45,7 @@ func TestAnOperatorsDirectoryAddsAFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Detection{
-		Format: "acme", ID: "A1", Time: time.Date(2026, 11, 20, 1, 2, 3, 0, time.UTC), Severity: High, Title: "It", Source: "acme", Host: "b1",
+		Format: "acme", ID: "A1", Time: time.Date(2026, 11, 20, 1, 2, 3, 0, time.UTC), Severity: canon.High, Title: "It", Source: "acme", Host: "b1",
 		Observables: []Observable{{DataType: "ip", Data: "198.51.100.3", Tags: []string{"src"}}},
 		Techniques:  []Reference{{Text: "T1059", Path: "ttp"}},
 	}
@@ -81,7 +85,7 @@ func TestABrokenFormatFileIsRefusedNamingThePlace(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := New(Options{Formats: []fs.FS{file(strings.Replace(acme, c.old, c.with, 1))}})
-			if _, ok := errors.AsType[*FormatError](err); !ok || !strings.Contains(err.Error(), c.want) {
+			if _, ok := errors.AsType[*formats.Error](err); !ok || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
 		})
@@ -91,7 +95,7 @@ func TestABrokenFormatFileIsRefusedNamingThePlace(t *testing.T) {
 func TestAPinBeatsRecognitionAndDisagreementShows(t *testing.T) {
 	d := mustNew(t, Options{Formats: []fs.FS{file(acme)}, Pins: []Pin{{Subject: "siem.acme.>", Format: "acme"}, {Subject: "siem.*", Format: "native"}}})
 	r, err := d.Decode(Message{Subject: "siem.acme.eu", Body: []byte(nativeEvent), Time: now})
-	if err == nil && (r.Pinned != "acme" || r.Recognised != "native") || err != nil && !isReason(err, NothingToRead) {
+	if err == nil && (r.Pinned != "acme" || r.Recognised != "native") || err != nil && !malformed.Is(err, malformed.NothingToRead) {
 		t.Errorf("%+v %v", r, err)
 	}
 	r, err = d.Decode(Message{Subject: "other", Body: []byte(nativeEvent), Time: now})
@@ -221,7 +225,7 @@ func TestWhatExceedsALimitIsCounted(t *testing.T) {
 	for i := range 501 {
 		batch = append(batch, fmt.Sprintf(one, i))
 	}
-	if _, err := mustNew(t, Options{}).Decode(Message{Body: []byte("[" + strings.Join(batch, ",") + "]"), Time: now}); !isReason(err, TooMany) {
+	if _, err := mustNew(t, Options{}).Decode(Message{Body: []byte("[" + strings.Join(batch, ",") + "]"), Time: now}); !malformed.Is(err, malformed.TooMany) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"forager/enrich/detection/malformed"
 )
 
 // Bounds of what a compressed text may become: a small one may grow to minUnpacked.
@@ -91,7 +93,7 @@ func (u *unwrapper) gunzip(raw []byte) ([]byte, error) {
 	most := min(max(maxGrowth*len(raw), minUnpacked), u.limits.Unpacked-u.unpacked)
 	plain, err := io.ReadAll(io.LimitReader(r, int64(max(most, 0))+1))
 	if len(plain) > most {
-		return nil, malformed(TooLarge, fmt.Sprintf("gzip of %d bytes expands to more than %d", len(raw), max(most, 0)))
+		return nil, malformed.New(malformed.TooLarge, fmt.Sprintf("gzip of %d bytes expands to more than %d", len(raw), max(most, 0)))
 	}
 	if err != nil {
 		return raw, nil //nolint:nilerr // as above
@@ -102,7 +104,7 @@ func (u *unwrapper) gunzip(raw []byte) ([]byte, error) {
 // spend counts what was decoded.
 func (u *unwrapper) spend(n int) error {
 	if u.unpacked += n; u.unpacked > u.limits.Unpacked {
-		return malformed(TooLarge, fmt.Sprintf("base64 and gzip in the message decode to more than %d bytes", u.limits.Unpacked))
+		return malformed.New(malformed.TooLarge, fmt.Sprintf("base64 and gzip in the message decode to more than %d bytes", u.limits.Unpacked))
 	}
 	return nil
 }

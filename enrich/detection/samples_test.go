@@ -13,6 +13,8 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"forager/enrich/detection/malformed"
 )
 
 // samplesDir finds ../shared/data/samples beside the repository, or skips.
@@ -145,7 +147,7 @@ type sampleRow struct {
 
 func (s *sampleRow) add(r Result, err error) {
 	s.files++
-	if _, ok := errors.AsType[*MalformedError](err); ok {
+	if _, ok := errors.AsType[*malformed.Error](err); ok {
 		s.broken++
 	}
 	for _, d := range r.Dropped {

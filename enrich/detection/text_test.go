@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/tree"
 )
 
 // attacks are texts that try to be more than text in a Markdown field.
@@ -65,7 +66,7 @@ func poison(v any, attack string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, x := range v {
-			switch fold(k) {
+			switch tree.Fold(k) {
 			case "schema", "@odata.type", "category", "eventtype", "kind", "type", "specversion", "alerttype", "sourcetype", "index", "channel", "action", "alertstate":
 			default:
 				v[k] = poison(x, attack)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"forager/enrich/detection/malformed"
 )
 
 // wazuhAlert is what the envelopes of the table are tried around.
@@ -286,7 +288,7 @@ func TestEnvelopesNestToSix(t *testing.T) {
 		}
 		sameAsBare(t, d, want, "six of "+name, body)
 		r, err := d.Decode(Message{Body: []byte(senders[name](body)), Time: now})
-		if !isReason(err, TooDeep) {
+		if !malformed.Is(err, malformed.TooDeep) {
 			t.Errorf("seven of %s: %+v %v", name, r, err)
 		}
 	}
@@ -303,12 +305,12 @@ func TestBombsAreRefusedByName(t *testing.T) {
 		"sns":        senders["sns"](base64Of(bomb)),
 		"kinesis":    `{"Records":[{"kinesis":{"data":"` + base64Of(bomb) + `"}}]}`,
 	} {
-		if r, err := d.Decode(Message{Body: []byte(body), Time: now}); !isReason(err, TooLarge) {
+		if r, err := d.Decode(Message{Body: []byte(body), Time: now}); !malformed.Is(err, malformed.TooLarge) {
 			t.Errorf("%s: %+v %v", name, r, err)
 		}
 	}
 	r, err := d.Decode(Message{Body: []byte(`[` + wazuhAlert + `,{"awslogs":{"data":"` + base64Of(bomb) + `"}}]`), Time: now})
-	if err != nil || len(r.Detections) != 1 || len(r.Unreadable) != 1 || r.Unreadable[0].Reason != TooLarge {
+	if err != nil || len(r.Detections) != 1 || len(r.Unreadable) != 1 || r.Unreadable[0].Reason != malformed.TooLarge {
 		t.Errorf("beside an alert: %+v %v", r, err)
 	}
 	small := mustNew(t, Options{Limits: Limits{Unpacked: 1 << 10}})

@@ -1,6 +1,10 @@
 package detection
 
-import "strings"
+import (
+	"strings"
+
+	"forager/enrich/detection/tree"
+)
 
 // maxLevels bounds arrays, strings and envelopes in one another, beyond what the envelopes alone may be.
 const maxLevels = 64
@@ -104,23 +108,23 @@ func (u *unwrapper) contents(n int32, w *wrapper) [][]int32 {
 
 // follow collects the values at a way of members through arrays.
 func (u *unwrapper) follow(n int32, way string, found []int32) []int32 {
-	if u.nodes[n].kind == list {
-		for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
-			if u.nodes[c].kind == object {
+	if u.Nodes[n].Kind == tree.List {
+		for c := u.Nodes[n].First; c != 0; c = u.Nodes[c].Next {
+			if u.Nodes[c].Kind == tree.Object {
 				found = u.follow(c, way, found)
 			}
 		}
 		return found
 	}
 	name, rest, more := strings.Cut(way, "/")
-	if name == anyName && u.nodes[n].kind == object {
-		for c := u.nodes[n].first; c != 0; c = u.nodes[c].next {
+	if name == tree.AnyName && u.Nodes[n].Kind == tree.Object {
+		for c := u.Nodes[n].First; c != 0; c = u.Nodes[c].Next {
 			found = u.follow(c, rest, found)
 		}
 		return found
 	}
-	c := u.child(n, name)
-	if c == 0 || u.nodes[c].kind < text {
+	c := u.Child(n, name)
+	if c == 0 || u.Nodes[c].Kind < tree.Text {
 		return found
 	}
 	if more {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 )
 
@@ -77,7 +77,7 @@ func (q *route) identity(d *Decision, s Seen, fault func(string)) {
 		if err != nil {
 			fault("route " + q.Name + " key")
 		}
-		d.Key = detection.Clean(strings.TrimSpace(value), MaxTitle)
+		d.Key = canon.Clean(strings.TrimSpace(value), MaxTitle)
 	}
 	d.Filter = q.ownFilter(s, fault)
 }

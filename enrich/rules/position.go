@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/enrich/markdown"
 )
 
@@ -28,9 +28,9 @@ func (p position) write(value, before, after string) string {
 	case inAddress:
 		return encodeWhole(value)
 	case inCode:
-		return noFence.Replace(strings.Join(strings.Fields(detection.Clean(value, maxRendered)), " "))
+		return noFence.Replace(strings.Join(strings.Fields(canon.Clean(value, maxRendered)), " "))
 	case inFence:
-		return noFence.Replace(detection.Clean(value, maxRendered))
+		return noFence.Replace(canon.Clean(value, maxRendered))
 	case inText:
 		return betweenWords(value, before, after)
 	default:

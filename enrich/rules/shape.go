@@ -3,7 +3,7 @@ package rules
 import (
 	"strings"
 
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 )
 
@@ -56,13 +56,13 @@ func (q *route) shape(s Seen, fault func(string)) Shape {
 	}
 	for _, x := range f.tasks {
 		out.Tasks = append(out.Tasks, hive.NewTask{
-			Title: detection.Clean(render(x.title, s, "", at+"tasks", fault), MaxTag),
+			Title: canon.Clean(render(x.title, s, "", at+"tasks", fault), MaxTag),
 			Group: render(x.group, s, "", at+"tasks", fault), Description: render(x.description, s, "", at+"tasks", fault),
 		})
 	}
 	for _, x := range f.pages {
 		out.Pages = append(out.Pages, hive.NewPage{
-			Title:    detection.Clean(render(x.title, s, "", at+"pages", fault), MaxTag),
+			Title:    canon.Clean(render(x.title, s, "", at+"pages", fault), MaxTag),
 			Category: render(x.category, s, "Forager", at+"pages", fault), Content: render(x.content, s, "", at+"pages", fault),
 		})
 	}
@@ -72,7 +72,7 @@ func (q *route) shape(s Seen, fault func(string)) Shape {
 // tags renders the tags that a route adds.
 func (q *route) tags(s Seen, fault func(string)) (tags []string) {
 	for _, t := range q.fields.tags {
-		if tag := detection.Clean(render(t, s, "", "route "+q.Name+" tags", fault), MaxTag); tag != "" {
+		if tag := canon.Clean(render(t, s, "", "route "+q.Name+" tags", fault), MaxTag); tag != "" {
 			tags = append(tags, tag)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 )
 
 // A text is a template of a route: literal parts, and placeholders that CEL fills in. What a
@@ -150,7 +150,7 @@ func (t *text) literalAt(i int) string {
 // finish cleans a plain text, whatever it consists of.
 func (t *text) finish(s string) string {
 	if t.kind == plainText {
-		return detection.Clean(s, maxRendered)
+		return canon.Clean(s, maxRendered)
 	}
 	return s
 }

@@ -8,7 +8,7 @@ import (
 
 	"forager/cmd/worker/service"
 	"forager/config"
-	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline/inspect"
@@ -102,14 +102,14 @@ func (h *hiveInspection) types(ctx context.Context, client *hive.Client) {
 		return
 	}
 	var missing []string
-	for _, t := range detection.DataTypes() {
+	for _, t := range canon.DataTypes() {
 		if !slices.Contains(there, t) {
 			missing = append(missing, t)
 		}
 	}
 	switch {
 	case len(missing) == 0:
-		h.add(inspect.LevelOK, about, fmt.Sprintf("all %d that detections bring", len(detection.DataTypes())), "", "")
+		h.add(inspect.LevelOK, about, fmt.Sprintf("all %d that detections bring", len(canon.DataTypes())), "", "")
 	case slices.Contains(missing, "other"), slices.Contains(missing, "file"):
 		h.add(inspect.LevelHurts, about, "TheHive has none called "+strings.Join(missing, ", "), "observables that it refuses, and files, cannot be added: their messages become dead letters", "add the types in TheHive's platform management")
 	default:

@@ -14,6 +14,7 @@ import (
 	"forager/cmd/worker/events"
 	"forager/enrich"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
 	"forager/hive/hivetest"
 )
 
@@ -179,10 +180,10 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 		fmt.Fprintf(w, "%d × %s\n", why.count, why.text)
 	}
 	for _, what := range r.dead {
-		fmt.Fprintln(w, "dead letter: "+detection.Clean(what, 300))
+		fmt.Fprintln(w, "dead letter: "+canon.Clean(what, 300))
 	}
 	for _, what := range r.missing[:min(20, len(r.missing))] {
-		fmt.Fprintln(w, "missing: "+detection.Clean(what, 300))
+		fmt.Fprintln(w, "missing: "+canon.Clean(what, 300))
 	}
 	f := r.figures
 	_, err := fmt.Fprintf(w, "%d published = %d acknowledged + %d dropped + %d dead letters + %d lost; %d cases, %d observables, %d procedures, %d duplicates; %.1f s\n",
@@ -200,13 +201,13 @@ type row struct {
 }
 
 func rowOf(c hivetest.Case) row {
-	r := row{Number: c.Number, Title: detection.Clean(c.Title, 60), Observables: len(c.Observables)}
+	r := row{Number: c.Number, Title: canon.Clean(c.Title, 60), Observables: len(c.Observables)}
 	if c.Severity > 0 && c.Severity < int64(len(severities)) {
 		r.Severity = severities[c.Severity]
 	}
 	for _, o := range c.Observables {
 		if (o.DataType == "hostname" || o.DataType == "fqdn") && slices.Contains(o.Tags, "host") {
-			r.Host = detection.Clean(o.Data, 40)
+			r.Host = canon.Clean(o.Data, 40)
 			break
 		}
 	}

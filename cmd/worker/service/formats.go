@@ -11,6 +11,7 @@ import (
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/detection"
+	"forager/enrich/detection/formats"
 )
 
 // Trial is what a command reads messages by besides what the configuration says. The zero value is nothing.
@@ -52,7 +53,7 @@ type oneFile struct {
 func (o oneFile) Glob(string) ([]string, error) { return []string{o.name}, nil }
 
 // Formats describes the built-in formats and the operator's. The error is a *config.Error.
-func Formats(c *config.Config, w *Witness) ([]detection.FormatFile, error) {
+func Formats(c *config.Config, w *Witness) ([]formats.File, error) {
 	if _, err := NewDecoder(c, w, Trial{}); err != nil {
 		return nil, err
 	}
@@ -60,6 +61,6 @@ func Formats(c *config.Config, w *Witness) ([]detection.FormatFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := detection.FormatFiles(folders...)
+	all, err := formats.Describe(folders...)
 	return all, wrongFormats(c, err)
 }

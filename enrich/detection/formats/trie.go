@@ -1,8 +1,10 @@
-package detection
+package formats
 
 import (
 	"cmp"
 	"slices"
+
+	"forager/enrich/detection/tree"
 )
 
 // trie is all paths of one format, walked together with the document: the cost of reading an
@@ -39,7 +41,7 @@ type edge struct {
 }
 
 type pick struct {
-	*selector
+	*tree.Selector
 	to int32
 }
 
@@ -89,10 +91,10 @@ type sapling struct {
 }
 
 // at returns the node for a path, made where missing.
-func (t *sapling) at(steps []step) *sapling {
+func (t *sapling) at(steps []tree.Step) *sapling {
 	for _, st := range steps {
-		if t = t.kid(st.name); st.pick != nil {
-			t = t.picking(st.pick)
+		if t = t.kid(st.Name); st.Pick != nil {
+			t = t.picking(st.Pick)
 		}
 	}
 	return t
@@ -100,7 +102,7 @@ func (t *sapling) at(steps []step) *sapling {
 
 // kid returns the node for one name, made where missing.
 func (t *sapling) kid(name string) *sapling {
-	if name == anyName {
+	if name == tree.AnyName {
 		if t.any == nil {
 			t.any = &sapling{}
 		}
@@ -114,14 +116,14 @@ func (t *sapling) kid(name string) *sapling {
 	return kid
 }
 
-func (t *sapling) picking(s *selector) *sapling {
+func (t *sapling) picking(s *tree.Selector) *sapling {
 	for i, p := range t.picks {
-		if *p.selector == *s {
+		if *p.Selector == *s {
 			return t.picked[i]
 		}
 	}
 	kid := &sapling{}
-	t.picks, t.picked = append(t.picks, pick{selector: s}), append(t.picked, kid)
+	t.picks, t.picked = append(t.picks, pick{Selector: s}), append(t.picked, kid)
 	return kid
 }
 

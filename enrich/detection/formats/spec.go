@@ -1,96 +1,105 @@
-package detection
+package formats
 
 import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"forager/enrich/detection/canon"
+	"forager/enrich/detection/tree"
 )
 
 // spec is one format file as written; the package documentation explains its keys.
 type spec struct {
-	Format      string        `yaml:"format"`
-	Fragment    bool          `yaml:"fragment"`
-	Order       int           `yaml:"order"`
-	Recognise   [][]condition `yaml:"recognise"`
-	Drop        []dropRule    `yaml:"drop"`
-	Roots       []path        `yaml:"roots"`
-	Parse       parseRule     `yaml:"parse"`
-	Inside      []path        `yaml:"inside"`
-	With        []include     `yaml:"with"`
-	ID          []idRule      `yaml:"id"`
-	Hash        []path        `yaml:"hash"`
-	Time        fields        `yaml:"time"`
-	Severity    fields        `yaml:"severity"`
-	Default     string        `yaml:"defaultSeverity"`
-	Title       fields        `yaml:"title"`
-	Description fields        `yaml:"description"`
-	Source      fields        `yaml:"source"`
-	Rule        ruleFields    `yaml:"rule"`
-	Host        fields        `yaml:"host"`
-	User        fields        `yaml:"user"`
-	IP          fields        `yaml:"ip"`
-	Key         fields        `yaml:"key"`
-	LastKey     fields        `yaml:"lastKey"`
-	OwnKey      bool          `yaml:"ownKey"`
-	Split       splitRule     `yaml:"split"`
-	Direction   fields        `yaml:"direction"`
-	Happened    happenedRule  `yaml:"happened"`
-	Link        fields        `yaml:"link"`
-	Tags        []tagRule     `yaml:"tags"`
-	Own         []path        `yaml:"own"`
-	Observables []observables `yaml:"observables"`
-	Techniques  []techniques  `yaml:"techniques"`
-	Files       []files       `yaml:"files"`
+	Format      string           `yaml:"format"`
+	Fragment    bool             `yaml:"fragment"`
+	Order       int              `yaml:"order"`
+	Recognise   [][]Condition    `yaml:"recognise"`
+	Drop        []dropRule       `yaml:"drop"`
+	Roots       []Path           `yaml:"roots"`
+	Parse       parseRule        `yaml:"parse"`
+	Inside      []Path           `yaml:"inside"`
+	With        []include        `yaml:"with"`
+	ID          []idRule         `yaml:"id"`
+	Hash        []Path           `yaml:"hash"`
+	Time        Fields           `yaml:"time"`
+	Severity    Fields           `yaml:"severity"`
+	Default     string           `yaml:"defaultSeverity"`
+	Title       Fields           `yaml:"title"`
+	Description Fields           `yaml:"description"`
+	Source      Fields           `yaml:"source"`
+	Rule        ruleFields       `yaml:"rule"`
+	Host        Fields           `yaml:"host"`
+	User        Fields           `yaml:"user"`
+	IP          Fields           `yaml:"ip"`
+	Key         Fields           `yaml:"key"`
+	LastKey     Fields           `yaml:"lastKey"`
+	OwnKey      bool             `yaml:"ownKey"`
+	Split       splitRule        `yaml:"split"`
+	Direction   Fields           `yaml:"direction"`
+	Happened    HappenedRule     `yaml:"happened"`
+	Link        Fields           `yaml:"link"`
+	Tags        []tagRule        `yaml:"tags"`
+	Own         []Path           `yaml:"own"`
+	Observables []ObservableRule `yaml:"observables"`
+	Techniques  []TechniqueRule  `yaml:"techniques"`
+	Files       []FileRule       `yaml:"files"`
 
-	file     string   `yaml:"-"`
-	folder   int      `yaml:"-"` // place among the directories that were read; the first is embedded
-	source   []byte   `yaml:"-"`
-	fallback Severity `yaml:"-"`
+	file     string         `yaml:"-"`
+	folder   int            `yaml:"-"` // place among the directories that were read; the first is embedded
+	source   []byte         `yaml:"-"`
+	Fallback canon.Severity `yaml:"-"`
 }
 
 type parseRule struct {
-	JSON  []path `yaml:"json"`
-	Pairs []path `yaml:"pairs"`
+	JSON  []Path `yaml:"json"`
+	Pairs []Path `yaml:"pairs"`
 }
 
 // splitRule says where one event tells of several hosts: in rows, or in a list of names.
 type splitRule struct {
-	Each path      `yaml:"each"`
+	Each Path      `yaml:"each"`
 	By   oneOrMany `yaml:"by"`
 	Of   oneOrMany `yaml:"of"`
 }
 
 type include struct {
 	Format string   `yaml:"format"`
-	Under  path     `yaml:"under"`
+	Under  Path     `yaml:"under"`
 	Take   []string `yaml:"take"`
 }
 
 type ruleFields struct {
-	ID   fields `yaml:"id"`
-	Name fields `yaml:"name"`
+	ID   Fields `yaml:"id"`
+	Name Fields `yaml:"name"`
 }
 
-// happenedRule says which fields tell what happened.
-type happenedRule struct {
-	Process     fields `yaml:"process"`
-	CommandLine fields `yaml:"commandLine"`
-	Parent      fields `yaml:"parent"`
-	File        fields `yaml:"file"`
-	From        fields `yaml:"from"`
-	To          fields `yaml:"to"`
-	Action      fields `yaml:"action"`
+// HappenedRule says which fields tell what happened.
+type HappenedRule struct {
+	Process     Fields `yaml:"process"`
+	CommandLine Fields `yaml:"commandLine"`
+	Parent      Fields `yaml:"parent"`
+	File        Fields `yaml:"file"`
+	From        Fields `yaml:"from"`
+	To          Fields `yaml:"to"`
+	Action      Fields `yaml:"action"`
+}
+
+// Fields are those of the rule, in the order in which they stand there.
+func (r *HappenedRule) Fields() []*Fields {
+	return []*Fields{&r.Process, &r.CommandLine, &r.Parent, &r.File, &r.From, &r.To, &r.Action}
 }
 
 type dropRule struct {
 	Reason string      `yaml:"reason"`
-	When   []condition `yaml:"when"`
+	When   []Condition `yaml:"when"`
 }
 
-// condition holds when any value at any of its paths passes; with not, when none does.
-type condition struct {
+// Condition holds when any value at any of its paths passes; with not, when none does.
+type Condition struct {
 	Path     oneOrMany
 	Type     string
 	Is       texts
@@ -102,7 +111,7 @@ type condition struct {
 }
 
 // UnmarshalYAML reads a condition.
-func (c *condition) UnmarshalYAML(n ast.Node) error {
+func (c *Condition) UnmarshalYAML(n ast.Node) error {
 	return eachMember(n, func(key string) any {
 		switch key {
 		case "path":
@@ -126,10 +135,10 @@ func (c *condition) UnmarshalYAML(n ast.Node) error {
 	})
 }
 
-// field is one way to fill a field of a detection: the first of a list that gives a text is taken. Most
+// Field is one way to fill a field of a detection: the first of a list that gives a text is taken. Most
 // are a path and no more, so that the rest is kept apart.
-type field struct {
-	Path path
+type Field struct {
+	Path Path
 	*how
 }
 
@@ -139,32 +148,32 @@ type how struct {
 	Prefix string
 	Suffix string
 	Until  string // the text ends before it
-	Each   path
+	Each   Path
 	Join   oneOrMany
 	Sep    string
 	Words  map[string]string
 	Bands  map[float64]string
-	When   []condition
+	When   []Condition
 	Mark   string
 
 	bands []band
-	words map[string]Severity
+	words map[string]canon.Severity
 }
 
 type band struct {
 	from     float64
-	severity Severity
+	severity canon.Severity
 }
 
 // tagRule gives tags; a path alone gives what stands there.
 type tagRule struct {
-	Path   path   `yaml:"path"`
+	Path   Path   `yaml:"path"`
 	Prefix string `yaml:"prefix"`
 	Reader string `yaml:"reader"`
 }
 
-// observables is a rule that reads observables; what few rules say is kept apart.
-type observables struct {
+// ObservableRule is a rule that reads observables; what few rules say is kept apart.
+type ObservableRule struct {
 	Type string
 	Path oneOrMany
 	Tags []string
@@ -173,11 +182,11 @@ type observables struct {
 
 // shape is what a rule for observables says besides type, paths and tags.
 type shape struct {
-	Each   path
-	Kind   path
-	Value  path
+	Each   Path
+	Kind   Path
+	Value  Path
 	Types  map[string]string
-	Follow path
+	Follow Path
 	Join   oneOrMany
 	Sep    string
 	Prefix string
@@ -185,13 +194,13 @@ type shape struct {
 	First  bool
 	IOC    bool
 	Native bool
-	When   []condition
+	When   []Condition
 
 	types map[string]string // folded kinds
 }
 
 // UnmarshalYAML keeps apart what few rules say.
-func (o *observables) UnmarshalYAML(n ast.Node) error {
+func (o *ObservableRule) UnmarshalYAML(n ast.Node) error {
 	o.shape = &shape{}
 	return eachMember(n, func(key string) any {
 		switch key {
@@ -204,6 +213,12 @@ func (o *observables) UnmarshalYAML(n ast.Node) error {
 		}
 		return o.member(key)
 	})
+}
+
+// TypeOf is the type of observable that a folded kind of the event's means.
+func (s *shape) TypeOf(kind string) (dataType string, known bool) {
+	dataType, known = s.types[kind]
+	return dataType, known
 }
 
 // member is where the value of a key goes; nil where there is no such key.
@@ -239,68 +254,74 @@ func (s *shape) member(key string) any {
 	return nil
 }
 
-type techniques struct {
+// TechniqueRule says where references to techniques lie, and the tactics that go with them.
+type TechniqueRule struct {
 	Path   oneOrMany   `yaml:"path"`
 	Else   oneOrMany   `yaml:"else"`
 	Tactic oneOrMany   `yaml:"tactic"`
-	Each   path        `yaml:"each"`
+	Each   Path        `yaml:"each"`
 	Reader string      `yaml:"reader"`
-	When   []condition `yaml:"when"`
+	When   []Condition `yaml:"when"`
 }
 
-type files struct {
-	Each   path `yaml:"each"`
-	Name   path `yaml:"name"`
-	Base64 path `yaml:"base64"`
-	Object path `yaml:"object"`
-	SHA256 path `yaml:"sha256"`
+// FileRule says where files lie: below each object of Each, name, content or object, and digest.
+type FileRule struct {
+	Each   Path `yaml:"each"`
+	Name   Path `yaml:"name"`
+	Base64 Path `yaml:"base64"`
+	Object Path `yaml:"object"`
+	SHA256 Path `yaml:"sha256"`
 }
 
-// path is where something lies and, once compiled, its slot. The zero value is no path; the slot of the
+// Path is where something lies and, once compiled, its slot. The zero value is no path; the slot of the
 // path of the event itself, and of paths below something, is 0.
-type path struct {
+type Path struct {
 	*way
 	slot int32
 }
 
 // way is a path's text and steps; paths that are written alike share one.
 type way struct {
-	text  string
-	steps []step // none where the walk alone looks the path up
+	Text  string
+	Steps []tree.Step // none where the walk alone looks the path up
 }
 
-func (p path) set() bool { return p.way != nil }
+// IsSet tells whether the format file names the path.
+func (p Path) IsSet() bool { return p.way != nil }
+
+// IsEvent tells the path of the event itself, and one that is looked up below something.
+func (p Path) IsEvent() bool { return p.slot == 0 && p.IsSet() }
 
 // UnmarshalYAML parses a path where it stands, so that an error names the place.
-func (p *path) UnmarshalYAML(n ast.Node) error {
+func (p *Path) UnmarshalYAML(n ast.Node) error {
 	text, err := textNode(n)
 	if err != nil {
 		return err
 	}
-	steps, err := parsePath(text)
+	steps, err := tree.ParsePath(text)
 	if err != nil {
 		return at(n, err)
 	}
-	p.way = &way{text: text, steps: steps}
+	p.way = &way{Text: text, Steps: steps}
 	return nil
 }
 
 // under returns the path below a prefix.
-func (p path) under(prefix path) path {
-	if !prefix.set() || !p.set() {
+func (p Path) under(prefix Path) Path {
+	if !prefix.IsSet() || !p.IsSet() {
 		return p
 	}
-	p.way = &way{text: prefix.text + "." + p.text, steps: slices.Concat(prefix.steps, p.steps)}
+	p.way = &way{Text: prefix.Text + "." + p.Text, Steps: slices.Concat(prefix.Steps, p.Steps)}
 	return p
 }
 
 // oneOrMany is a path or a list of paths.
-type oneOrMany []path
+type oneOrMany []Path
 
 // UnmarshalYAML takes both forms.
 func (o *oneOrMany) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
-		var p path
+		var p Path
 		*o = append(*o, p)
 		return (*o)[len(*o)-1].UnmarshalYAML(n)
 	})
@@ -313,7 +334,7 @@ type texts []string
 func (t *texts) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
 		if s, ok := n.(*ast.StringNode); ok {
-			*t = append(*t, fold(s.Value))
+			*t = append(*t, tree.Fold(s.Value))
 			return nil
 		}
 		var v any
@@ -324,7 +345,7 @@ func (t *texts) UnmarshalYAML(n ast.Node) error {
 		case map[string]any, []any, nil:
 			return at(n, fmt.Errorf("%v is no text", v))
 		}
-		*t = append(*t, fold(fmt.Sprint(v)))
+		*t = append(*t, tree.Fold(fmt.Sprint(v)))
 		return nil
 	})
 }
@@ -346,13 +367,13 @@ func (p *pattern) UnmarshalYAML(n ast.Node) error {
 	return nil
 }
 
-// fields is a path, a field, or a list of those.
-type fields []field
+// Fields are the ways to fill one field of a detection, tried in order. A file writes a path, a field, or a list of those.
+type Fields []Field
 
 // UnmarshalYAML takes all forms.
-func (f *fields) UnmarshalYAML(n ast.Node) error {
+func (f *Fields) UnmarshalYAML(n ast.Node) error {
 	return eachNode(n, func(n ast.Node) error {
-		one := field{how: &how{}}
+		one := Field{how: &how{}}
 		if _, ok := n.(*ast.MappingNode); !ok {
 			if err := one.Path.UnmarshalYAML(n); err != nil {
 				return err
@@ -365,8 +386,16 @@ func (f *fields) UnmarshalYAML(n ast.Node) error {
 	})
 }
 
+// Around is a text as the field has it: up to its end, between prefix and suffix.
+func (f *Field) Around(s string) string {
+	if f.Until != "" {
+		s, _, _ = strings.Cut(s, f.Until)
+	}
+	return f.Prefix + s + f.Suffix
+}
+
 // member is where the value of a key goes; nil where there is no such key.
-func (f *field) member(key string) any {
+func (f *Field) member(key string) any {
 	switch key {
 	case "path":
 		return &f.Path
@@ -406,16 +435,16 @@ func (r *tagRule) UnmarshalYAML(n ast.Node) error {
 }
 
 // UnmarshalYAML takes a path alone, too.
-func (r *techniques) UnmarshalYAML(n ast.Node) error {
+func (r *TechniqueRule) UnmarshalYAML(n ast.Node) error {
 	if _, ok := n.(*ast.MappingNode); !ok {
 		return r.Path.UnmarshalYAML(n)
 	}
-	type plain techniques
+	type plain TechniqueRule
 	return decodeNode(n, (*plain)(r))
 }
 
 // idRule is the paths whose texts make an id, all that are there; the first must be.
-type idRule []path
+type idRule []Path
 
 // UnmarshalYAML takes a path or a list.
 func (r *idRule) UnmarshalYAML(n ast.Node) error { return (*oneOrMany)(r).UnmarshalYAML(n) }

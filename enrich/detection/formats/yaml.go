@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"fmt"
@@ -38,9 +38,9 @@ func takeNode(n ast.Node, into any) error {
 		s, err := textNode(n)
 		*into = s
 		return err
-	case *[]condition:
+	case *[]Condition:
 		return eachNode(n, func(n ast.Node) error {
-			*into = append(*into, condition{})
+			*into = append(*into, Condition{})
 			return (&(*into)[len(*into)-1]).UnmarshalYAML(n)
 		})
 	}

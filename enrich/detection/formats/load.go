@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"bytes"
@@ -17,22 +17,16 @@ import (
 	"forager/yamlbound"
 )
 
-//go:embed formats/*.yaml
-var formatFiles embed.FS
+//go:embed *.yaml
+var builtInFiles embed.FS
 
 // builtIn are the embedded format files, which need no check of what they cost.
 type builtIn struct{ fs.FS }
 
-func embedded() fs.FS {
-	sub, err := fs.Sub(formatFiles, "formats")
-	if err != nil {
-		return formatFiles // the directory is embedded, so that this cannot happen
-	}
-	return builtIn{sub}
-}
+func embedded() fs.FS { return builtIn{builtInFiles} }
 
-// FormatError tells what is wrong in a format file, and where.
-type FormatError struct {
+// Error tells what is wrong in a format file, and where.
+type Error struct {
 	File   string // name of the file in its directory
 	Line   int    // from 1; 0 where the error has no single place
 	Column int    // from 1
@@ -41,7 +35,7 @@ type FormatError struct {
 }
 
 // Error names file, line, column and key.
-func (e *FormatError) Error() string {
+func (e *Error) Error() string {
 	s := "format " + e.File
 	if e.Line > 0 {
 		s += fmt.Sprintf(":%d:%d", e.Line, e.Column)
@@ -53,11 +47,11 @@ func (e *FormatError) Error() string {
 }
 
 // Unwrap gives the cause.
-func (e *FormatError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // at gives an error the place of a node.
 func at(n ast.Node, err error) error {
-	e := &FormatError{Err: err}
+	e := &Error{Err: err}
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		e.Line, e.Column = t.Position.Line, t.Position.Column
 	}
@@ -86,7 +80,7 @@ func load(dirs []fs.FS) (map[string]*spec, error) {
 				continue
 			}
 			if other := here[s.Format]; other != "" {
-				wrong = append(wrong, &FormatError{File: name, Key: "format", Err: fmt.Errorf("%q is in %s as well", s.Format, other)})
+				wrong = append(wrong, &Error{File: name, Key: "format", Err: fmt.Errorf("%q is in %s as well", s.Format, other)})
 				continue
 			}
 			s.folder = folder
@@ -99,14 +93,14 @@ func load(dirs []fs.FS) (map[string]*spec, error) {
 func readSpec(dir fs.FS, name string) (*spec, error) {
 	src, err := filebound.ReadFS(dir, name, maxFormatFile)
 	if errors.Is(err, filebound.ErrTooLarge) {
-		return nil, &FormatError{File: name, Err: fmt.Errorf("larger than %d bytes", maxFormatFile)}
+		return nil, &Error{File: name, Err: fmt.Errorf("larger than %d bytes", maxFormatFile)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("formats: %w", err)
 	}
 	if _, ours := dir.(builtIn); !ours { // what was built in costs what it costs
 		if err := yamlbound.Check(src, false); err != nil {
-			return nil, &FormatError{File: name, Err: err}
+			return nil, &Error{File: name, Err: err}
 		}
 	}
 	s := &spec{}
@@ -115,18 +109,18 @@ func readSpec(dir fs.FS, name string) (*spec, error) {
 	}
 	s.file, s.source = name, src
 	if want := strings.TrimSuffix(name, ".yaml"); s.Format != want {
-		return nil, &FormatError{File: name, Key: "format", Err: fmt.Errorf("%q is not the name of the file, %q", s.Format, want)}
+		return nil, &Error{File: name, Key: "format", Err: fmt.Errorf("%q is not the name of the file, %q", s.Format, want)}
 	}
 	return s, nil
 }
 
 // placed turns an error of the YAML library, or one of ours from within it, into one with a place.
 func placed(name string, err error) error {
-	if own, ok := errors.AsType[*FormatError](err); ok {
+	if own, ok := errors.AsType[*Error](err); ok {
 		own.File = name
 		return own
 	}
-	e := &FormatError{File: name, Err: err}
+	e := &Error{File: name, Err: err}
 	if errors.Is(err, io.EOF) {
 		e.Err = errors.New("nothing is in it")
 	}
@@ -140,10 +134,10 @@ func placed(name string, err error) error {
 }
 
 // located completes an error found after the file was read: with its name, and the place of the key.
-func (f *format) located(err error) error {
-	e, ok := errors.AsType[*FormatError](err)
+func (f *Format) located(err error) error {
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		e = &FormatError{Err: err}
+		e = &Error{Err: err}
 	}
 	e.File = f.file
 	if e.Line > 0 || e.Key == "" {

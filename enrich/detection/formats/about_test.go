@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"strings"
@@ -30,24 +30,24 @@ techniques: [{each: ttps, path: id}]
 `
 
 func TestAFormatFileIsDescribedAsItIsWritten(t *testing.T) {
-	all, err := FormatFiles(fstest.MapFS{"native.yaml": yamlFile("format: native\ntitle: [a]\n")}, fstest.MapFS{"acme.yaml": yamlFile(acmeFile)})
+	all, err := Describe(fstest.MapFS{"native.yaml": yamlFile("format: native\ntitle: [a]\n")}, fstest.MapFS{"acme.yaml": yamlFile(acmeFile)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	byName := map[string]FormatFile{}
+	byName := map[string]File{}
 	for _, f := range all {
 		byName[f.Name] = f
 	}
-	want := FormatFile{
+	want := File{
 		Name: "acme", Product: "Acme's alarms", Comment: "Acme's alarms: what its box says, and how.", File: "acme.yaml", Folder: 1, Text: acmeFile,
 		Recognised: []string{
 			"`acme_version` is of type number, and `what` or `why` is not there",
 			"`acme` is `a1` or `b` and begins with `x`, and `how` nowhere matches `^a`",
 		},
-		Drops:    []FormatDrop{{"heartbeat", "`what` is `ping`"}},
+		Drops:    []Drop{{"heartbeat", "`what` is `ping`"}},
 		Severity: []string{"`level` (where `kind` is there): from 0 low, from 7 medium", "`how`: `bad` high", "`word`: as it is named"},
 		Default:  "medium",
-		Fields: []FormatField{
+		Fields: []FilledField{
 			{"id", []string{"`ref` + `tenant`", "`uuid`", "hash of `what`"}},
 			{"time", []string{"`at`"}},
 			{"title", []string{"`a` + `b`", "the text `constant`"}},
@@ -71,7 +71,7 @@ func TestAFormatFileIsDescribedAsItIsWritten(t *testing.T) {
 
 // TestEveryBuiltInFormatSaysWhatItIs: the comment at its top names the product.
 func TestEveryBuiltInFormatSaysWhatItIs(t *testing.T) {
-	all, err := FormatFiles()
+	all, err := Describe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestEveryBuiltInFormatSaysWhatItIs(t *testing.T) {
 
 func TestAWrongFormatFileIsNotDescribed(t *testing.T) {
 	for text, want := range map[string]string{"": "format own.yaml: nothing is in it", "titel: [a]": "own.yaml:1:1: titel", "format: other": "is not the name of the file"} {
-		_, err := FormatFiles(fstest.MapFS{"own.yaml": yamlFile(text)})
+		_, err := Describe(fstest.MapFS{"own.yaml": yamlFile(text)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}

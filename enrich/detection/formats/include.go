@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // include appends what `with` takes from other files, with its paths below a prefix.
-func (f *format) include(specs map[string]*spec) error {
+func (f *Format) include(specs map[string]*spec) error {
 	own := *f.spec // a spec may be included by several formats: never change the original
 	f.spec = &own
 	for i, w := range f.With {
@@ -27,7 +27,7 @@ func (f *format) include(specs map[string]*spec) error {
 	return nil
 }
 
-func (f *format) take(from *spec, what string, under path) error {
+func (f *Format) take(from *spec, what string, under Path) error {
 	switch what {
 	case "observables":
 		f.Observables = slices.Clone(f.Observables)
@@ -43,12 +43,12 @@ func (f *format) take(from *spec, what string, under path) error {
 			f.Techniques = append(f.Techniques, t.under(under))
 		}
 	case "happened":
-		mine, theirs := f.Happened.fields(), from.Happened.fields()
+		mine, theirs := f.Happened.Fields(), from.Happened.Fields()
 		for i := range mine {
 			*mine[i] = append(slices.Clone(*mine[i]), theirs[i].under(under)...)
 		}
 	case "time", "severity", "title", "description", "host", "user", "ip", "direction", "link":
-		mine, theirs := f.named(what), (&format{spec: from}).named(what)
+		mine, theirs := f.named(what), (&Format{spec: from}).named(what)
 		*mine = append(slices.Clone(*mine), theirs.under(under)...)
 	default:
 		return fmt.Errorf("take: %q is none of observables, techniques, happened, time, severity, title, description, host, user, ip, direction, link", what)
@@ -57,29 +57,29 @@ func (f *format) take(from *spec, what string, under path) error {
 }
 
 // named are the fields of a name that other files may take.
-func (f *format) named(name string) *fields {
-	return map[string]*fields{
+func (f *Format) named(name string) *Fields {
+	return map[string]*Fields{
 		"time": &f.Time, "severity": &f.Severity, "title": &f.Title, "description": &f.Description, "host": &f.Host,
 		"user": &f.User, "ip": &f.IP, "direction": &f.Direction, "link": &f.Link,
 	}[name]
 }
 
-func below(paths []path, prefix path) []path {
+func below(paths []Path, prefix Path) []Path {
 	if len(paths) == 0 {
 		return nil
 	}
-	out := make([]path, len(paths))
+	out := make([]Path, len(paths))
 	for i, p := range paths {
 		out[i] = p.under(prefix)
 	}
 	return out
 }
 
-func (o observables) under(prefix path) observables {
+func (o ObservableRule) under(prefix Path) ObservableRule {
 	own := *o.shape // the original is the other file's
 	o.shape = &own
 	o.Path = below(o.Path, prefix)
-	if o.Each.set() {
+	if o.Each.IsSet() {
 		o.Each = o.Each.under(prefix)
 	} else {
 		o.Join = below(o.Join, prefix)
@@ -88,8 +88,8 @@ func (o observables) under(prefix path) observables {
 	return o
 }
 
-func (r techniques) under(prefix path) techniques {
-	if r.Each.set() {
+func (r TechniqueRule) under(prefix Path) TechniqueRule {
+	if r.Each.IsSet() {
 		r.Each = r.Each.under(prefix)
 	} else {
 		r.Path, r.Else, r.Tactic = below(r.Path, prefix), below(r.Else, prefix), below(r.Tactic, prefix)
@@ -98,13 +98,13 @@ func (r techniques) under(prefix path) techniques {
 	return r
 }
 
-func (f fields) under(prefix path) fields {
+func (f Fields) under(prefix Path) Fields {
 	out := slices.Clone(f)
 	for i := range out {
 		own := *out[i].how // the original is the other file's
 		out[i].how = &own
 		out[i].Path = out[i].Path.under(prefix)
-		if out[i].Each.set() {
+		if out[i].Each.IsSet() {
 			out[i].Each = out[i].Each.under(prefix)
 		} else {
 			out[i].Join = below(out[i].Join, prefix)
@@ -114,7 +114,7 @@ func (f fields) under(prefix path) fields {
 	return out
 }
 
-func conditionsUnder(when []condition, prefix path) []condition {
+func conditionsUnder(when []Condition, prefix Path) []Condition {
 	if len(when) == 0 {
 		return nil
 	}

@@ -1,20 +1,22 @@
-package detection
+package tree
 
 import (
 	"fmt"
 	"strings"
+
+	"forager/enrich/detection/malformed"
 )
 
 // scanner reads JSON (RFC 8259) onto a tree, within limits, and keeps numbers as written.
 type scanner struct {
-	*tree
+	*Tree
 	src string
 	pos int
 }
 
-// parse reads one JSON value that fills all of src, and reports its place in the tree.
-func (t *tree) parse(src string) (int32, error) {
-	s := scanner{tree: t, src: src}
+// Parse reads one JSON value that fills all of src, and reports its place in the tree.
+func (t *Tree) Parse(src string) (int32, error) {
+	s := scanner{Tree: t, src: src}
 	n, err := s.value(0)
 	if err != nil {
 		return 0, err
@@ -25,10 +27,10 @@ func (t *tree) parse(src string) (int32, error) {
 	return n, nil
 }
 
-// parseAll reads one or more JSON values one after the other (NDJSON) as one array;
+// ParseAll reads one or more JSON values one after the other (NDJSON) as one array;
 // a single value stays what it is.
-func (t *tree) parseAll(src string) (int32, error) {
-	s := scanner{tree: t, src: src}
+func (t *Tree) ParseAll(src string) (int32, error) {
+	s := scanner{Tree: t, src: src}
 	root, err := s.value(0)
 	if err != nil {
 		return 0, err
@@ -36,10 +38,10 @@ func (t *tree) parseAll(src string) (int32, error) {
 	if s.space(); s.pos == len(s.src) {
 		return root, nil
 	}
-	if k := t.nodes[root].kind; k != object && k != list {
+	if k := t.Nodes[root].Kind; k != Object && k != List {
 		return 0, s.broken("something follows the value")
 	}
-	all, err := t.add(node{kind: list, first: root, count: 1})
+	all, err := t.Add(Node{Kind: List, First: root, Count: 1})
 	if err != nil {
 		return 0, err
 	}
@@ -48,16 +50,16 @@ func (t *tree) parseAll(src string) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		t.nodes[last].next, last = next, next
-		if t.nodes[all].count++; int(t.nodes[all].count) > t.most.Array {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d values in a row", t.most.Array))
+		t.Nodes[last].Next, last = next, next
+		if t.Nodes[all].Count++; int(t.Nodes[all].Count) > t.most.Array {
+			return 0, malformed.New(malformed.TooManyKeys, fmt.Sprintf("more than %d values in a row", t.most.Array))
 		}
 	}
 	return all, nil
 }
 
 func (s *scanner) broken(why string) error {
-	return malformed(InvalidJSON, fmt.Sprintf("%s at byte %d", why, s.pos))
+	return malformed.New(malformed.InvalidJSON, fmt.Sprintf("%s at byte %d", why, s.pos))
 }
 
 func (s *scanner) space() {
@@ -82,10 +84,10 @@ func (s *scanner) value(depth int) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		return s.add(node{kind: text, text: v})
+		return s.Add(Node{Kind: Text, Text: v})
 	case c == '{' || c == '[':
 		if depth >= s.most.Depth {
-			return 0, malformed(TooDeep, fmt.Sprintf("nested deeper than %d at byte %d", s.most.Depth, s.pos))
+			return 0, malformed.New(malformed.TooDeep, fmt.Sprintf("nested deeper than %d at byte %d", s.most.Depth, s.pos))
 		}
 		if c == '{' {
 			return s.object(depth)
@@ -103,19 +105,19 @@ func (s *scanner) word() (int32, error) {
 	switch {
 	case strings.HasPrefix(rest, "null"):
 		s.pos += len("null")
-		return s.add(node{kind: null})
+		return s.Add(Node{Kind: Null})
 	case strings.HasPrefix(rest, "true"):
 		s.pos += len("true")
-		return s.add(node{kind: boolean, text: "true"})
+		return s.Add(Node{Kind: Boolean, Text: "true"})
 	case strings.HasPrefix(rest, "false"):
 		s.pos += len("false")
-		return s.add(node{kind: boolean, text: "false"})
+		return s.Add(Node{Kind: Boolean, Text: "false"})
 	}
 	return 0, s.broken("no JSON value")
 }
 
 func (s *scanner) object(depth int) (int32, error) {
-	n, err := s.add(node{kind: object})
+	n, err := s.Add(Node{Kind: Object})
 	if err != nil {
 		return 0, err
 	}
@@ -143,20 +145,20 @@ func (s *scanner) object(depth int) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		s.nodes[c].key = key
-		last = s.append(n, last, c)
-		if int(s.nodes[n].count) > s.most.Keys {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("an object of more than %d members", s.most.Keys))
+		s.Nodes[c].Key = key
+		last = s.Append(n, last, c)
+		if int(s.Nodes[n].Count) > s.most.Keys {
+			return 0, malformed.New(malformed.TooManyKeys, fmt.Sprintf("an object of more than %d members", s.most.Keys))
 		}
 		if more, err := s.more('}'); err != nil || !more {
-			s.dedupe(n)
+			s.Dedupe(n)
 			return n, err
 		}
 	}
 }
 
 func (s *scanner) array(depth int) (int32, error) {
-	n, err := s.add(node{kind: list})
+	n, err := s.Add(Node{Kind: List})
 	if err != nil {
 		return 0, err
 	}
@@ -170,25 +172,14 @@ func (s *scanner) array(depth int) (int32, error) {
 		if err != nil {
 			return 0, err
 		}
-		last = s.append(n, last, c)
-		if int(s.nodes[n].count) > s.most.Array {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("an array of more than %d values", s.most.Array))
+		last = s.Append(n, last, c)
+		if int(s.Nodes[n].Count) > s.most.Array {
+			return 0, malformed.New(malformed.TooManyKeys, fmt.Sprintf("an array of more than %d values", s.most.Array))
 		}
 		if more, err := s.more(']'); err != nil || !more {
 			return n, err
 		}
 	}
-}
-
-// append chains a child and returns it as the new last one.
-func (s *scanner) append(parent, last, child int32) int32 {
-	if last == 0 {
-		s.nodes[parent].first = child
-	} else {
-		s.nodes[last].next = child
-	}
-	s.nodes[parent].count++
-	return child
 }
 
 // closes consumes the closing bracket if it comes next.
@@ -239,9 +230,9 @@ func (s *scanner) number() (int32, error) {
 		}
 	}
 	if s.pos-start > s.most.Number {
-		return 0, malformed(InvalidJSON, fmt.Sprintf("a number of more than %d characters", s.most.Number))
+		return 0, malformed.New(malformed.InvalidJSON, fmt.Sprintf("a number of more than %d characters", s.most.Number))
 	}
-	return s.add(node{kind: number, text: s.src[start:s.pos]})
+	return s.Add(Node{Kind: Number, Text: s.src[start:s.pos]})
 }
 
 func (s *scanner) digits() int {

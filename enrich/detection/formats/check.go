@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"errors"
@@ -6,27 +6,28 @@ import (
 	"slices"
 
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/tree"
 )
 
 // fields are all fields of a format.
-func (f *format) fields() []*fields {
-	return []*fields{
+func (f *Format) fields() []*Fields {
+	return []*Fields{
 		&f.Time, &f.Severity, &f.Title, &f.Description, &f.Source, &f.Rule.ID, &f.Rule.Name, &f.Host, &f.User, &f.IP, &f.Key, &f.LastKey, &f.Direction, &f.Link,
 		&f.Happened.Process, &f.Happened.CommandLine, &f.Happened.Parent, &f.Happened.File, &f.Happened.From, &f.Happened.To, &f.Happened.Action,
 	}
 }
 
 // eachPath shows every path that is looked up from the event itself.
-func (f *format) eachPath(do func(*path)) {
-	all := func(paths []path) {
+func (f *Format) eachPath(do func(*Path)) {
+	all := func(paths []Path) {
 		for i := range paths {
 			do(&paths[i])
 		}
 	}
-	list := func(fs fields) {
+	list := func(fs Fields) {
 		for i := range fs {
 			do(&fs[i].Path)
-			if do(&fs[i].Each); !fs[i].Each.set() {
+			if do(&fs[i].Each); !fs[i].Each.IsSet() {
 				all(fs[i].Join)
 			}
 		}
@@ -46,13 +47,13 @@ func (f *format) eachPath(do func(*path)) {
 	for i := range f.Observables {
 		o := &f.Observables[i]
 		all(o.Path)
-		if do(&o.Each); !o.Each.set() {
+		if do(&o.Each); !o.Each.IsSet() {
 			all(o.Join)
 		}
 	}
 	for i := range f.Techniques {
 		t := &f.Techniques[i]
-		if do(&t.Each); !t.Each.set() {
+		if do(&t.Each); !t.Each.IsSet() {
 			all(t.Path)
 			all(t.Else)
 			all(t.Tactic)
@@ -64,8 +65,8 @@ func (f *format) eachPath(do func(*path)) {
 }
 
 // eachCondition shows every condition that decides while an event is read.
-func (f *format) eachCondition(do func(*condition)) {
-	all := func(when []condition) {
+func (f *Format) eachCondition(do func(*Condition)) {
+	all := func(when []Condition) {
 		for i := range when {
 			do(&when[i])
 		}
@@ -84,11 +85,11 @@ func (f *format) eachCondition(do func(*condition)) {
 }
 
 // checkRules refuses what no event could be read by.
-func (f *format) checkRules() error {
+func (f *Format) checkRules() error {
 	if len(f.Title) == 0 {
 		return keyed(errors.New("a format needs one"), "title")
 	}
-	if f.Split.Each.set() != (len(f.Split.By) > 0) {
+	if f.Split.Each.IsSet() != (len(f.Split.By) > 0) {
 		return keyed(errors.New("each and by belong together"), "split")
 	}
 	for i := range f.Observables {
@@ -110,17 +111,17 @@ func (f *format) checkRules() error {
 		}
 	}
 	for i, fl := range f.Files {
-		if !fl.Each.set() || !fl.Name.set() {
+		if !fl.Each.IsSet() || !fl.Name.IsSet() {
 			return keyed(errors.New("each and name are needed"), "files[%d]", i)
 		}
 	}
 	return nil
 }
 
-func (o *observables) check() error {
+func (o *ObservableRule) check() error {
 	switch {
 	case o.Reader == "typed":
-		if !o.Each.set() || !o.Kind.set() || !o.Value.set() {
+		if !o.Each.IsSet() || !o.Kind.IsSet() || !o.Value.IsSet() {
 			return errors.New("the reader typed needs each, kind and value")
 		}
 	case len(o.Join) > 0:
@@ -137,13 +138,13 @@ func (o *observables) check() error {
 		if dataType != "skip" && !canon.KnownType(dataType) {
 			return fmt.Errorf("types: %q is none of %v", dataType, canon.RuleTypes)
 		}
-		o.types[fold(kind)] = dataType
+		o.types[tree.Fold(kind)] = dataType
 	}
 	return nil
 }
 
-func (f *format) checkConditions() error {
-	lists := map[string][]condition{}
+func (f *Format) checkConditions() error {
+	lists := map[string][]Condition{}
 	for i, when := range f.Recognise {
 		lists[fmt.Sprintf("recognise[%d]", i)] = when
 	}
@@ -176,5 +177,5 @@ var errNoPath = errors.New("no path")
 
 // keyed gives an error the key of the file that it is about.
 func keyed(err error, key string, args ...any) error {
-	return &FormatError{Key: fmt.Sprintf(key, args...), Err: err}
+	return &Error{Key: fmt.Sprintf(key, args...), Err: err}
 }

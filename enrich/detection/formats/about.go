@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import (
 	"bufio"
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// FormatFile is what a format file says, for people. Paths and values stand in backquotes, so that Markdown shows them as they are.
-type FormatFile struct {
+// File is what a format file says, for people. Paths and values stand in backquotes, so that Markdown shows them as they are.
+type File struct {
 	Name       string
 	Product    string        // the first sentence of the comment at the top; may be empty
 	Comment    string        // at the top of the file, on one line; may be empty
@@ -21,31 +21,31 @@ type FormatFile struct {
 	Text       string        // of the whole file, with its comments
 	Fragment   bool          // rules for other formats alone
 	Recognised []string      // each is enough
-	Drops      []FormatDrop  // parts that are no detections, in the order in which they are tried
+	Drops      []Drop        // parts that are no detections, in the order in which they are tried
 	Severity   []string      // the scale: each is tried in this order
 	Default    string        // severity of an event that does not say it
-	Fields     []FormatField // that the file fills, in the order of a detection's own
+	Fields     []FilledField // that the file fills, in the order of a detection's own
 	Takes      []string      // rules that it takes from other files
 }
 
-// FormatDrop is what a format drops by name.
-type FormatDrop struct{ Reason, When string }
+// Drop is what a format drops by name.
+type Drop struct{ Reason, When string }
 
-// FormatField says where a field of a detection comes from: the first that is there counts; of observables and tags, all.
-type FormatField struct {
+// FilledField says where a field of a detection comes from: the first that is there counts; of observables and tags, all.
+type FilledField struct {
 	Name string
 	From []string
 }
 
-// FormatFiles describes every format that there is, fragments too, sorted by name: the embedded ones, and those of an operator's folders, of
+// Describe describes every format that there is, fragments too, sorted by name: the embedded ones, and those of an operator's folders, of
 // which a later one replaces an earlier one of its name. What a file says is not checked against the other files: [New] does so. Its errors
-// are a *FormatError for each file that cannot be read.
-func FormatFiles(folders ...fs.FS) ([]FormatFile, error) {
+// are an *Error for each file that cannot be read.
+func Describe(folders ...fs.FS) ([]File, error) {
 	specs, err := load(append([]fs.FS{embedded()}, folders...))
 	if err != nil {
 		return nil, err
 	}
-	var all []FormatFile
+	var all []File
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		all = append(all, specs[name].about())
 	}
@@ -53,8 +53,8 @@ func FormatFiles(folders ...fs.FS) ([]FormatFile, error) {
 }
 
 // about describes a format file as it was written, before anything is taken from other files.
-func (s *spec) about() FormatFile {
-	f := FormatFile{
+func (s *spec) about() File {
+	f := File{
 		Name: s.Format, File: s.file, Folder: s.folder - 1, Text: string(s.source), Fragment: s.Fragment,
 		Comment: topComment(s.source), Default: cmp.Or(s.Default, "medium"), Fields: s.filled(),
 	}
@@ -63,7 +63,7 @@ func (s *spec) about() FormatFile {
 		f.Recognised = append(f.Recognised, saidAll(when))
 	}
 	for _, d := range s.Drop {
-		f.Drops = append(f.Drops, FormatDrop{d.Reason, saidAll(d.When)})
+		f.Drops = append(f.Drops, Drop{d.Reason, saidAll(d.When)})
 	}
 	for i := range s.Severity {
 		f.Severity = append(f.Severity, s.Severity[i].scaleSaid())
@@ -71,8 +71,8 @@ func (s *spec) about() FormatFile {
 	for _, w := range s.With {
 		what := strings.Join(w.Take, ", ")
 		said := cmp.Or(what, "observables") + " of " + inBackquotes(w.Format)
-		if w.Under.set() {
-			said += " below " + inBackquotes(w.Under.text)
+		if w.Under.IsSet() {
+			said += " below " + inBackquotes(w.Under.Text)
 		}
 		f.Takes = append(f.Takes, said)
 	}
@@ -101,7 +101,7 @@ func firstSentence(text string) string {
 }
 
 // filled are the fields for which the file has rules.
-func (s *spec) filled() []FormatField {
+func (s *spec) filled() []FilledField {
 	var ids []string
 	for _, alternative := range s.ID {
 		ids = append(ids, joinedPaths(alternative, " + "))
@@ -109,11 +109,11 @@ func (s *spec) filled() []FormatField {
 	if len(s.Hash) > 0 {
 		ids = append(ids, "hash of "+joinedPaths(s.Hash, " + "))
 	}
-	all := []FormatField{{"id", ids}}
+	all := []FilledField{{"id", ids}}
 	h := &s.Happened
 	for _, f := range []struct {
 		name string
-		of   fields
+		of   Fields
 	}{
 		{"time", s.Time}, {"title", s.Title}, {"description", s.Description}, {"rule id", s.Rule.ID}, {"rule name", s.Rule.Name}, {"source", s.Source},
 		{"host", s.Host}, {"user", s.User}, {"address", s.IP}, {"key", s.Key}, {"last key", s.LastKey}, {"direction", s.Direction}, {"link", s.Link},
@@ -123,14 +123,14 @@ func (s *spec) filled() []FormatField {
 		for i := range f.of {
 			from = appendNew(from, f.of[i].said())
 		}
-		all = append(all, FormatField{f.name, from})
+		all = append(all, FilledField{f.name, from})
 	}
 	all = slices.Concat(all, s.observed(), s.attached())
-	return slices.DeleteFunc(all, func(f FormatField) bool { return len(f.From) == 0 })
+	return slices.DeleteFunc(all, func(f FilledField) bool { return len(f.From) == 0 })
 }
 
 // observed are the observables by their type.
-func (s *spec) observed() (all []FormatField) {
+func (s *spec) observed() (all []FilledField) {
 	byType := map[string][]string{}
 	for i := range s.Observables {
 		o := &s.Observables[i]
@@ -146,13 +146,13 @@ func (s *spec) observed() (all []FormatField) {
 		}
 	}
 	for _, of := range slices.Sorted(maps.Keys(byType)) {
-		all = append(all, FormatField{"observable: " + of, byType[of]})
+		all = append(all, FilledField{"observable: " + of, byType[of]})
 	}
 	return all
 }
 
 // attached are tags, techniques and files.
-func (s *spec) attached() []FormatField {
+func (s *spec) attached() []FilledField {
 	var tags, techniques, files []string
 	for _, t := range s.Tags {
 		tags = appendNew(tags, t.Path.said())
@@ -165,16 +165,16 @@ func (s *spec) attached() []FormatField {
 	for _, f := range s.Files {
 		files = appendNew(files, f.Each.said())
 	}
-	return []FormatField{{"tags", tags}, {"techniques", techniques}, {"files", files}}
+	return []FilledField{{"tags", tags}, {"techniques", techniques}, {"files", files}}
 }
 
 // places are where observables are read.
-func (o *observables) places() (all []string) {
+func (o *ObservableRule) places() (all []string) {
 	if len(o.Join) > 0 {
 		return []string{joinedPaths(below(o.Join, o.Each), " + ")}
 	}
 	for _, p := range append(slices.Clone(o.Path), o.Value) {
-		if p.set() {
+		if p.IsSet() {
 			all = append(all, p.under(o.Each).said())
 		}
 	}
@@ -182,11 +182,11 @@ func (o *observables) places() (all []string) {
 }
 
 // said is where the text of a field comes from, without its conditions.
-func (f *field) said() string {
+func (f *Field) said() string {
 	switch {
 	case len(f.Join) > 0:
 		return joinedPaths(below(f.Join, f.Each), " + ")
-	case f.Path.set():
+	case f.Path.IsSet():
 		return f.Path.under(f.Each).said()
 	default:
 		return "the text " + inBackquotes(f.Text)
@@ -194,7 +194,7 @@ func (f *field) said() string {
 }
 
 // scaleSaid is what a severity says about its values.
-func (f *field) scaleSaid() string {
+func (f *Field) scaleSaid() string {
 	var steps []string
 	for _, from := range slices.Sorted(maps.Keys(f.Bands)) {
 		steps = append(steps, "from "+strconv.FormatFloat(from, 'f', -1, 64)+" "+f.Bands[from])
@@ -213,7 +213,7 @@ func (f *field) scaleSaid() string {
 }
 
 // saidAll says conditions that hold together.
-func saidAll(when []condition) string {
+func saidAll(when []Condition) string {
 	var all []string
 	for i := range when {
 		all = append(all, when[i].said())
@@ -222,7 +222,7 @@ func saidAll(when []condition) string {
 }
 
 // said says when a condition holds.
-func (c *condition) said() string {
+func (c *Condition) said() string {
 	of, not := joinedPaths(c.Path, " or "), ""
 	if c.Not {
 		not = "not "
@@ -261,14 +261,14 @@ func denied(verb string, not bool) string {
 }
 
 // said is a path in backquotes.
-func (p path) said() string {
-	if !p.set() || p.text == "" {
+func (p Path) said() string {
+	if !p.IsSet() || p.Text == "" {
 		return "the event"
 	}
-	return inBackquotes(p.text)
+	return inBackquotes(p.Text)
 }
 
-func joinedPaths(paths []path, sep string) string {
+func joinedPaths(paths []Path, sep string) string {
 	var all []string
 	for _, p := range paths {
 		all = append(all, p.said())

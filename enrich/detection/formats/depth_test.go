@@ -1,7 +1,6 @@
-package detection
+package formats
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,7 +20,7 @@ func TestADeepFormatFileIsRefusedBeforeItIsParsed(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := New(Options{Formats: []fs.FS{fstest.MapFS{"x.yaml": &fstest.MapFile{Data: []byte(text)}}}})
+		_, err := New(fstest.MapFS{"x.yaml": yamlFile(text)})
 		runtime.ReadMemStats(&after)
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -37,7 +36,7 @@ func TestAFormatFileThatHasNoEndIsRefused(t *testing.T) {
 	if err := os.Symlink("/dev/zero", filepath.Join(dir, "x.yaml")); err != nil {
 		t.Skipf("no link to /dev/zero can be made here: %v", err)
 	}
-	if _, err := New(Options{Formats: []fs.FS{os.DirFS(dir)}}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := New(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,35 +1,37 @@
-package detection
+package tree
 
 import (
 	"fmt"
 	"strings"
+
+	"forager/enrich/detection/malformed"
 )
 
-// parsePairs reads `k="v", k=v` onto a tree, as Splunk writes events to an index: names repeat,
+// ParsePairs reads `k="v", k=v` onto a tree, as Splunk writes events to an index: names repeat,
 // each time with one more value; what stands before the first name is nobody's.
-func (t *tree) parsePairs(src string) (int32, error) {
-	root, err := t.add(node{kind: object})
+func (t *Tree) ParsePairs(src string) (int32, error) {
+	root, err := t.Add(Node{Kind: Object})
 	if err != nil {
 		return 0, err
 	}
-	s := scanner{tree: t, src: src}
+	s := scanner{Tree: t, src: src}
 	last := int32(0)
 	for {
 		name, value, ok := s.pair()
 		if !ok {
 			break
 		}
-		n, err := t.add(node{kind: text, key: name, text: value})
+		n, err := t.Add(Node{Kind: Text, Key: name, Text: value})
 		if err != nil {
 			return 0, err
 		}
-		last = s.append(root, last, n)
-		if int(t.nodes[root].count) > t.most.Keys {
-			return 0, malformed(TooManyKeys, fmt.Sprintf("more than %d pairs", t.most.Keys))
+		last = s.Append(root, last, n)
+		if int(t.Nodes[root].Count) > t.most.Keys {
+			return 0, malformed.New(malformed.TooManyKeys, fmt.Sprintf("more than %d pairs", t.most.Keys))
 		}
 	}
 	if last == 0 {
-		return 0, malformed(InvalidJSON, "no pairs")
+		return 0, malformed.New(malformed.InvalidJSON, "no pairs")
 	}
 	return root, nil
 }

@@ -1,4 +1,4 @@
-package detection
+package formats
 
 import "strings"
 
@@ -16,19 +16,19 @@ type sharing struct {
 type shapeFlags struct{ first, ioc bool }
 
 // share drops what was needed to compile alone, and keeps once what several formats have.
-func (d *Decoder) share() {
+func (f *Set) share() {
 	s := &sharing{
 		texts: map[string]string{}, ways: map[string]*way{}, names: map[string]*way{}, tags: map[string][]string{},
 		how: &how{}, shapes: map[shapeFlags]*shape{},
 	}
-	for _, name := range d.names {
-		s.format(d.formats[name])
+	for _, name := range f.names {
+		s.format(f.formats[name])
 	}
-	for key, alternatives := range d.index {
+	for key, alternatives := range f.index {
 		for i := range alternatives {
 			s.conditions(&alternatives[i].when)
 		}
-		d.index[key] = exact(alternatives)
+		f.index[key] = exact(alternatives)
 	}
 }
 
@@ -55,8 +55,8 @@ func (s *sharing) text(t *string) {
 }
 
 // path is a path that the walk has looked up, or one that is followed by its steps.
-func (s *sharing) path(p *path) {
-	if !p.set() {
+func (s *sharing) path(p *Path) {
+	if !p.IsSet() {
 		return
 	}
 	if p.slot != 0 {
@@ -66,37 +66,37 @@ func (s *sharing) path(p *path) {
 	s.way(p)
 }
 
-func (s *sharing) name(p *path) {
-	have := s.names[p.text]
+func (s *sharing) name(p *Path) {
+	have := s.names[p.Text]
 	if have == nil {
-		have = &way{text: p.text}
-		s.text(&have.text)
-		s.names[have.text] = have
+		have = &way{Text: p.Text}
+		s.text(&have.Text)
+		s.names[have.Text] = have
 	}
 	p.way = have
 }
 
-func (s *sharing) way(p *path) {
-	have := s.ways[p.text]
+func (s *sharing) way(p *Path) {
+	have := s.ways[p.Text]
 	if have == nil {
 		have = p.way
-		s.text(&have.text)
-		for i := range have.steps {
-			s.text(&have.steps[i].name)
+		s.text(&have.Text)
+		for i := range have.Steps {
+			s.text(&have.Steps[i].Name)
 		}
-		s.ways[have.text] = have
+		s.ways[have.Text] = have
 	}
 	p.way = have
 }
 
-func (s *sharing) paths(paths *[]path) {
+func (s *sharing) paths(paths *[]Path) {
 	*paths = exact(*paths)
 	for i := range *paths {
 		s.path(&(*paths)[i])
 	}
 }
 
-func (s *sharing) conditions(when *[]condition) {
+func (s *sharing) conditions(when *[]Condition) {
 	*when = exact(*when)
 	for i := range *when {
 		c := &(*when)[i]
@@ -114,7 +114,7 @@ func (s *sharing) conditions(when *[]condition) {
 	}
 }
 
-func (s *sharing) fields(fs *fields) {
+func (s *sharing) fields(fs *Fields) {
 	*fs = exact(*fs)
 	for i := range *fs {
 		f := &(*fs)[i]
@@ -125,7 +125,7 @@ func (s *sharing) fields(fs *fields) {
 		}
 		f.Words, f.Bands = nil, nil
 		s.path(&f.Each)
-		s.paths((*[]path)(&f.Join))
+		s.paths((*[]Path)(&f.Join))
 		s.conditions(&f.When)
 		for _, t := range []*string{&f.Prefix, &f.Suffix, &f.Until, &f.Sep, &f.Mark} {
 			s.text(t)
@@ -135,12 +135,12 @@ func (s *sharing) fields(fs *fields) {
 
 // isPlain tells a field that is a path and no more.
 func (h *how) isPlain() bool {
-	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && h.Until == "" && !h.Each.set() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
+	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && h.Until == "" && !h.Each.IsSet() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
 }
 
-func (s *sharing) observables(o *observables) {
+func (s *sharing) observables(o *ObservableRule) {
 	s.text(&o.Type)
-	s.paths((*[]path)(&o.Path))
+	s.paths((*[]Path)(&o.Path))
 	o.Tags = s.tagList(o.Tags)
 	if o.isPlain() {
 		flags := shapeFlags{o.First, o.IOC}
@@ -151,10 +151,10 @@ func (s *sharing) observables(o *observables) {
 		return
 	}
 	o.Types = nil
-	for _, p := range []*path{&o.Each, &o.Kind, &o.Value, &o.Follow} {
+	for _, p := range []*Path{&o.Each, &o.Kind, &o.Value, &o.Follow} {
 		s.path(p)
 	}
-	s.paths((*[]path)(&o.Join))
+	s.paths((*[]Path)(&o.Join))
 	s.conditions(&o.When)
 	for _, t := range []*string{&o.Sep, &o.Prefix, &o.Reader} {
 		s.text(t)
@@ -163,7 +163,7 @@ func (s *sharing) observables(o *observables) {
 
 // isPlain tells a rule for observables that says nothing but whether to stop, and whether it is an indicator.
 func (h *shape) isPlain() bool {
-	return !h.Each.set() && !h.Kind.set() && !h.Value.set() && !h.Follow.set() && len(h.Join)+len(h.When)+len(h.Types) == 0 &&
+	return !h.Each.IsSet() && !h.Kind.IsSet() && !h.Value.IsSet() && !h.Follow.IsSet() && len(h.Join)+len(h.When)+len(h.Types) == 0 &&
 		h.Sep == "" && h.Prefix == "" && h.Reader == "" && !h.Native
 }
 
@@ -179,16 +179,16 @@ func (s *sharing) tagList(tags []string) []string {
 	return s.tags[key]
 }
 
-func (s *sharing) format(f *format) {
+func (s *sharing) format(f *Format) {
 	f.source, f.With, f.Recognise, f.Parse = nil, nil, nil, parseRule{}
 	for _, fs := range f.fields() {
 		s.fields(fs)
 	}
 	f.ID = exact(f.ID)
 	for i := range f.ID {
-		s.paths((*[]path)(&f.ID[i]))
+		s.paths((*[]Path)(&f.ID[i]))
 	}
-	for _, paths := range []*[]path{&f.Hash, &f.Own, &f.Roots, &f.Inside, (*[]path)(&f.Split.By), (*[]path)(&f.Split.Of)} {
+	for _, paths := range []*[]Path{&f.Hash, &f.Own, &f.Roots, &f.Inside, (*[]Path)(&f.Split.By), (*[]Path)(&f.Split.Of)} {
 		s.paths(paths)
 	}
 	s.path(&f.Split.Each)
@@ -208,12 +208,12 @@ func (s *sharing) format(f *format) {
 		t := &f.Techniques[i]
 		s.path(&t.Each)
 		for _, paths := range []*oneOrMany{&t.Path, &t.Else, &t.Tactic} {
-			s.paths((*[]path)(paths))
+			s.paths((*[]Path)(paths))
 		}
 		s.conditions(&t.When)
 	}
 	for i := range f.Files {
-		for _, p := range []*path{&f.Files[i].Each, &f.Files[i].Name, &f.Files[i].Base64, &f.Files[i].Object, &f.Files[i].SHA256} {
+		for _, p := range []*Path{&f.Files[i].Each, &f.Files[i].Name, &f.Files[i].Base64, &f.Files[i].Object, &f.Files[i].SHA256} {
 			s.path(p)
 		}
 	}
