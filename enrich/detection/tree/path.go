@@ -15,7 +15,7 @@ type Step struct {
 // Selector is what an object has to say to be meant.
 type Selector struct{ key, value string } // folded
 
-// anyName is the step that every member matches.
+// AnyName is the step that every member matches.
 const AnyName = "*"
 
 // is tells whether a name, or a part of one, is the step's.

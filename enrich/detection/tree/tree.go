@@ -200,7 +200,7 @@ func Fold(s string) string {
 
 func foldSlow(s string) string { return string(FoldTo(make([]byte, 0, len(s)), s)) }
 
-// maxFoldedName is how long, in bytes, a folded name may be to need no memory of its own.
+// MaxFoldedName is how long, in bytes, a folded name may be to need no memory of its own.
 const MaxFoldedName = 64
 
 // FoldTo appends what fold makes of a name.
