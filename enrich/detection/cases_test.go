@@ -221,7 +221,7 @@ func TestOneEventOfTwoHostsIsTwoDetections(t *testing.T) {
 // TestEveryFormatHasALastKey takes host, user, address and key from every fixture: what is left still
 // says what it is of, and whose format said so.
 func TestEveryFormatHasALastKey(t *testing.T) {
-	d, err := New(Options{})
+	d, err := New(ofItsOwn)
 	if err != nil {
 		t.Fatal(err)
 	}
