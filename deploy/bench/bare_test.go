@@ -16,10 +16,10 @@ const bareAcks = 64
 
 // bare is the rate at which a consumer that does nothing takes messages and has each
 // acknowledgement confirmed.
-func bare(t *testing.T, binary string) float64 {
+func bare(t *testing.T, built programs) float64 {
 	t.Helper()
 	const messages = 40_000
-	s := newScene(t, binary, manners{})
+	s := newScene(t, built, manners{})
 	if _, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: streamName, Subjects: []string{"detections.>"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ const (
 func (b *bench) crash(t *testing.T) {
 	for _, replicas := range []int{1, 2} {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
-			s := newScene(t, b.binary, manners{Latency: latency})
-			s.work(t, b.binary, replicas, inFlight)
+			s := newScene(t, b.programs, manners{Latency: latency})
+			s.work(t, b.programs, replicas, inFlight)
 			offered := s.offer(t)
 			left := s.left(t)
 			s.workers[0].kill()
@@ -31,7 +31,7 @@ func (b *bench) crash(t *testing.T) {
 			who := "the other goes on"
 			if replicas == 1 {
 				who = "restarted at once"
-				s.work(t, b.binary, 1, inFlight)
+				s.work(t, b.programs, 1, inFlight)
 			}
 			most, all := s.recovered(t, killed, left)
 			t.Logf("%d offered, %d of them open when the worker was killed", offered, left)
@@ -85,7 +85,7 @@ func (b *bench) pending(t *testing.T) {
 		rate, calls    float64
 	}{{200, 2000, 2000, 0.8}, {1000, 20_000, 2000, 0.6}} {
 		t.Run(fmt.Sprint(c.messages), func(t *testing.T) {
-			o := try(t, b.binary, trial{keys: c.keys, messages: c.messages, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
+			o := try(t, b.programs, trial{keys: c.keys, messages: c.messages, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
 			b.rateAndCalls(fmt.Sprintf("%d on %d keys", c.messages, c.keys), o, c.rate, c.calls)
 			logCalls(t, o)
 		})

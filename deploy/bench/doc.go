@@ -1,8 +1,8 @@
 // Package bench measures the worker's speed: "make bench" prints one table.
 //
 // Promise: every figure of the table comes from one run, of the same binaries, with what an
-// operator would run: the worker and TheHive's simulator ("worker simulate") are processes of
-// the worker's own command with its default configuration and its log on, NATS is a real server
+// operator would run: the worker is a process of the image's own binary (deploy/image/compile) with its
+// default configuration and its log on, TheHive's simulator one of "worker simulate", NATS is a real server
 // with file storage in a process of its own, and all talk over loopback. Each row has a new
 // server, simulator and ledger. Replicas are processes. The clock runs from the moment at which
 // the backlog is released (the consumer was paused while it was published) until the server has

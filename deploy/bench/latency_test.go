@@ -19,9 +19,9 @@ import (
 const probeRoute = "GET /api/v1/user/current"
 
 // lowLoad is what one call takes when it is alone, through the worker's own client: the median.
-func lowLoad(t *testing.T, binary string) time.Duration {
+func lowLoad(t *testing.T, built programs) time.Duration {
 	t.Helper()
-	s := newScene(t, binary, manners{Latency: latency})
+	s := newScene(t, built, manners{Latency: latency})
 	client := s.client(t)
 	var all []time.Duration
 	for range 40 {

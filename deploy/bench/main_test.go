@@ -47,20 +47,27 @@ func serveNATS(dir string) error {
 	return err
 }
 
-// buildWorker builds the command that is measured.
-func buildWorker(t *testing.T) string {
+// programs are what the bench runs beside NATS: the worker as the image holds it, and the command with TheHive's simulator, which the image
+// does without.
+type programs struct{ worker, simulator string }
+
+// build builds both.
+func build(t *testing.T) programs {
 	t.Helper()
-	top, binary := root(t), filepath.Join(t.TempDir(), "worker")
-	args := []string{"build", "-o", binary}
+	top, dir := root(t), t.TempDir()
+	built := programs{worker: filepath.Join(dir, "worker"), simulator: filepath.Join(dir, "simulator")}
+	image := []string{filepath.Join(top, "deploy", "image", "compile"), built.worker}
 	if *profiles != "" {
-		args = append(args, "-overlay", overlay(t, top))
+		image = append(image, "-overlay", overlay(t, top))
 	}
-	build := exec.CommandContext(t.Context(), "go", append(args, "./cmd/worker")...)
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the worker: %v\n%s", err, out)
+	for _, command := range [][]string{image, {"go", "build", "-o", built.simulator, "./cmd/worker"}} {
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir = top
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command[0], err, out)
+		}
 	}
-	return binary
+	return built
 }
 
 // overlay adds to the worker what takes a profile when a signal asks for it.

@@ -22,8 +22,8 @@ const (
 // backlog: memory must not grow with what waits. The work is cut after a while, since all of it
 // would show no more.
 func (b *bench) backlog(t *testing.T) {
-	s := newScene(t, b.binary, manners{Latency: latency})
-	s.work(t, b.binary, 1, inFlight)
+	s := newScene(t, b.programs, manners{Latency: latency})
+	s.work(t, b.programs, 1, inFlight)
 	s.hold(t)
 	s.publish(t, backlogOf, 4000)
 	worker := s.workers[0]

@@ -38,7 +38,7 @@ type manners struct {
 }
 
 // newScene starts everything but workers.
-func newScene(t *testing.T, binary string, m manners) *scene {
+func newScene(t *testing.T, built programs, m manners) *scene {
 	t.Helper()
 	s := &scene{}
 	self, err := os.Executable()
@@ -61,7 +61,7 @@ func newScene(t *testing.T, binary string, m manners) *scene {
 	}
 	addr := freePort(t)
 	s.hiveURL = "http://" + addr
-	s.hive, _ = spawn(t, nil, binary, "simulate", "--addr", addr, "--latency", m.Latency.String())
+	s.hive, _ = spawn(t, nil, built.simulator, "simulate", "--addr", addr, "--latency", m.Latency.String())
 	until(t, 20*time.Second, "the simulator answers", func() bool { return answers(t.Context(), s.hiveURL+"/_sim/stats") })
 	s.misbehave(t, m)
 	return s
@@ -116,7 +116,7 @@ const (
 
 // work starts workers and waits until they are ready: they have made the stream, know TheHive's
 // techniques, and wait for messages.
-func (s *scene) work(t *testing.T, binary string, replicas, calls int) {
+func (s *scene) work(t *testing.T, built programs, replicas, calls int) {
 	t.Helper()
 	for n := range replicas {
 		ops := freePort(t)
@@ -131,7 +131,7 @@ func (s *scene) work(t *testing.T, binary string, replicas, calls int) {
 				env = append(env, "BENCH_TRACE=yes")
 			}
 		}
-		p, _ := spawn(t, env, binary, "run")
+		p, _ := spawn(t, env, built.worker, "run")
 		s.workers = append(s.workers, p)
 		if !eventually(t, 20*time.Second, func() bool { return answers(t.Context(), "http://"+ops+"/readyz") }) {
 			t.Fatalf("worker is not ready\n%s", p.tail())

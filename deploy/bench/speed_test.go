@@ -23,14 +23,14 @@ const (
 // bench is one run.
 type bench struct {
 	table
-	binary string
-	usual  map[string]float64 // rates that other rows are compared with
+	programs
+	usual map[string]float64 // rates that other rows are compared with
 }
 
 // TestSpeed measures every row and prints the table.
 func TestSpeed(t *testing.T) {
 	began, load := time.Now(), loadAverage(t)
-	b := &bench{binary: buildWorker(t), usual: map[string]float64{}}
+	b := &bench{programs: build(t), usual: map[string]float64{}}
 	t.Run("4000 keys", b.manyKeys)
 	t.Run("200 keys", b.someKeys)
 	t.Run("5 keys", func(t *testing.T) { b.hotKeys(t, 5, 3500, 0.08) })
@@ -63,8 +63,8 @@ func loadAverage(t *testing.T) string {
 
 // manyKeys: every detection opens a case.
 func (b *bench) manyKeys(t *testing.T) {
-	took := lowLoad(t, b.binary)
-	o := try(t, b.binary, trial{keys: 4000, messages: 4000, replicas: 1, calls: inFlight, manners: manners{Latency: latency}, probe: true})
+	took := lowLoad(t, b.programs)
+	o := try(t, b.programs, trial{keys: 4000, messages: 4000, replicas: 1, calls: inFlight, manners: manners{Latency: latency}, probe: true})
 	b.usual["4000 keys"] = o.rate()
 	nominal, limit := inFlight/latency.Seconds()/o.each(), inFlight/took.Seconds()/o.each()
 	b.atLeast(line{
@@ -88,7 +88,7 @@ func (b *bench) manyKeys(t *testing.T) {
 
 // someKeys: sixty detections of each case.
 func (b *bench) someKeys(t *testing.T) {
-	o := try(t, b.binary, trial{keys: 200, messages: 12_000, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
+	o := try(t, b.programs, trial{keys: 200, messages: 12_000, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
 	b.usual["200 keys"] = o.rate()
 	b.rateAndCalls("200 keys", o, 1200, 1.2)
 	logCalls(t, o)
@@ -96,7 +96,7 @@ func (b *bench) someKeys(t *testing.T) {
 
 // hotKeys: a storm.
 func (b *bench) hotKeys(t *testing.T, keys int, rate, calls float64) {
-	o := try(t, b.binary, trial{keys: keys, messages: stormOf, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
+	o := try(t, b.programs, trial{keys: keys, messages: stormOf, replicas: 1, calls: inFlight, manners: manners{Latency: latency}})
 	b.usual[storm(keys)] = o.rate()
 	b.rateAndCalls(storm(keys), o, rate, calls)
 	logCalls(t, o)
@@ -137,7 +137,7 @@ func (b *bench) replicas(t *testing.T) {
 	rates := map[int]float64{}
 	for _, n := range []int{1, 2, 4} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
-			o := try(t, b.binary, trial{keys: 4000, messages: n * each, replicas: n, calls: calls, manners: manners{Latency: latency}})
+			o := try(t, b.programs, trial{keys: 4000, messages: n * each, replicas: n, calls: calls, manners: manners{Latency: latency}})
 			rates[n] = o.rate()
 			b.compare(line{row: fmt.Sprintf("%d × 8 calls", n), measured: "4000 keys, one detection each"}, o, rates[1], map[int]float64{2: 1.9, 4: 3.6}[n])
 		})
@@ -158,7 +158,7 @@ func (b *bench) compare(l line, o outcome, base, must float64) {
 func (b *bench) crowd(t *testing.T, keys int) {
 	for _, n := range []int{2, 4} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
-			o := try(t, b.binary, trial{keys: keys, messages: stormOf, replicas: n, calls: inFlight, manners: manners{Latency: latency}})
+			o := try(t, b.programs, trial{keys: keys, messages: stormOf, replicas: n, calls: inFlight, manners: manners{Latency: latency}})
 			b.compare(line{row: fmt.Sprintf("%d replicas", n), measured: storm(keys)}, o, b.usual[storm(keys)], 0.8)
 		})
 	}
@@ -168,11 +168,11 @@ func (b *bench) crowd(t *testing.T, keys int) {
 func (b *bench) refused(t *testing.T) {
 	bad := manners{Latency: latency, RefuseWrites: 0.3}
 	t.Run("200 keys", func(t *testing.T) {
-		o := try(t, b.binary, trial{keys: 200, messages: 12_000, replicas: 1, calls: inFlight, manners: bad})
+		o := try(t, b.programs, trial{keys: 200, messages: 12_000, replicas: 1, calls: inFlight, manners: bad})
 		b.compare(line{row: "30 % of writes 503", measured: "200 keys"}, o, b.usual["200 keys"], 0.5)
 	})
 	t.Run("4000 keys", func(t *testing.T) {
-		o := try(t, b.binary, trial{keys: 4000, messages: 2000, replicas: 1, calls: inFlight, manners: bad})
+		o := try(t, b.programs, trial{keys: 4000, messages: 2000, replicas: 1, calls: inFlight, manners: bad})
 		b.compare(line{row: "30 % of writes 503", measured: "4000 keys"}, o, b.usual["4000 keys"], 0.5)
 	})
 }
@@ -181,10 +181,10 @@ func (b *bench) refused(t *testing.T) {
 func (b *bench) zeroLatency(t *testing.T) {
 	var rates []float64
 	for range 3 {
-		rates = append(rates, bare(t, b.binary))
+		rates = append(rates, bare(t, b.programs))
 	}
 	slices.Sort(rates)
-	o := try(t, b.binary, trial{keys: 50, messages: 40_000, replicas: 1, calls: inFlight})
+	o := try(t, b.programs, trial{keys: 50, messages: 40_000, replicas: 1, calls: inFlight})
 	b.compare(line{row: "zero latency", measured: "50 keys; base: bare consume and confirmed ack"}, o, rates[1], 0.15)
 	logCalls(t, o)
 }

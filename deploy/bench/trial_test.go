@@ -45,10 +45,10 @@ func (o outcome) each() float64 { return float64(o.total) / float64(max(o.settle
 const patience = 40 * time.Second
 
 // try measures one trial, and checks that nothing is lost or doubled.
-func try(t *testing.T, binary string, c trial) outcome {
+func try(t *testing.T, built programs, c trial) outcome {
 	t.Helper()
-	s := newScene(t, binary, c.manners)
-	s.work(t, binary, c.replicas, c.calls)
+	s := newScene(t, built, c.manners)
+	s.work(t, built, c.replicas, c.calls)
 	s.hold(t)
 	s.publish(t, c.messages, c.keys)
 	before, calls := s.used(t), s.stats(t)
