@@ -47,6 +47,7 @@ type Config struct {
 	Routes      []Route     `key:"routes" doc:"list of routes, tried in order: what becomes of which detections; none is needed"`
 	Silences    []Silence   `key:"silences" doc:"list of silences: what does nothing for a while"`
 	Webhook     Webhook     `key:"webhook"`
+	Intake      Intake      `key:"intake"`
 	Ops         Ops         `key:"ops"`
 	Log         Log         `key:"log"`
 
@@ -185,6 +186,7 @@ func Default() Config {
 		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},
 		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},
+		Intake:      Intake{Addr: ":8082", MaxInFlight: 256, MaxBytesHeld: 32 << 20},
 		Ops:         Ops{Addr: ":8080"},
 		Log:         Log{Level: "info", Format: "json"},
 	}

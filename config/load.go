@@ -20,7 +20,7 @@ type Source struct {
 	// ReadDir lists the directories that rules.files names, os.ReadDir; nil: it names files only.
 	ReadDir func(string) ([]fs.DirEntry, error)
 
-	Connects []string // ToNATS, ToHive, ToWebhook: what will be connected to; of the others, addresses and credentials may be missing
+	Connects []string // ToNATS, ToHive, ToWebhook, ToIntake: what will be connected to; of the others, addresses and credentials may be missing
 }
 
 // What a command may connect to.
@@ -29,6 +29,8 @@ const (
 	ToHive = "hive"
 	// ToWebhook: TheHive connects to the worker.
 	ToWebhook = "webhook"
+	// ToIntake: senders connect to the worker.
+	ToIntake = "intake"
 )
 
 // Load reads a configuration: defaults, the file above them, the environment above both. The
@@ -44,6 +46,7 @@ func Load(s Source) (*Config, error) {
 	l.environment()
 	l.ruleFiles()
 	l.secrets()
+	l.senders()
 	l.missing()
 	l.fill()
 	l.together()
@@ -138,6 +141,9 @@ func (l *loader) setEnv(f leaf, name, text string) {
 		return
 	}
 	here := place{env: name, text: text}
+	if holdsSecret(f.value.Type().Elem()) {
+		here.text = redacted
+	}
 	l.from[f.key] = here
 	f.value.SetZero() // the environment wins over the file, whole
 	for key := range l.from {
@@ -151,6 +157,16 @@ func (l *loader) setEnv(f leaf, name, text string) {
 			l.from[key] = here
 		}
 	}
+}
+
+// holdsSecret tells whether items of a list may have a secret in them.
+func holdsSecret(item reflect.Type) bool {
+	for f := range leaves("", reflect.New(item).Elem()) {
+		if f.secret() {
+			return true
+		}
+	}
+	return false
 }
 
 func unknownVariable(name string, known map[string]leaf) string {
@@ -206,21 +222,30 @@ func (l *loader) readSecret(f, holder leaf) {
 	if !slices.Contains(l.source.Connects, section) || l.source.ReadFile == nil {
 		return
 	}
+	var secret Secret
+	l.readSecretFile(holder.key, holder.value.String(), &secret)
+	if !secret.Empty() {
+		f.value.Set(reflect.ValueOf(secret))
+	}
+}
+
+// readSecretFile reads the file that a key names, or refuses it.
+func (l *loader) readSecretFile(key, file string, into *Secret) {
 	read := l.source.ReadFile
 	if l.source.ReadSecret != nil {
 		read = l.source.ReadSecret
 	}
-	text, err := read(holder.value.String())
+	text, err := read(file)
 	if err != nil {
-		l.refuse(holder.key, ErrValue, err.Error())
+		l.refuse(key, ErrValue, err.Error())
 		return
 	}
 	secret, err := ParseSecret(text)
 	if err != nil {
-		l.refuse(holder.key, ErrValue, err.Error())
+		l.refuse(key, ErrValue, err.Error())
 		return
 	}
-	f.value.Set(reflect.ValueOf(secret))
+	*into = secret
 }
 
 // missing refuses a configuration that lacks what its servers cannot be reached without.

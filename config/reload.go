@@ -12,6 +12,7 @@ func (c *Config) WithRulesOf(newer *Config) (merged *Config, restart []string) {
 	all.Files.Objects, all.Log.Level = newer.Files.Objects, newer.Log.Level
 	all.name, all.places = newer.name, newer.places
 	all.turn(newer)
+	all.turnSenders(newer)
 	is, wanted := reflect.ValueOf(all), reflect.ValueOf(newer).Elem()
 	for i := range is.NumField() {
 		f := is.Type().Field(i)

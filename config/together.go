@@ -27,6 +27,7 @@ func (l *loader) together() {
 	l.addresses()
 	l.credentials()
 	l.subjects()
+	l.intake()
 	l.rules()
 }
 
@@ -81,7 +82,7 @@ func (l *loader) addresses() {
 	}
 	l.address("hive.url", c.Hive.URL, "http", "https")
 	l.address("hive.proxy", c.Hive.Proxy, "http", "https", "socks5")
-	for key, addr := range map[string]string{"ops.addr": c.Ops.Addr, "webhook.addr": c.Webhook.Addr} {
+	for key, addr := range map[string]string{"ops.addr": c.Ops.Addr, "webhook.addr": c.Webhook.Addr, "intake.addr": c.Intake.Addr} {
 		if _, _, err := net.SplitHostPort(addr); addr != "" && err != nil {
 			l.refuse(key, ErrValue, "expected host:port or :port")
 		}

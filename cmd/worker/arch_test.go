@@ -24,7 +24,8 @@ var arrows = map[string][]string{
 	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
 	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
-	"cmd/worker/service":      {"cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
+	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
+	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/shell":        {},
@@ -33,6 +34,7 @@ var arrows = map[string][]string{
 	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
+	"pipeline/intake":     {"pipeline/stream"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/metrics":    {"enrich", "enrich/apply", "enrich/detection", "pipeline", "pipeline/stream"},
 	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/stream"},
@@ -78,6 +80,7 @@ var ownTests = map[string][]string{
 	"enrich/claim":           {"enrich/claim/claimtest"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
+	"pipeline/intake":        {"pipeline/natstest", "retry"},
 	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
 	"cmd/worker/service":     {"hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
@@ -85,8 +88,8 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/telemetry"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},

@@ -41,7 +41,7 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return shell.Misuse(errors.New("--measure-lag: goes with --connect"))
 	}
 	files := service.NewWitness()
-	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
 	traces := service.CheckTraces(sh.Env)
 	if err := config.Join(service.Mistakes(cfg, err, files), traces); err != nil {
 		return err

@@ -28,7 +28,7 @@ func newCommandLine(sh *shell.Shell) *cobra.Command {
 
 // commands are those of the worker, in the order in which people are told of them.
 func commands(sh *shell.Shell) []*cobra.Command {
-	all := []*cobra.Command{(&runCmd{}).command(sh)}
+	all := []*cobra.Command{(&runCmd{}).command(sh), (&intakeCmd{}).command(sh)}
 	all = append(all, demonstration(sh)...)
 	return append(all,
 		(&explainCmd{}).command(sh),

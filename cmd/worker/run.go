@@ -59,7 +59,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell.Shell) error {
 
 // read reads the configuration, and looks for all that is wrong with it when something is.
 func (c *runCmd) read(sh *shell.Shell, w *service.Witness) (*config.Config, error) {
-	cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook)
+	cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
 	if err != nil {
 		return nil, service.Mistakes(cfg, err, w)
 	}

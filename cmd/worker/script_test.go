@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":     await,
 			"publish":   publish,
+			"post":      post,
 			"hive":      misbehave,
 			"forget":    forget,
 			"linger":    linger,
@@ -129,6 +131,25 @@ func get(ctx context.Context, url string) (int, string, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(body), err
+}
+
+// post URL AUTHORIZATION FILE STATUS PATTERN: posts a file as JSON once, and holds the answer to this status and this pattern.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: post URL AUTHORIZATION FILE STATUS PATTERN")
+	}
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, args[0], strings.NewReader(ts.ReadFile(args[2])))
+	ts.Check(err)
+	r.Header.Set("Authorization", args[1])
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if pattern := regexp.MustCompile(args[4]); strconv.Itoa(resp.StatusCode) != args[3] || !pattern.Match(body) {
+		ts.Fatalf("answered %d %s", resp.StatusCode, body)
+	}
 }
 
 // publish SUBJECT FILE…: publishes the events of files as a forwarder does.

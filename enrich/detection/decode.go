@@ -44,24 +44,7 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 	s, _ := d.scratchs.Get().(*scratch)
 	defer d.release(s)
 	u := unwrapper{Decoder: d, scratch: s, pin: d.pin(m.Subject)}
-	body, err := u.expanded(bytes.TrimPrefix(m.Body, []byte("\xef\xbb\xbf")))
-	if err != nil {
-		return Result{}, err
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return Result{}, malformed.New(malformed.Empty, "")
-	}
-	broken := !utf8.Valid(body)
-	if broken {
-		body = bytes.ToValidUTF8(body, []byte("\ufffd"))
-	}
-	root, err := s.ParseAll(string(body))
-	if malformed.Is(err, malformed.InvalidJSON) {
-		root, err = u.plainText(body, err)
-	}
-	if err != nil && broken && malformed.Is(err, malformed.InvalidJSON) {
-		return Result{}, malformed.New(malformed.InvalidUTF8, "")
-	}
+	root, broken, err := u.parse(m.Body)
 	if err != nil {
 		return Result{}, err
 	}
@@ -70,6 +53,29 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 	}
 	r := reading{Decoder: d, scratch: s, message: m, broken: broken}
 	return r.result(&u)
+}
+
+// parse puts a body on the tree: JSON, or text that is read; broken tells that bytes of it are not UTF-8.
+func (u *unwrapper) parse(body []byte) (root int32, broken bool, err error) {
+	body, err = u.expanded(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	if err != nil {
+		return 0, false, err
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return 0, false, malformed.New(malformed.Empty, "")
+	}
+	broken = !utf8.Valid(body)
+	if broken {
+		body = bytes.ToValidUTF8(body, []byte("\ufffd"))
+	}
+	root, err = u.ParseAll(string(body))
+	if malformed.Is(err, malformed.InvalidJSON) {
+		root, err = u.plainText(body, err)
+	}
+	if err != nil && broken && malformed.Is(err, malformed.InvalidJSON) {
+		return 0, true, malformed.New(malformed.InvalidUTF8, "")
+	}
+	return root, broken, err
 }
 
 // release keeps a scratch for the next message, but not what it read.

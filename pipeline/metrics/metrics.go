@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -19,9 +18,8 @@ import (
 // neither tells it learns by [Metrics.Planning], [Metrics.Applying], [Metrics.Called] and
 // [Metrics.Measured]. Safe for concurrent use. No label holds anything of an event.
 type Metrics struct {
-	registry prometheus.Registerer
-	failed   error // of registrations
-	rows     []row // of the reference
+	*table
+	*Intake
 
 	reasons, formats, operations *words
 
@@ -75,8 +73,9 @@ var (
 
 // New registers all metrics, among them the version as build info. Its error is the registry's.
 func New(r prometheus.Registerer, version string) (*Metrics, error) {
-	m := &Metrics{registry: r, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[apply.EventKind]prometheus.Counter{}}
-	m.gauge("forager_build_info", "1; the labels say what runs", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
+	m := &Metrics{table: &table{registry: r}, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[apply.EventKind]prometheus.Counter{}}
+	m.build(version)
+	m.Intake = newIntake(m.table)
 	m.makeSettlements()
 	m.makeCalls()
 	m.makeState()

@@ -265,6 +265,7 @@ func TestEverySampleIsInTheReference(t *testing.T) {
 	m.Settled(pipeline.Settlement{Action: pipeline.ActionDeadLetter, Plans: 1, Dropped: []string{"x"}})
 	m.Called("x", 200, 0)
 	m.Happened(apply.Event{Kind: apply.EventWaited})
+	m.Took("x", "stored", true, 1, 0)
 	var text strings.Builder
 	if err := m.WriteReference(&text); err != nil {
 		t.Fatal(err)

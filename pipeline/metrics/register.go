@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,28 +18,40 @@ import (
 // row is one metric in the reference.
 type row struct{ name, kind, labels, help string }
 
+// table registers metrics, and keeps what the reference says of them.
+type table struct {
+	registry prometheus.Registerer
+	failed   error // of registrations
+	rows     []row
+}
+
+// build says what runs.
+func (m *table) build(version string) {
+	m.gauge("forager_build_info", "1; the labels say what runs", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
+}
+
 // register registers a collector and keeps what the reference says of it.
-func (m *Metrics) register(c prometheus.Collector, r row) {
+func (m *table) register(c prometheus.Collector, r row) {
 	if err := m.registry.Register(c); err != nil {
 		m.failed = errors.Join(m.failed, fmt.Errorf("register %s: %w", r.name, err))
 	}
 	m.rows = append(m.rows, r)
 }
 
-func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+func (m *table) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	m.register(c, row{name, "counter", strings.Join(labels, ", "), help})
 	return c
 }
 
-func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+func (m *table) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	m.register(g, row{name, "gauge", strings.Join(labels, ", "), help})
 	return g
 }
 
 // watch registers a gauge that is read at each scrape.
-func (m *Metrics) watch(name, help string, read func() float64) {
+func (m *table) watch(name, help string, read func() float64) {
 	m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read), row{name, "gauge", "", help})
 }
 
@@ -60,7 +73,7 @@ func (e each) Collect(to chan<- prometheus.Metric) {
 }
 
 // watchEach registers a gauge with one label that is read at each scrape.
-func (m *Metrics) watchEach(name, help, label string, read func(show func(name string, value float64))) {
+func (m *table) watchEach(name, help, label string, read func(show func(name string, value float64))) {
 	m.register(each{prometheus.NewDesc(name, help, []string{label}, nil), read}, row{name, "gauge", label, help})
 }
 
@@ -89,7 +102,7 @@ func oneIf(on bool) float64 {
 }
 
 // histogram is native, within a tenth of every value, and has classic buckets besides.
-func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+func (m *table) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160, NativeHistogramMinResetDuration: time.Hour,
@@ -106,7 +119,7 @@ func zero(c *prometheus.CounterVec, words []string) {
 }
 
 // WriteReference writes a table of all metrics, in Markdown, by name.
-func (m *Metrics) WriteReference(w io.Writer) error {
+func (m *table) WriteReference(w io.Writer) error {
 	rows := slices.SortedFunc(slices.Values(m.rows), func(a, b row) int { return cmp.Compare(a.name, b.name) })
 	var b strings.Builder
 	b.WriteString("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n")

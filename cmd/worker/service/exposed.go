@@ -79,12 +79,17 @@ func passesReadable(n config.NATS, u *url.URL) string {
 
 // secretFiles are the files that hold secrets.
 func secretFiles(c *config.Config) map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"nats.passwordFile": c.NATS.PasswordFile, "nats.tokenFile": c.NATS.TokenFile, "nats.credsFile": c.NATS.CredsFile,
 		"nats.nkeyFile": c.NATS.NKeyFile, "nats.keyFile": c.NATS.KeyFile,
 		"hive.apiKeyFile": c.Hive.APIKeyFile, "hive.passwordFile": c.Hive.PasswordFile, "hive.keyFile": c.Hive.KeyFile,
 		"webhook.tokenFile": c.Webhook.TokenFile, "webhook.passwordFile": c.Webhook.PasswordFile,
 	}
+	for i, s := range c.Intake.Sources {
+		at := fmt.Sprintf("intake.sources[%d].", i)
+		all[at+"tokenFile"], all[at+"passwordFile"], all[at+"keyFile"] = s.TokenFile, s.PasswordFile, s.KeyFile
+	}
+	return all
 }
 
 // othersRead tells whether a file is readable for more than its reader needs: for everybody, or,

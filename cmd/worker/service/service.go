@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/intake"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
@@ -40,7 +41,8 @@ type Service struct {
 	reloader  *reloader // nil: nothing is reloaded
 	hangup    chan os.Signal
 	enricher  *apply.Applier
-	hooks     *hooks // nil: off
+	hooks     *hooks         // nil: off
+	intake    *intake.Server // nil: off
 	ledger    *kvledger.Ledger
 	meter     *stream.Meter
 	keep      time.Duration // of ledger entries
@@ -85,13 +87,19 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 		link.Close()
 		return nil, err
 	}
+	events, err := openIntake(ctx, c, link, parts.measures.metrics.Intake, options.Log)
+	if err != nil {
+		hooks.Close()
+		link.Close()
+		return nil, err
+	}
 	begin := newStart(options.Log)
 	begin.need("TheHive", parts.knowledge.check)
 	begin.need("NATS", reaching(link, options))
 	s := &Service{
 		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
 		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
-		enricher: enricher, hooks: hooks, log: options.Log,
+		enricher: enricher, hooks: hooks, intake: events, log: options.Log,
 		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
@@ -110,6 +118,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 		stop()
 		err = errors.Join(err, beside.Wait())
 	}()
+	beside.Go("intake", func() { s.intake.DrainAfter(ctx) })
 	if s.reloader != nil {
 		beside.Go("reload", func() { s.reloader.run(ctx, s.hangup) })
 	}
@@ -178,6 +187,7 @@ func (s *Service) Notes() []string {
 // Close drops the connections.
 func (s *Service) Close() {
 	s.hooks.Close()
+	s.intake.Close()
 	s.Link.Close()
 	s.client.CloseIdle()
 }

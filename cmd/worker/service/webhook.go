@@ -46,7 +46,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enriche
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
 	keys := func() credentials { return newCredentials(token.text(), w.User, password.text()) }
 	if w.Addr == "" || len(keys()) == 0 {
-		log.Info("the intake of TheHive's webhook is off: it needs webhook.addr, and webhook.token or webhook.user; what analysts remove is noticed at the next look")
+		log.Info("TheHive's webhook is not taken in: it needs webhook.addr, and webhook.token or webhook.user; what analysts remove is noticed at the next look")
 		return nil, nil //nolint:nilnil // off is no error
 	}
 	audits, err := audit.New(link, AuditOptions(c, log))
@@ -54,7 +54,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enriche
 		return nil, shell.Misuse(err)
 	}
 	h := &hooks{audits: audits, enricher: enricher, metrics: metrics, log: log}
-	h.server, err = serveHooks(ctx, w.Addr, newIntake(keys, audits, metrics.Received, log))
+	h.server, err = serveHooks(ctx, w.Addr, newHookHandler(keys, audits, metrics.Received, log))
 	if err != nil {
 		return nil, err
 	}
@@ -123,30 +123,30 @@ func serveHooks(ctx context.Context, addr string, handler http.Handler) (*operat
 	return o, nil
 }
 
-// documents is where the intake puts what it took in: [audit.Queue].
+// documents is where the webhook puts what it took in: [audit.Queue].
 type documents interface {
 	// Store keeps a document, once for each key, or says at once that it cannot; ErrAuditTooLarge
 	// when it never can.
 	Store(ctx context.Context, key string, document []byte) error
 }
 
-// intake answers TheHive's webhook: 204 when a document is stored, 401 without the credentials,
+// hookHandler answers TheHive's webhook: 204 when a document is stored, 401 without the credentials,
 // 400 for what is no document, 413 for what is too large, 503 when the stream does not accept.
-type intake struct {
+type hookHandler struct {
 	accepted func() credentials // as it is now
 	store    documents
 	told     func(result string) // of every request, by pipeline's Document words
 	log      *zap.Logger
 }
 
-func newIntake(keys func() credentials, store documents, told func(string), log *zap.Logger) http.Handler {
+func newHookHandler(keys func() credentials, store documents, told func(string), log *zap.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(hookPath, &intake{accepted: keys, store: store, told: told, log: log})
+	mux.Handle(hookPath, &hookHandler{accepted: keys, store: store, told: told, log: log})
 	return mux
 }
 
 // ServeHTTP takes one document in.
-func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (i *hookHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !i.accepted().accept(r.Header.Get("Authorization")) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
 		i.refuse(w, http.StatusUnauthorized, metrics.DocumentStranger, "credentials are missing or wrong")
@@ -179,7 +179,7 @@ func (i *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse counts why a request is refused, and answers.
-func (i *intake) refuse(w http.ResponseWriter, status int, why, text string) {
+func (i *hookHandler) refuse(w http.ResponseWriter, status int, why, text string) {
 	i.told(why)
 	tell(w, status, text)
 }

@@ -83,7 +83,7 @@ func TestTheIntakeOpensToItsCredentialsAlone(t *testing.T) {
 		"no key, and nothing is sent": {"", "", "", "", 401},
 	} {
 		var d drawer
-		h := newIntake(still(newCredentials(c.token, c.user, c.password)), &d, heedless, zap.NewNop())
+		h := newHookHandler(still(newCredentials(c.token, c.user, c.password)), &d, heedless, zap.NewNop())
 		if got := post(t, h, c.shown, strings.NewReader(document)); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
@@ -111,7 +111,7 @@ func TestTheIntakeSaysWhyItDoesNotStore(t *testing.T) {
 		"the stream does not accept": {strings.NewReader(document), errors.New("no"), 503, "not stored"},
 	} {
 		var told []string
-		h := newIntake(still(newCredentials("tok", "", "")), &drawer{err: c.err}, func(what string) { told = append(told, what) }, zap.NewNop())
+		h := newHookHandler(still(newCredentials("tok", "", "")), &drawer{err: c.err}, func(what string) { told = append(told, what) }, zap.NewNop())
 		if got := post(t, h, "Bearer tok", c.body); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
@@ -121,7 +121,7 @@ func TestTheIntakeSaysWhyItDoesNotStore(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	newIntake(still(newCredentials("tok", "", "")), &drawer{}, heedless, zap.NewNop()).
+	newHookHandler(still(newCredentials("tok", "", "")), &drawer{}, heedless, zap.NewNop()).
 		ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/hooks/thehive", http.NoBody))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", w.Code)
@@ -138,7 +138,7 @@ func TestEveryRealDocumentIsTakenInAsItIs(t *testing.T) {
 		t.Skip("the webhook documents are not here (../shared/data/thehive/webhooks)")
 	}
 	var d drawer
-	h := newIntake(still(newCredentials("tok", "", "")), &d, heedless, zap.NewNop())
+	h := newHookHandler(still(newCredentials("tok", "", "")), &d, heedless, zap.NewNop())
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -161,7 +161,7 @@ func FuzzIntake(f *testing.F) {
 	f.Add("Bearer  tok ", `[{}]`)
 	f.Fuzz(func(t *testing.T, authorization, body string) {
 		var d drawer
-		h := newIntake(still(newCredentials("tok", "u", "p")), &d, heedless, zap.NewNop())
+		h := newHookHandler(still(newCredentials("tok", "u", "p")), &d, heedless, zap.NewNop())
 		switch got := post(t, h, authorization, strings.NewReader(body)); got {
 		case 204:
 			for key, text := range d.kept {

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/config"
+)
+
+// intakeCmd is "worker intake".
+type intakeCmd struct {
+	configFlag
+}
+
+func (c *intakeCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "intake", "Take events in over HTTP and hand them to the stream, without a worker; run does so, too.", c.Run)
+	c.addTo(cmd.Flags())
+	return cmd
+}
+
+// errNoSources says that there is nobody to take events from.
+var errNoSources = errors.New("intake.sources: missing: who may send? worker help config says how to name them")
+
+// Run takes events in until it is told to stop.
+func (c *intakeCmd) Run(ctx context.Context, sh *shell.Shell) error {
+	cfg, err := c.load(sh, config.ToNATS, config.ToIntake)
+	if err != nil {
+		return err
+	}
+	if len(cfg.Intake.Sources) == 0 || cfg.Intake.Addr == "" {
+		return shell.Misuse(errNoSources)
+	}
+	log, err := service.NewLogger(cfg, sh.Err)
+	if err != nil {
+		return err
+	}
+	i, err := service.NewIntake(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer i.Close()
+	return i.Serve(ctx, cfg)
+}
