@@ -3,6 +3,8 @@ package pipeline
 import (
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
 // failing knows the keys of which nothing succeeds. A key that failed for long blocks the
@@ -10,10 +12,9 @@ import (
 // unacknowledged. Those that are being retried go on, and the first that succeeds clears the key.
 type failing struct {
 	after time.Duration // how long a key must have failed
-	most  int           // keys remembered
 
 	mu   sync.Mutex
-	keys map[string]*failure
+	keys *expirable.LRU[string, *failure] // that which failed longest ago makes room
 }
 
 // failure is one key's. Times are the gate's: they stand still while it is closed.
@@ -24,56 +25,37 @@ type failure struct {
 }
 
 func newFailing(after time.Duration, most int) *failing {
-	return &failing{after: after, most: max(most, 1), keys: map[string]*failure{}}
+	return &failing{after: after, keys: expirable.NewLRU[string, *failure](max(most, 1), nil, 0)}
 }
 
 // failed notes that a message of the key failed.
 func (f *failing) failed(key string, sequence uint64, now time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	k, ok := f.keys[key]
+	k, ok := f.keys.Get(key)
 	if !ok {
-		f.evict()
 		k = &failure{since: now, sequence: sequence}
-		f.keys[key] = k
+		f.keys.Add(key, k)
 	}
 	k.last = now
 	k.several = k.several || k.sequence != sequence
 }
 
 // succeeded clears the key.
-func (f *failing) succeeded(key string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.keys, key)
-}
+func (f *failing) succeeded(key string) { f.keys.Remove(key) }
 
 // blocked tells whether a new message of the key need not be tried. A key that nobody tried for
 // as long again is tried once more.
 func (f *failing) blocked(key string, now time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	k, ok := f.keys[key]
+	k, ok := f.keys.Peek(key)
 	if !ok {
 		return false
 	}
 	if now-k.last >= f.after {
-		delete(f.keys, key)
+		f.keys.Remove(key)
 		return false
 	}
 	return k.several && now-k.since >= f.after
-}
-
-// evict makes room by forgetting the key that failed longest ago.
-func (f *failing) evict() {
-	if len(f.keys) < f.most {
-		return
-	}
-	oldest, found := "", false
-	for key, k := range f.keys {
-		if !found || k.last < f.keys[oldest].last {
-			oldest, found = key, true
-		}
-	}
-	delete(f.keys, oldest)
 }

@@ -2,12 +2,14 @@ package pipeline
 
 import (
 	"cmp"
-	"container/list"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"forager/enrich"
 	"forager/pipeline/stream"
@@ -36,10 +38,9 @@ type senders struct {
 	filters atomic.Pointer[[]string]
 
 	mu      sync.Mutex
-	known   map[senderName]*list.Element
-	order   *list.List // of *sender, the most recently met first
-	others  *sender    // who found no place
-	waiting returning  // messages that went back since their sender is held up
+	known   *expirable.LRU[senderName, *sender]
+	others  *sender   // who found no place
+	waiting returning // messages that went back since their sender is held up
 }
 
 // senderName tells senders apart.
@@ -77,7 +78,7 @@ const (
 func newSenders(o Options, now func() time.Time, tell func(senderName, bool, string)) *senders {
 	return &senders{
 		share: o.DeadLetterShare, most: mostSenders, pauses: o.Policy.Probe, now: now, tell: tell,
-		known: map[senderName]*list.Element{}, order: list.New(), waiting: returning{width: time.Second},
+		known: expirable.NewLRU[senderName, *sender](mostSenders, nil, 0), waiting: returning{width: time.Second},
 		others: &sender{name: senderName{prefix: othersName}, outcomes: newOutcomes()},
 	}
 }
@@ -214,29 +215,26 @@ func (s *senders) leave(m *message) {
 
 // find is what is remembered of a sender, or what is of all without a place. The lock is held.
 func (s *senders) find(name senderName) *sender {
-	e, ok := s.known[name]
-	if !ok {
-		if s.others.reason != "" || len(s.known) >= s.most {
-			return s.others
-		}
-		return &sender{name: name}
+	of, ok := s.known.Peek(name)
+	switch {
+	case ok:
+		return of
+	case s.others.reason != "" || s.known.Len() >= s.most:
+		return s.others
 	}
-	of, _ := e.Value.(*sender)
-	return of
+	return &sender{name: name}
 }
 
 // place is a sender's own, made where there is room or one gives way. The lock is held.
 func (s *senders) place(name senderName, succeeded bool) *sender {
-	if e, ok := s.known[name]; ok {
-		s.order.MoveToFront(e)
-		of, _ := e.Value.(*sender)
+	if of, ok := s.known.Get(name); ok {
 		return of
 	}
-	if len(s.known) >= s.most && !s.yield(succeeded) {
+	if s.known.Len() >= s.most && !s.yield(succeeded) {
 		return s.others
 	}
 	of := &sender{name: name, outcomes: newOutcomes()}
-	s.known[name] = s.order.PushFront(of)
+	s.known.Add(name, of)
 	return of
 }
 
@@ -244,13 +242,10 @@ func (s *senders) place(name senderName, succeeded bool) *sender {
 // one that has; to one that has not, only who was not met for long does. The lock is held.
 func (s *senders) yield(succeeded bool) bool {
 	now := s.now()
-	for e := s.order.Back(); e != nil; e = e.Prev() {
-		of, _ := e.Value.(*sender)
+	for _, of := range s.known.Values() { // who was met longest ago comes first
 		idle := now.Sub(of.seen) >= senderLasts
 		if idle || succeeded && !of.succeeded && of.reason == "" {
-			s.order.Remove(e)
-			delete(s.known, of.name)
-			return true
+			return s.known.Remove(of.name)
 		}
 	}
 	return false
@@ -264,8 +259,8 @@ func (s *senders) held() []string {
 	if s.others.reason != "" {
 		all = append(all, heldNote(s.others))
 	}
-	for e := s.order.Front(); e != nil; e = e.Next() {
-		if of, _ := e.Value.(*sender); of.reason != "" {
+	for _, of := range slices.Backward(s.known.Values()) {
+		if of.reason != "" {
 			all = append(all, heldNote(of))
 		}
 	}

@@ -222,7 +222,7 @@ func TestSubjectsByChanceNeitherGrowMemoryNorEvade(t *testing.T) {
 	for i := range 5000 {
 		ends(s, fmt.Sprintf("det.r%d.1", i), "wazuh", 1, enrich.Rejected, "case rejected")
 	}
-	if n := len(s.known); n > 17 {
+	if n := s.known.Len(); n > 17 {
 		t.Errorf("%d senders are remembered", n)
 	}
 	if held(s, "det.good.1", "wazuh") {

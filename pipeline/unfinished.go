@@ -1,35 +1,32 @@
 package pipeline
 
 import (
-	"container/list"
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
 // unfinished knows, of messages that could not be settled, which parts have their result and how
 // often an apply of the others failed. It lives as long as the process, and is bounded: what is
 // forgotten is applied again, which changes nothing, and counts its failures anew.
 type unfinished struct {
-	most int
-
 	mu      sync.Mutex
-	records map[uint64]*list.Element
-	order   *list.List // of *record, the most recently used first
+	records *expirable.LRU[uint64, *record] // by stream sequence
 }
 
-// record is what is known of one message, by its stream sequence.
+// record is what is known of one message.
 type record struct {
-	sequence uint64
-	stored   time.Time     // tells a reused sequence of a stream made anew
-	tries    int           // failed applies that were the message's own matter
-	failed   time.Time     // when an apply of it failed last
-	since    time.Duration // on the gate's clock: when the first of them failed
-	results  map[int]error // by the plan's index: final results, nil for done
+	stored  time.Time     // tells a reused sequence of a stream made anew
+	tries   int           // failed applies that were the message's own matter
+	failed  time.Time     // when an apply of it failed last
+	since   time.Duration // on the gate's clock: when the first of them failed
+	results map[int]error // by the plan's index: final results, nil for done
 }
 
 func newUnfinished(most int) *unfinished {
-	return &unfinished{most: max(most, 1), records: map[uint64]*list.Element{}, order: list.New()}
+	return &unfinished{records: expirable.NewLRU[uint64, *record](max(most, 1), nil, 0)}
 }
 
 // recall returns what is known of a message; a zero record when nothing is.
@@ -52,43 +49,22 @@ func (m *unfinished) change(sequence uint64, stored time.Time, edit func(*record
 	defer m.mu.Unlock()
 	r := m.find(sequence, stored)
 	if r == nil {
-		r = &record{sequence: sequence, stored: stored, results: map[int]error{}}
-		m.records[sequence] = m.order.PushFront(r)
-		m.trim()
+		r = &record{stored: stored, results: map[int]error{}}
+		m.records.Add(sequence, r)
 	}
 	edit(r)
 	return *r
 }
 
 // forget drops what is known of a message.
-func (m *unfinished) forget(sequence uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e, ok := m.records[sequence]; ok {
-		m.order.Remove(e)
-		delete(m.records, sequence)
-	}
-}
+func (m *unfinished) forget(sequence uint64) { m.records.Remove(sequence) }
 
+// find is what is known of a message; nil for nothing. The lock is held.
 func (m *unfinished) find(sequence uint64, stored time.Time) *record {
-	e, ok := m.records[sequence]
-	if !ok {
+	r, ok := m.records.Get(sequence)
+	if !ok || !r.stored.Equal(stored) {
+		m.records.Remove(sequence)
 		return nil
 	}
-	r, _ := e.Value.(*record)
-	if !r.stored.Equal(stored) {
-		m.order.Remove(e)
-		delete(m.records, sequence)
-		return nil
-	}
-	m.order.MoveToFront(e)
 	return r
-}
-
-func (m *unfinished) trim() {
-	for m.order.Len() > m.most {
-		last := m.order.Back()
-		r, _ := m.order.Remove(last).(*record)
-		delete(m.records, r.sequence)
-	}
 }

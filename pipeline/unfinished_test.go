@@ -65,8 +65,8 @@ func TestFailingKeysAreBounded(t *testing.T) {
 	for i := range 100 {
 		f.failed(string(rune('a'+i)), 1, time.Duration(i))
 	}
-	if len(f.keys) != 3 {
-		t.Errorf("%d keys remembered, want 3", len(f.keys))
+	if f.keys.Len() != 3 {
+		t.Errorf("%d keys remembered, want 3", f.keys.Len())
 	}
 }
 

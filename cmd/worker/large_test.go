@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"forager/cmd/worker/workertest"
 	"io"
 	"os"
 	"os/exec"
@@ -65,13 +66,13 @@ func passLarge(t *testing.T, binary, zip string) {
 	digest := b.object("evidence", "detections.test/memory.dmp", largeFile)
 	pid := b.process(binary)
 	b.publish("warm", "web00", weekAgo(), "203.0.113.9", "T1059")
-	b.until("the first case", func() bool { return len(b.cases()) == 1 })
+	workertest.Eventually(b.t, "the first case", func() bool { return len(b.cases()) == 1 })
 	before := resident(t, pid, "VmRSS")
 	resetPeak(t, pid)
 	began := time.Now()
 	b.send(fmt.Sprintf(`{"schema":"forager.detection/v1","id":"big","time":%q,"title":"T","severity":2,"host":"web01",
 		"files":[{"name":"memory.dmp","object":"evidence/detections.test/memory.dmp","sha256":%q}]}`, weekAgo().Format(time.RFC3339), digest))
-	b.until("the file", func() bool {
+	workertest.Eventually(b.t, "the file", func() bool {
 		cases := b.cases()
 		return len(cases) == 2 && len(cases[1].Observables) == 1
 	})
@@ -146,22 +147,6 @@ func (e *endless) Read(p []byte) (int, error) {
 	n := copy(p, e.block[e.at:])
 	e.at = (e.at + n) % len(e.block)
 	return n, nil
-}
-
-// until waits for something that is certain to come.
-func (b *backyard) until(what string, holds func() bool) {
-	b.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late := time.NewTimer(2 * time.Minute)
-	defer late.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-late.C:
-			b.t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 // resident reads a line of a process's status, in bytes.

@@ -38,7 +38,7 @@ func TestReplicasShareTheLimitOfNewCases(t *testing.T) {
 	for i := range hosts {
 		b.publish(fmt.Sprintf("d-%d", i), fmt.Sprintf("host%d", i), at.Add(time.Duration(i)*time.Minute), fmt.Sprintf("203.0.113.%d", i), "T1059")
 	}
-	b.until("all are settled", func() bool { return settled.count() == hosts })
+	workertest.Eventually(b.t, "all are settled", func() bool { return settled.count() == hosts })
 
 	cases := b.cases()
 	i := slices.IndexFunc(cases, func(c hivetest.Case) bool { return slices.Contains(c.Tags, "forager:overflow") })

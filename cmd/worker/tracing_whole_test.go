@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -95,20 +94,10 @@ func newTracedRun(t *testing.T, env ...string) *tracedRun {
 // settled waits until the message is acknowledged, and stops the worker.
 func (r *tracedRun) settled() {
 	r.t.Helper()
-	late, stop := context.WithTimeout(r.t.Context(), workertest.Patience)
-	defer stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if c, err := r.js.Consumer(late, "DEMO", "demo"); err == nil && c.CachedInfo().AckFloor.Stream == 1 {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-late.Done():
-			r.t.Fatal("waited in vain for the acknowledgement")
-		}
-	}
+	workertest.Eventually(r.t, "the acknowledgement", func() bool {
+		c, err := r.js.Consumer(r.t.Context(), "DEMO", "demo")
+		return err == nil && c.CachedInfo().AckFloor.Stream == 1
+	})
 	if code := r.stop(); code != exitDone {
 		r.t.Fatalf("exit %d: %s", code, r.log.String())
 	}

@@ -127,7 +127,7 @@ func (w *week) pass(name string, hours int, hostile bool) time.Duration {
 			w.hostile(hour)
 		}
 	}
-	w.until("the good ones of the "+name+" week", func() bool {
+	workertest.Eventually(w.t, "the good ones of the "+name+" week", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return !slices.ContainsFunc(w.sent[first:], func(d workertest.Sent) bool { return w.ends[d.Sequence].Sequence == 0 })

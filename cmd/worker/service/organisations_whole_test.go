@@ -140,16 +140,10 @@ func (p *provider) until(customer string, n int) {
 
 func (p *provider) wait(what string, is func() bool) {
 	p.t.Helper()
-	late := time.Now().Add(workertest.Patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		<-tick.C
-		if time.Now().After(late) {
-			_, reasons := p.service.Ready()
-			p.t.Fatalf("waited in vain for %s: acme %d, initech %d, %q, %q", what, len(p.ended("acme")), len(p.ended("initech")), reasons, p.service.Notes())
-		}
-	}
+	workertest.Eventually(p.t, what, is, func() string {
+		_, reasons := p.service.Ready()
+		return fmt.Sprintf("acme %d, initech %d, %q, %q", len(p.ended("acme")), len(p.ended("initech")), reasons, p.service.Notes())
+	})
 }
 
 // grant gives the worker's account its place in organisations, as an administrator does: of each

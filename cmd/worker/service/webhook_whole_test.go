@@ -93,23 +93,13 @@ func (o *office) detect(host string, severity int, techniques string) {
 }
 
 // until waits for a state of the cases.
-func (o *office) until(what string, is func([]hivetest.Case) bool) []hivetest.Case {
+func (o *office) until(what string, is func([]hivetest.Case) bool) (cases []hivetest.Case) {
 	o.t.Helper()
-	late, stop := context.WithTimeout(o.t.Context(), workertest.Patience)
-	defer stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		cases := o.hive.Snapshot().Cases
-		if is(cases) {
-			return cases
-		}
-		select {
-		case <-tick.C:
-		case <-late.Done():
-			o.t.Fatalf("waited in vain until %s: %+v", what, cases)
-		}
-	}
+	workertest.Eventually(o.t, what, func() bool {
+		cases = o.hive.Snapshot().Cases
+		return is(cases)
+	}, func() string { return fmt.Sprintf("%+v", cases) })
+	return cases
 }
 
 // told waits until the ledger has learnt something of a case. What the intake cannot store in time on a
