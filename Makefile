@@ -29,9 +29,10 @@ fuzz: ## ten seconds of every fuzz target
 boxes: ## a minute of random middle boxes between the worker and TheHive
 	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker/service
 
-week: ## a week of good and hostile senders in a minute: how long the good ones wait, and the worker's memory
+week: ## a week of good and hostile senders in a minute, and 5000 events over HTTP while everything is killed
 	go vet -tags week ./cmd/worker
 	go test -tags week -count=1 -run '^TestAWeek' -v ./cmd/worker
+	cd deploy/bench && go test -tags bench -count=1 -timeout 5m -run '^TestIntakeLosesNothing$$' -soaked 5000 -v
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker

@@ -11,13 +11,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"forager/pipeline/natstest"
 )
 
 // natsDirectory is the variable that makes a process of this test binary the NATS server.
 const natsDirectory = "BENCH_NATS_DIRECTORY"
+
+// natsPort is the variable with its port, where it must have one.
+const natsPort = "BENCH_NATS_PORT"
 
 var (
 	profiles = flag.String("profiles", "", "folder for a processor profile of a worker for each row")
@@ -37,12 +43,19 @@ func TestMain(m *testing.M) {
 
 // serveNATS is a NATS server until its standard input ends, which it does with the bench.
 func serveNATS(dir string) error {
-	server, err := natstest.Start(dir)
+	port := server.RANDOM_PORT
+	if text := os.Getenv(natsPort); text != "" {
+		var err error
+		if port, err = strconv.Atoi(text); err != nil {
+			return err
+		}
+	}
+	running, err := natstest.Start(dir, natstest.Port(port))
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	fmt.Fprintln(os.Stdout, server.URL())
+	defer running.Close()
+	fmt.Fprintln(os.Stdout, running.URL())
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }

@@ -28,6 +28,7 @@ var types = map[string]func() any{
 	"apps/v1 Deployment":                      func() any { return new(apps.Deployment) },
 	"policy/v1 PodDisruptionBudget":           func() any { return new(policy.PodDisruptionBudget) },
 	"networking.k8s.io/v1 NetworkPolicy":      func() any { return new(networking.NetworkPolicy) },
+	"networking.k8s.io/v1 Ingress":            func() any { return new(networking.Ingress) },
 	"monitoring.coreos.com/v1 ServiceMonitor": func() any { return new(operator.ServiceMonitor) },
 	"monitoring.coreos.com/v1 PrometheusRule": func() any { return new(operator.PrometheusRule) },
 }
@@ -240,6 +241,11 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"/nats/stream":                     {"nats.stream=a.b"},
 		"/tracing/endpoint":                {"tracing.endpoint=collector:4317"},
 		"/podSecurityContext/fsGroup":      {"podSecurityContext.fsGroup=nobody"},
+		"intake.sources is needed":         {"intake.enabled=true"},
+		"/intake/sources/0/subject":        {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b.>", "intake.sources[0].token.secret.name=c"},
+		"/intake/sources/0":                {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b"},
+		"a needs the name of a Secret":     {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b", "intake.sources[0].token.secret.key=c"},
+		"intake.ingress.tlsSecretName":     {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b", "intake.sources[0].token.secret.name=c", "intake.ingress.enabled=true", "intake.ingress.host=h"},
 	} {
 		args := []string{"template", "soc", chart, "--set", "thehive.url=https://hive"}
 		for _, s := range sets {

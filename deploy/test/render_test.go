@@ -110,12 +110,18 @@ func at(tree any, path ...any) any {
 	return tree
 }
 
-// one finds the only object of a kind.
+// one finds the only object of a kind, beside the intake's.
 func one(t *testing.T, all []object, kind string) object {
+	t.Helper()
+	return only(t, all, kind, false)
+}
+
+// only finds the only object of a kind: the intake's, or the other one.
+func only(t *testing.T, all []object, kind string, intake bool) object {
 	t.Helper()
 	var found []object
 	for _, o := range all {
-		if strings.HasSuffix(o.kind, " "+kind) {
+		if strings.HasSuffix(o.kind, " "+kind) && strings.HasSuffix(o.name, "-intake") == intake {
 			found = append(found, o)
 		}
 	}
