@@ -14,11 +14,17 @@ import (
 const ReasonSilenced = "silenced"
 
 // see shows a detection and its mapped techniques.
-func see(d detection.Detection, techniques []Technique, o Origin) rules.Seen {
+func (p *Planner) see(d detection.Detection, techniques []Technique, o Origin) rules.Seen {
 	s := rules.Seen{
 		Format: d.Format, Subject: o.Subject, ID: d.ID, Time: d.Time.UTC(), Severity: severityOf(d), Title: d.Title, Description: d.Description,
 		Source: d.Source, Rule: rules.SeenRule{ID: d.Rule.ID, Name: d.Rule.Name}, Host: d.Host, User: d.User, IP: d.IP, Key: d.Key,
-		Direction: d.Direction, Tags: d.Tags,
+		Direction: d.Direction, Tags: d.Tags, Link: d.Link,
+		Process: d.Happened.Process, CommandLine: d.Happened.CommandLine, Parent: d.Happened.Parent, File: d.Happened.File,
+		From: d.Happened.From, To: d.Happened.To, Action: d.Happened.Action,
+	}
+	if p.options.Router.ReadsEvents() {
+		said := d.Original.ReadAll()
+		s.Raw, s.Fields = said.Text, said.Fields
 	}
 	for _, o := range d.Observables {
 		s.Observables = append(s.Observables, rules.SeenObservable{Type: o.DataType, Data: o.Data, Tags: o.Tags, IOC: o.IOC})
@@ -33,7 +39,7 @@ func see(d detection.Detection, techniques []Technique, o Origin) rules.Seen {
 
 // route lets the rules change a plan.
 func (p *Planner) route(plan *Plan, d detection.Detection) error {
-	r := p.options.Router.Decide(see(d, plan.Techniques, plan.Origin), p.options.Now())
+	r := p.options.Router.Decide(p.see(d, plan.Techniques, plan.Origin), p.options.Now())
 	plan.Faults = r.Faults
 	if r.Silence != "" {
 		return &DroppedError{Reason: ReasonSilenced, Detail: r.Silence}

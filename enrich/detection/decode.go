@@ -18,7 +18,8 @@ import (
 type scratch struct {
 	*tree.Tree
 	hits     formats.Hits
-	unpacked int // bytes that came out of base64 and gzip so far
+	unpacked int      // bytes that came out of base64 and gzip so far
+	telling  *telling // who wants to know what events say; nil is nobody
 }
 
 // maxPooled is the number of values up to which a tree is kept for the next message.
@@ -40,8 +41,12 @@ type part struct {
 // not changed. A message of which nothing can be read is a *malformed.Error; bytes that are not
 // JSON are so as a whole, since nothing in them can be trusted to be what was sent. Bytes that are not
 // UTF-8 become U+FFFD, and mark the detections that have them: one byte is not to hide an alert.
-func (d *Decoder) Decode(m Message) (Result, error) {
+func (d *Decoder) Decode(m Message) (Result, error) { return d.decode(m, nil) }
+
+// decode reads a message; told what its events say, where somebody wants to know, instead of what they mean.
+func (d *Decoder) decode(m Message, t *telling) (Result, error) {
 	s, _ := d.scratchs.Get().(*scratch)
+	s.telling = t
 	defer d.release(s)
 	u := unwrapper{Decoder: d, scratch: s, pin: d.pin(m.Subject)}
 	root, broken, err := u.parse(m.Body)
@@ -51,7 +56,7 @@ func (d *Decoder) Decode(m Message) (Result, error) {
 	if err := u.unwrap(root, outermost(m.Header), 0); err != nil {
 		return Result{}, err
 	}
-	r := reading{Decoder: d, scratch: s, message: m, broken: broken}
+	r := reading{Decoder: d, scratch: s, message: m, broken: broken, source: &original{decoder: d, message: m}}
 	return r.result(&u)
 }
 
@@ -84,7 +89,7 @@ func (d *Decoder) release(s *scratch) {
 		return
 	}
 	s.Reset()
-	s.unpacked = 0
+	s.unpacked, s.telling = 0, nil
 	d.scratchs.Put(s)
 }
 
@@ -107,6 +112,8 @@ type reading struct {
 	out     Result
 	byID    map[string]int
 	last    []string // by detection: what to correlate it by where it names nobody
+	source  *original
+	events  int // that were read so far
 }
 
 func (r *reading) result(u *unwrapper) (Result, error) {
@@ -194,8 +201,15 @@ var carriers = []string{"message", "event.original", "event/original", "_raw", "
 
 // read makes the detection of one event, or of one host's part of it.
 func (r *reading) read(p part) error {
+	index := r.events
+	r.events++
+	if r.telling != nil {
+		r.tell(p.root, index)
+		return nil
+	}
 	e := event{reading: r, format: p.format, part: p}
 	det, err := e.detection()
+	det.Original = &Original{r.source, index}
 	if err != nil {
 		if m, ok := errors.AsType[*malformed.Error](err); ok && m.Reason == malformed.NothingToRead {
 			r.out.Unreadable = append(r.out.Unreadable, m)

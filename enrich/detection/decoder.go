@@ -30,6 +30,9 @@ type Options struct {
 	Limits Limits
 	// Why fills Detection.Why, at some cost.
 	Why bool
+	// Redact is left out of what an [Original] says: a name without a dot, of texts and numbers in
+	// whatever object whose name ends with it ("token", "access_token"); a path with dots, of all that lies there. nil is [DefaultRedact].
+	Redact []string
 }
 
 // Pin says that messages of a subject are of one format, whatever they look like.
@@ -125,6 +128,7 @@ type Decoder struct {
 	formats  *formats.Set
 	pins     []Pin
 	policy   *policy
+	redact   *redaction
 	limits   Limits
 	why      bool
 	scratchs sync.Pool
@@ -145,6 +149,10 @@ func New(o Options) (*Decoder, error) {
 	if d.policy, err = newPolicy(o, d.limits); err != nil {
 		return nil, err
 	}
+	if o.Redact == nil {
+		o.Redact = DefaultRedact()
+	}
+	d.redact = newRedaction(o.Redact)
 	d.scratchs.New = func() any { return &scratch{Tree: tree.New(d.limits.tree())} }
 	return d, nil
 }

@@ -28,13 +28,14 @@ type Detection struct {
 	Description  string         // at most 64 KiB
 	Source       string         // what sent it, "wazuh/manager01"; may be empty
 	Rule         Rule
-	Host         string   // where it happened; host name, may be empty
-	User         string   // whom it concerns; may be empty
-	IP           string   // source address, canonical; may be empty
-	Key          string   // the sender's own correlation key: native form; of others, where the sender groups by it (the rows of one Defender alert), or no host, user or address is named
-	Direction    string   // "inbound", "outbound", or empty
-	Happened     Happened `json:",omitzero"`
-	Link         string   `json:",omitempty"` // address of the detection in the sender's console, http or https; may be empty
+	Host         string    // where it happened; host name, may be empty
+	User         string    // whom it concerns; may be empty
+	IP           string    // source address, canonical; may be empty
+	Key          string    // the sender's own correlation key: native form; of others, where the sender groups by it (the rows of one Defender alert), or no host, user or address is named
+	Direction    string    // "inbound", "outbound", or empty
+	Happened     Happened  `json:",omitzero"`
+	Link         string    `json:",omitempty"` // address of the detection in the sender's console, http or https; may be empty
+	Original     *Original `json:"-"`          // the event itself, to be read again
 	Tags         []string
 	Observables  []Observable
 	Techniques   []Reference

@@ -109,7 +109,9 @@ func (u *unwrapper) line(src string, outer envelope) (int32, envelope, error) {
 	if members == nil {
 		members = lines.ReadColons(rest)
 	}
-	return u.record(h, members, rest, outer)
+	n, outer, err := u.record(h, members, rest, outer)
+	u.sent(n, src)
+	return n, outer, err
 }
 
 // record makes an object of what a line says, with its header; 0 where it says nothing.
@@ -142,7 +144,16 @@ func (u *unwrapper) document(src string, at int, outer envelope) (int32, envelop
 	if h != nil {
 		outer = outer.by("syslog")
 	}
-	return u.record(h, members, "", outer.by("xml"))
+	n, outer, err := u.record(h, members, "", outer.by("xml"))
+	u.sent(n, src)
+	return n, outer, err
+}
+
+// sent notes the text that a record was made of, where somebody wants to know.
+func (u *unwrapper) sent(n int32, src string) {
+	if u.telling != nil && n != 0 {
+		u.telling.lines[n] = src
+	}
 }
 
 // maxPrefix is what may stand before JSON in a line.

@@ -53,7 +53,7 @@ func TestAnOperatorsDirectoryAddsAFormat(t *testing.T) {
 	if !slices.Contains(got.Why, Origin{Field: "host", Path: "box", Value: "b1"}) {
 		t.Errorf("why: %v", got.Why)
 	}
-	got.Why = nil
+	got.Why, got.Original = nil, nil
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -61,7 +61,7 @@ var defaults = sync.OnceValues(func() (*Decoder, error) { return New(Options{}) 
 func mustNew(tb testing.TB, o Options) *Decoder {
 	tb.Helper()
 	d, err := defaults()
-	if o.Why || len(o.Formats)+len(o.Pins)+len(o.Lists)+len(o.DataTypes) > 0 || o.Limits != (Limits{}) {
+	if o.Why || o.Redact != nil || len(o.Formats)+len(o.Pins)+len(o.Lists)+len(o.DataTypes) > 0 || o.Limits != (Limits{}) {
 		d, err = New(o)
 	}
 	if err != nil {

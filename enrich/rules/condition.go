@@ -22,7 +22,11 @@ const maxExpression = maxRendered
 
 // conditions compiles CEL over the variable `detection`: conditions, keys, and what stands in the
 // placeholders of texts.
-type conditions struct{ env *cel.Env }
+type conditions struct {
+	env *cel.Env
+	// readsEvents is set where an expression may look at the event itself, which costs reading it again.
+	readsEvents *bool
+}
 
 func newConditions() (conditions, error) {
 	env, err := cel.NewEnv(
@@ -35,7 +39,7 @@ func newConditions() (conditions, error) {
 	if err != nil {
 		return conditions{}, fmt.Errorf("conditions: %w", err)
 	}
-	return conditions{env}, nil
+	return conditions{env, new(bool)}, nil
 }
 
 // exactly accepts one type.
@@ -52,6 +56,9 @@ func exactly(want *cel.Type) func(*cel.Type) error {
 func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Program, *RuleError) {
 	if len(text) > maxExpression {
 		return nil, &RuleError{Line: 1, Column: 1, Err: fmt.Errorf("is longer than %d bytes", maxExpression)}
+	}
+	if strings.Contains(text, "raw") || strings.Contains(text, "fields") {
+		*c.readsEvents = true
 	}
 	ast, issues := c.env.Compile(text)
 	if issues.Err() != nil {

@@ -11,9 +11,14 @@ import (
 // Router is a set of rules that was checked: conditions and texts compiled. It is
 // immutable and safe for concurrent use; a reload makes another.
 type Router struct {
-	routes   []route
-	silences []silence
+	routes      []route
+	silences    []silence
+	readsEvents bool
 }
+
+// ReadsEvents tells whether a rule may look at the event itself, by `detection.raw` or `detection.fields`: then
+// [Seen] must have them.
+func (r *Router) ReadsEvents() bool { return r.readsEvents }
 
 type route struct {
 	Route
@@ -69,6 +74,7 @@ func NewRouter(r Rules) (*Router, error) {
 		c.rule = fmt.Sprintf("silences[%d]", i)
 		out.silences = append(out.silences, c.silence(raw))
 	}
+	out.readsEvents = *env.readsEvents
 	return out, errors.Join(c.problems...)
 }
 

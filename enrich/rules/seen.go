@@ -21,6 +21,16 @@ type Seen struct {
 	Tags        []string         `cel:"tags"`
 	Techniques  []string         `cel:"techniques"` // ids, in the server's release
 	Observables []SeenObservable `cel:"observables"`
+	Link        string           `cel:"link"`    // address of the detection in the sender's console; empty is none
+	Process     string           `cel:"process"` // what happened, as far as the sender says it
+	CommandLine string           `cel:"commandLine"`
+	Parent      string           `cel:"parent"`
+	File        string           `cel:"file"`
+	From        string           `cel:"from"`
+	To          string           `cel:"to"`
+	Action      string           `cel:"action"`
+	Raw         string           `cel:"raw"`    // the event as it was sent; where [Router.ReadsEvents] alone
+	Fields      map[string]any   `cel:"fields"` // its scalars by path; where ReadsEvents alone
 }
 
 // SeenRule is the rule that fired.
