@@ -12,7 +12,7 @@
 //	planner.go       title, severity, techniques (knowledge.go: what the server holds of ATT&CK), tags.go
 //	reach.go         which objects the sender may name; zippolicy.go: which files go into an archive
 //	routing.go       what the rules change (package rules)
-//	plan.go          the result; describe.go, words.go: in words
+//	plan.go          the result; describe.go, words.go: in words, and what tables of detections tell
 //	class.go         what an error means; denied.go, organisation.go: refusals of the account
 //
 // # Limits

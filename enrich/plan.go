@@ -52,8 +52,10 @@ type Plan struct {
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
 	KeyCap int      // cases that the key may open in an hour of event time; 0 is no limit
 
-	describe func() string // the text of the case, should one be opened
-	notes    string        // what follows that text
+	said  *detection.Detection // what it tells of, without what the plan has
+	raw   Raw
+	text  *string // the route's own description
+	notes string  // what follows the description
 
 	Shape rules.Shape  // of the case, should one be opened
 	Find  *hive.Filter // the route's own filter, by which the case is found too; nil is none
@@ -70,14 +72,8 @@ type Technique struct {
 	Kind     mitre.Kind // how Reported came to ID
 }
 
-// Description is the opening text of the case in Markdown, safe, without the marker. It is made
-// each time it is asked for, since most detections open no case.
-func (p Plan) Description() string {
-	if p.describe == nil {
-		return p.notes
-	}
-	return p.describe() + p.notes
-}
+// TellsAll tells whether each detection that opens a case is told in full there, with its event.
+func (p Plan) TellsAll() bool { return p.raw == RawAll }
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.
 func (p Plan) Queue() string { return p.Hash }

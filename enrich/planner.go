@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"cmp"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +27,7 @@ type PlannerOptions struct {
 	Catalogue    *mitre.Catalogue     // what technique references mean (default: the embedded one)
 	Target       func() *mitre.Target // what the TheHive server knows now (default: the newest releases)
 	Router       *rules.Router        // routes and silences (default: none)
+	Raw          Raw                  // which events stand in the case (default RawFirst)
 	Now          func() time.Time     // for the expiry of silences (default: time.Now)
 }
 
@@ -69,6 +72,9 @@ func NewPlanner(o PlannerOptions) *Planner {
 	if o.Target == nil {
 		newest := o.Catalogue.For(mitre.KnownRelease(""))
 		o.Target = func() *mitre.Target { return newest }
+	}
+	if o.Raw == "" {
+		o.Raw = RawFirst
 	}
 	if o.Router == nil {
 		o.Router = &rules.Router{}
@@ -121,12 +127,13 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		Severity:     severityOf(d),
 		TLP:          p.options.TLP,
 		PAP:          p.options.PAP,
-		Title:        titleOf(d, key),
+		Title:        titleOf(d),
 		Tags:         tagsOf(d),
 		Observables:  observablesOf(d),
 		Zip:          p.options.Zip,
 		LeftOut:      d.LeftOut,
-		describe:     func() string { return describe(said, key) },
+		said:         &said,
+		raw:          p.options.Raw,
 	}
 }
 
@@ -149,15 +156,42 @@ func severityOf(d detection.Detection) int {
 	return int(d.Severity)
 }
 
-func titleOf(d detection.Detection, key Key) string {
-	title := d.Title
-	if title == "" {
-		title = d.Rule.Name
+// titleOf says what happened, and where; a place that the words name already is not said twice.
+func titleOf(d detection.Detection) string {
+	title := cmp.Or(d.Title, d.Rule.Name, d.Format+" detection")
+	where := placeOf(d, title)
+	if where == "" {
+		return oneLine(title)
 	}
-	if title == "" {
-		title = strings.TrimSuffix(d.Format+" detection on "+key.String(), " on :")
+	return canon.Line(strings.TrimRight(title, ". "), rules.MaxTitle-len([]rune(where))) + where
+}
+
+// placeOf is the host of a detection, else the user, else the address, to follow a title that does not name it.
+func placeOf(d detection.Detection, title string) string {
+	if canon.FoldHost(d.Host, false) != "" {
+		host := canon.Line(d.Host, maxPlace)
+		if _, err := netip.ParseAddr(host); err != nil {
+			host, _, _ = strings.Cut(host, ".")
+		}
+		return unlessSaid(title, " on ", host)
 	}
-	return oneLine(title)
+	if user, _ := canon.FoldUser(d.User); user != "" {
+		account := d.User[strings.LastIndexByte(d.User, '\\')+1:]
+		account, _, _ = strings.Cut(account, "@")
+		return unlessSaid(title, " for ", canon.Line(account, maxPlace))
+	}
+	return unlessSaid(title, " from ", canon.FoldIP(d.IP))
+}
+
+// maxPlace bounds the place in a title, in UTF-16 units.
+const maxPlace = 63
+
+// unlessSaid is a place with the word before it; empty where a title has it.
+func unlessSaid(title, word, place string) string {
+	if place == "" || strings.Contains(strings.ToLower(title), strings.ToLower(place)) {
+		return ""
+	}
+	return word + place
 }
 
 // oneLine is a title: the headline of texts in Markdown.

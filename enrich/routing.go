@@ -83,11 +83,9 @@ func (plan *Plan) findBy(f hive.Filter) {
 // shapeBy says what a case of the plan looks like, where the rules say it.
 func (plan *Plan) shapeBy(r rules.Decision, d detection.Detection) {
 	if r.Title != nil {
-		plan.Title = cmp.Or(oneLine(*r.Title), titleOf(d, plan.Key))
+		plan.Title = cmp.Or(oneLine(*r.Title), titleOf(d))
 	}
-	if text := r.Description; text != nil {
-		plan.describe = func() string { return *text }
-	}
+	plan.text = r.Description
 	for _, l := range []struct{ said, to *int }{{r.Severity, &plan.Severity}, {r.TLP, &plan.TLP}, {r.PAP, &plan.PAP}} {
 		if l.said != nil {
 			*l.to = *l.said

@@ -113,7 +113,7 @@ func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := planned(t, p, 1, seen("web01", "a", day(9)))
-	if got.Route != "rest" || got.Key.String() != "host:web01" || got.Title != "Suspicious logon" || got.Severity != 3 {
+	if got.Route != "rest" || got.Key.String() != "host:web01" || got.Title != "Suspicious logon on web01" || got.Severity != 3 {
 		t.Errorf("plan %+v", got)
 	}
 	want := []string{"route broken when", "route rest key", "route rest title", "route rest severity"}

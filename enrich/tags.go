@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -48,10 +49,32 @@ func reserved(tag string) bool {
 func observablesOf(d detection.Detection) []detection.Observable {
 	all := slices.Clone(d.Observables)
 	for i := range all {
-		all[i].Message = markdown.Text(all[i].Message)
+		all[i].Message = messageOf(all[i], d)
 		if slices.ContainsFunc(all[i].Tags, reserved) {
 			all[i].Tags = slices.DeleteFunc(slices.Clone(all[i].Tags), reserved)
 		}
 	}
 	return all
+}
+
+// roles are the tags of observables that say what a value was, in words.
+var roles = map[string]string{"src": "source ", "dst": "destination ", "parent": "parent "}
+
+// messageOf says what an observable was: what the sender says of it, its part in the detection, the rule, and the product.
+func messageOf(o detection.Observable, d detection.Detection) string {
+	said := markdown.Text(o.Message)
+	if said != "" {
+		said += "\n\n"
+	}
+	part := o.DataType
+	if part == "ip" {
+		part = "address"
+	}
+	for _, tag := range o.Tags {
+		if role, known := roles[tag]; known {
+			part = role + part
+			break
+		}
+	}
+	return said + part + " in *" + markdown.Line(cmp.Or(d.Rule.Name, d.Title, d.Rule.ID)) + "*, " + markdown.Line(d.Format)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/enrich/detection/malformed"
 )
@@ -27,6 +29,7 @@ type explainCmd struct {
 	FormatFile string
 	Subject    string
 	Why        bool
+	Case       bool
 	Strict     bool
 	Files      []string
 }
@@ -40,6 +43,7 @@ func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
 	formatFile(flags, &c.FormatFile)
 	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
 	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
+	flags.BoolVar(&c.Case, "case", false, "Print the case instead: title, description, and the comment in a case that does not know the rule, as they would be written.")
 	flags.BoolVar(&c.Strict, "strict", false, "End with 1 when an event would become a dead letter, for scripts that try a format or a forwarder.")
 	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
 	return cmd
@@ -68,6 +72,8 @@ type explained struct {
 	Faults      []string              `json:"faults"`    // rules that failed on it and gave way to the default
 	CaseKey     string                `json:"caseKey"`
 	Plan        []string              `json:"plan"`
+
+	written string // the case, as it would be written
 	Why         []explainedOrigin     `json:"why,omitempty"`
 }
 
@@ -140,6 +146,7 @@ type explainer struct {
 	decoder *detection.Decoder
 	planner *enrich.Planner
 	out     *json.Encoder
+	cases   io.Writer // for cases as they would be written; nil: lines are
 	subject string
 	most    int // bytes of a message
 
@@ -156,7 +163,12 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 	}
 	out := json.NewEncoder(sh.Out)
 	out.SetEscapeHTML(false)
+	var cases io.Writer
+	if c.Case {
+		cases = sh.Out
+	}
 	return &explainer{
+		cases: cases,
 		decoder: decoder, planner: service.NewPlanner(cfg, catalogue, nil, router, time.Now), out: out,
 		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
 	}, nil
@@ -198,6 +210,9 @@ func (x *explainer) lines(e events.Event) (lines []explained, dead error) {
 			dead = cmp.Or(dead, unlessDropped(err))
 		} else {
 			line.add(plan)
+			if x.cases != nil {
+				line.written = writtenOf(plan)
+			}
 		}
 		lines = append(lines, line)
 	}
@@ -219,7 +234,23 @@ func unlessDropped(err error) error {
 	return err
 }
 
-func (x *explainer) write(line explained) error { return x.out.Encode(line) }
+func (x *explainer) write(line explained) error {
+	if x.cases == nil {
+		return x.out.Encode(line)
+	}
+	text := line.written
+	if line.Dropped != nil {
+		text = "no case: " + *line.Dropped + "\n"
+	}
+	_, err := fmt.Fprintf(x.cases, "=== %s\n\n%s\n", shell.Shown(line.File), text)
+	return err
+}
+
+// writtenOf is a case as it would be written.
+func writtenOf(p enrich.Plan) string {
+	opening, comment := apply.Written(p)
+	return "title: " + p.Title + "\n\n--- description\n\n" + opening + "\n--- comment in a case that does not know the rule\n\n" + comment + "\n"
+}
 
 // reasonOf gives the bounded reason of an error, with what it says for people.
 func reasonOf(err error) string {

@@ -70,14 +70,14 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 	}
 }
 
-// postComment adds the comment of a rule and day under the headline of the first plan. One that is
-// refused is tried under those of others, and at last under none: only whose headline was refused is
+// postComment adds the comment of a rule and day, which tells of its first plan. One that is
+// refused is tried with others, and at last with none: only whose words were refused are
 // charged. TheHive keeps doubles, so after an answer that says nothing certain it is looked for.
 func (w *commentStep) postComment(held context.Context, m marker, ref commentRef) error {
 	m.ids = ref.IDs
 	var cause error
-	for _, title := range w.headlines(m) {
-		err := w.tryComment(held, m, ref, title)
+	for _, i := range w.tellers(m) {
+		err := w.tryComment(held, m, ref, i)
 		if err == nil || scopeOf(err) == scopeAll || isUnseen(err) {
 			return err
 		}
@@ -85,7 +85,8 @@ func (w *commentStep) postComment(held context.Context, m marker, ref commentRef
 		if isDenied(err) {
 			break // other words change nothing
 		}
-		if title != noHeadline {
+		if i >= 0 {
+			title := w.plans[i].Title
 			w.charge(w.whoseTitle(m, title), kindComment, title, err)
 		}
 	}
@@ -97,18 +98,19 @@ func (w *commentStep) postComment(held context.Context, m marker, ref commentRef
 // noHeadline is the headline of a comment when those of events are refused.
 const noHeadline = "Detections"
 
-// maxHeadlines bounds how many titles of events are tried for one comment.
-const maxHeadlines = 3
+// maxTellers bounds how many detections a comment is tried to tell of.
+const maxTellers = 3
 
-// headlines are the titles under which a comment may be written, in the order of trying.
-func (w *commentStep) headlines(m marker) []string {
-	var all []string
+// tellers are the plans, of different titles, that a comment may tell of, in the order of trying; -1 is none.
+func (w *commentStep) tellers(m marker) []int {
+	var all []int
+	var titles []string
 	for _, i := range w.ownersOf(m) {
-		if t := w.plans[i].Title; !slices.Contains(all, t) && len(all) < maxHeadlines {
-			all = append(all, t)
+		if t := w.plans[i].Title; !slices.Contains(titles, t) && len(all) < maxTellers {
+			all, titles = append(all, i), append(titles, t)
 		}
 	}
-	return append(all, noHeadline)
+	return append(all, -1)
 }
 
 // whoseTitle gives the plans of a rule and day that have a title.
@@ -116,12 +118,15 @@ func (w *commentStep) whoseTitle(m marker, title string) []int {
 	return slices.DeleteFunc(w.ownersOf(m), func(i int) bool { return w.plans[i].Title != title })
 }
 
-// tryComment posts a comment under one headline.
-func (w *commentStep) tryComment(held context.Context, m marker, ref commentRef, title string) error {
-	var text string
-	if err := caught(func() error { text = commentText(title, ref, m, w.body.LeftOut); return nil }); err != nil {
-		return err
+// tryComment posts a comment that tells of a plan, or of none.
+func (w *commentStep) tryComment(held context.Context, m marker, ref commentRef, teller int) error {
+	told := "**" + noHeadline + "**"
+	if teller >= 0 {
+		if err := caught(func() error { told = strings.TrimRight(w.plans[teller].Telling(), "\n"); return nil }); err != nil {
+			return err
+		}
 	}
+	text := commentText(told, ref, m, w.body.LeftOut)
 	return bisection[string]{
 		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
 		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },
@@ -267,7 +272,7 @@ func (w *commentStep) rewrite(held context.Context, name string, ref commentRef)
 		return ref
 	}
 	rule, day, _ := strings.Cut(name, "/")
-	next := commentNumbers(headline(text), ref, marker{rule: rule, day: day, ids: ref.IDs}, w.body.LeftOut)
+	next := commentText(toldIn(text), ref, marker{rule: rule, day: day, ids: ref.IDs}, w.body.LeftOut)
 	calls, done := calling(held, w.claim)
 	defer done()
 	if err := w.hive.UpdateComment(calls, ref.ID, next); err != nil {
@@ -276,12 +281,6 @@ func (w *commentStep) rewrite(held context.Context, name string, ref commentRef)
 	}
 	ref.Written = textHash(next)
 	return ref
-}
-
-// headline is the first line of a comment.
-func headline(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }
 
 // commentPace is how often a comment's numbers are rewritten at most, and how long must be quiet

@@ -1,8 +1,10 @@
 package apply_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"unicode"
@@ -24,11 +26,11 @@ var lures = []string{
 
 // written is a text of Forager's, and what it is made of.
 func written(what, markdown string) markdowntest.Text {
-	return markdowntest.Text{Name: what, Markdown: markdown, Tags: []string{"ul", "ol", "li", "strong", "h3"}}
+	return markdowntest.Text{Name: what, Markdown: markdown, Tags: []string{"ul", "ol", "li", "strong", "em", "pre", "table", "thead", "tbody", "tr", "th", "td", "a"}, Links: []string{"https://console.example/x"}}
 }
 
 // lured is a detection with a text in every place.
-func lured(id, lure string) detection.Detection {
+func lured(t *testing.T, id, lure string) detection.Detection {
 	d := seen("web01", id, day(9))
 	d.Key, d.Title, d.Description, d.Source, d.Host, d.User, d.IP = "k", lure, lure, lure, lure, lure, lure
 	d.Rule = detection.Rule{ID: lure, Name: lure}
@@ -37,8 +39,33 @@ func lured(id, lure string) detection.Detection {
 	d.Techniques = []detection.Reference{{Text: "T1110"}, {Text: lure, Tactic: lure}, {Text: "T1059.001 " + lure}}
 	d.Files = []detection.File{{Name: "a.exe", Data: []byte("x")}}
 	d.LeftOut = map[string]int{lure: 3}
+	d.Happened = detection.Happened{Process: lure, CommandLine: lure, Parent: lure, File: lure, From: lure, To: lure, Action: lure}
+	d.Link, d.Original = "https://console.example/x", sent(t, lure)
 	return d
 }
+
+// sent is an event that holds a text.
+func sent(t *testing.T, text string) *detection.Original {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"schema": "forager.detection/v1", "id": "a", "time": "2026-03-14T09:00:00Z", "title": "t", "host": "h", "key": "k", text: text, "x": []string{text, "a\n" + text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := decoder().Decode(detection.Message{Body: body, Time: day(9)})
+	if err != nil || len(r.Detections) != 1 {
+		t.Fatal(err)
+	}
+	return r.Detections[0].Original
+}
+
+// decoder reads events; it is made once.
+var decoder = sync.OnceValue(func() *detection.Decoder {
+	d, err := detection.New(detection.Options{})
+	if err != nil {
+		panic(err)
+	}
+	return d
+})
 
 // looksOwn tells a tag that a reader may take for Forager's.
 func looksOwn(tag string) bool {
@@ -54,8 +81,8 @@ func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 			s := newSite(t, hivetest.Options{})
 			e := s.worker(t)
 			p := planner(t, rules.Rules{})
-			mustApply(t, e, []enrich.Plan{planned(t, p, 1, lured("a", lure))})
-			second := lured("b", lure)
+			mustApply(t, e, []enrich.Plan{planned(t, p, 1, lured(t, "a", lure))})
+			second := lured(t, "b", lure)
 			second.Rule.ID = "another" // gets a comment of its own
 			mustApply(t, e, []enrich.Plan{planned(t, p, 2, second)})
 			for _, c := range s.hive.Snapshot().Cases {

@@ -8,33 +8,47 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/markdown"
 )
 
 // Everything that comes from an event passes package markdown before it stands in Markdown.
 
-// maxListed is how many detections a case's description tells of in words.
+// maxListed is how many detections a case's description tells of.
 const maxListed = 20
 
-// description is the text of a new case: its first detections, and the markers that name them.
+// description is the text of a new case: its first detection in full, those that came with it, and the markers that
+// name them.
 func description(plans []enrich.Plan) string {
 	var b strings.Builder
-	size := 0
-	for i, p := range plans {
-		if i == maxListed {
-			b.WriteString(moreAtOnce(len(plans) - i))
-			break
+	b.WriteString(plans[0].Description())
+	rest := plans[1:]
+	if plans[0].TellsAll() {
+		told := tellAll(&b, rest)
+		rest = rest[told:]
+	}
+	if n := min(len(rest), maxListed); n > 0 {
+		sightings := make([]enrich.Sighting, 0, n)
+		for _, p := range rest[:n] {
+			sightings = append(sightings, p.Sighting())
 		}
-		text := p.Description()
-		if size+len(text) > maxDescription {
-			b.WriteString(moreAtOnce(len(plans) - i))
-			break
-		}
-		size += len(text)
-		b.WriteString("### " + markdown.Line(p.Title) + "\n\n" + text + "\n")
+		b.WriteString("\nDetected with it:\n\n" + sightingTable(sightings))
+	}
+	if n := len(rest) - maxListed; n > 0 {
+		b.WriteString(moreAtOnce(n))
 	}
 	b.WriteString(markersOnly(plans))
 	return b.String()
+}
+
+// tellAll tells plans in full as long as there is room, and how many it told.
+func tellAll(b *strings.Builder, plans []enrich.Plan) int {
+	for i, p := range plans {
+		text := p.Description()
+		if i == maxListed || b.Len()+len(text) > maxDescription {
+			return i
+		}
+		b.WriteString("\n" + text)
+	}
+	return len(plans)
 }
 
 func moreAtOnce(n int) string {
@@ -66,13 +80,8 @@ func firstMarkers(plans []enrich.Plan) []marker {
 	return all[:min(len(all), maxMarkers)]
 }
 
-// commentText is the comment of one rule and day.
-func commentText(title string, c commentRef, m marker, left map[string]int) string {
-	return commentNumbers("**"+markdown.Line(title)+"**", c, m, left)
-}
-
-// commentNumbers is a comment under a headline that is Markdown already.
-func commentNumbers(headline string, c commentRef, m marker, left map[string]int) string {
+// commentText is the comment of one rule and day: what tells of its first detection, and the numbers.
+func commentText(told string, c commentRef, m marker, left map[string]int) string {
 	times := "1 detection"
 	if c.N != 1 {
 		times = "at least " + strconv.Itoa(c.N) + " detections"
@@ -81,8 +90,32 @@ func commentNumbers(headline string, c commentRef, m marker, left map[string]int
 	if words != "" {
 		words += ".\n\n"
 	}
-	return headline + "\n\n" + times + ", first seen " + stamp(c.First) +
+	return told + "\n\n" + times + ", first seen " + stamp(c.First) +
 		", " + lastSeen + stamp(c.Last) + "\n\n" + words + m.String()
+}
+
+// numbers is how the numbers of a comment begin: the last such line is Forager's.
+var numbers = regexp.MustCompile(`(?m)\n\n^(?:1 detection|at least [0-9]+ detections), first seen `)
+
+// toldIn is what a comment tells before its numbers.
+func toldIn(text string) string {
+	all := numbers.FindAllStringIndex(text, -1)
+	if all == nil {
+		told, _, _ := strings.Cut(text, "\n")
+		return told
+	}
+	return text[:all[len(all)-1][0]]
+}
+
+// Written is what would be written of a detection: the description of a case that it opens, and the comment in a
+// case that does not know its rule.
+func Written(p enrich.Plan) (opening, comment string) {
+	all := []enrich.Plan{p}
+	m := markersOf(all)[0]
+	var ref commentRef
+	ref.absorb(all, m)
+	m.ids = ref.IDs
+	return description(all), commentText(strings.TrimRight(p.Telling(), "\n"), ref, m, nil)
 }
 
 const lastSeen = "last seen "

@@ -10,34 +10,36 @@ import (
 // Code writes a text of one line as a Markdown code span, as which it means nothing, whatever it
 // is; an empty text is none. White space around it goes, line feeds become spaces.
 func Code(s string) string {
-	var b strings.Builder
-	for i, part := range strings.Split(strings.TrimSpace(canon.Plain(s, false)), "|") {
-		if i > 0 {
-			b.WriteString(`\|`) // in a code span of a table's cell it would end the cell
-		}
-		if strings.Trim(part, " ") == "" {
-			b.WriteString(part)
-			continue
-		}
-		span(&b, part)
-	}
-	return b.String()
+	return spans(s, "|") // in a code span of a table's cell it would end the cell
 }
 
 // Cell is Code for a cell of a table: renderers that look for the end of a cell know only fences of one backtick.
 // Backticks stand between the spans.
-func Cell(s string) string {
-	if !strings.Contains(s, "`") {
-		return Code(s)
+func Cell(s string) string { return spans(s, "|`") }
+
+// spans writes a text of one line as code spans, and between them, escaped, what may not stand in one.
+func spans(s, between string) string {
+	s = strings.TrimSpace(canon.Plain(s, false))
+	var b strings.Builder
+	for {
+		at := strings.IndexAny(s, between)
+		part := s
+		if at >= 0 {
+			part = s[:at]
+		}
+		words := strings.Trim(part, " ")
+		before := len(part) - len(strings.TrimLeft(part, " "))
+		b.WriteString(part[:before])
+		if words != "" {
+			span(&b, words)
+			b.WriteString(part[before+len(words):])
+		}
+		if at < 0 {
+			return b.String()
+		}
+		b.WriteString(`\` + s[at:at+1])
+		s = s[at+1:]
 	}
-	parts := strings.Split(strings.TrimSpace(canon.Plain(s, false)), "`")
-	for i, part := range parts {
-		words := strings.TrimLeft(part, " ")
-		before := part[:len(part)-len(words)]
-		after := words[len(strings.TrimRight(words, " ")):]
-		parts[i] = before + Code(words) + after
-	}
-	return strings.Join(parts, "\\`")
 }
 
 // CellText is Line for a cell of a table.

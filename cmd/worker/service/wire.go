@@ -55,6 +55,7 @@ func NewPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 		Window:       caseWindow(c),
 		Closed:       rules.ClosedPolicy(c.Case.Closed),
 		FullHosts:    c.Case.Host == "full",
+		Raw:          enrich.Raw(c.Case.Raw),
 		NewCases:     newCases(c),
 		TLP:          -1,
 		PAP:          -1,
