@@ -46,7 +46,7 @@ type RouteCase struct {
 	TLP         string   `key:"tlp" doc:"0 to 4, or clear, green, amber, amber+strict, red (template)"`
 	PAP         string   `key:"pap" doc:"0 to 3, or clear, green, amber, red (template)"`
 	Tags        []string `key:"tags" doc:"more tags (templates)"`
-	Assignee    string   `key:"assignee" doc:"login (template); none is nobody; empty is Forager's account"`
+	Assignee    string   `key:"assignee" doc:"login (template); empty or none is nobody"`
 	Template    string   `key:"template" doc:"name of a case template in TheHive (template)"`
 	Fields      []Field  `key:"fields" doc:"list of {name, type, value}: custom fields"`
 	Tasks       []Task   `key:"tasks" doc:"list of {title, group, description}: tasks"`

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"forager/enrich"
-	"forager/enrich/rules"
 	"forager/hive"
 )
 
@@ -76,7 +75,7 @@ func (w *fieldStep) changes() (all []change) {
 	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
 	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p enrich.Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
 	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p enrich.Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
-	if w.created && w.plans[0].Shape.Assignee == rules.Nobody && w.c.Assignee != "" {
+	if w.created && noAssignee(w.plans[0].Shape) && w.c.Assignee != "" {
 		all = append(all, change{"assignee", func(u *hive.CaseUpdate) { u.Clear = append(u.Clear, hive.ClearAssignee) }, []int{0}})
 	}
 	if w.reopen && w.c.Stage == stageClosed {

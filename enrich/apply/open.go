@@ -220,11 +220,14 @@ func newCase(plans []enrich.Plan) hive.NewCase {
 	if len(first.Shape.Tasks) > 0 {
 		c.Tasks = first.Shape.Tasks
 	}
-	if first.Shape.Assignee != rules.Nobody {
+	if !noAssignee(first.Shape) {
 		c.Assignee = first.Shape.Assignee
 	}
 	return c
 }
+
+// noAssignee tells whether nobody is to have the case: TheHive gives it to the account that creates it.
+func noAssignee(s rules.Shape) bool { return s.Assignee == "" || s.Assignee == rules.Nobody }
 
 // maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
 const maxTags = 100

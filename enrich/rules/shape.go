@@ -9,7 +9,7 @@ import (
 
 // Shape is what a route makes of the case that a detection may open.
 type Shape struct {
-	Assignee string // login, or [Nobody]; empty is TheHive's default, the creator
+	Assignee string // login, or [Nobody]; empty is nobody, too
 	Template string // name of a case template; empty is none
 	Fields   []hive.CustomField
 	Tasks    []hive.NewTask
