@@ -32,6 +32,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	all = append(all, demonstration(sh)...)
 	return append(all,
 		(&explainCmd{}).command(sh),
+		(&publishCmd{}).command(sh),
 		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
 		(&replayCmd{}).command(sh),

@@ -117,6 +117,22 @@ func (q *Queue) Get(ctx context.Context, number uint64) (Message, error) {
 	return decode(raw), nil
 }
 
+// Of returns the dead letter of a message, or an error wrapping [ErrNotFound].
+func (q *Queue) Of(ctx context.Context, from string, sequence uint64) (Message, error) {
+	held, err := q.link.JetStream().Stream(ctx, q.name)
+	if err != nil {
+		return Message{}, fmt.Errorf("look for a dead letter: %w", q.link.Explain(err))
+	}
+	raw, err := held.GetLastMsgForSubject(ctx, Subject(from, sequence))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Message{}, fmt.Errorf("dead letter of %s %d: %w", from, sequence, ErrNotFound)
+	}
+	if err != nil {
+		return Message{}, fmt.Errorf("look for a dead letter: %w", q.link.Explain(err))
+	}
+	return decode(raw), nil
+}
+
 // Requeue publishes the original message to its stream again, waits for the server's word, and
 // removes the dead letter. The message keeps its first time, so that a detection without a time of its own does not
 // move; but where the dead letter has no proof of it, it is as old as the requeue. Its message id is made for

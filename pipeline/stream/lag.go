@@ -115,3 +115,14 @@ func TakesAll(subjects []string, c jetstream.ConsumerConfig) bool {
 	}
 	return len(subjects) > 0 // a mirror has none of its own
 }
+
+// Settled tells whether a consumer has ended with the message of a sequence: it was acknowledged or
+// given up. It says so late where messages before it still wait.
+func Settled(ctx context.Context, link *Link, t Topology, sequence uint64) (bool, error) {
+	consumer, err := link.js.Consumer(ctx, t.Stream, t.Consumer)
+	if err != nil {
+		return false, fmt.Errorf("look at consumer %s: %w", t.Consumer, link.Explain(err))
+	}
+	info := consumer.CachedInfo()
+	return info.AckFloor.Stream >= sequence || info.Delivered.Stream >= sequence && info.NumAckPending == 0, nil
+}

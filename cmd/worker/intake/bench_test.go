@@ -14,7 +14,9 @@ import (
 // sink takes everything.
 type sink struct{}
 
-func (sink) Put(context.Context, intake.Event) (intake.Receipt, error) { return intake.Receipt{Stream: "DET", Sequence: 1}, nil }
+func (sink) Put(context.Context, intake.Event) (intake.Receipt, error) {
+	return intake.Receipt{Stream: "DET", Sequence: 1}, nil
+}
 
 func BenchmarkTake(b *testing.B) {
 	h, err := NewHandler(Options{Sources: senders()[:1]}, sink{})

@@ -2,18 +2,25 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/shell"
 	"forager/config"
+	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/detection"
+	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/deadletter"
 	"forager/pipeline/stream"
+	"forager/retry"
 )
 
-// ReplaySite is what a replay needs.
+// ReplaySite is what a replay needs, and who waits for what becomes of a message.
 type ReplaySite struct {
 	Link     *stream.Link
 	Parts    *Parts
@@ -63,4 +70,93 @@ func (s *ReplaySite) Start(ctx context.Context) error {
 func (s *ReplaySite) Close() {
 	s.Link.Close()
 	s.Parts.clients.own.CloseIdle()
+}
+
+// Became is what became of a message.
+type Became struct {
+	Letter  *deadletter.Message // nil: it is no dead letter
+	Cases   []BecameCase        // one for each detection that asked for something
+	Dropped []string            // reasons, of parts that asked for nothing
+}
+
+// BecameCase is where a detection is.
+type BecameCase struct {
+	Key   string    // what it is correlated by
+	Found hive.Case // zero: no case carries the tag of the key, at least TheHive shows none yet
+}
+
+// ErrUnsettled says that a message is still in the stream.
+var ErrUnsettled = errors.New("not settled in time: is a worker running, and ready?")
+
+// Became waits until a worker is done with a message, and tells what became of it. Which cases it went to is
+// what the rules of this configuration say, and the tag of the key, which the case carries.
+func (s *ReplaySite) Became(ctx context.Context, subject string, sequence uint64, body []byte) (Became, error) {
+	pauses := retry.Backoff{First: 50 * time.Millisecond, Last: time.Second}.Pauses()
+	for {
+		settled, err := stream.Settled(ctx, s.Link, s.Options.Streams(), sequence)
+		if settled {
+			break
+		}
+		if ctx.Err() != nil {
+			return Became{}, ErrUnsettled
+		}
+		if err != nil {
+			return Became{}, err
+		}
+		pauses.Wait(ctx)
+	}
+	letter, err := deadletter.Open(s.Link, s.Config.DeadLetters.Stream).Of(ctx, s.Config.NATS.Stream, sequence)
+	if err == nil {
+		return Became{Letter: &letter}, nil
+	}
+	if !errors.Is(err, deadletter.ErrNotFound) {
+		return Became{}, err
+	}
+	return s.acknowledged(ctx, subject, body)
+}
+
+// acknowledged tells what a message that was acknowledged asked for, and where that is.
+func (s *ReplaySite) acknowledged(ctx context.Context, subject string, body []byte) (Became, error) {
+	var b Became
+	now := time.Now()
+	read, err := s.Rules.Decode(detection.Message{Subject: subject, Body: body, Time: now})
+	if err != nil {
+		return b, fmt.Errorf("acknowledged by a worker, and not to be read here: is its configuration another? %w", err)
+	}
+	for _, d := range read.Dropped {
+		b.Dropped = append(b.Dropped, d.Reason)
+	}
+	for i, d := range read.Detections {
+		plan, err := s.Rules.Plan(d, enrich.Origin{Part: i, Time: now, Subject: subject})
+		if err != nil {
+			b.Dropped = append(b.Dropped, enrich.ReasonOf(err))
+			continue
+		}
+		found, err := s.caseOf(ctx, plan)
+		if err != nil {
+			return b, err
+		}
+		b.Cases = append(b.Cases, BecameCase{Key: plan.Key.String(), Found: found})
+	}
+	return b, nil
+}
+
+// caseOf is the case of a plan: the last of its key that began before the event. A search that lags is
+// asked again, as long as ctx lets it.
+func (s *ReplaySite) caseOf(ctx context.Context, plan enrich.Plan) (hive.Case, error) {
+	client := s.Parts.clients.of(plan.Organisation)
+	tagged, newest := hive.Eq("tags", plan.Tag()), []hive.Sort{{Field: "startDate", Desc: true}, {Field: "number"}}
+	pauses := retry.Backoff{First: 100 * time.Millisecond, Last: time.Second}.Pauses()
+	for {
+		for _, f := range []hive.Filter{hive.And(tagged, hive.Lte("startDate", plan.At)), tagged} {
+			for c, err := range client.FindCases(ctx, hive.Query{Filter: f, Sort: newest, Limit: 1}) {
+				if err == nil || ctx.Err() == nil {
+					return c, err
+				}
+			}
+		}
+		if !pauses.Wait(ctx) {
+			return hive.Case{}, nil
+		}
+	}
 }
