@@ -27,7 +27,7 @@ fuzz: ## ten seconds of every fuzz target
 	.ci/fuzz 10s
 
 boxes: ## a minute of random middle boxes between the worker and TheHive
-	go test -run '^$$' -fuzz '^FuzzMiddleBoxes$$' -fuzztime 60s -fuzzminimizetime 1x ./cmd/worker/service
+	go test -count=1 -run '^TestMiddleBoxesAtRandom$$' -v ./cmd/worker/service -boxes 60s
 
 week: ## a week of good and hostile senders in a minute, and 5000 events over HTTP while everything is killed
 	go vet -tags week ./cmd/worker

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"forager/cmd/worker/workertest"
@@ -38,22 +39,33 @@ func each(t *testing.T, f func(source, ast.Node)) {
 	}
 }
 
-// sources parses every Go file of the module that people wrote.
+// parsed are the files that people wrote.
+type parsed struct {
+	sync.Once
+	all []source
+}
+
+// once has them for all tests: to parse the module takes a second with the race detector.
+var once = sync.OnceValue(func() *parsed { return &parsed{} })
+
+// sources parses every Go file of the module that people wrote. Nobody changes what it gives.
 func sources(t *testing.T) []source {
 	t.Helper()
-	var all []source
-	for name, text := range tree(t, ".go") {
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			t.Error(err)
-			continue
+	files := once()
+	files.Do(func() {
+		for name, text := range tree(t, ".go") {
+			set := token.NewFileSet()
+			file, err := parser.ParseFile(set, name, text, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if !ast.IsGenerated(file) {
+				files.all = append(files.all, source{name: name, file: file, set: set})
+			}
 		}
-		if !ast.IsGenerated(file) {
-			all = append(all, source{name: name, file: file, set: set})
-		}
-	}
-	return all
+	})
+	return files.all
 }
 
 // tree reads the files of the module whose name ends so.

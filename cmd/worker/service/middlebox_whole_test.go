@@ -1,11 +1,16 @@
 package service
 
 import (
+	"cmp"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"forager/cmd/worker/workertest"
 )
@@ -189,6 +194,47 @@ func FuzzMiddleBoxes(f *testing.F) {
 		t.Logf("%+v", rules)
 		newCrossing(t, seed).live(rules, "cat /etc/passwd", "alert(1)")
 	})
+}
+
+// How long random mixtures are tried, and which one alone.
+var (
+	boxesFor = flag.Duration("boxes", 0, "how long random mixtures of middle boxes are tried; 0 is not at all")
+	boxSeed  = flag.Uint64("boxseed", 0, "try this mixture alone, as often as -boxes has time for")
+)
+
+// boxLanes is how many mixtures are under way at a time: most of their time they wait.
+const boxLanes = 4
+
+// TestMiddleBoxesAtRandom is FuzzMiddleBoxes without its engine: what a mixture does is no matter of the branches that it
+// reaches, and a binary that counts them takes minutes to build. A failure names the mixture's seed.
+func TestMiddleBoxesAtRandom(t *testing.T) {
+	if *boxesFor == 0 {
+		t.Skip("-boxes says for how long: make boxes")
+	}
+	end, tried := time.Now().Add(*boxesFor), new(atomic.Int32)
+	t.Cleanup(func() { t.Logf("%d mixtures in %s", tried.Load(), *boxesFor) })
+	for lane := range boxLanes {
+		t.Run(strconv.Itoa(lane), func(t *testing.T) {
+			t.Parallel()
+			for time.Now().Before(end) {
+				seed := cmp.Or(*boxSeed, rand.Uint64())
+				t.Run(fmt.Sprint("boxseed=", seed), func(t *testing.T) { atRandom(t, seed) })
+				tried.Add(1)
+			}
+		})
+	}
+}
+
+func atRandom(t *testing.T, seed uint64) {
+	t.Helper()
+	draw := rand.New(rand.NewPCG(seed, 0))
+	mixture := make([]byte, 18)
+	for i := range mixture {
+		mixture[i] = byte(draw.IntN(256))
+	}
+	rules := mixtureOf(mixture)
+	t.Logf("%+v", rules)
+	newCrossing(t, seed).live(rules, "cat /etc/passwd", "alert(1)")
 }
 
 // mixtureOf makes at most three rules of bytes. Those without a text go away, and together they give
