@@ -173,7 +173,7 @@ func (e *PinError) Unwrap() error { return e.Err }
 func (d *Decoder) checkPins() error {
 	var wrong []error
 	for i, p := range d.pins {
-		if d.formats.Named(p.Format) == nil {
+		if !d.formats.Has(p.Format) {
 			wrong = append(wrong, &PinError{i, fmt.Errorf("no format %q: there are %s", p.Format, strings.Join(d.formats.Names(), ", "))})
 		}
 		if err := checkPattern(p.Subject); err != nil {

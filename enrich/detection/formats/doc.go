@@ -11,7 +11,7 @@
 // load.go finds the files and yaml.go reads them into spec.go, where each type says how it is written; include.go takes what a
 // file wants of others, check.go refuses what no event could be read by, scale.go makes severities ready, compile.go gives
 // each path a slot in trie.go, and share.go keeps once what several formats have. set.go finds the format of an event by
-// condition.go. walk.go walks an event once, beside the trie, and so fills the slots ([Hits]). about.go says what files
+// condition.go; of the embedded files builtin.go reads no more than that needs until the format is met. walk.go walks an event once, beside the trie, and so fills the slots ([Hits]). about.go says what files
 // say, for people.
 //
 // # Limits

@@ -2,7 +2,6 @@ package formats
 
 import (
 	"bytes"
-	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +15,6 @@ import (
 	"forager/filebound"
 	"forager/yamlbound"
 )
-
-//go:embed *.yaml
-var builtInFiles embed.FS
-
-// builtIn are the embedded format files, which need no check of what they cost.
-type builtIn struct{ fs.FS }
-
-func embedded() fs.FS { return builtIn{builtInFiles} }
 
 // Error tells what is wrong in a format file, and where.
 type Error struct {

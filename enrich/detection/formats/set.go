@@ -1,34 +1,31 @@
 package formats
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 
 	"forager/enrich/detection/tree"
 )
 
-// Set has the formats that events can be of. It never changes once it is made.
+// Set has the formats that events can be of. What it gives never changes.
 type Set struct {
-	formats map[string]*Format
 	names   []string
+	formats map[string]func() *Format
 	index   map[string][]alternative // by folded first name of what tells an alternative
 }
 
 // alternative is one list of conditions by which a format is recognised.
 type alternative struct {
-	format *Format
+	format string
+	order  int
 	when   []Condition
 }
 
-// builtInSet is made once in a process: to read the files takes a tenth of a second and 44 MB of garbage.
-var builtInSet = sync.OnceValues(func() (*Set, error) { return read() })
-
-// New reads and compiles the embedded files, then those of an operator's folders: a file replaces one of its name, and a later
-// folder an earlier one. Its error is an *Error for each file that is wrong, joined. Without folders it is the same set every time.
+// New has the embedded files, and those of an operator's folders: a file replaces one of its name, and a later folder an earlier
+// one. Its error is an *Error for each file that is wrong, joined. Without folders it is the same set every time, and a format is
+// compiled when it is met for the first time; with folders all are at once, since any of them may be wrong then.
 func New(folders ...fs.FS) (*Set, error) {
 	if len(folders) == 0 {
 		return builtInSet()
@@ -36,61 +33,67 @@ func New(folders ...fs.FS) (*Set, error) {
 	return read(folders...)
 }
 
+// read reads and compiles all files.
 func read(folders ...fs.FS) (*Set, error) {
 	specs, err := load(append([]fs.FS{embedded()}, folders...))
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{}
-	if err := s.compile(specs); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// Named is the format of a name; nil where there is none.
-func (s *Set) Named(name string) *Format { return s.formats[name] }
-
-// Names are the names of all formats, sorted; not to be changed.
-func (s *Set) Names() []string { return s.names }
-
-func (s *Set) compile(specs map[string]*spec) error {
-	s.names = sortedNames(specs)
-	s.formats = make(map[string]*Format, len(s.names))
-	s.index = map[string][]alternative{}
+	s := &Set{formats: map[string]func() *Format{}, index: map[string][]alternative{}}
+	var formats []*Format
 	var wrong []error
-	for _, name := range s.names {
+	for _, name := range sortedNames(specs) {
 		f := &Format{spec: specs[name]}
 		if err := f.compile(specs); err != nil {
 			wrong = append(wrong, f.located(err))
 		}
-		s.formats[name] = f
+		formats = append(formats, f)
 	}
 	if len(wrong) > 0 {
-		return errors.Join(wrong...)
+		return nil, errors.Join(wrong...)
 	}
-	for _, name := range s.names {
-		f := s.formats[name]
-		for i, when := range f.Recognise {
-			if len(when) == 0 || len(when[0].Path) == 0 || when[0].Not {
-				return f.located(keyed(errors.New("the first condition must name a path, and not deny"), "recognise[%d]", i))
-			}
-			for _, p := range when[0].Path {
-				if len(p.Steps) == 0 {
-					return f.located(keyed(errors.New("the first condition cannot be about the event itself"), "recognise[%d]", i))
-				}
-				key := p.Steps[0].Name
-				if key == tree.AnyName {
-					return f.located(keyed(errors.New("the first condition must begin with a name"), "recognise[%d]", i))
-				}
-				s.index[key] = append(s.index[key], alternative{format: f, when: when})
-			}
+	for _, f := range formats {
+		if err := s.add(f, func() *Format { return f }); err != nil {
+			return nil, f.located(err)
 		}
 	}
-	for _, alternatives := range s.index {
-		slices.SortStableFunc(alternatives, func(a, b alternative) int { return cmp.Compare(a.format.Order, b.format.Order) })
+	s.share(formats)
+	return s, nil
+}
+
+// Named is the format of a name; nil where there is none.
+func (s *Set) Named(name string) *Format {
+	if get := s.formats[name]; get != nil {
+		return get()
 	}
-	s.share()
+	return nil
+}
+
+// Has tells whether there is a format of a name.
+func (s *Set) Has(name string) bool { return s.formats[name] != nil }
+
+// Names are the names of all formats, sorted; not to be changed.
+func (s *Set) Names() []string { return s.names }
+
+// add takes a format in by what it is recognised by; get gives it. Formats are added in the order of their names.
+func (s *Set) add(f *Format, get func() *Format) error {
+	s.names = append(s.names, f.Format)
+	s.formats[f.Format] = get
+	for i, when := range f.Recognise {
+		if len(when) == 0 || len(when[0].Path) == 0 || when[0].Not {
+			return keyed(errors.New("the first condition must name a path, and not deny"), "recognise[%d]", i)
+		}
+		for _, p := range when[0].Path {
+			if len(p.Steps) == 0 {
+				return keyed(errors.New("the first condition cannot be about the event itself"), "recognise[%d]", i)
+			}
+			key := p.Steps[0].Name
+			if key == tree.AnyName {
+				return keyed(errors.New("the first condition must begin with a name"), "recognise[%d]", i)
+			}
+			s.index[key] = append(s.index[key], alternative{format: f.Format, order: f.Order, when: when})
+		}
+	}
 	return nil
 }
 
@@ -112,10 +115,10 @@ func (s *Set) Recognise(t *tree.Tree, n int32) *Format {
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *alternative) int { return a.format.Order - b.format.Order })
+	slices.SortStableFunc(found, func(a, b *alternative) int { return a.order - b.order })
 	for _, a := range found {
 		if Holds(t, n, a.when) {
-			return a.format
+			return s.Named(a.format)
 		}
 	}
 	return nil
@@ -125,8 +128,8 @@ func (s *Set) Recognise(t *tree.Tree, n int32) *Format {
 func (s *Set) Matching(t *tree.Tree, n int32) (names []string) {
 	for _, alternatives := range s.index {
 		for _, a := range alternatives {
-			if Holds(t, n, a.when) && !slices.Contains(names, a.format.Format) {
-				names = append(names, a.format.Format)
+			if Holds(t, n, a.when) && !slices.Contains(names, a.format) {
+				names = append(names, a.format)
 			}
 		}
 	}

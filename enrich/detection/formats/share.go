@@ -15,20 +15,24 @@ type sharing struct {
 // shapeFlags is all that most shapes say.
 type shapeFlags struct{ first, ioc bool }
 
-// share drops what was needed to compile alone, and keeps once what several formats have.
-func (f *Set) share() {
-	s := &sharing{
+func newSharing() *sharing {
+	return &sharing{
 		texts: map[string]string{}, ways: map[string]*way{}, names: map[string]*way{}, tags: map[string][]string{},
 		how: &how{}, shapes: map[shapeFlags]*shape{},
 	}
-	for _, name := range f.names {
-		s.format(f.formats[name])
+}
+
+// share drops what was needed to compile alone, and keeps once what several formats have.
+func (s *Set) share(formats []*Format) {
+	shared := newSharing()
+	for _, f := range formats {
+		shared.format(f)
 	}
-	for key, alternatives := range f.index {
+	for key, alternatives := range s.index {
 		for i := range alternatives {
-			s.conditions(&alternatives[i].when)
+			shared.conditions(&alternatives[i].when)
 		}
-		f.index[key] = exact(alternatives)
+		s.index[key] = exact(alternatives)
 	}
 }
 
