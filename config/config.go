@@ -134,6 +134,7 @@ type DeadLetters struct {
 // Formats says how alerts are read.
 type Formats struct {
 	Directories []string `key:"directories" path:"yes" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
+	Unknown     string   `key:"unknown" oneof:"deadLetter generic" doc:"what becomes of an alert that no format knows: a dead letter, or a detection read by well-known names, tagged forager:generic"`
 	Pins        []Pin    `key:"pins" doc:"list of {subject, format}: messages of a subject (NATS wildcards) are read as this format; the first match wins"`
 }
 
@@ -185,6 +186,7 @@ func Default() Config {
 		Limits:      Limits{NewCasesPerKey: 20},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
+		Formats:     Formats{Unknown: "deadLetter"},
 		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},
 		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},

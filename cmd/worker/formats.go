@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -199,7 +198,7 @@ func (c *formatsShowCmd) Run(_ context.Context, sh *shell.Shell) error {
 	}
 	i := slices.IndexFunc(all, func(f formats.File) bool { return f.Name == c.Name })
 	if i < 0 {
-		return shell.Misuse(noFormat(c.Name, formatNames(all)))
+		return shell.Misuse(service.NoFormat(c.Name, formatNames(all)))
 	}
 	shown := shownFormatOf(all[i], cfg)
 	shown.Text = all[i].Text
@@ -212,12 +211,6 @@ func (c *formatsShowCmd) Run(_ context.Context, sh *shell.Shell) error {
 		err = shown.print(sh.Out, all[i].Comment)
 	}
 	return err
-}
-
-// noFormat refuses the name of a format that there is not.
-func noFormat(name string, names []string) error {
-	hint := cmp.Or(shell.Meant(shell.Like(name, names)), `: "worker formats ls" lists them`)
-	return fmt.Errorf("no format %s%s", shell.Shown(name), hint)
 }
 
 // print writes a format for people: what it is, what it reads, its file.

@@ -115,7 +115,7 @@ func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
 		t.write = func(w io.Writer, line tested) error { return writeLine(w, line) }
 	}
 	if c.Format != "" && !slices.Contains(decoder.Formats(), c.Format) {
-		return nil, shell.Misuse(fmt.Errorf("--format: %w", noFormat(c.Format, decoder.Formats())))
+		return nil, shell.Misuse(fmt.Errorf("--format: %w", service.NoFormat(c.Format, decoder.Formats())))
 	}
 	if t.want == "" && c.FormatFile != "" {
 		t.want = strings.TrimSuffix(filepath.Base(c.FormatFile), ".yaml")

@@ -146,6 +146,9 @@ func (r *reading) result(u *unwrapper) (Result, error) {
 // part reads one event. Its error ends the reading of the message; what one part alone is guilty
 // of goes to Unreadable.
 func (r *reading) part(p part) error {
+	if p.format == nil && p.err == nil && (p.drop == "" || p.drop == DropNoAlert) && r.generic != nil && r.Nodes[p.root].Kind == tree.Object {
+		p.format, p.drop = r.generic, ""
+	}
 	if p.drop != "" {
 		r.out.Dropped = append(r.out.Dropped, Drop{Reason: p.drop, Format: p.outer.name})
 		return nil
@@ -221,6 +224,9 @@ func (r *reading) read(p part) error {
 		for _, step := range p.outer.steps {
 			det.Why = append(det.Why, Origin{Field: "envelope", Path: step})
 		}
+	}
+	if p.format.Format == genericFormat {
+		det.mark(MarkGeneric)
 	}
 	if r.broken && r.replaced(p.root) {
 		det.mark(MarkInvalidUTF8)

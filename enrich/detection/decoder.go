@@ -28,6 +28,8 @@ type Options struct {
 	DataTypes []string
 	// Limits bound what is read; a field that is zero has its default.
 	Limits Limits
+	// Generic reads an object that no format knows by well-known names, as the format "generic", and marks the detection.
+	Generic bool
 	// Why fills Detection.Why, at some cost.
 	Why bool
 	// Redact is left out of what an [Original] says: a name without a dot, of texts and numbers in
@@ -131,6 +133,7 @@ type Decoder struct {
 	redact   *redaction
 	limits   Limits
 	why      bool
+	generic  *formats.Format // of what no format knows; nil: nobody reads it
 	scratchs sync.Pool
 }
 
@@ -142,6 +145,9 @@ func New(o Options) (*Decoder, error) {
 	var err error
 	if d.formats, err = formats.New(o.Formats...); err != nil {
 		return nil, err
+	}
+	if o.Generic {
+		d.generic = d.formats.Named(genericFormat)
 	}
 	if err := d.checkPins(); err != nil {
 		return nil, err
@@ -156,6 +162,9 @@ func New(o Options) (*Decoder, error) {
 	d.scratchs.New = func() any { return &scratch{Tree: tree.New(d.limits.tree())} }
 	return d, nil
 }
+
+// genericFormat is the name of the format without conditions, which reads well-known names.
+const genericFormat = "generic"
 
 // PinError tells what is wrong with a pin.
 type PinError struct {

@@ -51,6 +51,7 @@ const (
 	MarkTimeGuessed     = "time-guessed"     // the event's time has no year, hour or zone: UTC, and the year of the message
 	MarkSeverityScaled  = "severity-scaled"  // a number of another scale was brought to four
 	MarkSeverityUnknown = "severity-unknown" // the event's severity says nothing that is known here
+	MarkGeneric         = "generic"          // no format knows the event: it was read by well-known names
 )
 
 // mark adds a mark, once.

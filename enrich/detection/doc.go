@@ -125,7 +125,8 @@
 // (texts, case folded), matches (RE2), each over any value at any of its paths; `not: true` denies. Fields,
 // observables and techniques take conditions as `when`. Types of observables are TheHive's, host (a name or
 // address of whatever kind), auto (by shape), and kinds that become "other" with a tag. A file of
-// `fragment: true` is for `with` alone.
+// `fragment: true` is for `with` alone. generic.yaml recognises nothing: it reads, by well-known names, what no other format does,
+// where Options.Generic says so.
 //
 // To add a format: the file, and events with their golden detections in testdata (go test -update).
 package detection

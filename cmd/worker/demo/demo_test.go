@@ -23,6 +23,9 @@ func TestSamplesBecomeDetections(t *testing.T) {
 	}
 	planner := service.NewPlanner(&c, mitre.Embedded(), nil, nil, nil)
 	for _, format := range decoder.Formats() {
+		if format == "generic" { // it recognises nothing
+			continue
+		}
 		text, err := samples.ReadFile("samples/" + format + ".ndjson")
 		if err != nil {
 			t.Errorf("no samples of %s", format)

@@ -1,7 +1,7 @@
 package service
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -31,15 +31,25 @@ func (t Trial) decoder(o detection.Options) (*detection.Decoder, error) {
 			return d, nil
 		}
 	}
+	known, err := formats.New(o.Formats...)
+	if err != nil {
+		return nil, err
+	}
+	if known.Named(t.Format) == nil {
+		return nil, shell.Misuse(fmt.Errorf("--format: %w", NoFormat(t.Format, known.Names())))
+	}
 	o.Pins = slices.Insert(slices.Clone(o.Pins), 0, detection.Pin{Subject: ">", Format: t.Format})
 	d, err := detection.New(o)
-	if pin, ok := errors.AsType[*detection.PinError](err); ok {
-		err = pin.Err
-	}
 	if err != nil {
 		return nil, shell.Misuse(fmt.Errorf("--format: %w", err))
 	}
 	return d, nil
+}
+
+// NoFormat refuses the name of a format that there is not, and names those that it may have meant.
+func NoFormat(name string, names []string) error {
+	hint := cmp.Or(shell.Meant(shell.Like(name, names)), `: "worker formats ls" lists them`)
+	return fmt.Errorf("no format %s%s", shell.Shown(name), hint)
 }
 
 // oneFile is a folder of which one file is seen.

@@ -30,7 +30,7 @@ import (
 func NewDecoder(c *config.Config, w *Witness, trial Trial) (*detection.Decoder, error) {
 	lists, wrongLists := allowLists(c, w.ReadFile)
 	formats, wrongFolders := formatFolders(c, w)
-	o := detection.Options{Formats: formats, Why: trial.Why, Lists: lists, Redact: append([]string{}, c.Case.Redact...), Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
+	o := detection.Options{Formats: formats, Generic: c.Formats.Unknown == "generic", Why: trial.Why, Lists: lists, Redact: append([]string{}, c.Case.Redact...), Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
 	for _, p := range c.Formats.Pins {
 		if wrongFolders == nil { // else the formats that pins name may be in there
 			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})

@@ -59,6 +59,9 @@ func (s *spec) about() File {
 		Comment: topComment(s.source), Default: cmp.Or(s.Default, "medium"), Fields: s.filled(),
 	}
 	f.Product = firstSentence(f.Comment)
+	if len(s.Recognise) == 0 && !s.Fragment {
+		f.Recognised = []string{"nothing: it is what formats.unknown: generic, or a pin, reads by"}
+	}
 	for _, when := range s.Recognise {
 		f.Recognised = append(f.Recognised, saidAll(when))
 	}
