@@ -18,32 +18,43 @@ var errGateClosed = fmt.Errorf("gate is closed: %w", enrich.ErrHeld)
 // errResults says that an applier broke its contract.
 var errResults = errors.New("applier returned another number of results than plans")
 
-// run applies batch after batch of one queue until nothing waits in it.
-func (w *Worker) run(ctx context.Context, q *queue) {
-	for {
-		batch := w.group.next(q)
-		if batch == nil {
+// dispatch begins an apply for one ready queue after the other, as slots come free. So what goes along with an
+// apply is all that came until then, and no more wait than are needed.
+func (w *Worker) dispatch(ctx context.Context) {
+	for w.group.await(ctx) && w.inflight.filled(ctx) {
+		slot := w.options.Slots.Slot()
+		if slot.Take(ctx) != nil {
 			return
 		}
-		w.inflight.poke() // the queue has space again
-		if ctx.Err() != nil {
-			w.giveBack(batch, fmt.Errorf("apply: %w", enrich.ErrStopping))
-			continue
-		}
-		open, _, epoch, _ := w.gate.state()
-		probe := isProbe(batch)
-		if !open && !probe {
-			w.giveBack(batch, errGateClosed)
-			continue
-		}
-		organisation := batch[0].plan.Organisation // of all: the queue's name is made of it
-		pass, ok := w.organisations.enter(organisation, probe)
-		if !ok {
-			w.giveBack(batch, closedTo(organisation))
-			continue
-		}
-		w.applySafely(ctx, q, batch, epoch, pass)
+		q, batch := w.group.begin()
+		w.runners.Go("apply", func() {
+			defer slot.Leave()
+			defer w.group.end(q)
+			w.run(ctx, slot, q, batch)
+		})
 	}
+}
+
+// run applies a batch of one queue, unless something is closed to it.
+func (w *Worker) run(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part) {
+	w.inflight.poke() // the queue has space again
+	if ctx.Err() != nil {
+		w.giveBack(batch, fmt.Errorf("apply: %w", enrich.ErrStopping))
+		return
+	}
+	open, _, epoch, _ := w.gate.state()
+	probe := isProbe(batch)
+	if !open && !probe {
+		w.giveBack(batch, errGateClosed)
+		return
+	}
+	organisation := batch[0].plan.Organisation // of all: the queue's name is made of it
+	pass, ok := w.organisations.enter(organisation, probe)
+	if !ok {
+		w.giveBack(batch, closedTo(organisation))
+		return
+	}
+	w.applySafely(ctx, slot, q, batch, epoch, pass)
 }
 
 // isProbe tells whether a batch holds the message that is to prove the gate.
@@ -65,9 +76,9 @@ func (w *Worker) giveBack(batch []*part, err error) {
 
 // applySafely turns a panic beside the apply, in an observer or a tracer, into the error of the batch's
 // messages; without that they would be held, and kept from coming again, for ever.
-func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, epoch uint64, p pass) {
+func (w *Worker) applySafely(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part, epoch uint64, p pass) {
 	var caught panics.Catcher
-	caught.Try(func() { w.applyBatch(ctx, q, batch, epoch, p) })
+	caught.Try(func() { w.applyBatch(ctx, slot, q, batch, epoch, p) })
 	if r := caught.Recovered(); r != nil {
 		err := fmt.Errorf("apply: %w", r.AsError())
 		w.options.Log.Error("a panic beside an apply", zap.Error(err))
@@ -76,7 +87,7 @@ func (w *Worker) applySafely(ctx context.Context, q *queue, batch []*part, epoch
 }
 
 // applyBatch is one apply, and what its results mean for messages, key and gates.
-func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, epoch uint64, p pass) {
+func (w *Worker) applyBatch(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part, epoch uint64, p pass) {
 	plans := make([]enrich.Plan, len(batch))
 	for i, part := range batch {
 		plans[i] = part.plan
@@ -84,7 +95,7 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, epoch 
 	}
 	began := w.now()
 	traced, span := w.tracing.apply(ctx, q.name, batch)
-	results := w.apply(traced, q.name, plans)
+	results := w.apply(traced, slot, q.name, plans)
 	endApply(span, results)
 	took := w.now().Sub(began)
 	w.group.went(q, len(batch), took)
@@ -96,10 +107,10 @@ func (w *Worker) applyBatch(ctx context.Context, q *queue, batch []*part, epoch 
 
 // apply calls the applier, whose panics become the error of every plan of the batch: the message
 // at fault is found by going alone.
-func (w *Worker) apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (w *Worker) apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	var results []error
 	var caught panics.Catcher
-	caught.Try(func() { results = w.applier.Apply(ctx, queue, plans) })
+	caught.Try(func() { results = w.applier.Apply(ctx, slot, queue, plans) })
 	if r := caught.Recovered(); r != nil {
 		w.options.Observer.Noticed(NoticePanic)
 		return repeat(fmt.Errorf("apply: %w", r.AsError()), len(plans))

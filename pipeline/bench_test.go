@@ -170,7 +170,7 @@ func BenchmarkHotKeys(b *testing.B) {
 // forgetful is an applier that does nothing and remembers nothing.
 type forgetful struct{}
 
-func (forgetful) Apply(_ context.Context, _ string, plans []enrich.Plan) []error {
+func (forgetful) Apply(_ context.Context, _ *enrich.Slot, _ string, plans []enrich.Plan) []error {
 	return make([]error, len(plans))
 }
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -11,20 +12,22 @@ import (
 // that returns they all go together. Idle, a plan waits for nothing; in a storm a key's
 // detections cost the calls of one.
 //
-// Every queue with something in it has one runner, which takes batch after batch until the
-// queue is empty. Fairness between queues is the applier's, whose slots are first in, first out:
-// a hot key stands behind every other after each of its batches.
+// A queue that has something waiting and no apply is ready. Queues go first in, first out, as applies end: a
+// hot key stands behind every other after each of its batches. What a batch holds is decided when it begins.
 type group struct {
 	share, shareBytes int // what may wait of one queue: a quarter of what may be held
 
 	mu      sync.Mutex
 	queues  map[string]*queue
+	ready   []*queue      // the longest first
+	became  chan struct{} // has one element when a queue became ready since it was last looked at
 	stopped bool
 	full    fullQueue
 }
 
 type queue struct {
 	name    string
+	going   bool // an apply of it runs, or it is ready
 	waiting []*part
 	bytes   int       // of the waiting messages' bodies
 	rate    float64   // parts a second that full batches would have, hopeful until one went
@@ -44,7 +47,7 @@ const batchParts = 4000
 func newGroup(o Options) *group {
 	return &group{
 		share: max(o.MaxInFlight/4, 1), shareBytes: max(o.MaxBytesHeld/4, 1),
-		queues: map[string]*queue{},
+		queues: map[string]*queue{}, became: make(chan struct{}, 1),
 	}
 }
 
@@ -90,13 +93,12 @@ func (g *group) waitingBack(name string, now time.Time) int {
 	return int(q.turn.Sub(now).Seconds() * eager * q.rate)
 }
 
-// add lets the parts of a message wait and returns the queues that need a runner. After stop
-// it takes nothing and returns false.
-func (g *group) add(m *message) (idle []*queue, ok bool) {
+// add lets the parts of a message wait. After stop it takes nothing and returns false.
+func (g *group) add(m *message) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped {
-		return nil, false
+		return false
 	}
 	share := m.bytes / max(len(m.parts), 1)
 	for i := range m.parts {
@@ -106,23 +108,71 @@ func (g *group) add(m *message) (idle []*queue, ok bool) {
 		if q == nil {
 			q = &queue{name: name, rate: hopeful * float64(g.share)}
 			g.queues[name] = q
-			idle = append(idle, q)
 		}
 		q.waiting = append(q.waiting, p)
 		q.bytes += share
+		g.isReady(q)
 	}
-	return idle, true
+	return true
 }
 
-// next takes what goes in the queue's next apply: all that waits, but a message that must go
-// alone does. Nil means that the queue is empty and gone, and its runner must end.
-func (g *group) next(q *queue) []*part {
+// isReady lets a queue stand in line, unless it does, or an apply of it runs.
+func (g *group) isReady(q *queue) {
+	if q.going {
+		return
+	}
+	q.going = true
+	g.ready = append(g.ready, q)
+	select {
+	case g.became <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until a queue is ready; false is that the context ended before.
+func (g *group) await(ctx context.Context) bool {
+	for {
+		g.mu.Lock()
+		n := len(g.ready)
+		g.mu.Unlock()
+		if n > 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-g.became:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// begin takes the queue that has been ready longest, with what goes in its apply; nil is none. Whoever takes it
+// calls end.
+func (g *group) begin() (*queue, []*part) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.ready) == 0 {
+		return nil, nil
+	}
+	q := g.ready[0]
+	g.ready = g.ready[1:]
+	return q, g.next(q)
+}
+
+// end lets a queue whose apply ended stand in line again, or forgets it if nothing waits in it.
+func (g *group) end(q *queue) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q.going = false
 	if len(q.waiting) == 0 {
 		delete(g.queues, q.name)
-		return nil
+		return
 	}
+	g.isReady(q)
+}
+
+// next takes what goes in the queue's next apply: all that waits, but a message that must go alone does.
+func (g *group) next(q *queue) []*part {
 	batch, rest := split(q.waiting)
 	q.waiting = rest
 	for _, p := range batch {
@@ -163,6 +213,10 @@ func (g *group) stop() []*part {
 		waiting = append(waiting, q.waiting...)
 		q.waiting, q.bytes = nil, 0
 	}
+	for _, q := range g.ready {
+		delete(g.queues, q.name)
+	}
+	g.ready = nil
 	return waiting
 }
 

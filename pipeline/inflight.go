@@ -2,9 +2,12 @@ package pipeline
 
 import (
 	"cmp"
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"forager/retry"
 )
 
 // inFlight knows the messages that this process has in hand, and says how many more it may take.
@@ -20,11 +23,13 @@ type inFlight struct {
 	replicas    func() (n int, known bool)
 	now         func() time.Time
 
-	mu    sync.Mutex
-	held  map[identity]*message
-	bytes int
-	moved time.Time     // when something was settled, or let past what is stuck, last
-	freed chan struct{} // has one element when something was let go since it was last looked at
+	mu      sync.Mutex
+	held    map[identity]*message
+	bytes   int
+	filling time.Time     // when the first message came of a backlog of which nothing was begun; zero is none
+	fills   time.Time     // until when more of it is waited for
+	moved   time.Time     // when something was settled, or let past what is stuck, last
+	freed   chan struct{} // has one element when something was let go since it was last looked at
 }
 
 func newInFlight(o Options, now func() time.Time) *inFlight {
@@ -82,6 +87,52 @@ func (h *inFlight) room(pullBytes int) int {
 	return min(h.least, h.most-held)
 }
 
+// A backlog is waited for before anything of it begins: a key that is begun with the first of its detections is
+// applied once more for the others.
+const (
+	fillPause = 25 * time.Millisecond  // without a message, until what is there begins
+	fillMost  = 500 * time.Millisecond // until it begins, whatever comes
+)
+
+// fill notes that a message was taken; mu is held.
+func (h *inFlight) fill() {
+	now, held := h.now(), len(h.held)
+	if held == 1 {
+		h.filling = now
+	}
+	if h.filling.IsZero() {
+		return
+	}
+	h.fills = now.Add(fillPause)
+	if h.pending.Load() < uint64(h.least) || held >= h.limit(held) || now.Sub(h.filling) >= fillMost {
+		h.filling, h.fills = time.Time{}, time.Time{}
+	}
+}
+
+// filled waits until no backlog is arriving of which nothing was begun; false is that the context ended.
+func (h *inFlight) filled(ctx context.Context) bool {
+	for {
+		rest := h.stillFills()
+		if rest <= 0 {
+			return true
+		}
+		if !retry.Wait(ctx, rest) {
+			return false
+		}
+	}
+}
+
+// stillFills is how long to wait for what is arriving; when that is over, it is until nothing is held again.
+func (h *inFlight) stillFills() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rest := h.fills.Sub(h.now())
+	if rest <= 0 {
+		h.filling = time.Time{}
+	}
+	return rest
+}
+
 // stuckAfter is how long nothing must have moved before others are let past what is stuck.
 const stuckAfter = 500 * time.Millisecond
 
@@ -106,6 +157,7 @@ func (h *inFlight) take(m *message) bool {
 	}
 	h.held[m.identity()] = m
 	h.bytes += m.bytes
+	h.fill()
 	return true
 }
 

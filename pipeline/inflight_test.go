@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,16 +126,19 @@ func waiting(sequence uint64, queues ...string) *message {
 func TestGroupLosesNoPartAndKeepsTheOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := newGroup(Options{MaxInFlight: 1000, MaxBytesHeld: 1 << 20})
-		var runners []*queue
+		var going []*queue
 		added, taken := 0, map[*part]int{}
 		last := map[string]uint64{}
+		end := func(i int) {
+			g.end(going[i])
+			going = slices.Delete(going, i, i+1)
+		}
 		take := func() {
-			for i, q := range runners {
-				batch := g.next(q)
-				if batch == nil {
-					runners = append(runners[:i:i], runners[i+1:]...)
-					return
+			for q, batch := g.begin(); q != nil; q, batch = g.begin() {
+				if slices.Contains(going, q) {
+					t.Fatal("two applies of one queue")
 				}
+				going = append(going, q)
 				for _, p := range batch {
 					taken[p]++
 					if p.of.alone && batch[0].of != p.of {
@@ -153,15 +157,17 @@ func TestGroupLosesNoPartAndKeepsTheOrder(t *testing.T) {
 			queues := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 4).Draw(t, "queues")
 			m := waiting(uint64(i), queues...)
 			m.alone = rapid.IntRange(0, 4).Draw(t, "alone") == 0
-			idle, _ := g.add(m)
-			runners = append(runners, idle...)
+			g.add(m)
 			added += len(m.parts)
 			if rapid.Bool().Draw(t, "take") {
 				take()
 			}
+			if len(going) > 0 && rapid.Bool().Draw(t, "end") {
+				end(rapid.IntRange(0, len(going)-1).Draw(t, "which"))
+			}
 		}
-		for len(runners) > 0 {
-			take()
+		for take(); len(going) > 0; take() {
+			end(0)
 		}
 		if len(taken) != added || len(g.queues) != 0 {
 			t.Fatalf("%d of %d parts taken, %d queues left", len(taken), added, len(g.queues))
@@ -205,7 +211,7 @@ func TestStoppedGroupGivesEverythingBackAndTakesNothing(t *testing.T) {
 	if got := len(g.stop()); got != 2 {
 		t.Errorf("%d parts given back, want 2", got)
 	}
-	if _, ok := g.add(waiting(2, "a")); ok {
+	if g.add(waiting(2, "a")) {
 		t.Error("took a message after the stop")
 	}
 }

@@ -31,12 +31,13 @@ type Planner interface {
 }
 
 // Applier makes TheHive agree with plans of one queue. It returns one error, or nil, per plan
-// in the same order; nil only when every effect of the plan was confirmed. It bounds its own
-// calls, and waits for claims outside those bounds. When ctx ends it starts no further call,
+// in the same order; nil only when every effect of the plan was confirmed. It is called with a slot of
+// Options.Slots, which it leaves while it only waits, and which it may have left when it returns. It
+// bounds its own calls. When ctx ends it starts no further call,
 // lets the running one finish within its time-out, and returns errors wrapping
 // [enrich.ErrStopping] for what is not done.
 type Applier interface {
-	Apply(ctx context.Context, queue string, plans []enrich.Plan) []error
+	Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error
 }
 
 // Options says what a worker consumes and how much it takes upon itself. Zero values are
@@ -69,6 +70,9 @@ type Options struct {
 
 	Source Source // where messages come from; nil is the consumer of the topology
 
+	// Slots bound how many applies are at work at a time: 2 × Concurrency. Others that call TheHive may share them.
+	Slots *enrich.Slots
+
 	// Replicas is how many workers consume, this one among them, as far as that is known: each takes its
 	// share of a backlog. nil, or unknown, is two.
 	Replicas func() (n int, known bool)
@@ -89,6 +93,7 @@ var ErrOptions = stream.ErrTopology
 const (
 	defaultConcurrency = 32
 	inFlightPerCall    = 64 // messages held per call in flight: design section 3
+	appliesPerCall     = 2  // applies at work per call in flight: some compute while others call
 	ackPendingPerHeld  = 16 // four replicas, and four times what they hold for naks with delay
 )
 
@@ -107,6 +112,9 @@ func (o Options) WithDefaults() Options {
 	o.KeyBlocked = cmp.Or(o.KeyBlocked, 10*time.Minute)
 	o.DeadLetterShare = cmp.Or(o.DeadLetterShare, 20)
 	o.Policy = o.Policy.withDefaults()
+	if o.Slots == nil {
+		o.Slots = enrich.NewSlots(appliesPerCall * o.Concurrency)
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}

@@ -22,7 +22,7 @@ type scripted struct {
 	batches [][]enrich.Plan
 }
 
-func (s *scripted) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (s *scripted) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	s.mu.Lock()
 	script := s.script
 	s.batches = append(s.batches, plans)

@@ -34,7 +34,7 @@ type Worker struct {
 	requeues   *requeueKeys
 	tracing    *tracing
 	finished   chan *message
-	runners    Tasks        // one for each queue with something in it
+	runners    Tasks        // the applies
 	fatal      chan error   // a panic that ends the worker
 	beat       atomic.Int64 // nanoseconds between heartbeats
 
@@ -104,9 +104,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-lasting.Done():
 		}
 	})
+	begin := Tasks{Failed: w.fell}
+	begin.Go("dispatch", func() { w.dispatch(working) })
 	err := w.consume(working)
+	fell := working.Err() != nil && ctx.Err() == nil
 	w.stopping()
-	w.handBack(working.Err() != nil && ctx.Err() == nil)
+	end()
+	_ = begin.Wait() // its error was told
+	w.handBack(fell)
 	stop()
 	_ = beside.Wait() // its error was told, and is fallen
 	if ferr := w.link.Conn().FlushTimeout(w.options.Confirm); ferr != nil && err == nil && w.link.Connected() {
@@ -177,14 +182,9 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 		w.finished <- m
 		return
 	}
-	idle, ok := w.group.add(m)
-	if !ok {
+	if !w.group.add(m) {
 		m.refused(errStopped)
 		w.finished <- m
-		return
-	}
-	for _, q := range idle {
-		w.runners.Go("apply", func() { w.run(ctx, q) })
 	}
 }
 

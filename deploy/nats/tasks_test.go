@@ -161,7 +161,7 @@ func (settlements) Noticed(string)    {}
 // claiming is an applier that uses the ledger as the real one does, and has no TheHive.
 type claiming struct{ ledger *kvledger.Ledger }
 
-func (c claiming) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (c claiming) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	errs := make([]error, len(plans))
 	for i := range plans {
 		errs[i] = c.claim(ctx, "key."+queue)

@@ -29,13 +29,15 @@ type Options struct {
 	Call   time.Duration // the longest that one call may take (default 10 s)
 	Lease  time.Duration // of a claim (default 15 s); at least 1.5 × Call
 	Settle time.Duration // in which a call that was given up still takes effect and shows (default 2 × Call + 5 s)
-	Slots  int           // applies that work at TheHive at a time (default 64)
-	Batch  int           // observables in one call (default 100)
-	Limits Limits
-	Worker string // the host's or pod's name, written into the worker's session for people
-	Files  FilePolicy
-	Opener files.Opener // of files by reference; nil: there are none
-	Events Events       // told of what is worth counting; nil: nobody
+	// Slots bound what works at TheHive at a time: they are those of the slots that Apply is called with; nil is no bound.
+	Slots       *enrich.Slots
+	Batch       int // observables in one call (default 100)
+	Limits      Limits
+	Concurrency int    // calls in flight, written into the session for people
+	Worker      string // the host's or pod's name, written into the worker's session for people
+	Files       FilePolicy
+	Opener      files.Opener // of files by reference; nil: there are none
+	Events      Events       // told of what is worth counting; nil: nobody
 }
 
 // Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
@@ -84,7 +86,6 @@ type Applier struct {
 	options    Options
 	claims     *claim.Claims
 	locks      *claim.KeyedLock
-	slots      slots
 	contention *claim.Contention
 	pace       *pace
 	spools     *files.Spool
@@ -107,10 +108,9 @@ func New(o Options) (*Applier, error) {
 	return &Applier{
 		options: o,
 		claims: claim.New(o.Ledger, claim.Options{
-			Lease: o.Lease, Settle: o.Settle, Fields: bodyFields, Pod: o.Worker, Concurrency: o.Slots,
+			Lease: o.Lease, Settle: o.Settle, Fields: bodyFields, Pod: o.Worker, Concurrency: o.Concurrency,
 		}),
 		locks:      claim.NewKeyedLock(),
-		slots:      make(slots, o.Slots),
 		contention: claim.NewContention(),
 		pace:       newPace(),
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
@@ -124,7 +124,6 @@ func (o Options) withDefaults() Options {
 	o.Call = cmp.Or(o.Call, 10*time.Second)
 	o.Lease = cmp.Or(o.Lease, 15*time.Second)
 	o.Settle = cmp.Or(o.Settle, 2*o.Call+5*time.Second)
-	o.Slots = cmp.Or(o.Slots, 64)
 	o.Batch = cmp.Or(o.Batch, 100)
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
@@ -158,8 +157,8 @@ func (deaf) Happened(Event) {}
 // Apply makes TheHive agree with plans of one queue, oldest first, and tells of each plan what
 // became of it: nil means that everything it asks for is in TheHive. It waits for claims that
 // are held elsewhere, and returns early with ErrStopping's class when the context ends.
-// At most one apply of a queue may run in a process.
-func (a *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+// It is called with the slot taken, and may return without it. At most one apply of a queue may run in a process.
+func (a *Applier) Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	out := newOutcomes(len(plans))
 	rest := make([]int, len(plans))
 	for i := range rest {
@@ -167,9 +166,9 @@ func (a *Applier) Apply(ctx context.Context, queue string, plans []enrich.Plan) 
 	}
 	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
 	for len(rest) > 0 {
-		done, err := a.turn(ctx, queue, plans, rest, out)
+		done, err := a.turn(ctx, slot, queue, plans, rest, out)
 		if over, ok := errors.AsType[*overflowError](err); ok {
-			done, err = a.overflow(ctx, over, plans, rest, out)
+			done, err = a.overflow(ctx, slot, over, plans, rest, out)
 		}
 		if err != nil {
 			out.fail(rest, err)

@@ -27,11 +27,11 @@ type caseClaim struct {
 // withCase takes the lock of a case in this process, claims it, reads what the ledger knows of it, and does
 // something with it. Whatever ends that, the claim and the lock are given back; dirty, if it was a panic.
 func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim) error) error {
-	if err := t.a.locks.Lock(held, id, t.slot.leave); err != nil {
+	if err := t.a.locks.Lock(held, id, t.slot.Leave); err != nil {
 		return err
 	}
 	defer t.a.locks.Unlock(id)
-	cl, err := t.a.claims.Acquire(held, caseKey(id), nil, t.slot.leave)
+	cl, err := t.a.claims.Acquire(held, caseKey(id), nil, t.slot.Leave)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (w *caseWork) settle(held context.Context, kind string) error {
 // lookAtAll waits for what is owed, if anything is, and lists what is in the case.
 func (w *caseWork) lookAtAll(held context.Context) error {
 	if owed := w.claim.Owed(); owed > 0 {
-		if err := w.slot.rest(held, owed); err != nil {
+		if err := w.wait(held, owed); err != nil {
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (w *fieldStep) lookAtCase(held context.Context, cause error) error {
 		return nil
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "update case")
-	if err := w.slot.rest(held, lookPause(1, w.a.options.Settle)); err != nil {
+	if err := w.wait(held, lookPause(1, w.a.options.Settle)); err != nil {
 		return err
 	}
 	calls, done := calling(held, w.claim)

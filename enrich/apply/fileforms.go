@@ -87,27 +87,27 @@ func (w *fileStep) choose(held context.Context, f desiredFile, s *files.File) (*
 	if !maybe && !slices.ContainsFunc(f.owners, func(o int) bool { return w.plans[o].Archives() }) {
 		return &plain, nil
 	}
-	w.slot.leave() // reading it again takes a while
+	w.slot.Leave() // reading it again takes a while
 	zip, err := w.zips(f, s)
 	if err != nil {
 		return nil, err
 	}
 	if !zip && !maybe {
-		return &plain, w.slot.take(held)
+		return &plain, w.takeSlot(held)
 	}
 	zipped, err := w.zippedFile(f, s)
 	_, impossible := errors.AsType[*files.BadFileError](err)
 	switch {
 	case impossible && !zip:
-		return &plain, w.slot.take(held)
+		return &plain, w.takeSlot(held)
 	case err != nil:
 		return nil, err
 	case w.isThere(zipped):
-		return nil, w.slot.take(held)
+		return nil, w.takeSlot(held)
 	case zip:
-		return &zipped, w.slot.take(held)
+		return &zipped, w.takeSlot(held)
 	default:
-		return &plain, w.slot.take(held)
+		return &plain, w.takeSlot(held)
 	}
 }
 
@@ -272,7 +272,7 @@ func (w *fileStep) spool(held context.Context, f detection.File) (s *files.File,
 	if most := w.a.options.Files.MaxBytes; c.Size > most {
 		return nil, &files.BadFileError{Reason: fmt.Sprintf("%d bytes, at most %d are allowed", c.Size, most)}
 	}
-	w.slot.leave()
+	w.slot.Leave()
 	all, err := w.a.spools.Hold(held, c)
 	if err != nil {
 		return nil, missing(f, err)
@@ -285,7 +285,7 @@ func (w *fileStep) spool(held context.Context, f detection.File) (s *files.File,
 	if err := checkDigest(all, f); err != nil {
 		return nil, err
 	}
-	if err := w.slot.take(held); err != nil {
+	if err := w.takeSlot(held); err != nil {
 		return nil, err
 	}
 	return all, nil

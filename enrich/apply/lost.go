@@ -90,7 +90,7 @@ func (r *resolution) accountFor(held context.Context, ref caseRef) error {
 	}
 	if wait > 0 {
 		// Only what stays away for as long as a lost call may take is gone.
-		if err := r.slot.rest(held, wait); err != nil {
+		if err := r.wait(held, wait); err != nil {
 			return err
 		}
 		if err := r.searchMerged(held); err != nil {

@@ -283,7 +283,7 @@ func newObservable(batch []desiredObservable) hive.NewObservable {
 // missing may be posted again: TheHive itself refuses an observable that is there.
 func (w *observableStep) lookForObservables(held context.Context, tries int) error {
 	w.a.happened(EventAmbiguous, w.c.Number, "add observables")
-	if err := w.slot.rest(held, lookPause(tries, w.a.options.Settle)); err != nil {
+	if err := w.wait(held, lookPause(tries, w.a.options.Settle)); err != nil {
 		return err
 	}
 	return w.list(held)

@@ -101,7 +101,7 @@ func (r *resolution) waitForRoom(held context.Context) error {
 		if n < maxUnshown {
 			return nil
 		}
-		if err := r.slot.rest(held, max(soonest, time.Millisecond)); err != nil {
+		if err := r.wait(held, max(soonest, time.Millisecond)); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func (r *resolution) mayOpen(ctx context.Context, p enrich.Plan) error {
 
 // overflow puts the plans that may not open a case into the overflow case of the route, or of the
 // key. It takes what comes, also after it was closed: else it would be opened as often as the others.
-func (a *Applier) overflow(ctx context.Context, over *overflowError, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+func (a *Applier) overflow(ctx context.Context, slot *enrich.Slot, over *overflowError, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
 	kind, detail := EventOverflow, over.plan.Route
 	if over.key {
 		kind, detail = EventCrowded, over.plan.Key.String()
@@ -78,7 +78,7 @@ func (a *Applier) overflow(ctx context.Context, over *overflowError, plans []enr
 		}
 	}
 	first := rest[:1] // the others may find a case of their own
-	return a.turn(ctx, moved[rest[0]].Hash, moved, first, out)
+	return a.turn(ctx, slot, moved[rest[0]].Hash, moved, first, out)
 }
 
 // hour names the hour of a limit.

@@ -212,7 +212,6 @@ func panicAt(t *testing.T, of string, after, known bool, n int) (hit bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s, m := newSite(t, hivetest.Options{}), &mine{after: after}
 		mined := func(o *apply.Options) {
-			o.Slots = 1 // a slot that stays taken wedges the worker
 			if of == "ledger" {
 				o.Ledger = minedLedger{o.Ledger, m}
 				return
@@ -230,7 +229,7 @@ func panicAt(t *testing.T, of string, after, known bool, n int) (hit bool) {
 		}
 		plans := plan(t, 2, first)
 		m.set(n)
-		r := panics.Try(func() { e.Apply(t.Context(), plans[0].Queue(), plans) })
+		r := panics.Try(func() { e.Apply(t.Context(), nil, plans[0].Queue(), plans) })
 		hit = m.set(0)
 		if hit != (r != nil) {
 			t.Errorf("call %d: panic %v was swallowed or came of itself: %v", n, hit, r)

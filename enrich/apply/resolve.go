@@ -40,7 +40,7 @@ func keyName(queue string) string { return "key." + queue }
 // resolve claims the key, does the plans of one case, and tells which. Whatever ends it, the key is given
 // up, with its lock; dirty, if that was a panic.
 func (t *turn) resolve(ctx context.Context, unlock func()) (done []int, err error) {
-	key, err := t.a.claims.Acquire(ctx, keyName(t.queue), nil, t.slot.leave)
+	key, err := t.a.claims.Acquire(ctx, keyName(t.queue), nil, t.slot.Leave)
 	if err != nil {
 		return nil, err
 	}
@@ -153,9 +153,9 @@ func (r *resolution) surely(t target) bool {
 // settleKey waits what a dirty entry is owed, outside the slots, and then looks at TheHive.
 func (r *resolution) settleKey(held context.Context) error {
 	if r.key.Owed() == 0 {
-		return r.slot.take(held)
+		return r.takeSlot(held)
 	}
-	if err := r.slot.rest(held, r.key.Owed()); err != nil {
+	if err := r.wait(held, r.key.Owed()); err != nil {
 		return err
 	}
 	if err := r.searchLatest(held); err != nil {
@@ -232,7 +232,7 @@ func (r *resolution) withCase(ctx, held context.Context, id string, do func(*cas
 	err := r.turn.withCase(ctx, held, id, func(cc *caseClaim) error {
 		began, contended = time.Now(), r.key.Contended() || cc.claim.Contended()
 		r.meet(cc.claim)
-		if err := errors.Join(r.key.Check(), r.slot.take(held)); err != nil {
+		if err := errors.Join(r.key.Check(), r.takeSlot(held)); err != nil {
 			return err
 		}
 		return do(cc)

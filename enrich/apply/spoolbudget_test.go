@@ -78,13 +78,14 @@ func (s *stock) used() (bytes int64) {
 type spoolDesk struct {
 	*site
 	*stock
-	e *apply.Applier
+	e     *apply.Applier
+	slots *enrich.Slots
 }
 
 func newSpoolDesk(t *testing.T, budget int64, objects map[string][]byte, change ...func(*apply.Options)) spoolDesk {
-	d := spoolDesk{site: newSite(t, hivetest.Options{}), stock: &stock{t: t, dir: t.TempDir(), objects: objects}}
+	d := spoolDesk{site: newSite(t, hivetest.Options{}), stock: &stock{t: t, dir: t.TempDir(), objects: objects}, slots: enrich.NewSlots(3)}
 	keep := func(o *apply.Options) {
-		o.Opener, o.Slots = d.stock, 3
+		o.Opener = d.stock
 		o.Files = apply.FilePolicy{Spool: d.dir, SpoolBytes: budget}
 	}
 	d.e = d.worker(t, append([]func(*apply.Options){keep}, change...)...)
@@ -103,7 +104,13 @@ func (d spoolDesk) send(all [][]enrich.Plan) []error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, plans := range all {
-		wg.Go(func() { errs[i] = errors.Join(d.e.Apply(d.t.Context(), plans[0].Queue(), plans)...) })
+		wg.Go(func() {
+			slot := d.slots.Slot()
+			defer slot.Leave()
+			if errs[i] = slot.Take(d.t.Context()); errs[i] == nil {
+				errs[i] = errors.Join(d.e.Apply(d.t.Context(), slot, plans[0].Queue(), plans)...)
+			}
+		})
 	}
 	wg.Wait()
 	return errs
@@ -272,7 +279,7 @@ func TestWhoGivesUpCostsNobodyHisFile(t *testing.T) {
 				}
 				apply := func(ctx context.Context, n int, ref string) (err error) {
 					plans := carries(t, n, ref)
-					if r := panics.Try(func() { err = d.e.Apply(ctx, plans[0].Queue(), plans)[0] }); r != nil {
+					if r := panics.Try(func() { err = d.e.Apply(ctx, nil, plans[0].Queue(), plans)[0] }); r != nil {
 						return errKilled
 					}
 					return err

@@ -117,7 +117,7 @@ func TestATakeoverWaitsOnlyForWhatMayDouble(t *testing.T) {
 					o.Ledger = silent{o.Ledger, &dead}
 				})
 				began := time.Now()
-				victim.Apply(t.Context(), plans[0].Queue(), plans)
+				victim.Apply(t.Context(), nil, plans[0].Queue(), plans)
 				if !dead.Load() {
 					t.Fatal("the victim lives")
 				}

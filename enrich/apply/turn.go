@@ -20,25 +20,23 @@ type turn struct {
 	all          []enrich.Plan
 	rest         []int // indices of the plans still to do, oldest first
 	out          *outcomes
-	slot         slot
+	slot         *enrich.Slot // left while the turn only waits
 }
 
 // turn does the plans of one case, and tells which. It waits for what it needs before it claims anything:
-// the key's lock in this process and an apply slot. Most of what a worker holds waits here, so that the
-// stack is shallow here: two thousand of them were 18 MB when it stood two calls below.
-func (a *Applier) turn(ctx context.Context, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
-	if err := a.contention.Yield(ctx, queue); err != nil {
+// until other replicas had the key, the key's lock in this process, and the slot.
+func (a *Applier) turn(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+	if err := a.contention.Yield(ctx, queue, slot.Leave); err != nil {
 		return nil, err
 	}
 	organisation := plans[rest[0]].Organisation
-	t := &turn{a: a, hive: a.options.Hive(organisation), organisation: organisation, queue: queue, all: plans, rest: rest, out: out, slot: slot{slots: a.slots}}
-	if err := a.locks.Lock(ctx, keyName(queue), t.slot.leave); err != nil {
+	t := &turn{a: a, hive: a.options.Hive(organisation), organisation: organisation, queue: queue, all: plans, rest: rest, out: out, slot: slot}
+	if err := a.locks.Lock(ctx, keyName(queue), slot.Leave); err != nil {
 		return nil, err
 	}
 	unlock := sync.OnceFunc(func() { a.locks.Unlock(keyName(queue)) })
 	defer unlock()
-	defer t.slot.leave()
-	if err := t.slot.take(ctx); err != nil { // nothing is claimed that would only wait for a slot
+	if err := t.takeSlot(ctx); err != nil { // nothing is claimed that would only wait for a slot
 		return nil, err
 	}
 	done, err := t.resolve(ctx, unlock)
@@ -77,6 +75,23 @@ func (t *turn) chosen(of target) []enrich.Plan {
 	return plans
 }
 
+// takeSlot takes the slot, unless the turn has it.
+func (t *turn) takeSlot(ctx context.Context) error {
+	if t.slot.Take(ctx) != nil {
+		return claim.Ended(ctx)
+	}
+	return nil
+}
+
+// wait waits without the slot, and takes it again.
+func (t *turn) wait(ctx context.Context, d time.Duration) error {
+	t.slot.Leave()
+	if err := claim.Wait(ctx, d); err != nil {
+		return err
+	}
+	return t.takeSlot(ctx)
+}
+
 // lookUntilSettled repeats a look until it finds, or settle has passed since the lost call was
 // given up. The pauses grow, and take no slot.
 func (t *turn) lookUntilSettled(held context.Context, cause error, found func() (bool, error)) error {
@@ -87,7 +102,7 @@ func (t *turn) lookUntilSettled(held context.Context, cause error, found func() 
 			return err
 		}
 		wait := min(lookPause(n, t.a.options.Settle), max(time.Until(deadline), time.Millisecond))
-		if err := t.slot.rest(held, wait); err != nil {
+		if err := t.wait(held, wait); err != nil {
 			return err
 		}
 	}
@@ -160,49 +175,4 @@ func (o *outcomes) all() []error {
 		}
 	}
 	return o.errs
-}
-
-// slots bounds how many applies work at TheHive at a time.
-type slots chan struct{}
-
-func (s slots) take(ctx context.Context) error {
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return claim.Ended(ctx)
-	}
-}
-
-func (s slots) give() { <-s }
-
-// slot is an apply slot that can be left while waiting.
-type slot struct {
-	slots slots
-	taken bool
-}
-
-func (s *slot) take(ctx context.Context) error {
-	if s.taken {
-		return nil
-	}
-	err := s.slots.take(ctx)
-	s.taken = err == nil
-	return err
-}
-
-func (s *slot) leave() {
-	if s.taken {
-		s.slots.give()
-		s.taken = false
-	}
-}
-
-// rest waits without the slot, and takes one again.
-func (s *slot) rest(ctx context.Context, d time.Duration) error {
-	s.leave()
-	if err := claim.Wait(ctx, d); err != nil {
-		return err
-	}
-	return s.take(ctx)
 }

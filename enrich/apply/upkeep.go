@@ -93,8 +93,8 @@ func (a *Applier) FlushComments(ctx context.Context) error {
 }
 
 func (a *Applier) flushCase(ctx context.Context, id, organisation string) error {
-	t := &turn{a: a, organisation: organisation, hive: a.options.Hive(organisation), out: newOutcomes(0), slot: slot{slots: a.slots}}
-	defer t.slot.leave()
+	t := &turn{a: a, organisation: organisation, hive: a.options.Hive(organisation), out: newOutcomes(0), slot: a.options.Slots.Slot()}
+	defer t.slot.Leave()
 	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
 }
 
@@ -105,7 +105,7 @@ func (cc *caseClaim) flush(ctx context.Context) error {
 	}
 	held, free := cc.claim.Bind(ctx)
 	defer free()
-	if err := cc.slot.take(held); err != nil {
+	if err := cc.takeSlot(held); err != nil {
 		return err
 	}
 	calls, done := calling(held, cc.claim)

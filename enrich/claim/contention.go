@@ -29,8 +29,8 @@ func NewContention() *Contention {
 }
 
 // Yield waits a random time up to how long the key was held last, if it is shared, so that another
-// replica gets at it. Error: that of [Ended], when the context ends before.
-func (c *Contention) Yield(ctx context.Context, key string) error {
+// replica gets at it; idle is called before the wait. Error: that of [Ended], when the context ends before.
+func (c *Contention) Yield(ctx context.Context, key string, idle func()) error {
 	c.mu.Lock()
 	v, ok := c.keys.Get(key)
 	if ok && time.Since(v.met) > contentionMemory {
@@ -41,6 +41,7 @@ func (c *Contention) Yield(ctx context.Context, key string) error {
 	if !ok || v.last == 0 {
 		return nil
 	}
+	idle()
 	return Wait(ctx, between(0, v.last))
 }
 

@@ -58,7 +58,7 @@ func TestOnlyAContendedKeyIsLeftAlone(t *testing.T) {
 					cn := claim.NewContention()
 					c.before(cn)
 					began := time.Now()
-					if err := cn.Yield(t.Context(), "a"); err != nil {
+					if err := cn.Yield(t.Context(), "a", func() {}); err != nil {
 						t.Fatal(err)
 					}
 					waited += time.Since(began)
@@ -118,7 +118,7 @@ func share(t *testing.T, replicas int) (s shared) {
 
 // work is one piece of work; did is called under the claim of the case.
 func work(ctx context.Context, c *claim.Claims, contention *claim.Contention, did func()) error {
-	if err := contention.Yield(ctx, "key.hot"); err != nil {
+	if err := contention.Yield(ctx, "key.hot", func() {}); err != nil {
 		return err
 	}
 	key, err := c.Acquire(ctx, "key.hot", []string{claim.AnyKind}, func() {})

@@ -247,9 +247,9 @@ type countedApplier struct {
 	metrics *Metrics
 }
 
-func (c countedApplier) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (c countedApplier) Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	began := time.Now()
-	results := c.Applier.Apply(ctx, queue, plans)
+	results := c.Applier.Apply(ctx, slot, queue, plans)
 	c.metrics.apply.Observe(time.Since(began).Seconds())
 	c.metrics.group.Observe(float64(len(plans)))
 	return results

@@ -141,7 +141,7 @@ type scripted struct {
 	applied map[string]int // by detection id
 }
 
-func (s *scripted) Apply(ctx context.Context, queue string, plans []enrich.Plan) []error {
+func (s *scripted) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	results := make([]error, len(plans))

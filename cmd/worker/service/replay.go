@@ -44,6 +44,7 @@ func NewReplaySite(ctx context.Context, c *config.Config, w *Witness, log *zap.L
 		return nil, shell.Misuse(err)
 	}
 	s := &ReplaySite{Link: link, Parts: parts, Config: c, Options: PipelineOptions(c, log)}
+	s.Options.Slots = parts.slots
 	s.Options.Check, s.Options.Organisations = parts.knowledge.check, parts.clients.served
 	s.Rules = newLive(parts.reading, log, nil)
 	if s.Enricher, err = NewEnricher(c, parts, link, log); err != nil {

@@ -75,7 +75,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 	}
 	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
 	options.Observer = parts.measures.observer(options.Observer)
-	options.Replicas = enricher.Replicas
+	options.Replicas, options.Slots = enricher.Replicas, parts.slots
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
 	if err != nil {

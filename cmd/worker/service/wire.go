@@ -98,7 +98,8 @@ type Parts struct {
 	clients   *clients
 	knowledge *health
 	measures  *measures
-	reading   *reading // of the start
+	slots     *enrich.Slots // of what works at TheHive
+	reading   *reading      // of the start
 }
 
 // NewParts makes them; w reads the operator's files.
@@ -116,7 +117,7 @@ func NewParts(c *config.Config, w *Witness, log *zap.Logger) (*Parts, error) {
 		return nil, shell.Misuse(err)
 	}
 	known := enrich.NewKnowledge(all, catalogue)
-	p := &Parts{catalogue: catalogue, clients: all, measures: counts, knowledge: &health{clients: all, known: known}}
+	p := &Parts{catalogue: catalogue, clients: all, measures: counts, slots: enrich.NewSlots(2 * c.Hive.Concurrency), knowledge: &health{clients: all, known: known}}
 	p.reading, err = p.read(c, w)
 	return p, err
 }
@@ -176,13 +177,14 @@ func EnricherOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Log
 			u, err := p.clients.CurrentUser(ctx)
 			return u.Login, err
 		},
-		Call:   c.Hive.Timeout,
-		Lease:  c.Ledger.Lease,
-		Settle: c.Hive.Settle,
-		Slots:  2 * c.Hive.Concurrency,
-		Worker: hostname(),
-		Batch:  c.Hive.Batch,
-		Events: happenings{eventLog{log}, p.measures.metrics},
+		Call:        c.Hive.Timeout,
+		Lease:       c.Ledger.Lease,
+		Settle:      c.Hive.Settle,
+		Slots:       p.slots,
+		Concurrency: c.Hive.Concurrency,
+		Worker:      hostname(),
+		Batch:       c.Hive.Batch,
+		Events:      happenings{eventLog{log}, p.measures.metrics},
 	}
 }
 

@@ -1,0 +1,46 @@
+package enrich
+
+import "context"
+
+// Slots bound how many applies are at work at TheHive at a time, first in, first out. An apply that only
+// waits, for a claim or until a lost call shows, leaves its slot to another. Safe for concurrent use.
+type Slots struct{ taken chan struct{} }
+
+// NewSlots makes so many slots; at least one.
+func NewSlots(n int) *Slots { return &Slots{taken: make(chan struct{}, max(n, 1))} }
+
+// Slot is a slot that is not taken yet. Nil bounds nothing, and its slots are nil.
+func (s *Slots) Slot() *Slot {
+	if s == nil {
+		return nil
+	}
+	return &Slot{of: s}
+}
+
+// Slot is one of [Slots]. One goroutine uses it at a time. Nil is a slot that need not be waited for.
+type Slot struct {
+	of   *Slots
+	held bool
+}
+
+// Take takes the slot, unless it is held; it waits where all are taken. Error: why the context ended.
+func (s *Slot) Take(ctx context.Context) error {
+	if s == nil || s.held {
+		return nil
+	}
+	select {
+	case s.of.taken <- struct{}{}:
+		s.held = true
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Leave gives the slot to others, if it is held.
+func (s *Slot) Leave() {
+	if s != nil && s.held {
+		s.held = false
+		<-s.of.taken
+	}
+}
