@@ -37,6 +37,19 @@ func (s *Slot) Take(ctx context.Context) error {
 	}
 }
 
+// Free takes the slot if that needs no wait, and tells whether it is held.
+func (s *Slot) Free() bool {
+	if s == nil || s.held {
+		return true
+	}
+	select {
+	case s.of.taken <- struct{}{}:
+		s.held = true
+	default:
+	}
+	return s.held
+}
+
 // Leave gives the slot to others, if it is held.
 func (s *Slot) Leave() {
 	if s != nil && s.held {

@@ -26,12 +26,23 @@ func (w *Worker) dispatch(ctx context.Context) {
 		if slot.Take(ctx) != nil {
 			return
 		}
+		w.runners.Go("apply", func() { w.runs(ctx, slot) })
+	}
+}
+
+// runs applies batch after batch, as long as a queue is ready and nobody waits for the slot.
+func (w *Worker) runs(ctx context.Context, slot *enrich.Slot) {
+	defer slot.Leave()
+	for slot.Free() {
 		q, batch := w.group.begin()
-		w.runners.Go("apply", func() {
-			defer slot.Leave()
+		if q == nil {
+			return
+		}
+		func() {
 			defer w.group.end(q)
 			w.run(ctx, slot, q, batch)
-		})
+		}()
+		slot.Leave() // who waits for one is first
 	}
 }
 
@@ -46,6 +57,9 @@ func (w *Worker) run(ctx context.Context, slot *enrich.Slot, q *queue, batch []*
 	probe := isProbe(batch)
 	if !open && !probe {
 		w.giveBack(batch, errGateClosed)
+		return
+	}
+	if batch = w.again(batch); len(batch) == 0 {
 		return
 	}
 	organisation := batch[0].plan.Organisation // of all: the queue's name is made of it
@@ -90,7 +104,7 @@ func (w *Worker) applySafely(ctx context.Context, slot *enrich.Slot, q *queue, b
 func (w *Worker) applyBatch(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part, epoch uint64, p pass) {
 	plans := make([]enrich.Plan, len(batch))
 	for i, part := range batch {
-		plans[i] = part.plan
+		plans[i] = *part.plan
 		part.of.met.Store(true)
 	}
 	began := w.now()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -66,7 +67,7 @@ func (w *Worker) Planned(ctx context.Context, msg jetstream.Msg) (Planned, error
 		Sequence: m.sequence, Subject: m.msg.Subject(), Stored: m.stored, Format: m.format, Dropped: m.dropped, Err: m.failed,
 	}
 	for i := range m.parts {
-		p.Plans = append(p.Plans, m.parts[i].plan)
+		p.Plans = append(p.Plans, *m.parts[i].plan)
 	}
 	return p, nil
 }
@@ -84,9 +85,7 @@ func (w *Worker) fill(ctx context.Context, m *message, results map[int]error) {
 	if m.failed = w.tooLarge(m); m.failed != nil {
 		return
 	}
-	result, err := w.decoder.Decode(detection.Message{
-		Subject: m.msg.Subject(), Header: m.msg.Headers(), Body: m.msg.Data(), Time: m.original(),
-	})
+	result, err := w.decoder.Decode(m.content())
 	m.format = result.Format
 	if err != nil {
 		m.failed = err
@@ -143,8 +142,7 @@ func (w *Worker) agree(r detection.Result) {
 
 // plan adds the part of one detection, unless it has its result from an earlier delivery.
 func (w *Worker) plan(m *message, index int, d detection.Detection, results map[int]error) {
-	origin := enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject(), Requeued: m.requeued > 0}
-	plan, err := w.planner.Plan(d, origin)
+	plan, err := w.planner.Plan(d, m.origin(index))
 	if enrich.ClassOf(err) == enrich.Dropped {
 		m.dropped = append(m.dropped, enrich.ReasonOf(err))
 		return
@@ -164,7 +162,49 @@ func (w *Worker) plan(m *message, index int, d detection.Detection, results map[
 		m.fail(known)
 		return
 	}
-	m.parts = append(m.parts, part{of: m, index: index, plan: plan})
+	m.parts = append(m.parts, part{of: m, index: index, queue: plan.Queue(), plan: &plan})
+}
+
+// content is what the message says.
+func (m *message) content() detection.Message {
+	msg := m.delivery()
+	return detection.Message{Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data(), Time: m.original()}
+}
+
+// origin is where a detection of the message comes from.
+func (m *message) origin(index int) enrich.Origin {
+	return enrich.Origin{Stream: m.stream, Sequence: m.sequence, Part: index, Time: m.original(), Subject: m.msg.Subject(), Requeued: m.requeued > 0}
+}
+
+// again makes the plans of a batch that were not kept, and gives the parts that have one. A part whose plan
+// is another now, since the rules were changed meanwhile, goes back with its message.
+func (w *Worker) again(batch []*part) []*part {
+	made := make(map[*message]detection.Result)
+	return slices.DeleteFunc(batch, func(p *part) bool {
+		if p.plan != nil {
+			return false
+		}
+		if _, ok := made[p.of]; !ok {
+			made[p.of] = w.readAgain(p.of)
+		}
+		if found := made[p.of].Detections; p.index < len(found) {
+			if plan, err := w.options.Replan.Plan(found[p.index], p.of.origin(p.index)); err == nil && plan.Queue() == p.queue {
+				p.plan = &plan
+				return false
+			}
+		}
+		w.finishPart(p, errReplanned, 0)
+		return true
+	})
+}
+
+// readAgain decodes a message that was decoded before.
+func (w *Worker) readAgain(m *message) (result detection.Result) {
+	var caught panics.Catcher
+	caught.Try(func() {
+		result, _ = w.decoder.Decode(m.content())
+	})
+	return result
 }
 
 // fail keeps the worst of what made parts unfit.

@@ -16,9 +16,11 @@ import (
 // hot key stands behind every other after each of its batches. What a batch holds is decided when it begins.
 type group struct {
 	share, shareBytes int // what may wait of one queue: a quarter of what may be held
+	keep              int // plans of what waits
 
 	mu      sync.Mutex
 	queues  map[string]*queue
+	kept    int           // plans of what waits
 	ready   []*queue      // the longest first
 	became  chan struct{} // has one element when a queue became ready since it was last looked at
 	stopped bool
@@ -47,6 +49,7 @@ const batchParts = 4000
 func newGroup(o Options) *group {
 	return &group{
 		share: max(o.MaxInFlight/4, 1), shareBytes: max(o.MaxBytesHeld/4, 1),
+		keep:   o.MaxInFlight,
 		queues: map[string]*queue{}, became: make(chan struct{}, 1),
 	}
 }
@@ -58,7 +61,7 @@ func (g *group) overflow(m *message, now time.Time) (time.Duration, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range m.parts {
-		q := g.queues[m.parts[i].plan.Queue()]
+		q := g.queues[m.parts[i].queue]
 		if q == nil || len(q.waiting) == 0 {
 			continue
 		}
@@ -93,6 +96,13 @@ func (g *group) waitingBack(name string, now time.Time) int {
 	return int(q.turn.Sub(now).Seconds() * eager * q.rate)
 }
 
+// count is how many queues have something waiting or an apply.
+func (g *group) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queues)
+}
+
 // add lets the parts of a message wait. After stop it takes nothing and returns false.
 func (g *group) add(m *message) bool {
 	g.mu.Lock()
@@ -103,7 +113,7 @@ func (g *group) add(m *message) bool {
 	share := m.bytes / max(len(m.parts), 1)
 	for i := range m.parts {
 		p := &m.parts[i]
-		name := p.plan.Queue()
+		name := p.queue
 		q := g.queues[name]
 		if q == nil {
 			q = &queue{name: name, rate: hopeful * float64(g.share)}
@@ -111,6 +121,9 @@ func (g *group) add(m *message) bool {
 		}
 		q.waiting = append(q.waiting, p)
 		q.bytes += share
+		if g.kept++; g.kept > g.keep {
+			g.kept, p.plan = g.keep, nil
+		}
 		g.isReady(q)
 	}
 	return true
@@ -177,6 +190,9 @@ func (g *group) next(q *queue) []*part {
 	q.waiting = rest
 	for _, p := range batch {
 		q.bytes -= p.of.bytes / max(len(p.of.parts), 1)
+		if p.plan != nil {
+			g.kept--
+		}
 	}
 	return batch
 }

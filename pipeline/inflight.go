@@ -14,9 +14,11 @@ import (
 //
 // Its bound follows the backlog: a share of what is pending for each replica, but at least four messages
 // for each call in flight, and never more than the limit. Who is alone takes all, so that what belongs to
-// one key is applied at once, and not once for each half.
+// one key is applied at once, and not once for each half. Where messages are of many keys the limit is up to four
+// times as high: else a key had hardly more than one among them, and each would cost an apply.
 type inFlight struct {
-	least, most int // messages
+	least, most int        // messages
+	queues      func() int // how many have something waiting
 	mostBytes   int
 	pending     atomic.Uint64 // what the server said last
 	returning   returning     // what went back with a delay
@@ -32,20 +34,28 @@ type inFlight struct {
 	freed   chan struct{} // has one element when something was let go since it was last looked at
 }
 
-func newInFlight(o Options, now func() time.Time) *inFlight {
+func newInFlight(o Options, queues func() int, now func() time.Time) *inFlight {
 	return &inFlight{
-		least: min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
+		queues: queues,
+		least:  min(4*o.Concurrency, o.MaxInFlight), most: o.MaxInFlight, mostBytes: o.MaxBytesHeld,
 		replicas: o.Replicas, now: now, held: map[identity]*message{}, freed: make(chan struct{}, 1),
 	}
 }
 
 // limit is how many messages may be held at this moment, given how many are.
 func (h *inFlight) limit(held int) int {
+	most := min(max(h.most, perQueue*h.queues()), spreadOver*h.most)
 	backlog := h.pending.Load() + uint64(h.returning.count(h.now())+held)
 	sharers := h.sharers()
-	share := min((backlog+sharers-1)/sharers, uint64(h.most))
-	return min(max(int(share), h.least), h.most)
+	share := min((backlog+sharers-1)/sharers, uint64(most))
+	return min(max(int(share), h.least), most)
 }
+
+// Where messages are of many keys, so many are held for each, and at most so many times the limit.
+const (
+	perQueue   = 8
+	spreadOver = 4
+)
 
 // unknownReplicas is how many share a backlog while nobody can tell.
 const unknownReplicas = 2
@@ -72,25 +82,25 @@ func (h *inFlight) room(pullBytes int) int {
 	limit := h.limit(held)
 	room := limit - held
 	if held == 0 {
-		return max(room, 0)
+		return min(max(room, 0), h.most)
 	}
 	if h.bytes+pullBytes > h.mostBytes {
 		return 0
 	}
 	if room >= max(limit/8, 1) {
-		return room
+		return min(room, h.most)
 	}
 	if h.now().Sub(h.moved) < stuckAfter {
 		return 0
 	}
 	h.moved = h.now()
-	return min(h.least, h.most-held)
+	return min(h.least, max(h.most, limit)-held)
 }
 
 // A backlog is waited for before anything of it begins: a key that is begun with the first of its detections is
 // applied once more for the others.
 const (
-	fillPause = 25 * time.Millisecond  // without a message, until what is there begins
+	fillPause = 25 * time.Millisecond  // without a message, until what is there begins; as when a queue has perQueue
 	fillMost  = 500 * time.Millisecond // until it begins, whatever comes
 )
 
@@ -104,7 +114,8 @@ func (h *inFlight) fill() {
 		return
 	}
 	h.fills = now.Add(fillPause)
-	if h.pending.Load() < uint64(h.least) || held >= h.limit(held) || now.Sub(h.filling) >= fillMost {
+	enough := held >= min(h.limit(held), max(h.least, perQueue*h.queues()))
+	if enough || h.pending.Load() < uint64(h.least) || now.Sub(h.filling) >= fillMost {
 		h.filling, h.fills = time.Time{}, time.Time{}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func holdOf(inFlight, concurrency int) *inFlight {
 	o := Options{MaxInFlight: inFlight, Concurrency: concurrency, MaxBytesHeld: 1000}
-	return newInFlight(o, time.Now)
+	return newInFlight(o, func() int { return 1 }, time.Now)
 }
 
 // TestAReplicaTakesItsShareOfTheBacklogBetweenItsLimits: alone it takes all; where nobody can tell, half.
@@ -31,7 +31,7 @@ func TestAReplicaTakesItsShareOfTheBacklogBetweenItsLimits(t *testing.T) {
 		"of none":        {live(0, true), map[uint64]int{60: 60}},
 	} {
 		for pending, want := range c.want {
-			h := newInFlight(Options{MaxInFlight: 256, Concurrency: 4, MaxBytesHeld: 1000, Replicas: c.replicas}, time.Now)
+			h := newInFlight(Options{MaxInFlight: 256, Concurrency: 4, MaxBytesHeld: 1000, Replicas: c.replicas}, func() int { return 1 }, time.Now)
 			h.pending.Store(pending)
 			if got := h.room(10); got != want {
 				t.Errorf("%s, pending %d: room %d, want %d", name, pending, got, want)
@@ -117,7 +117,7 @@ func TestReturningMessagesCountUntilTheyReturn(t *testing.T) {
 func waiting(sequence uint64, queues ...string) *message {
 	m := &message{sequence: sequence, bytes: 10, deliveries: 1}
 	for i, q := range queues {
-		m.parts = append(m.parts, part{of: m, index: i, plan: enrich.Plan{Hash: q}})
+		m.parts = append(m.parts, part{of: m, index: i, queue: q, plan: &enrich.Plan{Hash: q}})
 	}
 	m.open = len(m.parts)
 	return m

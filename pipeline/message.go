@@ -58,10 +58,11 @@ func (m *message) identity() identity {
 // part is one plan of a message and, once known, its result.
 type part struct {
 	of    *message
-	index int // of the detection in its message
-	plan  enrich.Plan
-	err   error // written by the apply that had it, before the message's last part closes
-	done  bool  // it has its result
+	index int          // of the detection in its message
+	queue string       // of the plan
+	plan  *enrich.Plan // nil while it waits: then it is made again when it goes
+	err   error        // written by the apply that had it, before the message's last part closes
+	done  bool         // it has its result
 }
 
 // renew takes a newer delivery of a message that is still held: the server gave the older up.
@@ -69,6 +70,13 @@ func (m *message) renew(newer jetstream.Msg) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.msg = newer
+}
+
+// delivery is the newest delivery of the message.
+func (m *message) delivery() jetstream.Msg {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.msg
 }
 
 // finish gives a part its result, once, and tells whether it was the message's last.
@@ -152,6 +160,9 @@ func rank(err error) int {
 
 // errStopped is what becomes of plans that wait when the worker stops.
 var errStopped = fmt.Errorf("not begun: %w", enrich.ErrStopping)
+
+// errReplanned is what becomes of a plan that would be another now: its message is read anew.
+var errReplanned = fmt.Errorf("rules were changed while it waited: %w", enrich.ErrStopping)
 
 // errKeyBlocked is what becomes of new messages of a key of which nothing succeeded for long.
 var errKeyBlocked = fmt.Errorf("%w: nothing of this correlation key succeeded for long; see the errors of the messages before", enrich.ErrKeyBlocked)

@@ -47,7 +47,7 @@ type Options struct {
 
 	MaxMessageBytes int           // larger messages are dead letters, 1 MiB
 	Concurrency     int           // calls in flight at TheHive, 32: limits derive from it
-	MaxInFlight     int           // messages held, 64 × Concurrency
+	MaxInFlight     int           // messages held, 64 × Concurrency; up to four times as many where they are of many keys
 	MaxBytesHeld    int           // bytes of bodies held, 32 MiB; exceeded by one pull at most
 	Lease           time.Duration // how long a claim lives unrenewed, 15 s
 	Settle          time.Duration // how long an ambiguous call may still commit, 25 s
@@ -67,6 +67,10 @@ type Options struct {
 	// one that refuses the worker ([enrich.OrganisationError]) holds up its own messages alone. nil:
 	// there is one.
 	Organisations func() []string
+
+	// Replan plans again what waited while too many did for all plans to be kept; nil is the planner itself.
+	// Who counts plans can count each once by it.
+	Replan Planner
 
 	Source Source // where messages come from; nil is the consumer of the topology
 

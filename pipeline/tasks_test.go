@@ -110,7 +110,7 @@ func TestPanicOfARunnerEndsTheWorker(t *testing.T) {
 	ended := make(chan error, 1)
 	crew := Tasks{Failed: func(err error) { ended <- err }}
 	crew.Go("run", func() { ended <- w.Run(t.Context()) })
-	w.runners.Go("apply", func() { w.run(t.Context(), nil, nil, nil) })
+	w.runners.Go("apply", func() { w.run(t.Context(), nil, nil, []*part{nil}) })
 	select {
 	case err := <-ended:
 		if err == nil || !strings.Contains(err.Error(), "apply") {

@@ -59,16 +59,20 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	if o.Replan == nil {
+		o.Replan = planner
+	}
 	if o.Source == nil {
 		o.Source = &live{link: link, options: o}
 	}
 	w := &Worker{
 		link: link, options: o, decoder: decoder, planner: planner, applier: applier, now: time.Now,
-		inflight: newInFlight(o, time.Now), group: newGroup(o), unfinished: newUnfinished(rememberedPerHeld * o.MaxInFlight),
+		group: newGroup(o), unfinished: newUnfinished(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), dead: deadletter.Open(link, o.DeadLetters), requeues: newRequeueKeys(link, o),
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
 		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
 	}
+	w.inflight = newInFlight(o, w.group.count, time.Now)
 	w.gate = newGate(o, w.now, w.gateChanged)
 	w.senders = newSenders(o, w.now, w.senderChanged)
 	w.senders.listens(o.Subjects)
@@ -193,7 +197,7 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 func (w *Worker) refuse(m *message) bool {
 	now := w.gate.clock()
 	for i := range m.parts {
-		if queue := m.parts[i].plan.Queue(); !m.tried && w.failing.blocked(queue, now) {
+		if queue := m.parts[i].queue; !m.tried && w.failing.blocked(queue, now) {
 			m.refused(errKeyBlocked)
 			return true
 		}

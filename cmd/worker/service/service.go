@@ -77,6 +77,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 	options.Observer = parts.measures.observer(options.Observer)
 	options.Replicas, options.Slots = enricher.Replicas, parts.slots
 	rules := newLive(parts.reading, options.Log, options.Observer)
+	options.Replan = rules
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
 	if err != nil {
 		link.Close()
