@@ -101,7 +101,7 @@ type Hive struct {
 // Pipeline bounds what a replica holds at a time.
 type Pipeline struct {
 	MaxMessageBytes Size `key:"maxMessageBytes" min:"1KiB" max:"64MiB" doc:"size of a message; larger ones become dead letters"`
-	MaxInFlight     int  `key:"maxInFlight" max:"1000000" show:"64 × hive.concurrency" doc:"messages that a replica holds, at most"`
+	MaxInFlight     int  `key:"maxInFlight" max:"1000000" show:"64 × hive.concurrency" doc:"messages that a replica holds, at most; up to four times as many where they are of many keys"`
 	MaxBytesHeld    Size `key:"maxBytesHeld" min:"1MiB" max:"16GiB" doc:"bytes of messages that a replica holds, at most"`
 }
 

@@ -13,6 +13,7 @@
 //	reach.go         which objects the sender may name; zippolicy.go: which files go into an archive
 //	routing.go       what the rules change (package rules)
 //	plan.go          the result; describe.go, words.go: in words, and what tables of detections tell
+//	slots.go         how many applies work at a time
 //	class.go         what an error means; denied.go, organisation.go: refusals of the account
 //
 // # Limits

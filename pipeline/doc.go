@@ -18,7 +18,7 @@
 //	decode.go    message → detections → plans, pure
 //	requeue.go   what a requeued message says of itself, and whether that is proven
 //	group.go     plans of one key wait while its apply runs, then go together
-//	apply.go     one apply per key, errors to the messages that brought the plans
+//	apply.go     a slot for each apply, one apply per key, errors to the messages that brought the plans
 //	settle.go    the verdict, one pure function
 //	finish.go    carries the verdict out: ack, nak, dead letter and term
 //	unfinished.go  what is known of messages that come again: parts that are done, failed tries
