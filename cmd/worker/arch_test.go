@@ -69,21 +69,22 @@ var arrows = map[string][]string{
 	"filebound":                          {},
 	"retry":                              {},
 	"pipeline/natstest":                  {},
+	"racedetector":                       {},
 	"cmd/worker/telemetry/collectortest": {},
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/files/filestest", "enrich/markdown/markdowntest", "cmd/worker/telemetry/collectortest"}
+var testArrows = []string{"racedetector", "hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/files/filestest", "enrich/markdown/markdowntest", "cmd/worker/telemetry/collectortest"}
 
 // ownTests are the packages whose tests need less of ours than this, or other things.
 var ownTests = map[string][]string{
-	"enrich/claim":           {"enrich/claim/claimtest"},
+	"enrich/claim":           {"enrich/claim/claimtest", "racedetector"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
 	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
-	"cmd/worker/service":     {"hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
+	"cmd/worker/service":     {"racedetector", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
 // kept names outside packages that only some of ours may know.

@@ -17,13 +17,14 @@ import (
 	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
 // The ledger is right without audit documents, only later: one history of detections and of what
 // analysts do ends in one state, whether all documents come, some, doubled and shuffled, or none but
 // of the cases that were deleted.
 
-var auditRuns = flag.Int("audit.runs", 12, "random histories of analysts to try")
+var auditRuns = flag.Int("audit.runs", racedetector.Fewer(12, 4), "random histories of analysts to try")
 
 // act is one thing that happens: a detection, or something that an analyst does.
 type act struct {

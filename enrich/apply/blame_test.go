@@ -18,6 +18,7 @@ import (
 	"forager/enrich/detection"
 	"forager/enrich/rules"
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
 // poisoned is a detection with one item that TheHive refuses by its content.
@@ -54,7 +55,7 @@ func refuseWord(s *site, word string, status int) {
 	})
 }
 
-var poisonRuns = flag.Int("poison.runs", 40, "mixtures of refused items to live through")
+var poisonRuns = flag.Int("poison.runs", racedetector.Fewer(40, 10), "mixtures of refused items to live through")
 
 // TestPoisonCostsItsOwnDetectionAlone: any mixture of refused items among detections of one group.
 func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {

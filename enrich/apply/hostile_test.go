@@ -14,6 +14,7 @@ import (
 	"forager/enrich/markdown/markdowntest"
 	"forager/enrich/rules"
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
 // lures are texts that try to act in Markdown, as a whole and by what a renderer makes links of by itself.
@@ -76,7 +77,10 @@ func looksOwn(tag string) bool {
 func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 	t.Parallel()
 	var texts []markdowntest.Text
-	for _, lure := range append(slices.Clone(lures), markdowntest.Hostile()...) {
+	for i, lure := range append(slices.Clone(lures), markdowntest.Hostile()...) {
+		if racedetector.On && i%4 != 0 {
+			continue
+		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newSite(t, hivetest.Options{})
 			e := s.worker(t)

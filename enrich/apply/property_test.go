@@ -23,12 +23,13 @@ import (
 	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
 // Random detections, several workers and every fault that the simulator knows end in the state of
 // one clean run: nothing lost, nothing doubled.
 
-var stormRuns = flag.Int("storm.runs", 25, "random histories of several workers to try")
+var stormRuns = flag.Int("storm.runs", racedetector.Fewer(25, 8), "random histories of several workers to try")
 
 // storm is one history.
 type storm struct {

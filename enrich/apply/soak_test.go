@@ -20,9 +20,10 @@ import (
 	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
-var soakRuns = flag.Int("soak.runs", 2, "hours of detections and analysts to live through")
+var soakRuns = flag.Int("soak.runs", racedetector.Fewer(2, 1), "hours of detections and analysts to live through")
 
 // The soak is an hour of a SOC: bursts of detections of several hosts, by three workers at a
 // TheHive that refuses calls and loses answers, while analysts close, merge and delete cases. The

@@ -17,6 +17,7 @@ import (
 
 	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
+	"forager/racedetector"
 )
 
 // This is the model of the claim protocol (design section 4), without TheHive and NATS: three
@@ -24,7 +25,7 @@ import (
 // workers are of version 1, some watch, and of those some hear nothing.
 
 var (
-	modelRuns  = flag.Int("model.runs", 2000, "histories of the claim protocol to try")
+	modelRuns  = flag.Int("model.runs", racedetector.Fewer(2000, 500), "histories of the claim protocol to try")
 	modelFirst = flag.Uint64("model.first", 0, "seed of the first")
 )
 

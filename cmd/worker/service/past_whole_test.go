@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"forager/hive/hivetest"
+	"forager/racedetector"
 )
 
-// The past of a key: so many cases, far enough apart that each detection needs one of its own.
+// The past of a key: cases far enough apart that each detection needs one of its own.
 const (
-	pastCases   = 1000
 	pastBetween = 72 * time.Hour
 	pastLater   = 25 // detections that come one by one when all that is there
 	pastCalls   = 10 // at TheHive for one of them, at most: look, look near, open, fill
@@ -19,22 +19,23 @@ const (
 // TestAThousandPastCasesOfAKeyCostNoMoreThanOne: a noisy host of years is a host like another.
 func TestAThousandPastCasesOfAKeyCostNoMoreThanOne(t *testing.T) {
 	t.Parallel()
+	cases := racedetector.Fewer(1000, 200)
 	c := newCrossing(t, 1)
 	began := time.Date(2018, 1, 1, 0, 0, 0, 0, time.UTC)
 	first := c.hive.Stats(0).Total
 	c.sendAt("dc01", began)
 	c.ended()
 	t.Logf("the first costs %d calls", c.hive.Stats(0).Total-first)
-	for n := 1; n < pastCases; n++ {
+	for n := 1; n < cases; n++ {
 		c.sendAt("dc01", began.Add(time.Duration(n)*pastBetween))
 	}
 	c.ended()
-	t.Logf("each costs %.1f calls, all at once", float64(c.hive.Stats(0).Total)/pastCases)
+	t.Logf("each costs %.1f calls, all at once", float64(c.hive.Stats(0).Total)/float64(cases))
 	before := c.hive.Stats(0).Total
 	for n := range pastLater { // some after all others, some between them
-		at := began.Add(time.Duration(pastCases+n) * pastBetween)
+		at := began.Add(time.Duration(cases+n) * pastBetween)
 		if n%2 == 1 {
-			at = began.Add(time.Duration(pastCases/pastLater*n)*pastBetween + pastBetween/2)
+			at = began.Add(time.Duration(cases/pastLater*n)*pastBetween + pastBetween/2)
 		}
 		c.sendAt("dc01", at)
 		c.ended()
@@ -42,11 +43,11 @@ func TestAThousandPastCasesOfAKeyCostNoMoreThanOne(t *testing.T) {
 	each := float64(c.hive.Stats(0).Total-before) / pastLater
 	t.Logf("each costs %.1f calls, later and one by one", each)
 	if each > pastCalls {
-		t.Errorf("a detection of a host with %d cases costs %.1f calls, at most %d are allowed", pastCases, each, pastCalls)
+		t.Errorf("a detection of a host with %d cases costs %.1f calls, at most %d are allowed", cases, each, pastCalls)
 	}
 	c.judge()
-	if got := c.hive.Stats(hivetest.DefaultWindow).Cases; got != pastCases+pastLater {
-		t.Errorf("%d cases, want %d", got, pastCases+pastLater)
+	if got := c.hive.Stats(hivetest.DefaultWindow).Cases; got != cases+pastLater {
+		t.Errorf("%d cases, want %d", got, cases+pastLater)
 	}
 }
 
@@ -57,7 +58,7 @@ func TestAPastOfClosedCasesIsAPastLikeAnother(t *testing.T) {
 	for _, closed := range []string{"new", "comment", "reopen"} {
 		t.Run(closed, func(t *testing.T) {
 			t.Parallel()
-			const cases = 60
+			cases := racedetector.Fewer(60, 20)
 			c := newCrossing(t, 1, "FORAGER_CASE_CLOSED="+closed)
 			began := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 			for n := range cases {
