@@ -4,13 +4,16 @@
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
+# Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
+PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 .PHONY: help test check lint cover fuzz boxes week build bench integration chart image sbom vulnerabilities deadcode demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 test: ## every test, shuffled; RACE=-race with the race detector, which takes four times as long
-	go test $(RACE) -shuffle=on -timeout 25m ./...
+	go test $(RACE) -shuffle=on -parallel $(PARALLEL) -timeout 25m ./...
 
 check: lint ## everything that must be green: vet, linters, tests with the race detector, and without it those that it spoils or cuts short
 	$(MAKE) test RACE=-race
