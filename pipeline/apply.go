@@ -190,11 +190,11 @@ func best(results []error) (err error, good bool) { //nolint:revive // the error
 	return worst, false
 }
 
-// refusal is what the door of an organisation is closed for: TheHive refuses the worker there, and
+// refusal is what the gate of an organisation is closed for: TheHive refuses the worker there, and
 // not everywhere. Refused credentials are asked about, one for all, since TheHive may mean either.
 func (w *Worker) refusal(ctx context.Context, err error, epoch uint64, p pass) error {
 	e, ok := errors.AsType[*enrich.OrganisationError](err)
-	if !ok || p.door == nil {
+	if !ok || p.breaker == nil {
 		return nil
 	}
 	if !e.Credentials {
@@ -205,7 +205,7 @@ func (w *Worker) refusal(ctx context.Context, err error, epoch uint64, p pass) e
 	if !w.gate.current(epoch) {
 		return nil // somebody asked meanwhile, or it was closed before
 	}
-	if !p.door.gate.current(p.epoch) {
+	if !p.breaker.gate.current(p.epoch) {
 		return err
 	}
 	if w.options.Check == nil {

@@ -13,7 +13,7 @@ import (
 // gate is open while messages can succeed. Closed, nothing is pulled but one message at a time
 // to see whether it can open again, after pauses that grow, and nothing becomes a dead letter.
 // The worker has one; where several organisations are served, each has one besides, behind its
-// door (organisations.go), which holds up what belongs to it and nothing else:
+// breaker (organisations.go), which holds up what belongs to it and nothing else:
 //
 //	what happens                                   one organisation   several
 //	TheHive refuses the credentials (401)          the worker's       the worker's, unless TheHive, asked, lets

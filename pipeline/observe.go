@@ -144,7 +144,7 @@ func level(s *Settlement) zapcore.Level {
 	switch {
 	case s.Action == ActionDeadLetter:
 		return zap.ErrorLevel
-	case s.Action == ActionNak && (s.Class == enrich.Interrupted || errors.Is(s.Err, errDoorClosed) || errors.Is(s.Err, enrich.ErrHeld)):
+	case s.Action == ActionNak && (s.Class == enrich.Interrupted || errors.Is(s.Err, errOrganisationClosed) || errors.Is(s.Err, enrich.ErrHeld)):
 		return zap.DebugLevel
 	case s.Action == ActionNak:
 		return zap.WarnLevel

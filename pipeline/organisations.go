@@ -10,27 +10,27 @@ import (
 	"forager/retry"
 )
 
-// organisations are the doors to the organisations that are served, where these are several: one
+// organisations are the breakers of the organisations that are served, where these are several: one
 // that refuses the worker holds up its own detections and no others'.
 type organisations struct {
 	served func() []string // nil: there is one
-	build  func(d *door) *gate
+	build  func(b *breaker) *gate
 	now    func() time.Time
 
-	mu    sync.Mutex
-	doors map[string]*door // by name: as many as the configuration has named
+	mu       sync.Mutex
+	breakers map[string]*breaker // by name: as many as the configuration has named
 }
 
-// door leads to one organisation. Its gate closes when TheHive refuses the worker there; closed,
+// breaker is of one organisation. Its gate closes when TheHive refuses the worker there; closed,
 // it lets one apply pass at a time, after pauses that grow, and the first that succeeds opens it.
 // Everything else goes back with a long delay.
-type door struct {
+type breaker struct {
 	name string
 	gate *gate
 
 	mu      sync.Mutex
 	why     string    // what closed it last
-	probing bool      // an apply is under way through the closed door
+	probing bool      // an apply is under way through the closed gate
 	next    time.Time // when another may
 	waiting returning // messages that went back for it
 	crowded time.Time // when it was told last that they are many
@@ -38,24 +38,24 @@ type door struct {
 
 // pass is leave to apply plans of one organisation.
 type pass struct {
-	door  *door  // nil: there are no doors
-	epoch uint64 // of the door's gate
-	probe bool
+	breaker *breaker // nil: there are no breakers
+	epoch   uint64   // of the breaker's gate
+	probe   bool
 }
 
-func newOrganisations(o Options, now func() time.Time, tell func(d *door, open bool, err error)) *organisations {
+func newOrganisations(o Options, now func() time.Time, tell func(b *breaker, open bool, err error)) *organisations {
 	return &organisations{
-		served: o.Organisations, now: now, doors: map[string]*door{},
-		build: func(d *door) *gate {
+		served: o.Organisations, now: now, breakers: map[string]*breaker{},
+		build: func(b *breaker) *gate {
 			o.Check = nil // it would say nothing about this organisation
-			g := newGate(o, now, func(open bool, _ string, err error) { tell(d, open, err) })
+			g := newGate(o, now, func(open bool, _ string, err error) { tell(b, open, err) })
 			g.relapse = o.Policy.Probe.Last
 			return g
 		},
 	}
 }
 
-// several are the names of the organisations that are served; nil where there are no doors.
+// several are the names of the organisations that are served; nil where there are no breakers.
 func (o *organisations) several() []string {
 	if o.served == nil {
 		return nil
@@ -67,16 +67,16 @@ func (o *organisations) several() []string {
 	return names
 }
 
-func (o *organisations) door(name string) *door {
+func (o *organisations) breaker(name string) *breaker {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	d := o.doors[name]
-	if d == nil {
-		d = &door{name: name, waiting: returning{width: time.Second}}
-		d.gate = o.build(d)
-		o.doors[name] = d
+	b := o.breakers[name]
+	if b == nil {
+		b = &breaker{name: name, waiting: returning{width: time.Second}}
+		b.gate = o.build(b)
+		o.breakers[name] = b
 	}
-	return d
+	return b
 }
 
 // enter asks for leave to apply plans of an organisation. The probe of the worker's own gate
@@ -85,32 +85,32 @@ func (o *organisations) enter(name string, probe bool) (pass, bool) {
 	if o.several() == nil {
 		return pass{}, true
 	}
-	d := o.door(name)
-	open, _, epoch, _ := d.gate.state()
+	b := o.breaker(name)
+	open, _, epoch, _ := b.gate.state()
 	if open {
-		return pass{door: d, epoch: epoch}, true
+		return pass{breaker: b, epoch: epoch}, true
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !probe && (d.probing || o.now().Before(d.next)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !probe && (b.probing || o.now().Before(b.next)) {
 		return pass{}, false
 	}
-	d.probing = true
-	return pass{door: d, epoch: epoch, probe: true}, true
+	b.probing = true
+	return pass{breaker: b, epoch: epoch, probe: true}, true
 }
 
-// leave tells the door how the apply ended: refused there, or with effects that prove the right to
+// leave tells the breaker how the apply ended: refused there, or with effects that prove the right to
 // them. What is neither says nothing about the organisation.
 func (o *organisations) leave(p pass, results []error, refusal error) {
-	if p.door == nil {
+	if p.breaker == nil {
 		return
 	}
 	if refusal != nil {
-		p.door.gate.applied(p.epoch, "", refusal)
+		p.breaker.gate.applied(p.epoch, "", refusal)
 	} else if slices.ContainsFunc(results, answered) {
-		p.door.gate.applied(p.epoch, "", nil)
+		p.breaker.gate.applied(p.epoch, "", nil)
 	}
-	p.door.rest(o.now(), p.probe)
+	p.breaker.rest(o.now(), p.probe)
 }
 
 // answered tells whether a result says that TheHive let the worker in. What the ledger alone
@@ -120,25 +120,25 @@ func answered(err error) bool {
 	return c == enrich.None || c == enrich.Rejected
 }
 
-// rest sets when the next apply may pass the closed door.
-func (d *door) rest(now time.Time, probed bool) {
-	next := now.Add(retry.Jitter(d.gate.wait()))
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// rest sets when the next apply may pass the closed gate.
+func (b *breaker) rest(now time.Time, probed bool) {
+	next := now.Add(retry.Jitter(b.gate.wait()))
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if probed {
-		d.probing = false
+		b.probing = false
 	}
-	if probed || d.next.Before(now) {
-		d.next = next
+	if probed || b.next.Before(now) {
+		b.next = next
 	}
 }
 
-// errDoorClosed is why plans of a refused organisation go back without an apply.
-var errDoorClosed = errors.New("its gate is closed")
+// errOrganisationClosed is why plans of a refused organisation go back without an apply.
+var errOrganisationClosed = errors.New("its gate is closed")
 
-// closedTo is what becomes of plans that meet a closed door.
+// closedTo is what becomes of plans that meet a closed gate.
 func closedTo(name string) error {
-	return &enrich.OrganisationError{Organisation: name, Err: errDoorClosed}
+	return &enrich.OrganisationError{Organisation: name, Err: errOrganisationClosed}
 }
 
 // putBack notes that a message went back for its organisation; it tells when so many wait for the
@@ -148,15 +148,15 @@ func (o *organisations) putBack(err error, delay time.Duration, most int) (name 
 	if !ok || o.several() == nil {
 		return "", false
 	}
-	d, now := o.door(refusal.Organisation), o.now()
-	d.waiting.add(now, delay)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.waiting.count(now) < most/2 || now.Sub(d.crowded) < time.Minute {
+	b, now := o.breaker(refusal.Organisation), o.now()
+	b.waiting.add(now, delay)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting.count(now) < most/2 || now.Sub(b.crowded) < time.Minute {
 		return "", false
 	}
-	d.crowded = now
-	return d.name, true
+	b.crowded = now
+	return b.name, true
 }
 
 // Organisation is how the worker stands with one of several organisations.
@@ -175,14 +175,14 @@ func (o *organisations) all() []Organisation {
 	names := o.several()
 	all := make([]Organisation, 0, len(names))
 	for _, name := range names {
-		d := o.door(name)
-		open, _, _, _ := d.gate.state()
-		d.mu.Lock()
-		one := Organisation{Name: enrich.OrganisationName(name), Open: open, Waiting: d.waiting.count(o.now())}
+		b := o.breaker(name)
+		open, _, _, _ := b.gate.state()
+		b.mu.Lock()
+		one := Organisation{Name: enrich.OrganisationName(name), Open: open, Waiting: b.waiting.count(o.now())}
 		if !open {
-			one.Why = d.why
+			one.Why = b.why
 		}
-		d.mu.Unlock()
+		b.mu.Unlock()
 		all = append(all, one)
 	}
 	return all

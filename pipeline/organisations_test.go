@@ -13,11 +13,11 @@ import (
 	"forager/enrich"
 )
 
-// doors are those of two organisations, with what they told.
-func doors(served ...string) (*organisations, *[]string) {
+// breakers are those of two organisations, with what they told.
+func breakers(served ...string) (*organisations, *[]string) {
 	lines := &[]string{}
 	o := Options{Organisations: func() []string { return served }}
-	return newOrganisations(o.WithDefaults(), time.Now, func(d *door, open bool, _ error) {
+	return newOrganisations(o.WithDefaults(), time.Now, func(d *breaker, open bool, _ error) {
 		*lines = append(*lines, fmt.Sprint(d.name, " ", open))
 	}), lines
 }
@@ -27,8 +27,8 @@ func refusedIn(name string) error {
 	return &enrich.OrganisationError{Organisation: name, Err: errors.New("403: not a member")}
 }
 
-func TestADoorClosesForItsOwnOrganisationAndSaysSoOnce(t *testing.T) {
-	o, told := doors("a", "b")
+func TestABreakerClosesForItsOwnOrganisationAndSaysSoOnce(t *testing.T) {
+	o, told := breakers("a", "b")
 	first, _ := o.enter("a", false)
 	second, _ := o.enter("a", false)
 	o.leave(first, []error{refusedIn("a")}, refusedIn("a"))
@@ -43,9 +43,9 @@ func TestADoorClosesForItsOwnOrganisationAndSaysSoOnce(t *testing.T) {
 	}
 }
 
-func TestOneApplyAtATimePassesAClosedDoorAfterPausesThatGrow(t *testing.T) {
+func TestOneApplyAtATimePassesAClosedBreakerAfterPausesThatGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, told := doors("a", "b")
+		o, told := breakers("a", "b")
 		open, _ := o.enter("a", false)
 		o.leave(open, nil, refusedIn("a"))
 		var seconds []int
@@ -78,7 +78,7 @@ func TestOneApplyAtATimePassesAClosedDoorAfterPausesThatGrow(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatTheHiveAnsweredOpensADoor(t *testing.T) {
+func TestOnlyWhatTheHiveAnsweredOpensABreaker(t *testing.T) {
 	for name, c := range map[string]struct {
 		result error
 		opens  bool
@@ -93,7 +93,7 @@ func TestOnlyWhatTheHiveAnsweredOpensADoor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o, _ := doors("a", "b")
+				o, _ := breakers("a", "b")
 				p, _ := o.enter("a", false)
 				o.leave(p, nil, refusedIn("a"))
 				<-time.After(time.Minute)
@@ -106,7 +106,7 @@ func TestOnlyWhatTheHiveAnsweredOpensADoor(t *testing.T) {
 					refusal = c.result
 				}
 				o.leave(p, []error{c.result}, refusal)
-				if open, _, _, _ := o.door("a").gate.state(); open != c.opens {
+				if open, _, _, _ := o.breaker("a").gate.state(); open != c.opens {
 					t.Errorf("open %v, want %v", open, c.opens)
 				}
 				<-time.After(time.Minute)
@@ -118,9 +118,9 @@ func TestOnlyWhatTheHiveAnsweredOpensADoor(t *testing.T) {
 	}
 }
 
-func TestADoorThatClosesAsSoonAsItOpenedGoesOnGrowingItsPauses(t *testing.T) {
+func TestABreakerThatClosesAsSoonAsItOpenedGoesOnGrowingItsPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, _ := doors("a", "b")
+		o, _ := breakers("a", "b")
 		var pauses []time.Duration
 		for range 4 {
 			p, ok := o.enter("a", true)
@@ -130,7 +130,7 @@ func TestADoorThatClosesAsSoonAsItOpenedGoesOnGrowingItsPauses(t *testing.T) {
 			o.leave(p, []error{nil}, nil)
 			p, _ = o.enter("a", false)
 			o.leave(p, nil, refusedIn("a"))
-			pauses = append(pauses, o.door("a").gate.wait()/time.Second)
+			pauses = append(pauses, o.breaker("a").gate.wait()/time.Second)
 		}
 		if diff := cmp.Diff([]time.Duration{1, 2, 4, 8}, pauses); diff != "" {
 			t.Error(diff)
@@ -138,8 +138,8 @@ func TestADoorThatClosesAsSoonAsItOpenedGoesOnGrowingItsPauses(t *testing.T) {
 	})
 }
 
-func TestWhoServesOneOrganisationHasNoDoors(t *testing.T) {
-	o, told := doors("a")
+func TestWhoServesOneOrganisationHasNoBreakers(t *testing.T) {
+	o, told := breakers("a")
 	p, ok := o.enter("a", false)
 	o.leave(p, nil, refusedIn("a"))
 	if _, again := o.enter("a", false); !ok || !again || len(*told) != 0 || len(o.all()) != 0 {
@@ -149,7 +149,7 @@ func TestWhoServesOneOrganisationHasNoDoors(t *testing.T) {
 
 func TestHalfOfTheUnacknowledgedWaitingForOneOrganisationIsToldOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, _ := doors("a", "b")
+		o, _ := breakers("a", "b")
 		told := 0
 		for i := range 120 {
 			if name, crowded := o.putBack(fmt.Errorf("x: %w", refusedIn("a")), time.Minute, 100); crowded {

@@ -78,16 +78,16 @@ func (w *Worker) senderChanged(name senderName, held bool, reason string) {
 	w.options.Log.Error("TheHive refuses most messages of a sender: they wait until this is mended, others go on", who, zap.String("reason", reason))
 }
 
-// doorChanged says once why the gate of an organisation closed, and that it opened.
-func (w *Worker) doorChanged(d *door, open bool, err error) {
-	name := zap.String("organisation", enrich.OrganisationName(d.name))
+// breakerChanged says once why the gate of an organisation closed, and that it opened.
+func (w *Worker) breakerChanged(b *breaker, open bool, err error) {
+	name := zap.String("organisation", enrich.OrganisationName(b.name))
 	if open {
 		w.options.Log.Info("gate of an organisation opened", name)
 		return
 	}
-	d.mu.Lock()
-	d.why = err.Error()
-	d.mu.Unlock()
+	b.mu.Lock()
+	b.why = err.Error()
+	b.mu.Unlock()
 	w.options.Observer.Noticed(NoticeRefused)
 	w.options.Log.Error("gate of an organisation closed: its detections wait until this is mended, others go on", name, zap.Error(err))
 }

@@ -77,7 +77,7 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	w.senders = newSenders(o, w.now, w.senderChanged)
 	w.senders.listens(o.Subjects)
 	w.runners.Failed = w.fell
-	w.organisations = newOrganisations(o, w.now, w.doorChanged)
+	w.organisations = newOrganisations(o, w.now, w.breakerChanged)
 	w.beat.Store(int64(o.AckWait / 3))
 	return w, nil
 }

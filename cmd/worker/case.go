@@ -57,9 +57,9 @@ func (c *caseChoice) read(args []string) ([]string, error) {
 
 // remembered is the ledger's side of a case, and TheHive's.
 type remembered struct {
-	enricher *apply.Applier
-	client   *hive.Client
-	close    func()
+	applier *apply.Applier
+	client  *hive.Client
+	close   func()
 }
 
 // open connects to NATS and TheHive. Nothing is consumed, claimed or created.
@@ -78,13 +78,13 @@ func (c caseChoice) open(ctx context.Context, sh *shell.Shell) (*remembered, err
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
-	enricher, err := service.NewEnricher(cfg, parts, link, log)
+	applier, err := service.NewApplier(cfg, parts, link, log)
 	if err != nil {
 		link.Close()
 		return nil, err
 	}
 	client := parts.Client()
-	return &remembered{enricher: enricher, client: client, close: func() { link.Close(); client.CloseIdle() }}, nil
+	return &remembered{applier: applier, client: client, close: func() { link.Close(); client.CloseIdle() }}, nil
 }
 
 // openCase connects, and finds the case that was named.
@@ -135,7 +135,7 @@ func (c *caseShowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	defer r.close()
-	m, err := r.enricher.ReadEntry(ctx, found.ID)
+	m, err := r.applier.ReadEntry(ctx, found.ID)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (c *caseAllowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	}
 	defer r.close()
 	for _, technique := range c.Techniques {
-		lifted, err := r.enricher.LiftRemoval(ctx, found.ID, technique)
+		lifted, err := r.applier.LiftRemoval(ctx, found.ID, technique)
 		if err != nil {
 			return err
 		}

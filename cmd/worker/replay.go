@@ -143,7 +143,7 @@ func (c *replayCmd) same() string {
 
 // carry replays in earnest.
 func (c *replayCmd) carry(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, show *progress) error {
-	r, err := c.open(ctx, sh, site, c.what(show.tell), site.Enricher)
+	r, err := c.open(ctx, sh, site, c.what(show.tell), site.Applier)
 	if err != nil {
 		return err
 	}

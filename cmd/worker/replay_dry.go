@@ -44,17 +44,17 @@ type would struct {
 // dryRun says what a replay would change, by looking at TheHive. The apply is the real one, on a
 // TheHive and a ledger that keep every write to themselves.
 func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.ReplaySite) error {
-	o := service.EnricherOptions(site.Config, site.Parts, site.Link, site.Options.Log)
+	o := service.ApplierOptions(site.Config, site.Parts, site.Link, site.Options.Log)
 	r := dryrun.New(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r
 	o.Settle = time.Millisecond // nothing is sent that could come late, and what others sent may be missed
-	enricher, err := apply.New(o)
+	applier, err := apply.New(o)
 	if err != nil {
 		return err
 	}
 	what := c.what(nil)
 	what.Again = true // whether it was begun before means nothing here
-	replay, err := c.open(ctx, sh, site, what, enricher)
+	replay, err := c.open(ctx, sh, site, what, applier)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 			return err
 		}
 		all.messages++
-		for _, line := range wouldDo(ctx, p, enricher, r) {
+		for _, line := range wouldDo(ctx, p, applier, r) {
 			if ctx.Err() != nil {
 				return fmt.Errorf("replay: interrupted after %d messages: %w", all.messages-1, ctx.Err())
 			}
@@ -82,7 +82,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 }
 
 // wouldDo tells what a message would change, a line for each of its detections and drops.
-func wouldDo(ctx context.Context, p pipeline.Planned, enricher *apply.Applier, r *dryrun.Recorder) []wouldLine {
+func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r *dryrun.Recorder) []wouldLine {
 	from := wouldLine{
 		Sequence: p.Sequence, Subject: p.Subject, Format: p.Format, Time: p.Stored.UTC(),
 		Observables: []string{}, Procedures: []string{}, Files: []string{}, Fields: []string{},
@@ -91,7 +91,7 @@ func wouldDo(ctx context.Context, p pipeline.Planned, enricher *apply.Applier, r
 	for _, plan := range p.Plans {
 		line := from
 		line.ID, line.Time, line.CaseKey = plan.SourceID, plan.At, plan.Key.String()
-		err := enricher.Apply(ctx, nil, plan.Queue(), []enrich.Plan{plan})[0]
+		err := applier.Apply(ctx, nil, plan.Queue(), []enrich.Plan{plan})[0]
 		for _, e := range r.Take() {
 			line.add(e)
 		}

@@ -36,8 +36,8 @@ var (
 // Received counts a request of TheHive's webhook, by one of the Document words.
 func (m *Metrics) Received(result string) { m.documents.WithLabelValues(m.reasons.fold(result)).Inc() }
 
-// Learnt counts the reading of a stored document, by a lesson of enrich or one of the Learnt words.
-func (m *Metrics) Learnt(lesson string) { m.learnt.WithLabelValues(m.reasons.fold(lesson)).Inc() }
+// Learnt counts the reading of a stored document, by an effect of enrich or one of the Learnt words.
+func (m *Metrics) Learnt(effect string) { m.learnt.WithLabelValues(m.reasons.fold(effect)).Inc() }
 
 // DocumentsPending shows how many documents are stored and not yet learnt.
 func (m *Metrics) DocumentsPending(n uint64) { m.documentsPending.Set(float64(n)) }

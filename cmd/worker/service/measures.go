@@ -101,7 +101,7 @@ func (h happenings) Happened(e apply.Event) {
 // watched adds to the metrics what is read at each scrape.
 func (s *Service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
-	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.enricher.Replicas)
+	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.applier.Replicas)
 }
 
 // measure asks NATS for the lag until ctx ends.
@@ -159,7 +159,7 @@ func (s *Service) sweep(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		swept, err := s.enricher.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), apply.SweepOptions{
+		swept, err := s.applier.Sweep(ctx, slowly(ctx, s.ledger.Keys(ctx)), apply.SweepOptions{
 			Organisations: s.parts.clients.served(), Keep: max(s.keep, lag.Retention),
 		})
 		if ctx.Err() == nil {

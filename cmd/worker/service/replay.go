@@ -22,12 +22,12 @@ import (
 
 // ReplaySite is what a replay needs, and who waits for what becomes of a message.
 type ReplaySite struct {
-	Link     *stream.Link
-	Parts    *Parts
-	Rules    *Live
-	Config   *config.Config
-	Options  pipeline.Options
-	Enricher *apply.Applier
+	Link    *stream.Link
+	Parts   *Parts
+	Rules   *Live
+	Config  *config.Config
+	Options pipeline.Options
+	Applier *apply.Applier
 }
 
 // NewReplaySite wires it as a worker is wired.
@@ -47,7 +47,7 @@ func NewReplaySite(ctx context.Context, c *config.Config, w *Witness, log *zap.L
 	s.Options.Slots = parts.slots
 	s.Options.Check, s.Options.Organisations = parts.knowledge.check, parts.clients.served
 	s.Rules = newLive(parts.reading, log, nil)
-	if s.Enricher, err = NewEnricher(c, parts, link, log); err != nil {
+	if s.Applier, err = NewApplier(c, parts, link, log); err != nil {
 		link.Close()
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type Service struct {
 	parts     *Parts
 	reloader  *reloader // nil: nothing is reloaded
 	hangup    chan os.Signal
-	enricher  *apply.Applier
+	applier   *apply.Applier
 	hooks     *hooks         // nil: off
 	intake    *intake.Server // nil: off
 	ledger    *kvledger.Ledger
@@ -68,22 +68,22 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
-	enricher, err := NewEnricher(c, parts, link, options.Log)
+	applier, err := NewApplier(c, parts, link, options.Log)
 	if err != nil {
 		link.Close()
 		return nil, err
 	}
 	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
 	options.Observer = parts.measures.observer(options.Observer)
-	options.Replicas, options.Slots = enricher.Replicas, parts.slots
+	options.Replicas, options.Slots = applier.Replicas, parts.slots
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	options.Replan = rules
-	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(enricher))
+	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(applier))
 	if err != nil {
 		link.Close()
 		return nil, shell.Misuse(err)
 	}
-	hooks, err := openHooks(ctx, c, link, enricher, parts.measures.metrics, options.Log)
+	hooks, err := openHooks(ctx, c, link, applier, parts.measures.metrics, options.Log)
 	if err != nil {
 		link.Close()
 		return nil, err
@@ -100,7 +100,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 	s := &Service{
 		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
 		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
-		enricher: enricher, hooks: hooks, intake: events, log: options.Log,
+		applier: applier, hooks: hooks, intake: events, log: options.Log,
 		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
@@ -128,7 +128,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
-	beside.Go("sessions", func() { s.enricher.Follow(ctx, s.ledger) })
+	beside.Go("sessions", func() { s.applier.Follow(ctx, s.ledger) })
 	beside.Go("maintain", func() { s.maintain(ctx) })
 	beside.Go("webhook", func() { s.hooks.run(ctx) })
 	s.measureOnce(ctx, false)
@@ -140,7 +140,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 
 // endSession tells the other workers that this one is gone, so that nobody waits for its lease.
 func (s *Service) endSession(ctx context.Context) {
-	if err := s.enricher.Close(context.WithoutCancel(ctx)); err != nil {
+	if err := s.applier.Close(context.WithoutCancel(ctx)); err != nil {
 		s.log.Info("the session did not end in order; others wait for its lease", zap.Error(err))
 	}
 }
@@ -158,7 +158,7 @@ func (s *Service) maintain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-quiet.C:
-			err = s.enricher.FlushComments(ctx)
+			err = s.applier.FlushComments(ctx)
 		case <-hourly.C:
 			_, err = s.Knowledge.Refresh(ctx)
 		}

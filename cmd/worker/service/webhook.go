@@ -31,16 +31,16 @@ const hookPath = "POST /hooks/thehive"
 // hooks is the way of what analysts do: from TheHive's webhook into a stream, and from there into
 // the ledger.
 type hooks struct {
-	audits   *audit.Queue
-	enricher *apply.Applier
-	server   *operations
-	metrics  *metrics.Metrics
-	log      *zap.Logger
+	audits  *audit.Queue
+	applier *apply.Applier
+	server  *operations
+	metrics *metrics.Metrics
+	log     *zap.Logger
 }
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enricher *apply.Applier, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier *apply.Applier, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
@@ -53,7 +53,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, enriche
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
-	h := &hooks{audits: audits, enricher: enricher, metrics: metrics, log: log}
+	h := &hooks{audits: audits, applier: applier, metrics: metrics, log: log}
 	h.server, err = serveHooks(ctx, w.Addr, newHookHandler(keys, audits, metrics.Received, log))
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (h *hooks) Learn(ctx context.Context, document []byte) error {
 		h.metrics.Learnt(metrics.LearntMalformed)
 		return &enrich.MalformedError{Reason: "no audit document", Detail: err.Error()}
 	}
-	effect, err := h.enricher.NoteAudit(ctx, a)
+	effect, err := h.applier.NoteAudit(ctx, a)
 	if err != nil {
 		h.metrics.Learnt(metrics.LearntNot)
 		return err

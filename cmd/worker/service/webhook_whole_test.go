@@ -132,7 +132,7 @@ func (o *office) known(id, what string, is func(apply.CaseEntry) bool) {
 	var last apply.CaseEntry
 	workertest.Eventually(o.t, what, func() bool {
 		var err error
-		last, err = o.service.enricher.ReadEntry(o.t.Context(), id)
+		last, err = o.service.applier.ReadEntry(o.t.Context(), id)
 		workertest.Must(o.t, err)
 		return is(last)
 	}, func() string {

@@ -160,13 +160,13 @@ func newLedger(c *config.Config, link *stream.Link) *kvledger.Ledger {
 	return kvledger.New(link, kvledger.Options{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
 }
 
-// NewEnricher makes what carries plans to TheHive.
-func NewEnricher(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) (*apply.Applier, error) {
-	return apply.New(EnricherOptions(c, p, link, log))
+// NewApplier makes what carries plans to TheHive.
+func NewApplier(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) (*apply.Applier, error) {
+	return apply.New(ApplierOptions(c, p, link, log))
 }
 
-// EnricherOptions says what an enricher works with.
-func EnricherOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) apply.Options {
+// ApplierOptions says what an applier works with.
+func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) apply.Options {
 	return apply.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),

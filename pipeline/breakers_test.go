@@ -51,7 +51,7 @@ func (r *rig) startIn() *Worker {
 }
 
 // TestARefusedOrganisationHoldsUpNoOther: of two hundred messages of each, those of the other are
-// done at their first delivery, and one of both has its other half done; nothing is buried, and
+// done at their first delivery, and one of both has its other half done; there is no dead letter, and
 // the rest lands when the worker is let in again.
 func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
 	r, lines := several(t, nil)
@@ -70,7 +70,7 @@ func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
 	})
 	w := r.startIn()
 	r.publish(alert{ID: "first", Keys: []string{"a:0"}})
-	r.seen.until(t, "the door", func() bool { return r.seen.heard(NoticeRefused) == 1 })
+	r.seen.until(t, "the breaker", func() bool { return r.seen.heard(NoticeRefused) == 1 })
 	const n = 200
 	for i := range n {
 		r.publish(alert{ID: fmt.Sprint("a", i), Keys: []string{fmt.Sprint("a:", i%17)}}, alert{ID: fmt.Sprint("b", i), Keys: []string{fmt.Sprint("b:", i%17)}})
@@ -89,12 +89,12 @@ func TestARefusedOrganisationHoldsUpNoOther(t *testing.T) {
 	if got := r.seen.count(late); got != 0 {
 		t.Errorf("%d messages of the organisation that refuses nothing came more than once", got)
 	}
-	turned := r.seen.count(func(s Settlement) bool { return errors.Is(s.Err, errDoorClosed) })
+	turned := r.seen.count(func(s Settlement) bool { return errors.Is(s.Err, errOrganisationClosed) })
 	if said := lines.FilterField(zap.String("organisation", "a")).Len(); said != 1 || turned < n {
 		t.Errorf("%d lines name the organisation, want the closing alone; %d messages were turned away", said, turned)
 	}
 	for _, line := range lines.FilterMessage("message settled").All() {
-		if line.Level == zapcore.WarnLevel && strings.Contains(fmt.Sprint(line.ContextMap()["error"]), errDoorClosed.Error()) {
+		if line.Level == zapcore.WarnLevel && strings.Contains(fmt.Sprint(line.ContextMap()["error"]), errOrganisationClosed.Error()) {
 			t.Errorf("a message that was turned away is worth a warning: %v", line.ContextMap())
 			break
 		}
@@ -130,7 +130,7 @@ func TestWhenAllOrganisationsRefuseTheWorkerIsNotReady(t *testing.T) {
 	for i := range 20 {
 		r.publish(alert{ID: fmt.Sprint("a", i), Keys: []string{"a:k"}}, alert{ID: fmt.Sprint("b", i), Keys: []string{"b:k"}})
 	}
-	r.seen.until(t, "both doors", func() bool { return r.seen.heard(NoticeRefused) == 2 })
+	r.seen.until(t, "both breakers", func() bool { return r.seen.heard(NoticeRefused) == 2 })
 	if ok, reasons := w.Ready(); ok || len(reasons) != 2 || len(w.Notes()) != 0 {
 		t.Errorf("ready %v, reasons %q, notes %q", ok, reasons, w.Notes())
 	}
@@ -144,7 +144,7 @@ func TestRefusedCredentialsAreAskedAboutBeforeOneOrganisationIsBlamed(t *testing
 	for name, c := range map[string]struct {
 		elsewhere error
 		gate      []string
-		doors     int
+		breakers  int
 	}{
 		"let in elsewhere":   {nil, nil, 1},
 		"refused everywhere": {errRefusesUs, []string{reasonBlocked, "open"}, 0},
@@ -173,8 +173,8 @@ func TestRefusedCredentialsAreAskedAboutBeforeOneOrganisationIsBlamed(t *testing
 			})
 			mended.Store(true)
 			r.ended(10)
-			if got := r.seen.gateLines(); !slices.Equal(got, c.gate) || r.seen.heard(NoticeRefused) != c.doors {
-				t.Errorf("gate said %q, %d doors closed; want %q, %d", got, r.seen.heard(NoticeRefused), c.gate, c.doors)
+			if got := r.seen.gateLines(); !slices.Equal(got, c.gate) || r.seen.heard(NoticeRefused) != c.breakers {
+				t.Errorf("gate said %q, %d breakers closed; want %q, %d", got, r.seen.heard(NoticeRefused), c.gate, c.breakers)
 			}
 		})
 	}
