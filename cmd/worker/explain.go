@@ -73,8 +73,8 @@ type explained struct {
 	CaseKey     string                `json:"caseKey"`
 	Plan        []string              `json:"plan"`
 
-	written string // the case, as it would be written
-	Why         []explainedOrigin     `json:"why,omitempty"`
+	written string            // the case, as it would be written
+	Why     []explainedOrigin `json:"why,omitempty"`
 }
 
 // explainedHappened is what happened, as far as the sender says it.
@@ -168,7 +168,7 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 		cases = sh.Out
 	}
 	return &explainer{
-		cases: cases,
+		cases:   cases,
 		decoder: decoder, planner: service.NewPlanner(cfg, catalogue, nil, router, time.Now), out: out,
 		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
 	}, nil

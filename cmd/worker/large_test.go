@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"forager/cmd/worker/workertest"
 	"io"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"forager/cmd/worker/workertest"
 )
 
 // largeFile is the size of the file that passes through a worker, largeGrowth what its resident

@@ -2,9 +2,11 @@ package markdowntest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,7 +78,7 @@ process.stdout.write(JSON.stringify(texts.map(t => md.render(t))));
 // MarkdownIt renders texts with markdown-it; none where it is not to be had, which is told.
 func MarkdownIt(t testing.TB, texts []Text) []string {
 	t.Helper()
-	if err := node("require('markdown-it')").Run(); err != nil {
+	if err := node(t.Context(), "require('markdown-it')").Run(); err != nil {
 		t.Log("markdown-it is not to be had (Debian: node-markdown-it): goldmark alone was asked")
 		return nil
 	}
@@ -88,7 +90,7 @@ func MarkdownIt(t testing.TB, texts []Text) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := node(script)
+	cmd := node(t.Context(), script)
 	cmd.Stdin = bytes.NewReader(in)
 	out, err := cmd.Output()
 	if err != nil {
@@ -102,8 +104,8 @@ func MarkdownIt(t testing.TB, texts []Text) []string {
 }
 
 // node runs a script with the modules that Debian's packages bring.
-func node(script string) *exec.Cmd {
-	cmd := exec.Command("node", "-e", script)
+func node(ctx context.Context, script string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "node", "-e", script)
 	cmd.Env = append(os.Environ(), "NODE_PATH=/usr/share/nodejs:/usr/lib/nodejs")
 	return cmd
 }
@@ -126,7 +128,7 @@ func (x Text) check(t testing.TB, renderer, rendered string) {
 		}
 	}
 	for _, to := range links {
-		if !contains(x.Links, to) {
+		if !slices.Contains(x.Links, to) {
 			t.Errorf("%s: %s leads to %q:\n%s\n%s", x.Name, renderer, to, x.Markdown, rendered)
 			return
 		}
@@ -134,15 +136,6 @@ func (x Text) check(t testing.TB, renderer, rendered string) {
 	if x.Says != "" && Squeeze(said) != Squeeze(x.Says) {
 		t.Errorf("%s: %s says\n%q of\n%q, want\n%q", x.Name, renderer, Squeeze(said), x.Markdown, Squeeze(x.Says))
 	}
-}
-
-func contains(all []string, s string) bool {
-	for _, one := range all {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // seen are the elements of rendered HTML, the addresses that it leads to, and what a reader sees.
