@@ -102,3 +102,39 @@ func describe(t *testing.T, c *cobra.Command, w io.Writer) {
 		describe(t, sub, w)
 	}
 }
+
+// block is a fenced block of a document: its language, the file that it is, if any, and its text.
+var block = regexp.MustCompile("(?ms)^```([a-z]+)(?: (\\S+))?\n(.*?)^```$")
+
+// TestTheTutorialOfFormatsIsTrue: its files are written, its commands run, in their order, and what they print is what it shows.
+func TestTheTutorialOfFormatsIsTrue(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "docs", "own-format.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	commands := 0
+	for _, b := range block.FindAllStringSubmatch(string(text), -1) {
+		switch language, file, text := b[1], b[2], b[3]; {
+		case file != "":
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case language == "console":
+			command, want, _ := strings.Cut(text, "\n")
+			args, isWorker := strings.CutPrefix(command, "$ worker ")
+			if !isWorker {
+				t.Fatalf("no command: %s", command)
+			}
+			var got strings.Builder
+			run(t.Context(), strings.Fields(args), nil, strings.NewReader(""), &got, &got)
+			if d := cmp.Diff(want, got.String()); d != "" {
+				t.Errorf("%s, the document -, the command +:\n%s", command, d)
+			}
+			commands++
+		}
+	}
+	if commands < 3 {
+		t.Errorf("%d commands", commands)
+	}
+}
