@@ -110,6 +110,7 @@ type Case struct {
 	Window time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
 	Closed string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
 	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
+	Digest string        `key:"digest" oneof:"page none" doc:"where a case says how many detections of which rules it has: on a page of its own (right managePage), brought up to date once a minute, with a comment for the first detection of each rule; or in a comment for each rule and day"`
 	Raw    string        `key:"raw" oneof:"first all none" doc:"which detections stand in the case as the event that was sent, up to 16 KiB each: the first of the case and of each rule, all that the description tells of, or none"`
 	Redact []string      `key:"redact" doc:"what is left out of such events, of detection.raw and of detection.fields: a name is every member that ends with it (token, access_token), a path with dots is what lies there"`
 }
@@ -182,7 +183,7 @@ func Default() Config {
 		},
 		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
 		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
-		Case:        Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
+		Case:        Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
 		Limits:      Limits{NewCasesPerKey: 20},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},

@@ -493,6 +493,38 @@ func (c *Client) AddPage(ctx context.Context, caseID string, p NewPage) (Page, e
 	return out, err
 }
 
+// UpdatePage replaces the content of a page of a case by id or number
+// (PATCH /api/v1/case/{caseId}/page/{pageId}). Content is Markdown of at most MaxText units.
+func (c *Client) UpdatePage(ctx context.Context, caseID, pageID, content string) error {
+	const op = "update page"
+	if err := checkCase(op, caseID); err != nil {
+		return err
+	}
+	if err := checkID(op, "page", pageID); err != nil {
+		return err
+	}
+	if err := checkTexts(op, rule{"content", content, 0, MaxText}); err != nil {
+		return err
+	}
+	return c.do(ctx, call{
+		op: op, method: http.MethodPatch, path: "/case/" + caseID + "/page/" + pageID,
+		body: map[string]any{"content": content}, write: true, accept: nothing,
+	})
+}
+
+// DeletePage deletes a page of a case by id or number
+// (DELETE /api/v1/case/{caseId}/page/{pageId}).
+func (c *Client) DeletePage(ctx context.Context, caseID, pageID string) error {
+	const op = "delete page"
+	if err := checkCase(op, caseID); err != nil {
+		return err
+	}
+	if err := checkID(op, "page", pageID); err != nil {
+		return err
+	}
+	return c.delete(ctx, op, "/case/"+caseID+"/page/"+pageID)
+}
+
 // CasePages lists the pages of a case by id or number, oldest first; of a case
 // that does not exist it lists none (getCase, pages).
 func (c *Client) CasePages(ctx context.Context, caseID string) iter.Seq2[Page, error] {

@@ -90,6 +90,12 @@ func otherEndpoints() []endpoint {
 			call: func(ctx context.Context, c *hive.Client) (any, error) {
 				return anyOf(c.AddPage(ctx, "1", hive.NewPage{Title: "t", Category: "k"}))
 			}},
+		{name: "update page", method: "PATCH", path: "/api/v1/case/1/page/~8", status: 204, body: `{"content":"new"}`,
+			call: func(ctx context.Context, c *hive.Client) (any, error) {
+				return nil, c.UpdatePage(ctx, "1", "~8", "new")
+			}},
+		{name: "delete page", method: "DELETE", path: "/api/v1/case/1/page/~8", status: 204,
+			call: func(ctx context.Context, c *hive.Client) (any, error) { return nil, c.DeletePage(ctx, "1", "~8") }},
 		{name: "list pages", read: true, method: "POST", path: queryPath, status: 200, answer: "[" + pageJSON + "]", want: []hive.Page{page}, body: childQuery("~1", "pages"),
 			call: func(ctx context.Context, c *hive.Client) (any, error) { return anyOf(collect(c.CasePages(ctx, "~1"))) }},
 		{name: "add attachments", method: "POST", path: "/api/v1/case/~1/attachments", status: 201, answer: `{"attachments":[` + attachmentJSON + `]}`, want: []hive.Attachment{wantAttachment()},

@@ -43,8 +43,9 @@ var arrows = map[string][]string{
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "hive"},
-	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
 	"enrich/markdown":        {"enrich/detection/canon"},
+	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},

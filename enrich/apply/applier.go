@@ -38,6 +38,9 @@ type Options struct {
 	Files       FilePolicy
 	Opener      files.Opener // of files by reference; nil: there are none
 	Events      Events       // told of what is worth counting; nil: nobody
+	// NoDigest leaves out the page of a case that says how many detections of which rules it has; then there is a comment
+	// for each rule and day, whose numbers are kept current.
+	NoDigest bool
 }
 
 // Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
@@ -91,6 +94,7 @@ type Applier struct {
 	spools     *files.Spool
 	login      atomic.Pointer[string] // the worker's own account, once known
 	types      fieldTypes
+	pages      sync.Map // organisation → whether the account may write pages
 }
 
 // New makes an applier, or says which option cannot work.

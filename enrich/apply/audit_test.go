@@ -32,10 +32,10 @@ func newAuditDesk(t *testing.T) desk {
 }
 
 // openedDesk is a desk with a worker that has opened the first case, of web01.
-func openedDesk(t *testing.T) (desk, *apply.Applier, hive.Case) {
+func openedDesk(t *testing.T, change ...func(*apply.Options)) (desk, *apply.Applier, hive.Case) {
 	t.Helper()
 	d := newAuditDesk(t)
-	e := d.learner()
+	e := d.learner(change...)
 	mustApply(t, e, plan(t, 1, seen("web01", "a", day(9))))
 	return d, e, d.theCase("1")
 }

@@ -89,6 +89,7 @@ type task struct {
 	created  bool      // by this apply: nothing else can be in it yet
 	reopen   bool
 	degraded bool // something of the configuration is not in the case
+	paged    bool // it was created with the page of its detections
 }
 
 // caseWork adds what plans ask for to one case, under its claim: it learns what is known or there, posts
@@ -150,6 +151,7 @@ func (w *caseWork) steps() []step {
 		{kindFields, fields.run},
 		{kindComment, (&commentStep{caseWork: w, fields: fields}).run},
 		{kindFile, (&fileStep{caseWork: w}).run},
+		{kindPage, (&digestStep{caseWork: w}).run},
 	}
 }
 
@@ -215,6 +217,11 @@ func (w *caseWork) learn(held context.Context) error {
 func (w *caseWork) remember() {
 	w.body.Tags = w.c.Tags
 	w.body.High = high{Severity: w.c.Severity, TLP: w.c.TLP, PAP: w.c.PAP}
+	if w.paged {
+		w.body.Digest = &digestBody{Digest: firstDigest(w.plans), Made: true}
+		w.body.Digest.Rows = nil // they are in the page
+		w.a.pace.note(w.id)
+	}
 	for _, m := range firstMarkers(w.plans) {
 		ref := commentRef{ID: inDescription}
 		ref.absorb(w.plans, m)
@@ -309,6 +316,9 @@ func (w *caseWork) rebuild(held context.Context) error {
 		if err := list(held); err != nil {
 			return err
 		}
+	}
+	if err := (&digestStep{caseWork: w}).adopt(held); err != nil && scopeOf(err) == scopeAll {
+		return err
 	}
 	w.a.happened(EventRebuilt, w.c.Number, w.claim.Name())
 	return nil

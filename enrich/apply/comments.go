@@ -26,7 +26,7 @@ type commentStep struct {
 // keeps the numbers of comments current. Only the comment is an effect; its numbers are a help.
 func (w *commentStep) run(held context.Context) error {
 	for _, m := range markersOf(w.plans) {
-		if w.marks.has(kindComment, m.name()) {
+		if w.marks.has(kindComment, m.name()) && !w.counts() {
 			continue
 		}
 		err := w.comment(held, m)
@@ -45,19 +45,25 @@ func (w *commentStep) run(held context.Context) error {
 
 func (w *commentStep) comment(held context.Context, m marker) error {
 	ref, known := w.body.Comments[m.name()]
+	if !known && w.toldElsewhere(m) {
+		ref, known = commentRef{ID: inDigest}, true
+	}
 	if !known && !w.listed[kindComment] {
 		if err := w.list(held); err != nil {
 			return err
 		}
-		if w.marks.has(kindComment, m.name()) {
+		if w.marks.has(kindComment, m.name()) && !w.counts() {
 			return nil
 		}
-		ref, known = w.body.Comments[m.name()]
+		if ref, known = w.body.Comments[m.name()]; !known && w.toldElsewhere(m) {
+			ref, known = commentRef{ID: inDigest}, true
+		}
 	}
-	changed := ref.absorb(w.plans, m)
+	counted := ref.absorb(w.plans, m)
+	w.digested(counted)
 	switch {
 	case known:
-		ref.Pending = ref.Pending || changed && ref.ID != inDescription
+		ref.Pending = ref.Pending || len(counted) > 0 && ref.ID != inDescription && !w.counts()
 		w.body.Comments[m.name()] = ref
 		return nil
 	case len(w.body.Comments) >= w.a.options.Limits.Comments:
@@ -215,12 +221,17 @@ func (w *commentStep) list(held context.Context) error {
 	}
 	gone, now := []string{}, sortedKeys(there)
 	for name, ref := range w.body.Comments {
-		if _, ok := there[name]; !ok && ref.ID != inDescription {
+		if _, ok := there[name]; !ok && ref.ID != inDescription && ref.ID != inDigest {
 			gone = append(gone, name)
 		}
 	}
 	if err := w.noticed(held, kindComment, gone, now); err != nil {
 		return err
+	}
+	for name, ref := range w.body.Comments {
+		if _, ok := there[name]; !ok && ref.ID == inDigest {
+			there[name] = ref
+		}
 	}
 	w.body.Comments = there
 	w.listed[kindComment] = true
@@ -287,11 +298,11 @@ func (w *commentStep) rewrite(held context.Context, name string, ref commentRef)
 // before the last ones are.
 const commentPace = time.Minute
 
-// absorb counts the plans of one rule and day that are new to a comment, each source id once: as
+// absorb counts the plans of one rule and day that are new to a comment, and gives those, each source id once: as
 // long as the comment's list has room, what it does not name is new. Beyond, the stream decides: what
 // it numbers above the highest counted of it. Streams have nothing to do with each other, and a
 // requeued message has a new number though it was counted; so the count is "at least".
-func (c *commentRef) absorb(plans []enrich.Plan, m marker) (changed bool) {
+func (c *commentRef) absorb(plans []enrich.Plan, m marker) (counted []enrich.Plan) {
 	before, now := maps.Clone(c.Sequences), map[string]bool{}
 	for _, p := range plans {
 		if commentKey(p) != m.name() || now[p.SourceID] || c.counted(p, before) {
@@ -299,9 +310,9 @@ func (c *commentRef) absorb(plans []enrich.Plan, m marker) (changed bool) {
 		}
 		now[p.SourceID] = true
 		c.count(p)
-		changed = true
+		counted = append(counted, p)
 	}
-	return changed
+	return counted
 }
 
 // counted tells whether a comment surely or probably counts a plan's detection; before is what it

@@ -57,6 +57,9 @@ func partsOf(c hive.NewCase, plans []enrich.Plan) (all []optional) {
 		}, "tasks["+strconv.Itoa(i)+"]", t.Title)
 	}
 	for i, p := range c.Pages {
+		if isDigest(p) {
+			continue // it is as the description is
+		}
 		config("page "+p.Title, func(c *hive.NewCase) {
 			c.Pages = slices.DeleteFunc(slices.Clone(c.Pages), func(q hive.NewPage) bool { return q == p })
 		}, "pages["+strconv.Itoa(i)+"]", p.Title)
@@ -64,7 +67,10 @@ func partsOf(c hive.NewCase, plans []enrich.Plan) (all []optional) {
 	event := func(name string, drop func(c *hive.NewCase)) {
 		all = append(all, optional{name, []string{name}, drop, false})
 	}
-	event("description", func(c *hive.NewCase) { c.Description = markersOnly(plans) })
+	event("description", func(c *hive.NewCase) {
+		c.Description = markersOnly(plans)
+		c.Pages = slices.DeleteFunc(slices.Clone(c.Pages), isDigest)
+	})
 	event("tags", func(c *hive.NewCase) {
 		c.Tags = slices.DeleteFunc(slices.Clone(c.Tags), func(t string) bool { return !ownTag(t) })
 	})

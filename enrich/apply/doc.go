@@ -16,13 +16,14 @@
 //	spans.go         which of the key's cases a plan belongs to: a pure function of the entry's list
 //	search.go        looks for cases of the key, and for the newest event of one
 //	lost.go          what became of a listed case that TheHive does not show: merged, deleted, out of sight
-//	open.go          opens a case; creation.go: without what TheHive refuses; overflow.go: not too many
+//	open.go          opens a case; and not too many; creation.go: without what TheHive refuses
 //	casework.go      claims the case, gives up the key, learns what is there, adds what is missing, records
 //	desired.go       what the plans ask of the case together, within its limits
 //	observables.go   posts observables
 //	procedures.go    posts procedures
 //	fields.go        tags, severity, TLP, PAP
 //	comments.go      a comment for each rule and day; texts.go: its words, and the marker by which it is found
+//	digest.go        the page that says how many detections of which rules there are (package digest)
 //	files.go         uploads files; fileforms.go: in which form, and whether the case has it in another
 //	entry.go         what the entry of a case remembers; marks.go: what analysts removed
 //

@@ -2,7 +2,7 @@ package apply
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "high", "leftOut", "leftItems", "organisation",
+	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "organisation",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -28,6 +28,7 @@ type caseBody struct {
 	Stored      map[string]string       `json:"stored,omitempty"` // of files in another form: as listed → the file that it stands for
 	Tasks       []string                `json:"tasks,omitempty"`
 	Pages       []string                `json:"pages,omitempty"`
+	Digest      *digestBody             `json:"digest,omitempty"`
 	High        high                    `json:"high"`
 	LeftOut     map[string]int          `json:"leftOut,omitempty"`   // by kind, what a limit left out
 	LeftItems   []string                `json:"leftItems,omitempty"` // hashes of what was counted so
@@ -46,7 +47,7 @@ type procedureRef [2]string
 
 // commentRef is the comment of one rule and day.
 type commentRef struct {
-	ID        string            `json:"id"` // TheHive's id, or inDescription
+	ID        string            `json:"id"` // TheHive's id, inDescription or inDigest
 	First     int64             `json:"first"`
 	Last      int64             `json:"last"`
 	N         int               `json:"n"`   // at least so many detections

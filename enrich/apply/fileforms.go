@@ -303,7 +303,7 @@ func missing(f detection.File, err error) error {
 func (w *fileStep) content(held context.Context, f detection.File) (files.Content, error) {
 	if f.Object == "" {
 		open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.Data)), nil }
-		return files.Content{Name: "data " + cmp.Or(digest(f.Data), "none"), Size: int64(len(f.Data)), Open: open}, nil
+		return files.Content{Name: "data " + cmp.Or(contentSum(f.Data), "none"), Size: int64(len(f.Data)), Open: open}, nil
 	}
 	if w.a.options.Opener == nil {
 		return files.Content{}, files.ErrNoObject

@@ -49,7 +49,7 @@ func (w *desired) files() []desiredFile {
 	seen := map[string]int{}
 	for i, p := range w.plans {
 		for _, f := range p.Files {
-			name := f.Name + "\x00" + f.Object + "\x00" + f.SHA256 + "\x00" + digest(f.Data)
+			name := f.Name + "\x00" + f.Object + "\x00" + f.SHA256 + "\x00" + contentSum(f.Data)
 			if at, ok := seen[name]; ok {
 				all[at].owners = owned(all[at].owners, i)
 				continue
@@ -61,7 +61,7 @@ func (w *desired) files() []desiredFile {
 	return all
 }
 
-func digest(data []byte) string {
+func contentSum(data []byte) string {
 	if data == nil {
 		return ""
 	}

@@ -165,7 +165,7 @@ func TestAThousandPastCasesCostNoMoreThanAFew(t *testing.T) {
 					if got := len(d.hive.Snapshot().Cases); got != want {
 						t.Errorf("%d cases, want %d", got, want)
 					}
-					if again := once(c.at.Add(time.Minute)); first > 80 || again > 30 {
+					if again := once(c.at.Add(time.Minute)); first > 110 || again > 30 {
 						t.Errorf("%d calls, then %d", first, again)
 					}
 					if got := len(d.hive.Snapshot().Cases); got != want {

@@ -96,6 +96,13 @@ func (b *caseBody) absorb(old caseBody) {
 			b.Comments[name] = ref
 		}
 	}
+	if old.Digest != nil {
+		if b.Digest == nil {
+			b.Digest = &digestBody{}
+		}
+		b.Digest.AtLeast(old.Digest.Digest)
+		b.Digest.Pending = true
+	}
 	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
 	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
 	for _, f := range subtract(old.Files, b.Files) {

@@ -42,7 +42,7 @@ func rated(host, id string, hour int, severity canon.Severity) detection.Detecti
 func TestACommentThatIsBackCountsAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, e, c := openedDesk(t)
+		d, e, c := openedDesk(t, undigested)
 		of := func(id string, hour int) detection.Detection {
 			one := seen("web01", id, day(hour))
 			one.Rule.ID = "r2"
@@ -55,7 +55,7 @@ func TestACommentThatIsBackCountsAgain(t *testing.T) {
 		_, err := d.analyst.AddComment(t.Context(), c.ID, comment.Message)
 		d.must(err)
 		d.forget(c.ID) // so that the case is listed
-		e = d.learner()
+		e = d.learner(undigested)
 		mustApply(t, e, plan(t, 3, of("c", 11)))
 		wait(t.Context(), 2*time.Minute)
 		d.must(e.FlushComments(t.Context()))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/claim"
 	"forager/enrich/rules"
 	"forager/hive"
 )
@@ -24,7 +25,7 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	if err := r.waitForRoom(held); err != nil {
 		return false, err
 	}
-	c, created, degraded, err := r.createOf(held, t)
+	c, created, degraded, paged, err := r.createOf(held, t)
 	if err != nil || c.ID == "" {
 		return false, err
 	}
@@ -38,32 +39,33 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	r.unshown(c.ID)
 	r.a.happened(EventNewCase, c.Number, plans[0].Key.String())
 	return false, r.withCase(ctx, held, c.ID, func(cc *caseClaim) error {
-		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded})
+		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded, paged: paged})
 	})
 }
 
 // createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
 // is opened by half of them, and what is left of the target is what was done: the others come next.
 // A plan that alone cannot open the case is charged, and there is no case.
-func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, err error) {
+func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded, paged bool, err error) {
+	paged = r.a.digests(held, r.organisation, r.hive)
 	for {
 		plans := r.chosen(*t)
-		n := r.newCreation(plans)
+		n := r.newCreation(plans, paged)
 		if n.err == nil {
 			c, created, n.err = r.create(held, n)
 		}
 		switch {
 		case n.err == nil:
 			r.chargeTexts(*t, n)
-			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, nil
+			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.paged(), nil
 		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, enrich.ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
-			return c, false, false, n.err
+			return c, false, false, false, n.err
 		case len(plans) == 1:
 			if scopeOf(n.err) == scopeFailed {
 				r.out.opensFailed++
 			}
 			r.out.charge(r.pick(*t), refusalOf("case", plans[0].Title, n.err), n.err)
-			return hive.Case{}, false, false, nil
+			return hive.Case{}, false, false, false, nil
 		}
 		t.plans = t.plans[:(len(t.plans)+1)/2]
 	}
@@ -123,15 +125,24 @@ type creation struct {
 	err   error
 }
 
-func (r *resolution) newCreation(plans []enrich.Plan) *creation {
+func (r *resolution) newCreation(plans []enrich.Plan, paged bool) *creation {
 	n := &creation{plans: plans}
-	n.err = caught(func() error { n.base = newCase(plans); return nil })
+	n.err = caught(func() error {
+		n.base = newCase(plans)
+		if paged {
+			n.base.Pages = firstPages(plans, n.base.Pages)
+		}
+		return nil
+	})
 	if old, ok := r.follows(plans[0]); ok {
 		n.base.Description = following(old) + n.base.Description
 	}
 	n.sent = n.base
 	return n
 }
+
+// paged tells whether what is sent has the page of detections.
+func (n *creation) paged() bool { return slices.ContainsFunc(n.sent.Pages, isDigest) }
 
 // create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
 // that may be due to the configuration costs the value that is at fault, and no other.
@@ -231,3 +242,77 @@ func noAssignee(s rules.Shape) bool { return s.Assignee == "" || s.Assignee == r
 
 // maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
 const maxTags = 100
+
+// A route and a key may open only so many cases in an hour, over all replicas; what comes above
+// goes into one case of the route, or of the key, which is alerted. The count of a route lies in the
+// ledger, as rate.<hash>, that of a key in its own entry.
+
+// overflowError says that a route, or a key, has opened its cases of this hour.
+type overflowError struct {
+	plan enrich.Plan
+	key  bool // it was the key
+}
+
+// who names what opened too many.
+func (e *overflowError) who() string {
+	if e.key {
+		return e.plan.Key.String()
+	}
+	return "route " + e.plan.Route
+}
+
+func (e *overflowError) Error() string { return e.who() + " opened its cases of this hour" }
+
+// rateBody counts the cases that a route opened in an hour, by event time as all dates are: a
+// replay of a week is held to what the week was held to.
+type rateBody struct {
+	Hour string `json:"hour"`
+	N    int    `json:"n"`
+}
+
+// mayOpen counts a case against its route's limit before it is created. A count whose answer was
+// lost is made again: the limit may be met one case early.
+func (r *resolution) mayOpen(ctx context.Context, p enrich.Plan) error {
+	if p.KeyCap > 0 && r.body.opened(hour(p.At)) >= p.KeyCap {
+		return &overflowError{plan: p, key: true}
+	}
+	if p.NewCap == 0 {
+		return nil
+	}
+	key := "rate." + enrich.ShortHash(p.Organisation, p.Route, hour(p.At))
+	return claim.ChangeRecord(ctx, r.a.options.Ledger, key, func(b *rateBody) (bool, error) {
+		if b.N >= p.NewCap {
+			return false, &overflowError{plan: p}
+		}
+		b.Hour, b.N = hour(p.At), b.N+1
+		return true, nil
+	})
+}
+
+// overflow puts the plans that may not open a case into the overflow case of the route, or of the
+// key. It takes what comes, also after it was closed: else it would be opened as often as the others.
+func (a *Applier) overflow(ctx context.Context, slot *enrich.Slot, over *overflowError, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+	kind, detail := EventOverflow, over.plan.Route
+	if over.key {
+		kind, detail = EventCrowded, over.plan.Key.String()
+	}
+	a.happened(kind, 0, detail)
+	key := enrich.Key{Kind: "key", Value: "forager overflow of " + over.who()}
+	moved := slices.Clone(plans)
+	for _, i := range rest {
+		p := &moved[i]
+		p.Key, p.Hash = key, key.Hash(p.Organisation)
+		p.Title = "Too many new cases: " + over.who()
+		p.Tags = append(slices.Clone(p.Tags), enrich.TagPrefix+"overflow")
+		p.NewCap, p.KeyCap, p.Find, p.Shape = 0, 0, nil, rules.Shape{}
+		p.Closed = rules.ClosedComment
+		if p.Window != 0 {
+			p.Window = max(p.Window, enrich.DefaultWindow)
+		}
+	}
+	first := rest[:1] // the others may find a case of their own
+	return a.turn(ctx, slot, moved[rest[0]].Hash, moved, first, out)
+}
+
+// hour names the hour of a limit.
+func hour(at time.Time) string { return at.UTC().Format("2006010215") }

@@ -80,7 +80,7 @@ func (c degrading) fits(t *testing.T, s *site, told []string) {
 		t.Fatalf("cases %+v", cases)
 	}
 	got := cases[0]
-	if len(got.Tasks) != 2 || len(got.Pages) != 1 || got.Title != "Suspicious logon on web01" || len(got.Procedures) != 2 {
+	if len(got.Tasks) != 2 || len(got.Pages) != 2 || got.Title != "Suspicious logon on web01" || len(got.Procedures) != 2 {
 		t.Errorf("case %+v", got)
 	}
 	for _, f := range c.fields {

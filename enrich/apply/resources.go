@@ -17,6 +17,7 @@ type Hive interface {
 	Observables
 	Procedures
 	Comments
+	Pages
 	Files
 	Account
 	FieldLister
@@ -58,6 +59,14 @@ type Comments interface {
 	AddComment(ctx context.Context, caseID, message string) (hive.Comment, error)
 	UpdateComment(ctx context.Context, id, message string) error
 	CaseComments(ctx context.Context, caseID string) iter.Seq2[hive.Comment, error]
+}
+
+// Pages reads and writes the pages of a case.
+type Pages interface {
+	AddPage(ctx context.Context, caseID string, p hive.NewPage) (hive.Page, error)
+	UpdatePage(ctx context.Context, caseID, pageID, content string) error
+	DeletePage(ctx context.Context, caseID, pageID string) error
+	CasePages(ctx context.Context, caseID string) iter.Seq2[hive.Page, error]
 }
 
 // Files reads and writes the files of a case.

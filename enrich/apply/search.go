@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"forager/enrich/digest"
 	"forager/hive"
 )
 
@@ -167,6 +168,14 @@ func (r *resolution) newest(held context.Context, ref caseRef) error {
 		}
 		if len(markersIn(c.Message)) > 0 {
 			last = max(last, lastSeenIn(c.Message))
+		}
+	}
+	for p, err := range r.hive.CasePages(calls, ref.ID) {
+		if err != nil {
+			return r.unlessGone(err, ref)
+		}
+		if d, intact := digest.Parse(p.Content); intact {
+			last = max(last, d.Last)
 		}
 	}
 	if last == 0 {

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -9,7 +8,7 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/markdown"
+	"forager/enrich/digest"
 )
 
 // Everything that comes from an event passes package markdown before it stands in Markdown.
@@ -32,7 +31,7 @@ func description(plans []enrich.Plan) string {
 		for _, p := range rest[:n] {
 			sightings = append(sightings, p.Sighting())
 		}
-		b.WriteString("\nDetected with it:\n\n" + sightingTable(sightings))
+		b.WriteString("\nDetected with it:\n\n" + digest.Table(sightings))
 	}
 	if n := len(rest) - maxListed; n > 0 {
 		b.WriteString(moreAtOnce(n))
@@ -206,31 +205,3 @@ func (m marker) name() string { return m.rule + "/" + m.day }
 func commentKey(p enrich.Plan) string { return p.RuleHash + "/" + p.Day }
 
 func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000 UTC") }
-
-// sightingTable is a table of detections: time, rule, user, from and to, process or file, id with its link.
-func sightingTable(all []enrich.Sighting) string {
-	var b strings.Builder
-	b.WriteString("| Time | Rule | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n")
-	for _, s := range all {
-		b.WriteString("| " + strings.Join([]string{
-			enrich.Stamp(time.UnixMilli(s.At)), markdown.CellText(s.Rule), markdown.Cell(s.User), fromTo(s), markdown.Cell(s.What), idCell(s),
-		}, " | ") + " |\n")
-	}
-	return b.String()
-}
-
-// fromTo says where a detection came from and went to, as far as it is known.
-func fromTo(s enrich.Sighting) string {
-	if s.To == "" {
-		return markdown.Cell(s.From)
-	}
-	return cmp.Or(markdown.Cell(s.From), "?") + " → " + markdown.Cell(s.To)
-}
-
-// idCell is the id of a detection, with the way back to its console.
-func idCell(s enrich.Sighting) string {
-	if s.Link == "" {
-		return markdown.Cell(s.ID)
-	}
-	return markdown.Cell(s.ID) + " " + markdown.Link(s.Link)
-}

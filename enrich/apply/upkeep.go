@@ -119,7 +119,10 @@ func (cc *caseClaim) flush(ctx context.Context) error {
 	if err := w.readMarks(held); err != nil {
 		return err
 	}
-	return (&commentStep{caseWork: w}).refresh(held)
+	if err := (&commentStep{caseWork: w}).refresh(held); err != nil {
+		return err
+	}
+	return (&digestStep{caseWork: w}).run(held)
 }
 
 // SweepOptions says what a sweep looks at.

@@ -95,6 +95,27 @@ func (s *staged) AddComment(_ context.Context, caseID, message string) (hive.Com
 // UpdateComment does nothing: a comment's numbers are no effect.
 func (s *staged) UpdateComment(context.Context, string, string) error { return nil }
 
+// AddPage notes nothing: the page of detections is no effect.
+func (s *staged) AddPage(_ context.Context, _ string, p hive.NewPage) (hive.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return hive.Page{ID: s.id(), Title: p.Title, Category: p.Category, Content: p.Content}, nil
+}
+
+// UpdatePage does nothing, as above.
+func (s *staged) UpdatePage(context.Context, string, string, string) error { return nil }
+
+// DeletePage does nothing, as above.
+func (s *staged) DeletePage(context.Context, string, string) error { return nil }
+
+// CasePages lists those of TheHive; of a case that would be new, none.
+func (s *staged) CasePages(ctx context.Context, caseID string) iter.Seq2[hive.Page, error] {
+	if _, fresh := s.isNew(caseID); fresh {
+		return func(func(hive.Page, error) bool) {}
+	}
+	return s.real.CasePages(ctx, caseID)
+}
+
 // AddFile notes a file as an observable.
 func (s *staged) AddFile(_ context.Context, caseID string, _ hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
 	s.mu.Lock()

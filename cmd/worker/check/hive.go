@@ -260,6 +260,9 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 			h.add(inspect.LevelBroken, about, user.Login+" (profile "+user.Profile+") may not "+r.to, "TheHive answers 403, and the worker stops until it may", "give its profile the permission "+r.name)
 		}
 	}
+	if h.config.Case.Digest == "page" && !user.May(pageRight.name) && !slices.Contains(missing, pageRight.name) {
+		h.add(inspect.LevelNote, about, user.Login+" (profile "+user.Profile+") may not add pages", "cases have no page that counts their detections, but a comment for each rule and day", "give its profile the permission "+pageRight.name+", or set case.digest to none")
+	}
 	if len(missing) == 0 {
 		h.add(inspect.LevelOK, about, user.Login+" (profile "+user.Profile+" in "+user.Organisation+") may do everything that is needed", "", "")
 	}

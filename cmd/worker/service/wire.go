@@ -185,6 +185,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Worker:      hostname(),
 		Batch:       c.Hive.Batch,
 		Events:      happenings{eventLog{log}, p.measures.metrics},
+		NoDigest:    c.Case.Digest == "none",
 	}
 }
 
