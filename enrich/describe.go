@@ -41,7 +41,7 @@ func (p Plan) Telling() string {
 	}
 	var b strings.Builder
 	b.WriteString(p.headline() + "\n\n" + p.table())
-	if text := p.said.Description; text != "" && text != p.Title {
+	if text := p.said.Description; text != "" && text != p.said.Title && text != p.said.Happened.CommandLine {
 		b.WriteString("\n")
 		if isLogged(text) {
 			b.WriteString(NoMarker(markdown.Block(text, "")))
@@ -174,15 +174,17 @@ func isLogged(s string) bool { return loggedBegins.MatchString(s) || loggedHolds
 
 // Sighting is what a table of detections tells of one: short texts, as sent.
 type Sighting struct {
-	At       int64  `json:"at"` // event time, ms
-	Rule     string `json:"r,omitempty"`
-	Severity int    `json:"s,omitempty"`
-	User     string `json:"u,omitempty"`
-	From     string `json:"f,omitempty"`
-	To       string `json:"t,omitempty"`
-	What     string `json:"w,omitempty"` // process or file
-	ID       string `json:"i,omitempty"`
-	Link     string `json:"l,omitempty"`
+	At       int64  // event time, ms
+	Title    string // what happened; empty where that is the rule's name
+	Rule     string // its name
+	Severity int
+	User     string
+	From     string
+	To       string
+	Process  string
+	File     string
+	ID       string
+	Link     string // to the sender's console
 }
 
 // mostSighting bounds each text of a sighting, in UTF-16 units.
@@ -197,9 +199,12 @@ func (p Plan) Sighting() Sighting {
 	}
 	d, h := p.said, p.said.Happened
 	s.Rule = canon.Line(cmp.Or(d.Rule.Name, d.Title, d.Rule.ID), mostSighting)
+	if d.Title != d.Rule.Name {
+		s.Title = canon.Line(d.Title, mostSighting)
+	}
 	s.User = canon.Line(d.User, mostSighting)
 	s.From, s.To = canon.Line(cmp.Or(h.From, d.IP), mostSighting), canon.Line(h.To, mostSighting)
-	s.What = canon.Line(cmp.Or(h.Process, h.File), mostSighting)
+	s.Process, s.File = canon.Line(h.Process, mostSighting), canon.Line(h.File, mostSighting)
 	if len(d.Link) <= mostLink {
 		s.Link = d.Link
 	}

@@ -14,7 +14,7 @@ import (
 // Everything that comes from an event passes package markdown before it stands in Markdown.
 
 // maxListed is how many detections a case's description tells of.
-const maxListed = 20
+const maxListed = 10
 
 // description is the text of a new case: its first detection in full, those that came with it, and the markers that
 // name them.

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"forager/enrich"
@@ -58,7 +59,7 @@ func (d *Digest) Add(rule string, s enrich.Sighting) {
 	r.N++
 	r.Severity = max(r.Severity, s.Severity)
 	r.First = earliest(r.First, s.At)
-	r.Users, r.Sources = tally(r.Users, cell(s.User)), tally(r.Sources, cell(s.From))
+	r.Users, r.Sources = tally(r.Users, cell(s.User)), tally(r.Sources, cell(withoutPort(s.From)))
 	if s.At >= r.Last || r.Link == "" {
 		if s.Rule != "" {
 			r.Name = markdown.CellText(s.Rule)
@@ -144,6 +145,14 @@ func newest(rows []string) []string {
 	slices.SortFunc(rows, func(a, b string) int { return cmp.Compare(b, a) })
 	rows = slices.Compact(rows)
 	return rows[:min(len(rows), MaxRows)]
+}
+
+// withoutPort is a source as it is counted: an attacker has many ports.
+func withoutPort(s string) string {
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return at.Addr().String()
+	}
+	return s
 }
 
 // mostCell bounds a user or a source, in UTF-16 units.

@@ -22,18 +22,18 @@ func TestADigestSaysWhoHowOftenAndSinceWhen(t *testing.T) {
 	t.Parallel()
 	var d digest.Digest
 	for i := range 50 {
-		d.Add(hash(1), enrich.Sighting{At: begin + int64(i)*1000, Rule: "sshd: failed login", Severity: 2, User: fmt.Sprintf("user%d", i), From: fmt.Sprintf("198.51.100.%d", i), To: "db07", ID: fmt.Sprint("e", i)})
+		d.Add(hash(1), enrich.Sighting{At: begin + int64(i)*1000, Rule: "sshd: failed login", Severity: 2, User: fmt.Sprintf("user%d", i), From: fmt.Sprintf("198.51.100.%d:%d", i, 40000+i), To: "db07", ID: fmt.Sprint("e", i)})
 	}
 	for range 3 {
-		d.Add(hash(1), enrich.Sighting{At: begin + 50_000, Rule: "sshd: failed login", Severity: 2, User: "anna", From: "203.0.113.9", ID: "again"})
+		d.Add(hash(1), enrich.Sighting{At: begin + 50_000, Rule: "sshd: failed login", Severity: 2, User: "anna", From: fmt.Sprint("203.0.113.9:", 1+begin%7), ID: "again"})
 	}
 	d.Add(hash(2), enrich.Sighting{At: begin + 60_120, Rule: "login after several failures", Severity: 4, User: "anna", From: "203.0.113.9", ID: "f1", Link: "https://siem.corp.example/f1"})
 	text := d.Text()
 	for _, want := range []string{
 		"**At least 54 detections** of 2 rules, first seen 2026-03-02 08:12:44.000 UTC, last seen 2026-03-02 08:13:44.120 UTC\n",
 		"| login after several failures | critical | 1 | 2026-03-02 08:13:44.120 UTC | 2026-03-02 08:13:44.120 UTC | `anna` | `203.0.113.9` | [`siem.corp.example`](<https://siem.corp.example/f1>) |\n| sshd: failed login | medium | 53 |",
-		"The newest:\n\n| Time | Rule | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n| 2026-03-02 08:13:44.120 UTC | login after several failures | `anna` | `203.0.113.9` |  | `f1` [`siem.corp.example`](<https://siem.corp.example/f1>) |\n",
-		"| 2026-03-02 08:13:33 UTC | sshd: failed login | `user49` | `198.51.100.49` → `db07` |  | `e49` |\n",
+		"The newest:\n\n| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n| 2026-03-02 08:13:44.120 UTC | login after several failures | `anna` | `203.0.113.9` |  | `f1` [`siem.corp.example`](<https://siem.corp.example/f1>) |\n",
+		"| 2026-03-02 08:13:33 UTC | sshd: failed login | `user49` | `198.51.100.49:40049` → `db07` |  | `e49` |\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s\nlacks\n%s", text, want)
@@ -55,7 +55,7 @@ func drawn(r *rapid.T, name string) digest.Digest {
 		}
 		d.Add(hash(rapid.IntRange(0, 4).Draw(r, "rule")), enrich.Sighting{
 			At: begin + int64(rapid.IntRange(0, 100_000).Draw(r, "at")), Severity: rapid.IntRange(1, 4).Draw(r, "severity"), Rule: texts.Draw(r, "name"),
-			User: texts.Draw(r, "user"), From: texts.Draw(r, "from"), To: texts.Draw(r, "to"), What: texts.Draw(r, "what"), ID: texts.Draw(r, "id"), Link: link,
+			User: texts.Draw(r, "user"), From: texts.Draw(r, "from"), To: texts.Draw(r, "to"), Process: texts.Draw(r, "process"), File: texts.Draw(r, "file"), ID: texts.Draw(r, "id"), Link: link,
 		})
 	}
 	return d
@@ -96,7 +96,7 @@ func TestP7NothingOfAnEventActsInAPage(t *testing.T) {
 	var texts []markdowntest.Text
 	for i, s := range markdowntest.Hostile() {
 		var d digest.Digest
-		d.Add(hash(1), enrich.Sighting{At: begin, Severity: 1, Rule: s, User: s, From: s, To: s, What: s, ID: s, Link: fmt.Sprintf("https://siem.corp.example/%d", i%200)})
+		d.Add(hash(1), enrich.Sighting{At: begin, Severity: 1, Rule: s, User: s, From: s, To: s, Process: s, File: s, ID: s, Link: fmt.Sprintf("https://siem.corp.example/%d", i%200)})
 		texts = append(texts, page(d.Text()))
 	}
 	markdowntest.Check(t, texts)
@@ -132,7 +132,7 @@ func TestAPageHasABound(t *testing.T) {
 	var d digest.Digest
 	wide := strings.Repeat("界`|*", 40)
 	for i := range 20_000 {
-		d.Add(hash(i%150), enrich.Sighting{At: begin + int64(i)*1000, Rule: wide, Severity: i%4 + 1, User: fmt.Sprint(i, wide), From: fmt.Sprint(i, wide), To: wide, What: wide, ID: wide, Link: "https://x.example/" + strings.Repeat("a", 250)})
+		d.Add(hash(i%150), enrich.Sighting{At: begin + int64(i)*1000, Rule: wide, Severity: i%4 + 1, User: fmt.Sprint(i, wide), From: fmt.Sprint(i, wide), To: wide, Process: wide, File: wide, ID: wide, Link: "https://x.example/" + strings.Repeat("a", 250)})
 	}
 	text := d.Text()
 	if len(text) > digest.MaxText || !strings.Contains(text, "At least 20000 detections** of 100 rules") || !strings.Contains(text, " more rules.") || !strings.Contains(text, "Further rules: ") {

@@ -21,7 +21,7 @@ const MaxText = 64 << 10
 // Heads of the tables.
 const (
 	ruleHead = "| Rule | Severity | Count | First seen | Last seen | Users | Sources | Console |\n|---|---|---|---|---|---|---|---|\n"
-	rowHead  = "| Time | Rule | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n"
+	rowHead  = "| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n"
 )
 
 // Table is a table of detections: time, rule, user, from and to, process or file, id with its link.
@@ -37,8 +37,16 @@ func Table(all []enrich.Sighting) string {
 // row is a detection in such a table.
 func row(s enrich.Sighting) string {
 	return "| " + strings.Join([]string{
-		enrich.Stamp(time.UnixMilli(s.At)), markdown.CellText(s.Rule), markdown.Cell(s.User), fromTo(s), markdown.Cell(s.What), idCell(s),
+		enrich.Stamp(time.UnixMilli(s.At)), markdown.CellText(cmp.Or(s.Title, s.Rule)), markdown.Cell(s.User), fromTo(s), markdown.Cell(s.Process) + comma(s) + markdown.Cell(s.File), idCell(s),
 	}, " | ") + " |"
+}
+
+// comma parts process and file.
+func comma(s enrich.Sighting) string {
+	if s.Process == "" || s.File == "" {
+		return ""
+	}
+	return ", "
 }
 
 // fromTo says where a detection came from and went to, as far as it is known.
@@ -134,7 +142,7 @@ func marker(rules []Rule, other int) string {
 	for _, r := range rules {
 		all = append(all, fmt.Sprintf("%s:%d:%d:%d:%d", r.Hash, r.Severity, r.N, r.First, r.Last))
 	}
-	return fmt.Sprintf(" other=%d rules=%s`", other, strings.Join(all, ","))
+	return fmt.Sprintf(" other=%d rules=%s`", other, strings.Join(all, " "))
 }
 
 const markerBegins = "`forager: digest="
@@ -150,7 +158,7 @@ func sum(text, last string) string {
 }
 
 var (
-	sealed    = regexp.MustCompile("(?s)^(.*)\n`forager: digest=([0-9a-f]{16})( other=([0-9]{1,9}) rules=([0-9a-f:,]*)`)\\s*$")
+	sealed    = regexp.MustCompile("(?s)^(.*)\n`forager: digest=([0-9a-f]{16})( other=([0-9]{1,9}) rules=([0-9a-f: ]*)`)\\s*$")
 	ruleMark  = regexp.MustCompile(`^([0-9a-f]{32}):([1-4]):([0-9]{1,9}):([0-9]{1,15}):([0-9]{1,15})$`)
 	tallyMark = regexp.MustCompile(`^(.*) \(([0-9]{1,9})\)$`)
 )
@@ -172,7 +180,7 @@ func Parse(text string) (d Digest, intact bool) {
 	}
 	_, rows, _ := strings.Cut(tables[0], ruleHead)
 	lines := strings.Split(rows, "\n")
-	for i, mark := range strings.Split(part[5], ",") {
+	for i, mark := range strings.Split(part[5], " ") {
 		if r, ok := readRule(mark); ok && len(d.Rules) < MaxRules {
 			if i < len(lines) {
 				r.readCells(lines[i])

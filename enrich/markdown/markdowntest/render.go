@@ -199,5 +199,11 @@ func outsideOfFences(markdown string) (all []string) {
 	return all
 }
 
+// Said is what a reader sees of rendered HTML.
+func Said(rendered string) string {
+	_, _, said := seen(rendered)
+	return said
+}
+
 // Squeeze makes white space comparable.
 func Squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
