@@ -15,6 +15,8 @@ import (
 	"forager/enrich/files"
 	"forager/hive"
 	"forager/mitre"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
 // Options are what an Applier works with; zero values mean the defaults.
@@ -30,8 +32,11 @@ type Options struct {
 	Lease  time.Duration // of a claim (default 15 s); at least 1.5 × Call
 	Settle time.Duration // in which a call that was given up still takes effect and shows (default 2 × Call + 5 s)
 	// Slots bound what works at TheHive at a time: they are those of the slots that Apply is called with; nil is no bound.
-	Slots       *enrich.Slots
-	Batch       int // observables in one call (default 100)
+	Slots *enrich.Slots
+	Batch int // observables in one call (default 100)
+	// PerCase is how many calls are made for one case at a time, where they do not depend on each other (default 2);
+	// 1 is one after the other.
+	PerCase     int
 	Limits      Limits
 	Concurrency int    // calls in flight, written into the session for people
 	Worker      string // the host's or pod's name, written into the worker's session for people
@@ -92,7 +97,8 @@ type Applier struct {
 	contention *claim.Contention
 	pace       *pace
 	spools     *files.Spool
-	login      atomic.Pointer[string] // the worker's own account, once known
+	crowded    *expirable.LRU[string, time.Time] // until when: cases of which TheHive could not take several calls at a time
+	login      atomic.Pointer[string]            // the worker's own account, once known
 	types      fieldTypes
 	pages      sync.Map // organisation → whether the account may write pages
 }
@@ -118,8 +124,12 @@ func New(o Options) (*Applier, error) {
 		contention: claim.NewContention(),
 		pace:       newPace(),
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
+		crowded:    expirable.NewLRU[string, time.Time](maxPaced, nil, 0),
 	}, nil
 }
+
+// crowdedFor is how long a case of which TheHive could not take several calls at a time gets one at a time.
+const crowdedFor = time.Hour
 
 // maxPaced is how many cases are remembered.
 const maxPaced = 4096
@@ -129,6 +139,7 @@ func (o Options) withDefaults() Options {
 	o.Lease = cmp.Or(o.Lease, 15*time.Second)
 	o.Settle = cmp.Or(o.Settle, 2*o.Call+5*time.Second)
 	o.Batch = cmp.Or(o.Batch, 100)
+	o.PerCase = cmp.Or(o.PerCase, 2)
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/claim"
 	"forager/hive"
+
+	"github.com/sourcegraph/conc/pool"
 )
 
 // A caseClaim is a case that this apply has claimed, with what the ledger knows of it.
@@ -122,7 +125,9 @@ func (w *caseWork) run(ctx context.Context) error {
 		return err
 	}
 	w.ready = true
-	for _, s := range w.steps() {
+	steps, ahead := w.steps()
+	defer ahead(held)()
+	for _, s := range steps {
 		if err := w.settle(held, s.kind); err != nil {
 			return err
 		}
@@ -142,17 +147,73 @@ type step struct {
 	run  func(context.Context) error
 }
 
-// steps are the ways in which a case is added to, in their order.
-func (w *caseWork) steps() []step {
+// steps are the ways in which a case is added to, in their order, and what makes their first calls; see callAhead.
+func (w *caseWork) steps() (steps []step, ahead func(held context.Context) func()) {
 	fields := &fieldStep{caseWork: w, refused: map[string]bool{}}
+	observables, procedures := newObservableStep(w), &procedureStep{caseWork: w}
+	ahead = func(held context.Context) func() { return w.callAhead(held, observables, procedures) }
 	return []step{
-		{"", newObservableStep(w).run},
-		{kindProcedure, (&procedureStep{w}).run},
+		{"", observables.run},
+		{kindProcedure, procedures.run},
 		{kindFields, fields.run},
 		{kindComment, (&commentStep{caseWork: w, fields: fields}).run},
 		{kindFile, (&fileStep{caseWork: w}).run},
 		{kindPage, (&digestStep{caseWork: w}).run},
+	}, ahead
+}
+
+// callAhead makes the first calls of steps side by side, as far as they do not depend on each other: of
+// observables each batch, of techniques those of a case that holds none that we do not know. A step then takes
+// its answer, and goes on as if it had called itself: all that is decided, or known, of a case is so one thing
+// after the other. The function that it returns is called when the steps are over: where one ended before it took
+// an answer, nobody noted what that did.
+//
+// Where TheHive cannot take two at a time (a lock of the case that it did not get, and rolled back), what it
+// refused is sent again by its step, alone, and for a while so is all else of that case.
+func (w *caseWork) callAhead(held context.Context, o *observableStep, p *procedureStep) (over func()) {
+	over = func() { w.unclear = w.unclear || len(p.answers) > 0 }
+	if until, _ := w.a.crowded.Get(w.id); w.a.options.PerCase < 2 || time.Now().Before(until) {
+		return over
 	}
+	calls := append(o.first(held), p.first(held)...)
+	together := pool.New().WithMaxGoroutines(w.a.options.PerCase)
+	for _, call := range calls {
+		together.Go(call)
+	}
+	together.Wait()
+	observables, procedures := o.dropRolledBack(), p.dropRolledBack()
+	if len(calls) > 1 && (observables || procedures) {
+		w.a.crowded.Add(w.id, time.Now().Add(crowdedFor))
+	}
+	return over
+}
+
+// answer is what a call that was made ahead brought.
+type answer[T any] struct {
+	to  []string // names of what was sent
+	got T
+	err error
+}
+
+// answers are those that no step took yet.
+type answers[T any] []*answer[T]
+
+// take takes the answer to a request, where the request was made ahead.
+func (a *answers[T]) take(to []string) (*answer[T], bool) {
+	i := slices.IndexFunc(*a, func(x *answer[T]) bool { return slices.Equal(x.to, to) })
+	if i < 0 {
+		return nil, false
+	}
+	found := (*a)[i]
+	*a = slices.Delete(*a, i, i+1)
+	return found, true
+}
+
+// dropRolledBack forgets answers that say that nothing was done, and tells whether there were any.
+func (a *answers[T]) dropRolledBack() bool {
+	before := len(*a)
+	*a = slices.DeleteFunc(*a, func(x *answer[T]) bool { return rolledBack(x.err) })
+	return len(*a) < before
 }
 
 // settle waits until what an earlier holder may have done of a kind shows, if it may have done any, and looks
@@ -312,7 +373,7 @@ func (w *caseWork) stillThere(calls context.Context, err error) error {
 // rebuild makes the entry say what TheHive lists: the truth after a holder that left without
 // saying what it did, or for a case that the ledger does not know.
 func (w *caseWork) rebuild(held context.Context) error {
-	for _, list := range []func(context.Context) error{newObservableStep(w).list, (&procedureStep{w}).list, (&commentStep{caseWork: w}).list} {
+	for _, list := range []func(context.Context) error{newObservableStep(w).list, (&procedureStep{caseWork: w}).list, (&commentStep{caseWork: w}).list} {
 		if err := list(held); err != nil {
 			return err
 		}

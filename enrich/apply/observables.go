@@ -18,6 +18,7 @@ type observableStep struct {
 	*caseWork
 
 	sure map[string]bool // what TheHive confirmed to this step: its list may lag behind
+	answers[hive.ObservableResult]
 }
 
 func newObservableStep(w *caseWork) *observableStep {
@@ -82,7 +83,7 @@ func (w *observableStep) postObservables(held context.Context, batch []desiredOb
 func (w *observableStep) sendObservables(held context.Context, batch []desiredObservable) (failed []desiredObservable, err error) {
 	calls, done := calling(held, w.claim)
 	defer done()
-	result, err := w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
+	result, err := w.addObservables(calls, batch)
 	if err != nil {
 		return batch, cmp.Or(w.stillThere(calls, err), err)
 	}
@@ -100,6 +101,36 @@ func (w *observableStep) sendObservables(held context.Context, batch []desiredOb
 		err = cmp.Or(unnamed, fmt.Errorf("%w: add observables: TheHive's answer does not name what was sent", enrich.ErrUnsettled))
 	}
 	return open, err
+}
+
+// addObservables makes the request, or takes the answer to it.
+func (w *observableStep) addObservables(calls context.Context, batch []desiredObservable) (hive.ObservableResult, error) {
+	if a, ok := w.take(hashesOf(batch)); ok {
+		return a.got, a.err
+	}
+	return w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
+}
+
+// first are the calls that post what is missing, one for each batch.
+func (w *observableStep) first(held context.Context) (all []func()) {
+	for _, batch := range batches(w.missingObservables(), w.a.options.Batch) {
+		a := &answer[hive.ObservableResult]{to: hashesOf(batch)}
+		w.answers = append(w.answers, a)
+		all = append(all, func() {
+			calls, done := calling(held, w.claim)
+			defer done()
+			a.got, a.err = w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
+		})
+	}
+	return all
+}
+
+func hashesOf(batch []desiredObservable) []string {
+	all := make([]string, len(batch))
+	for i, o := range batch {
+		all[i] = o.hash
+	}
+	return all
 }
 
 // openObservables lists those of which an answer leaves open whether they are there, and gives those

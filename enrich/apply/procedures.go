@@ -11,7 +11,11 @@ import (
 )
 
 // procedureStep adds the techniques that a case lacks.
-type procedureStep struct{ *caseWork }
+type procedureStep struct {
+	*caseWork
+
+	answers[[]hive.Procedure]
+}
 
 // run posts the techniques that the case lacks. TheHive keeps every double, so what is
 // there is listed before anything is posted to a case that this apply did not create.
@@ -102,7 +106,7 @@ func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProc
 	}
 	calls, done := calling(held, w.claim)
 	defer done()
-	made, err := w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
+	made, err := w.addProcedures(calls, batch)
 	if err != nil {
 		return batch, cmp.Or(w.stillThere(calls, err), err)
 	}
@@ -125,6 +129,40 @@ func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProc
 		})
 	}
 	return nil, nil
+}
+
+// addProcedures makes the request, or takes the answer to it.
+func (w *procedureStep) addProcedures(calls context.Context, batch []desiredProcedure) ([]hive.Procedure, error) {
+	if a, ok := w.take(w.namesOf(batch)); ok {
+		return a.got, a.err
+	}
+	return w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
+}
+
+// first is the call that posts what is missing, where nothing has to be looked at or waited for before.
+func (w *procedureStep) first(held context.Context) []func() {
+	if !w.listed[kindProcedure] || w.claim.OwedFor(kindProcedure) > 0 {
+		return nil
+	}
+	batch := w.limited(w.missingProcedures())
+	if len(batch) == 0 || w.intend(held, kindProcedure) != nil { // its error is met again
+		return nil
+	}
+	a := &answer[[]hive.Procedure]{to: w.namesOf(batch)}
+	w.answers = append(w.answers, a)
+	return []func(){func() {
+		calls, done := calling(held, w.claim)
+		defer done()
+		a.got, a.err = w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
+	}}
+}
+
+func (w *procedureStep) namesOf(batch []desiredProcedure) []string {
+	all := make([]string, len(batch))
+	for i, p := range batch {
+		all[i] = procedureName(p.ID, p.Tactic) + p.note
+	}
+	return all
 }
 
 // isMade tells whether a procedure of an answer is the one that was sent. TheHive itself gives a
