@@ -92,6 +92,7 @@ type Hive struct {
 	Timeout      time.Duration `key:"timeout" min:"100ms" max:"10m" doc:"time that one call may take"`
 	Settle       time.Duration `key:"settle" max:"1h" show:"2 × hive.timeout + 5s" doc:"how long an answer that was lost may still take effect in TheHive and show in its search"`
 	Batch        int           `key:"batch" min:"1" max:"1000" doc:"values that are sent in one call, at most"`
+	PerCase      int           `key:"perCase" min:"1" max:"16" doc:"calls for one case at a time, at most, where they do not depend on each other; 1 is one after the other"`
 	CAFile       string        `key:"caFile" doc:"certificates (PEM) that sign TheHive's, instead of the system's"`
 	CertFile     string        `key:"certFile" doc:"client certificate (PEM), with hive.keyFile"`
 	KeyFile      string        `key:"keyFile" doc:"key (PEM) of hive.certFile"`
@@ -118,6 +119,17 @@ type Case struct {
 // Limits bound what detections can bring about.
 type Limits struct {
 	NewCasesPerKey int `key:"newCasesPerKey" max:"1000000" doc:"cases that one key (host, user …) may open in an hour of event time, over all replicas; what is above goes into one overflow case of the key; 0 is no limit"`
+
+	ObservablesPerCase int `key:"observablesPerCase" min:"1" max:"20000" doc:"observables that are added to one case; a quarter of the room is kept for indicators, and the case says what was left out, as it does for the other limits"`
+	ProceduresPerCase  int `key:"proceduresPerCase" min:"1" max:"5000" doc:"techniques that are recorded in one case"`
+	CommentsPerCase    int `key:"commentsPerCase" min:"1" max:"5000" doc:"comments that are written to one case"`
+	TagsPerCase        int `key:"tagsPerCase" min:"25" max:"1000" doc:"tags of one case, twenty of them for Forager's own"`
+
+	ObservablesPerDetection int `key:"observablesPerDetection" min:"1" max:"2000" doc:"observables that are taken from one detection"`
+	TechniquesPerDetection  int `key:"techniquesPerDetection" min:"1" max:"500" doc:"techniques that are taken from one detection"`
+	TagsPerDetection        int `key:"tagsPerDetection" min:"1" max:"500" doc:"tags that are taken from one detection"`
+	FilesPerDetection       int `key:"filesPerDetection" min:"1" max:"200" doc:"files that are taken from one detection"`
+	DetectionsPerMessage    int `key:"detectionsPerMessage" min:"1" max:"10000" doc:"detections that one message may hold; one with more is a dead letter"`
 }
 
 // Ledger is the memory that replicas share.
@@ -181,10 +193,14 @@ func Default() Config {
 			Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
 			AckWait: 15 * time.Second,
 		},
-		Hive:        Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100},
-		Pipeline:    Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
-		Case:        Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
-		Limits:      Limits{NewCasesPerKey: 20},
+		Hive:     Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100, PerCase: 2},
+		Pipeline: Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
+		Case:     Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
+		Limits: Limits{
+			NewCasesPerKey:     20,
+			ObservablesPerCase: 2000, ProceduresPerCase: 500, CommentsPerCase: 500, TagsPerCase: 100,
+			ObservablesPerDetection: 200, TechniquesPerDetection: 50, TagsPerDetection: 50, FilesPerDetection: 20, DetectionsPerMessage: 500,
+		},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
 		Formats:     Formats{Unknown: "deadLetter"},

@@ -53,6 +53,7 @@ type Limits struct {
 	Observables int // default 2000
 	Procedures  int // default 500
 	Comments    int // default 500
+	Tags        int // default 100, of which ownTags are Forager's own
 }
 
 // Events is told of what is worth counting. Implementations must not block.
@@ -141,6 +142,7 @@ func (o Options) withDefaults() Options {
 	o.Batch = cmp.Or(o.Batch, 100)
 	o.PerCase = cmp.Or(o.PerCase, 2)
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
+	o.Limits.Tags = cmp.Or(o.Limits.Tags, 100)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
 	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)

@@ -237,7 +237,7 @@ func (w *desired) fitProcedures(need []desiredProcedure, held, limit int) (in, o
 }
 
 // fitTags chooses the tags that a case with these has room for. Forager's own always fit.
-func (w *desired) fitTags(there []string) (in, out []desiredTag) {
+func (w *desired) fitTags(there []string, limit int) (in, out []desiredTag) {
 	var others []desiredTag
 	for _, t := range w.tags {
 		if !slices.Contains(there, t.tag) && !ownTag(t.tag) {
@@ -250,7 +250,7 @@ func (w *desired) fitTags(there []string) (in, out []desiredTag) {
 			held++
 		}
 	}
-	_, out = fit(others, held, maxTags-ownTags, func(t desiredTag) preference { return w.preference(t.owners) })
+	_, out = fit(others, held, limit-ownTags, func(t desiredTag) preference { return w.preference(t.owners) })
 	left := map[string]bool{}
 	for _, t := range out {
 		left[t.tag] = true
@@ -265,7 +265,7 @@ func (w *desired) fitTags(there []string) (in, out []desiredTag) {
 
 // missingTags are those that neither the case has nor Forager ever wrote, within limits.
 func (w *caseWork) missingTags() []desiredTag {
-	in, out := w.desired.fitTags(w.body.Tags)
+	in, out := w.desired.fitTags(w.body.Tags, w.a.options.Limits.Tags)
 	before := len(w.desired.tags)
 	for _, t := range out {
 		if !slices.Contains(w.c.Tags, t.tag) {

@@ -128,7 +128,7 @@ type creation struct {
 func (r *resolution) newCreation(plans []enrich.Plan, paged bool) *creation {
 	n := &creation{plans: plans}
 	n.err = caught(func() error {
-		n.base = newCase(plans)
+		n.base = newCase(plans, r.a.options.Limits.Tags)
 		if paged {
 			n.base.Pages = firstPages(plans, n.base.Pages)
 		}
@@ -215,11 +215,11 @@ func (r *resolution) knows(id string) bool {
 	return slices.ContainsFunc(r.body.Cases, same) || r.lost.has(id)
 }
 
-// newCase is the case that plans open, dated by the oldest, whose route gives it its shape.
-func newCase(plans []enrich.Plan) hive.NewCase {
+// newCase is the case that plans open, dated by the oldest, whose route gives it its shape, with no more tags than are allowed.
+func newCase(plans []enrich.Plan, mostTags int) hive.NewCase {
 	first, all := plans[0], merge(plans)
 	tags := []string{first.Tag()}
-	fitting, _ := all.fitTags(tags)
+	fitting, _ := all.fitTags(tags, mostTags)
 	for _, t := range fitting {
 		tags = append(tags, t.tag)
 	}
@@ -239,9 +239,6 @@ func newCase(plans []enrich.Plan) hive.NewCase {
 
 // noAssignee tells whether nobody is to have the case: TheHive gives it to the account that creates it.
 func noAssignee(s rules.Shape) bool { return s.Assignee == "" || s.Assignee == rules.Nobody }
-
-// maxTags bounds the tags that Forager adds to one case; ownTags of them are its own.
-const maxTags = 100
 
 // A route and a key may open only so many cases in an hour, over all replicas; what comes above
 // goes into one case of the route, or of the key, which is alerted. The count of a route lies in the

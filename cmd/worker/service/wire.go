@@ -30,7 +30,7 @@ import (
 func NewDecoder(c *config.Config, w *Witness, trial Trial) (*detection.Decoder, error) {
 	lists, wrongLists := allowLists(c, w.ReadFile)
 	formats, wrongFolders := formatFolders(c, w)
-	o := detection.Options{Formats: formats, Generic: c.Formats.Unknown == "generic", Why: trial.Why, Lists: lists, Redact: append([]string{}, c.Case.Redact...), Limits: detection.Limits{Unpacked: int(c.Pipeline.MaxMessageBytes)}}
+	o := detection.Options{Formats: formats, Generic: c.Formats.Unknown == "generic", Why: trial.Why, Lists: lists, Redact: append([]string{}, c.Case.Redact...), Limits: detectionLimits(c)}
 	for _, p := range c.Formats.Pins {
 		if wrongFolders == nil { // else the formats that pins name may be in there
 			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
@@ -184,6 +184,8 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Concurrency: c.Hive.Concurrency,
 		Worker:      hostname(),
 		Batch:       c.Hive.Batch,
+		PerCase:     c.Hive.PerCase,
+		Limits:      caseLimits(c),
 		Events:      happenings{eventLog{log}, p.measures.metrics},
 		NoDigest:    c.Case.Digest == "none",
 	}
@@ -194,6 +196,21 @@ func filePolicy(c *config.Config) apply.FilePolicy {
 	return apply.FilePolicy{
 		Attach: c.Files.As == "attachment", MaxBytes: int64(c.Files.MaxBytes), ZipPassword: c.Files.ZipPassword.Reveal(),
 		Spool: c.Files.Spool, SpoolBytes: int64(c.Files.SpoolBytes),
+	}
+}
+
+// caseLimits bound what is added to one case.
+func caseLimits(c *config.Config) apply.Limits {
+	l := c.Limits
+	return apply.Limits{Observables: l.ObservablesPerCase, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
+}
+
+// detectionLimits bound what is taken from one message.
+func detectionLimits(c *config.Config) detection.Limits {
+	l := c.Limits
+	return detection.Limits{
+		Observables: l.ObservablesPerDetection, Techniques: l.TechniquesPerDetection, Tags: l.TagsPerDetection, Files: l.FilesPerDetection,
+		Detections: l.DetectionsPerMessage, Unpacked: int(c.Pipeline.MaxMessageBytes),
 	}
 }
 
