@@ -56,6 +56,7 @@ var arrows = map[string][]string{
 	"enrich/detection/formats":   {"enrich/detection/canon", "enrich/detection/malformed", "enrich/detection/tree", "yamlbound", "filebound"},
 	"enrich/detection/tree":      {"enrich/detection/malformed"},
 	"enrich/detection/canon":     {},
+	"enrich/detection/draft":     {"enrich/detection", "enrich/detection/canon", "enrich/detection/tree"},
 	"enrich/detection/lines":     {},
 	"enrich/detection/malformed": {},
 
@@ -82,6 +83,7 @@ var ownTests = map[string][]string{
 	"enrich/claim":           {"enrich/claim/claimtest", "racedetector"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
+	"enrich/detection/draft": {"enrich/detection/formats"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
 	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},

@@ -27,6 +27,7 @@ func formatsCommands(sh *shell.Shell) *cobra.Command {
 		(&formatsListCmd{}).command(sh),
 		(&formatsShowCmd{}).command(sh),
 		(&formatsTestCmd{}).command(sh),
+		(&formatsDraftCmd{}).command(sh),
 	)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"forager/cmd/worker/shell"
 	"forager/enrich/detection"
 	"forager/enrich/detection/canon"
+	"forager/enrich/detection/draft"
 )
 
 // formatsTestCmd is "worker formats test".
@@ -222,4 +225,73 @@ func (l *tested) describe(b *strings.Builder) {
 	if len(l.Observables) == 0 {
 		row("observables", "", none)
 	}
+}
+
+// formatsDraftCmd is "worker formats draft".
+type formatsDraftCmd struct {
+	configFlag
+
+	To    string
+	Files []string
+}
+
+func (c *formatsDraftCmd) command(sh *shell.Shell) *cobra.Command {
+	cmd := shell.Leaf(sh, "draft", "Write a format file for alerts that no format knows, from samples of them; what is a guess is marked.", c.Run,
+		shell.Arg("[FILE…]", `Files or directories of alerts of one kind, JSON or one a line; "-" or none is standard input.`))
+	c.addTo(cmd.Flags())
+	cmd.Flags().StringVar(&c.To, "to", "", "Write a new `FILE` (its name, without .yaml, is that of the format), and hold it against the samples; otherwise it goes to standard output.")
+	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
+	return cmd
+}
+
+// errNoSamples says that there is nothing to make a format of.
+var errNoSamples = errors.New("formats draft: no event was read")
+
+// draftName is what a draft is called that goes to standard output.
+const draftName = "drafted"
+
+// Run drafts.
+func (c *formatsDraftCmd) Run(ctx context.Context, sh *shell.Shell) error {
+	cfg, err := c.load(sh)
+	if err != nil {
+		return err
+	}
+	name := draftName
+	if c.To != "" {
+		if name = strings.TrimSuffix(filepath.Base(c.To), ".yaml"); !strings.HasSuffix(c.To, ".yaml") || name == "" {
+			return shell.Misuse(fmt.Errorf("--to: %s: expected the name of a file that ends in .yaml", shell.Shown(c.To)))
+		}
+	}
+	syntax := detection.NewSyntax(detection.Limits{Unpacked: int(cfg.Pipeline.MaxMessageBytes)})
+	var samples [][]detection.Leaf
+	for e, err := range events.Of(c.Files, sh.In) {
+		if err != nil {
+			return err
+		}
+		leaves, err := syntax.Leaves(e.Body)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.File, err)
+		}
+		samples = append(samples, leaves...)
+	}
+	if len(samples) == 0 {
+		return errNoSamples
+	}
+	text := draft.Of(name, samples)
+	if c.To == "" {
+		_, err = io.WriteString(sh.Out, text)
+		return err
+	}
+	if err := writeNew(c.To, text); err != nil {
+		return fmt.Errorf("formats draft: %w", err)
+	}
+	return (&formatsTestCmd{configFlag: c.configFlag, FormatFile: c.To, Files: c.Files}).Run(ctx, sh)
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(name, text string) error {
+	if _, err := os.Lstat(name); err == nil {
+		return &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	return os.WriteFile(name, []byte(text), 0o600)
 }
