@@ -24,7 +24,7 @@ func (b *bench) crash(t *testing.T) {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			s := newScene(t, b.programs, manners{Latency: latency})
 			s.work(t, b.programs, replicas, inFlight)
-			offered := s.offer(t)
+			offered := s.offer(t, crashRate, crashFor)
 			left := s.left(t)
 			s.workers[0].kill()
 			killed := time.Now()
@@ -49,13 +49,13 @@ func (b *bench) crash(t *testing.T) {
 	}
 }
 
-// offer publishes detections at a steady rate for a while.
-func (s *scene) offer(t *testing.T) (n int) {
+// offer publishes so many detections a second for a while.
+func (s *scene) offer(t *testing.T, rate int, during time.Duration) (n int) {
 	t.Helper()
 	at := time.Now().UTC().Truncate(24 * time.Hour)
-	tick := time.NewTicker(time.Second / crashRate)
+	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
-	for end := time.Now().Add(crashFor); time.Now().Before(end); n++ {
+	for end := time.Now().Add(during); time.Now().Before(end); n++ {
 		<-tick.C
 		if _, err := s.js.PublishAsync(subject, detectionOf(n, crashKeys, at), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,8 @@ const natsPort = "BENCH_NATS_PORT"
 
 var (
 	profiles = flag.String("profiles", "", "folder for a processor profile of a worker for each row")
+	deaths   = flag.Int("deaths", 10, "how many workers are killed in the row kills, one a second")
+	older    = flag.String("older", "", "another worker, of an earlier version: in the row kills every second one started is this")
 	traces   = flag.Bool("traces", false, "execution traces instead of processor profiles")
 )
 

@@ -138,7 +138,13 @@ func until(t *testing.T, within time.Duration, what string, yes func() bool) {
 
 func eventually(t *testing.T, within time.Duration, yes func() bool) bool {
 	t.Helper()
-	every := time.NewTicker(20 * time.Millisecond)
+	return looking(t, 20*time.Millisecond, within, yes)
+}
+
+// looking looks again and again until the answer is yes, or the time is over.
+func looking(t *testing.T, pause, within time.Duration, yes func() bool) bool {
+	t.Helper()
+	every := time.NewTicker(pause)
 	defer every.Stop()
 	late := time.After(within)
 	for !yes() {

@@ -35,6 +35,7 @@ type scene struct {
 type manners struct {
 	Latency      time.Duration `json:"latency"`
 	RefuseWrites float64       `json:"refuseWrites"`
+	Ambiguous    float64       `json:"ambiguous"`
 }
 
 // newScene starts everything but workers.
@@ -119,24 +120,31 @@ const (
 func (s *scene) work(t *testing.T, built programs, replicas, calls int) {
 	t.Helper()
 	for n := range replicas {
-		ops := freePort(t)
-		env := []string{
-			"FORAGER_NATS_URL=" + s.natsURL, "FORAGER_NATS_MANAGE=true",
-			"FORAGER_HIVE_URL=" + s.hiveURL, "FORAGER_HIVE_API_KEY=" + hivetest.DefaultAPIKey,
-			fmt.Sprintf("FORAGER_HIVE_CONCURRENCY=%d", calls), "FORAGER_OPS_ADDR=" + ops,
-		}
-		if *profiles != "" && n == 0 {
-			env = append(env, "BENCH_PROFILE="+profileName(t))
-			if *traces {
-				env = append(env, "BENCH_TRACE=yes")
-			}
-		}
-		p, _ := spawn(t, env, built.worker, "run")
-		s.workers = append(s.workers, p)
+		p, ops := s.start(t, built.worker, calls, n == 0)
 		if !eventually(t, 20*time.Second, func() bool { return answers(t.Context(), "http://"+ops+"/readyz") }) {
 			t.Fatalf("worker is not ready\n%s", p.tail())
 		}
 	}
+}
+
+// start starts a worker, and gives the address of its operations server.
+func (s *scene) start(t *testing.T, program string, calls int, first bool) (*process, string) {
+	t.Helper()
+	ops := freePort(t)
+	env := []string{
+		"FORAGER_NATS_URL=" + s.natsURL, "FORAGER_NATS_MANAGE=true",
+		"FORAGER_HIVE_URL=" + s.hiveURL, "FORAGER_HIVE_API_KEY=" + hivetest.DefaultAPIKey,
+		fmt.Sprintf("FORAGER_HIVE_CONCURRENCY=%d", calls), "FORAGER_OPS_ADDR=" + ops,
+	}
+	if *profiles != "" && first {
+		env = append(env, "BENCH_PROFILE="+profileName(t))
+		if *traces {
+			env = append(env, "BENCH_TRACE=yes")
+		}
+	}
+	p, _ := spawn(t, env, program, "run")
+	s.workers = append(s.workers, p)
+	return p, ops
 }
 
 // hold pauses the consumer, so that a backlog can grow.

@@ -43,6 +43,9 @@ func TestSpeed(t *testing.T) {
 	t.Run("backlog", b.backlog)
 	t.Run("pending", b.pending)
 	t.Run("crash", b.crash)
+	t.Run("kills", b.kills)
+	t.Run("stop", b.stop)
+	t.Run("idle", b.idle)
 	t.Run("intake", b.intake)
 	if err := b.print(os.Stdout); err != nil {
 		t.Error(err)
