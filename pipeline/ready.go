@@ -36,10 +36,15 @@ func (w *Worker) Ready() (bool, []string) {
 	return len(reasons) == 0, slices.Compact(reasons)
 }
 
-// Notes are what somebody should see to although work gets done: the senders whose messages TheHive
-// refuses, and the organisations, of several, in which it refuses the worker.
+// Notes are what is worth knowing although work gets done: how many replicas share it, the senders whose messages
+// TheHive refuses, and the organisations, of several, in which it refuses the worker.
 func (w *Worker) Notes() []string {
 	notes := w.senders.held()
+	if w.options.Replicas != nil {
+		if n, known := w.options.Replicas(); known {
+			notes = append(notes, fmt.Sprintf("replicas that live: %d", n))
+		}
+	}
 	if closed, all := w.closed(); !all {
 		notes = append(notes, closed...) // all are reasons not to be ready
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,6 +110,12 @@ func (m *model) take() time.Duration {
 
 // load keeps workers calling for a while, and gives how many calls were in flight on average.
 func load(ctx context.Context, th *Throttle, m *model, workers int, lasts time.Duration) float64 {
+	return mixture(ctx, th, m, workers, lasts, func() (string, float64) { return "call", 1 })
+}
+
+// mixture is a load of several kinds of calls: of each call it is told the kind, and how many times the server's
+// pace it takes.
+func mixture(ctx context.Context, th *Throttle, m *model, workers int, lasts time.Duration, next func() (kind string, times float64)) float64 {
 	var wg conc.WaitGroup
 	var mu sync.Mutex
 	begun := time.Now()
@@ -116,11 +123,12 @@ func load(ctx context.Context, th *Throttle, m *model, workers int, lasts time.D
 	for range workers {
 		wg.Go(func() {
 			for time.Since(begun) < lasts {
-				s, err := th.Acquire(ctx, "call", me)
+				kind, times := next()
+				s, err := th.Acquire(ctx, kind, me)
 				if err != nil {
 					return
 				}
-				took, end := m.take(), Answered
+				took, end := time.Duration(times*float64(m.take())), Answered
 				<-time.After(took)
 				if m.busy {
 					end = Busy
@@ -172,6 +180,41 @@ func TestAServerThatBecomesSlowIsAskedAsMuch(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestAMixtureOfCallsThatBecomesSlowIsAskedAsMuch: looks, writes and now and then an upload, whose share changes from
+// window to window, on a server that goes from 20 to 100 ms a call.
+func TestAMixtureOfCallsThatBecomesSlowIsAskedAsMuch(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const bound = 32
+				th := New(bound)
+				var mu sync.Mutex
+				random := rand.New(rand.NewPCG(seed, 1))
+				begun := time.Now()
+				next := func() (string, float64) {
+					mu.Lock()
+					defer mu.Unlock()
+					creates := 0.1 + 0.4*float64(int(time.Since(begun)/(3*time.Second))%2)
+					switch n := random.Float64(); {
+					case n < creates:
+						return "create", 2 + random.Float64()
+					case n < creates+0.02:
+						return "upload", 20 * random.Float64()
+					default:
+						return "look", 0.5 + random.Float64()
+					}
+				}
+				mixture(t.Context(), th, &model{pace: 20 * time.Millisecond}, 2*bound, 20*time.Second, next)
+				if got := mixture(t.Context(), th, &model{pace: 100 * time.Millisecond}, 2*bound, 2*time.Minute, next); got < 0.9*bound {
+					t.Errorf("%.1f in flight, of %d", got, bound)
+				}
+			})
+		})
 	}
 }
 

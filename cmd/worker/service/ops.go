@@ -20,7 +20,7 @@ import (
 // readiness tells whether work gets done, and if not, why not.
 type readiness interface {
 	Ready() (bool, []string)
-	// Notes are what somebody should see to, although work gets done.
+	// Notes are what is worth knowing, although work gets done.
 	Notes() []string
 }
 
