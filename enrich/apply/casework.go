@@ -92,7 +92,7 @@ type task struct {
 	created  bool      // by this apply: nothing else can be in it yet
 	reopen   bool
 	degraded bool // something of the configuration is not in the case
-	paged    bool // it was created with the page of its detections
+	page     pageState
 }
 
 // caseWork adds what plans ask for to one case, under its claim: it learns what is known or there, posts
@@ -278,9 +278,8 @@ func (w *caseWork) learn(held context.Context) error {
 func (w *caseWork) remember() {
 	w.body.Tags = w.c.Tags
 	w.body.High = high{Severity: w.c.Severity, TLP: w.c.TLP, PAP: w.c.PAP}
-	if w.paged {
-		w.body.Digest = &digestBody{Digest: firstDigest(w.plans), Made: true}
-		w.body.Digest.Rows = nil // they are in the page
+	if w.page != pageNone {
+		w.body.Digest = startedDigest(w.plans, w.page)
 		w.a.pace.note(w.id)
 	}
 	for _, m := range firstMarkers(w.plans) {

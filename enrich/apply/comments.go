@@ -60,9 +60,9 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 		}
 	}
 	counted := ref.absorb(w.plans, m)
-	w.digested(counted)
 	switch {
 	case known:
+		w.digested(counted)
 		ref.Pending = ref.Pending || len(counted) > 0 && ref.ID != inDescription && !w.counts()
 		w.body.Comments[m.name()] = ref
 		return nil
@@ -72,7 +72,11 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 	case w.mute:
 		return enrich.ErrUnsettled
 	default:
-		return w.postComment(held, m, ref)
+		err := w.postComment(held, m, ref)
+		if _, there := w.body.Comments[m.name()]; there {
+			w.digested(counted) // else whoever tries again counts them
+		}
+		return err
 	}
 }
 
@@ -228,8 +232,9 @@ func (w *commentStep) list(held context.Context) error {
 	if err := w.noticed(held, kindComment, gone, now); err != nil {
 		return err
 	}
-	for name, ref := range w.body.Comments {
-		if _, ok := there[name]; !ok && ref.ID == inDigest {
+	for name, ref := range w.body.Comments { // what was counted stays counted, listed or not
+		if _, ok := there[name]; !ok && (w.counts() || ref.ID == inDigest) {
+			ref.ID = inDigest
 			there[name] = ref
 		}
 	}
@@ -243,7 +248,11 @@ func (w *commentStep) adopt(there map[string]commentRef, m marker, found comment
 	if _, ok := there[m.name()]; ok {
 		return
 	}
-	if known, ok := w.body.Comments[m.name()]; ok && known.ID == found.ID {
+	known, ok := w.body.Comments[m.name()]
+	if ok && known.ID == inDigest {
+		known.ID, known.Written = found.ID, found.Written
+	}
+	if ok && known.ID == found.ID {
 		there[m.name()] = known
 		return
 	}

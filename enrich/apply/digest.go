@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/digest"
@@ -34,6 +35,8 @@ type digestBody struct {
 
 	Page    string `json:"page,omitempty"`    // TheHive's id, once it was listed
 	Made    bool   `json:"made,omitempty"`    // the case has, or had, a page
+	Without bool   `json:"without,omitempty"` // it was created without one
+	Wrote   int64  `json:"wrote,omitempty"`   // when it was written last, ms
 	Edited  bool   `json:"edited,omitempty"`  // somebody else changed it: it is never written again
 	Pending bool   `json:"pending,omitempty"` // the page lags behind these numbers
 }
@@ -50,6 +53,24 @@ func firstDigest(plans []enrich.Plan) digest.Digest {
 	return d
 }
 
+// pageState says whether a case was created with the page of its detections.
+type pageState int
+
+const (
+	pageNone  pageState = iota // it has none
+	pageMade                   // it came with the case
+	pageLater                  // it was not known whether the account may write it
+)
+
+// startedDigest is what the entry of a case that was just created remembers.
+func startedDigest(plans []enrich.Plan, page pageState) *digestBody {
+	d := &digestBody{Digest: firstDigest(plans), Made: page == pageMade, Without: page == pageLater, Pending: page == pageLater, Wrote: time.Now().UnixMilli()}
+	if d.Made {
+		d.Rows = nil // they are in the page
+	}
+	return d
+}
+
 // isDigest tells the page of detections from those of routes.
 func isDigest(p hive.NewPage) bool { return p.Category == digestCategory && p.Title == digestTitle }
 
@@ -58,22 +79,22 @@ func firstPages(plans []enrich.Plan, others []hive.NewPage) []hive.NewPage {
 	return append(slices.Clone(others), hive.NewPage{Title: digestTitle, Category: digestCategory, Content: firstDigest(plans).Text()})
 }
 
-// digests tells whether cases of an organisation have the page: it is wanted, and the account may write it. Who
-// cannot be asked has none this time.
-func (a *Applier) digests(ctx context.Context, organisation string, account Account) bool {
+// digests tells whether cases of an organisation have the page: it is wanted, and the account may write it. TheHive is
+// asked once; sure is false where it did not answer.
+func (a *Applier) digests(ctx context.Context, organisation string, account Account) (may, sure bool) {
 	if a.options.NoDigest {
-		return false
+		return false, true
 	}
-	if may, known := a.pages.Load(organisation); known {
-		return may == true
+	if known, ok := a.pages.Load(organisation); ok {
+		return known == true, true
 	}
 	user, err := account.CurrentUser(ctx)
 	if err != nil {
-		return false
+		return false, false
 	}
-	may := user.May("managePage")
+	may = user.May("managePage")
 	a.pages.Store(organisation, may)
-	return may
+	return may, true
 }
 
 // counts tells whether the entry counts for a digest: the case has one, or will have.
@@ -110,7 +131,7 @@ func (w *caseWork) toldElsewhere(m marker) bool {
 			today++
 		}
 	}
-	return today >= maxDaily
+	return today >= maxDaily || len(w.body.Comments) >= w.a.options.Limits.Comments
 }
 
 // maxDaily is how many comments a case gets for the detections of a day.
@@ -128,7 +149,8 @@ func (w *digestStep) run(held context.Context) error {
 	if d := w.body.Digest; d == nil || !d.Pending || d.Edited || w.marks.has(kindPage, digestTitle) {
 		return nil
 	}
-	if !w.a.pace.due(w.id) {
+	if w.fresh || !w.a.pace.due(w.id) || !w.body.Digest.due() {
+		// What the ledger does not know yet must not be in the page: after a death it would be counted again.
 		w.a.pace.later(w.id, w.organisation)
 		return nil
 	}
@@ -142,17 +164,27 @@ func (w *digestStep) run(held context.Context) error {
 	return nil // the page is no effect: the next minute tries again
 }
 
+// due tells whether a minute has passed since any worker wrote the page, so that lists show what it wrote. A time ahead of
+// this worker's is another's clock.
+func (d *digestBody) due() bool {
+	since := time.Since(time.UnixMilli(d.Wrote))
+	return since >= commentPace || since <= -commentPace
+}
+
 // write brings the page up to date: it looks at what is there, and leaves alone what somebody else changed.
 func (w *digestStep) write(held context.Context) error {
 	d := w.body.Digest
-	content, err := w.find(held)
+	content, found, err := w.find(held)
 	if err != nil {
 		return err
 	}
 	switch {
-	case d.Page == "" && d.Made:
+	case found:
+	case d.Page != "":
 		return w.noticed(held, kindPage, []string{digestTitle}, nil) // an analyst's answer: it stays away
-	case d.Page == "":
+	case d.Made || !d.Without && time.Since(w.c.CreatedAt.Time()) < surelyListed:
+		return nil // it was never seen: a list may lag, or an analyst was faster
+	default:
 		return w.add(held)
 	}
 	there, intact := digest.Parse(content)
@@ -160,13 +192,12 @@ func (w *digestStep) write(held context.Context) error {
 		d.Edited = true
 		return nil
 	}
-	next := d.Digest
-	next.JoinRows(there.Rows)
+	d.Complete(there)
 	for _, p := range w.further {
 		other, _ := digest.Parse(p.Content)
-		next.JoinRows(other.Rows)
+		d.JoinRows(other.Rows)
 	}
-	if text := next.Text(); text != content {
+	if text := d.Text(); text != content {
 		calls, done := calling(held, w.claim)
 		defer done()
 		if err := w.hive.UpdatePage(calls, w.c.ID, d.Page, text); err != nil {
@@ -176,9 +207,12 @@ func (w *digestStep) write(held context.Context) error {
 	if err := w.deleteFurther(held); err != nil {
 		return err
 	}
-	d.Rows, d.Pending = nil, false
+	d.Rows, d.Pending, d.Wrote = nil, false, time.Now().UnixMilli()
 	return nil
 }
+
+// surelyListed is an age of a case at which a page that came with it is listed, by whatever clock.
+const surelyListed = time.Hour
 
 // deleteFurther leaves a merged case with one page.
 func (w *digestStep) deleteFurther(held context.Context) error {
@@ -192,14 +226,14 @@ func (w *digestStep) deleteFurther(held context.Context) error {
 	return nil
 }
 
-// find looks for the page; Page is empty where there is none.
-func (w *digestStep) find(held context.Context) (content string, err error) {
+// find looks for the page.
+func (w *digestStep) find(held context.Context) (content string, found bool, err error) {
 	calls, done := calling(held, w.claim)
 	defer done()
 	var mine []hive.Page
 	for p, err := range w.hive.CasePages(calls, w.c.ID) {
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if p.ID == w.body.Digest.Page || p.Category == digestCategory && p.Title == digestTitle {
 			mine = append(mine, p)
@@ -208,7 +242,7 @@ func (w *digestStep) find(held context.Context) (content string, err error) {
 	slices.SortStableFunc(mine, func(a, b hive.Page) int { // the one that is known comes first
 		return cmp.Compare(btoi(b.ID == w.body.Digest.Page), btoi(a.ID == w.body.Digest.Page))
 	})
-	w.body.Digest.Page, w.further = "", nil
+	w.further = nil
 	for i, p := range mine {
 		if i == 0 {
 			w.body.Digest.Page, content = p.ID, p.Content
@@ -216,8 +250,8 @@ func (w *digestStep) find(held context.Context) (content string, err error) {
 			w.further = append(w.further, p)
 		}
 	}
-	w.body.Digest.Made = w.body.Digest.Made || w.body.Digest.Page != ""
-	return content, nil
+	w.body.Digest.Made = w.body.Digest.Made || len(mine) > 0
+	return content, len(mine) > 0, nil
 }
 
 func btoi(b bool) int {
@@ -238,7 +272,7 @@ func (w *digestStep) add(held context.Context) error {
 	defer done()
 	made, err := w.hive.AddPage(calls, w.c.ID, hive.NewPage{Title: digestTitle, Category: digestCategory, Content: d.Text()})
 	if err == nil {
-		d.Page, d.Made, d.Rows, d.Pending = made.ID, true, nil, false
+		d.Page, d.Made, d.Rows, d.Pending, d.Wrote = made.ID, true, nil, false, time.Now().UnixMilli()
 		return nil
 	}
 	if !uncertain(err) {
@@ -246,8 +280,8 @@ func (w *digestStep) add(held context.Context) error {
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add page")
 	return w.look(held, err, func() (bool, error) {
-		_, err := w.find(held)
-		return d.Page != "", err
+		_, found, err := w.find(held)
+		return found, err
 	})
 }
 
@@ -255,18 +289,21 @@ func (w *digestStep) add(held context.Context) error {
 // are several. What the entry took over of a merged case is among that, or not in its page yet.
 func (w *digestStep) adopt(held context.Context) error {
 	known := w.body.Digest
-	if known != nil && known.Made || known == nil && !w.a.digests(held, w.organisation, w.hive) {
+	if known != nil && (known.Made || known.Without) {
+		return nil
+	}
+	if may, sure := w.a.digests(held, w.organisation, w.hive); known == nil && sure && !may {
 		return nil
 	}
 	w.body.Digest = &digestBody{}
 	d := w.body.Digest
-	content, err := w.find(held)
+	content, found, err := w.find(held)
 	if err != nil {
 		w.body.Digest = known
 		return err
 	}
 	there, intact := digest.Parse(content)
-	d.Edited = d.Made && !intact
+	d.Edited = found && !intact
 	d.Digest, d.Rows = there, nil // its rows are in the page
 	for _, p := range w.further {
 		other, _ := digest.Parse(p.Content)

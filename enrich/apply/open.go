@@ -25,7 +25,7 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	if err := r.waitForRoom(held); err != nil {
 		return false, err
 	}
-	c, created, degraded, paged, err := r.createOf(held, t)
+	c, created, degraded, page, err := r.createOf(held, t)
 	if err != nil || c.ID == "" {
 		return false, err
 	}
@@ -39,15 +39,15 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	r.unshown(c.ID)
 	r.a.happened(EventNewCase, c.Number, plans[0].Key.String())
 	return false, r.withCase(ctx, held, c.ID, func(cc *caseClaim) error {
-		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded, paged: paged})
+		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded, page: page})
 	})
 }
 
 // createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
 // is opened by half of them, and what is left of the target is what was done: the others come next.
 // A plan that alone cannot open the case is charged, and there is no case.
-func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded, paged bool, err error) {
-	paged = r.a.digests(held, r.organisation, r.hive)
+func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, page pageState, err error) {
+	paged, sure := r.a.digests(held, r.organisation, r.hive)
 	for {
 		plans := r.chosen(*t)
 		n := r.newCreation(plans, paged)
@@ -57,15 +57,15 @@ func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, cre
 		switch {
 		case n.err == nil:
 			r.chargeTexts(*t, n)
-			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.paged(), nil
+			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.page(sure), nil
 		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, enrich.ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
-			return c, false, false, false, n.err
+			return c, false, false, pageNone, n.err
 		case len(plans) == 1:
 			if scopeOf(n.err) == scopeFailed {
 				r.out.opensFailed++
 			}
 			r.out.charge(r.pick(*t), refusalOf("case", plans[0].Title, n.err), n.err)
-			return hive.Case{}, false, false, false, nil
+			return hive.Case{}, false, false, pageNone, nil
 		}
 		t.plans = t.plans[:(len(t.plans)+1)/2]
 	}
@@ -141,8 +141,17 @@ func (r *resolution) newCreation(plans []enrich.Plan, paged bool) *creation {
 	return n
 }
 
-// paged tells whether what is sent has the page of detections.
-func (n *creation) paged() bool { return slices.ContainsFunc(n.sent.Pages, isDigest) }
+// page tells whether what is sent has the page of detections, and where it has not, whether it is sure that it shall not.
+func (n *creation) page(sure bool) pageState {
+	switch {
+	case slices.ContainsFunc(n.sent.Pages, isDigest):
+		return pageMade
+	case sure:
+		return pageNone
+	default:
+		return pageLater
+	}
+}
 
 // create posts the case. An answer that says nothing certain is looked after by the tag. A refusal
 // that may be due to the configuration costs the value that is at fault, and no other.

@@ -95,6 +95,27 @@ func (d *Digest) Join(o Digest) { d.unite(o, func(a, b int) int { return a + b }
 // changes nothing.
 func (d *Digest) AtLeast(o Digest) { d.unite(o, func(a, b int) int { return max(a, b) }) }
 
+// Complete takes from a page what it knows beside numbers: names, times, rows, and who was seen where nothing of that is known.
+func (d *Digest) Complete(page Digest) {
+	d.First, d.Last = earliest(d.First, page.First), max(d.Last, page.Last)
+	d.JoinRows(page.Rows)
+	for _, theirs := range page.Rules {
+		i := slices.IndexFunc(d.Rules, func(r Rule) bool { return r.Hash == theirs.Hash })
+		if i < 0 {
+			continue
+		}
+		r := &d.Rules[i]
+		r.First, r.Last, r.Severity = earliest(r.First, theirs.First), max(r.Last, theirs.Last), max(r.Severity, theirs.Severity)
+		r.Name, r.Link = cmp.Or(r.Name, theirs.Name), cmp.Or(r.Link, theirs.Link)
+		if r.Users == nil {
+			r.Users = theirs.Users
+		}
+		if r.Sources == nil {
+			r.Sources = theirs.Sources
+		}
+	}
+}
+
 // unite takes over what another digest says; numbers of one thing are brought together by of.
 func (d *Digest) unite(o Digest, of func(a, b int) int) {
 	d.Other = of(d.Other, o.Other)

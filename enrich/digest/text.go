@@ -112,10 +112,18 @@ func (d Digest) headline() string {
 
 func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000 UTC") }
 
+// known is a time, where it is one.
+func known(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return enrich.Stamp(time.UnixMilli(ms))
+}
+
 // row is a rule in its table.
 func (r Rule) row() string {
 	return "| " + strings.Join([]string{
-		r.Name, enrich.SeverityWord(r.Severity), strconv.Itoa(r.N), enrich.Stamp(time.UnixMilli(r.First)), enrich.Stamp(time.UnixMilli(r.Last)),
+		r.Name, enrich.SeverityWord(r.Severity), strconv.Itoa(r.N), known(r.First), known(r.Last),
 		tallies(r.Users), tallies(r.Sources), r.Link,
 	}, " | ") + " |\n"
 }
