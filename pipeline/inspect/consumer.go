@@ -138,7 +138,9 @@ func (i *inspection) subjectRules(c jetstream.ConsumerConfig, of *jetstream.Stre
 		return nil
 	}
 	missed, more := stream.Uncovered(filters, i.expected.Subjects), stream.Uncovered(i.expected.Subjects, filters)
+	posted := stream.Uncovered(filters, i.expected.Intake)
 	return []rule{
+		when(len(posted) > 0, LevelHurts, "it does not take "+strings.Join(posted, " ")+", to which intake.sources post", "these events are stored, and no worker ever sees them", "change its filter, or the source's subject"),
 		when(len(missed) > 0, LevelHurts, "it does not take "+strings.Join(missed, " ")+", which nats.subjects names", "these detections stay in the stream", "change its filter, or nats.subjects"),
 		when(len(more) > 0 && len(i.expected.Subjects) > 0, LevelNote, "it takes "+strings.Join(more, " ")+", which nats.subjects does not name", "these are carried, too", "change its filter, or nats.subjects"),
 	}

@@ -24,7 +24,8 @@ type Expected struct {
 	MaxBytesHeld    int            // and bytes of them
 	Confirm         time.Duration  // how long one question may take
 	Window          time.Duration  // how long after its newest event a case takes more; 0 is no limit
-	Audit           *audit.Options // of the webhook's intake; nil is off
+	Audit           *audit.Options // of TheHive's webhook; nil is off
+	Intake          []string       // subjects to which the intake's sources post
 	Reach           time.Duration  // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
 

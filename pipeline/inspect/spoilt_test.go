@@ -13,8 +13,11 @@ import (
 
 // spoilt are settings that hurt, each on its own.
 var spoilt = map[string]func(*testing.T, *site){
-	"stream without its subject":      onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"other.>"} }),
-	"stream of some subjects":         onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"alerts.a", "alerts.b"} }),
+	"stream without its subject": onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"other.>"} }),
+	"stream of some subjects":    onStream("DET", func(c *jetstream.StreamConfig) { c.Subjects = []string{"alerts.a", "alerts.b"} }),
+	"intake posts elsewhere": func(_ *testing.T, s *site) {
+		s.expected.Intake = []string{"alerts.kibana", "falco.warning"} // falcosidekick's own
+	},
 	"stream is a work queue":          anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }),
 	"stream by interest":              anewStream("DET", func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }),
 	"stream in memory":                anewStream("DET", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }),

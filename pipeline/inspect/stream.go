@@ -49,11 +49,13 @@ func (i *inspection) keepRules(info *jetstream.StreamInfo) []rule {
 // takeRules are about what the stream takes.
 func (i *inspection) takeRules(info *jetstream.StreamInfo) []rule {
 	c, o := info.Config, i.expected
-	missed := stream.Uncovered(c.Subjects, o.Subjects)
+	missed, posted := stream.Uncovered(c.Subjects, o.Subjects), stream.Uncovered(c.Subjects, o.Intake)
 	own := c.Mirror == nil && len(c.Sources) == 0
 	full := fills(info, 9)
 	return []rule{
 		when(own && len(missed) > 0, LevelHurts, "it does not listen to "+strings.Join(missed, " "), "nobody stores what is published there", "add the subject to the stream, or change nats.subjects"),
+		when(own && len(posted) > 0, LevelHurts, "it does not listen to "+strings.Join(posted, " ")+", to which intake.sources post",
+			"each such event is answered with 503, and is in no stream", "add the subject to the stream, or change the source's"),
 		when(c.Sealed, LevelHurts, "it is sealed", "no detection is ever added", "make a new stream"),
 		when(c.NoAck, LevelHurts, "it does not confirm (no_ack)", "forwarders cannot know whether a detection was stored", "no_ack false"),
 		when(c.Discard == jetstream.DiscardNew && limited(c) && !full, LevelNote, "when it is full it refuses new messages (discard new)",

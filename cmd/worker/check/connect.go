@@ -51,6 +51,9 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 	log := zap.NewNop()
 	what := service.PipelineOptions(c, log).Expected()
 	what.Window, what.Confirm = c.Case.Window, askWithin/2
+	for _, s := range c.Intake.Sources {
+		what.Intake = append(what.Intake, s.Subject)
+	}
 	w := c.Webhook
 	if w.Addr != "" && (!w.Token.Empty() || w.TokenFile != "" || w.User != "") {
 		what.Audit = new(service.AuditOptions(c, log))
