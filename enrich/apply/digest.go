@@ -146,10 +146,15 @@ type digestStep struct {
 
 // run writes the page when it is time to.
 func (w *digestStep) run(held context.Context) error {
-	if d := w.body.Digest; d == nil || !d.Pending || d.Edited || w.marks.has(kindPage, digestTitle) {
+	d := w.body.Digest
+	if d == nil || !d.Pending {
 		return nil
 	}
-	if w.fresh || !w.a.pace.due(w.id) || !w.body.Digest.due() {
+	if d.Edited || w.marks.has(kindPage, digestTitle) {
+		d.Pending = false
+		return nil
+	}
+	if w.fresh || !w.a.pace.due(w.id) || !d.due() {
 		// What the ledger does not know yet must not be in the page: after a death it would be counted again.
 		w.a.pace.later(w.id, w.organisation)
 		return nil
@@ -189,7 +194,7 @@ func (w *digestStep) write(held context.Context) error {
 	}
 	there, intact := digest.Parse(content)
 	if !intact {
-		d.Edited = true
+		d.Edited, d.Pending = true, false
 		return nil
 	}
 	d.Complete(there)

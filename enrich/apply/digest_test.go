@@ -276,3 +276,22 @@ func TestALostAnswerLeavesOnePage(t *testing.T) {
 		}
 	}
 }
+
+// TestAPageThatADeadWorkerLeftBehindCatchesUp: with the sweep, as no detection comes any more.
+func TestAPageThatADeadWorkerLeftBehindCatchesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		dead := s.worker(t)
+		mustApply(t, dead, plan(t, 1, of("r1", "a", day(9))))
+		mustApply(t, dead, plan(t, 2, of("r1", "b", day(9))))
+		e := s.worker(t)
+		quiet(t, e)
+		s.says(t, "**1 detection** of 1 rule")
+		if _, err := e.Sweep(t.Context(), keysOf(s.ledger.Keys()), apply.SweepOptions{Organisations: []string{plan(t, 3, of("r1", "c", day(9)))[0].Organisation}, Keep: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		quiet(t, e)
+		s.says(t, "**At least 2 detections** of 1 rule", "| `b` |")
+	})
+}

@@ -277,12 +277,25 @@ func (s *sweeper) oldCase(ctx context.Context, id string, value []byte) (bool, e
 	if err := e.Read(&body); err != nil {
 		return false, nil //nolint:nilerr // as above
 	}
+	s.catchUp(id, body)
 	for _, c := range body.Comments {
 		if c.Last > s.before.UnixMilli() {
 			return false, nil
 		}
 	}
 	return s.over(ctx, body.home, id)
+}
+
+// catchUp sees to a page that a worker left behind when it died: the next pass over quiet cases writes it.
+func (s *sweeper) catchUp(id string, body caseBody) {
+	if body.Digest == nil || !body.Digest.Pending || !s.serves(body.home) {
+		return
+	}
+	organisation := s.served[0]
+	if body.Organisation != nil {
+		organisation = *body.Organisation
+	}
+	s.a.pace.later(id, organisation)
 }
 
 // serves tells whether an entry's organisation can be asked; one that is not named is the own.
