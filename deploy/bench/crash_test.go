@@ -15,7 +15,7 @@ const (
 	crashRate  = 100 // a second
 	crashFor   = 10 * time.Second
 	crashKeys  = 50
-	crashLimit = 2 * time.Minute
+	crashLimit = 5 * time.Minute
 )
 
 // crash: a worker is killed while detections come, and what was offered until then is in TheHive later.
@@ -68,8 +68,13 @@ func (s *scene) offer(t *testing.T, rate int, during time.Duration) (n int) {
 // twentieth of what was open then was left.
 func (s *scene) recovered(t *testing.T, since time.Time, open int) (most, all time.Duration) {
 	t.Helper()
+	said := time.Now()
 	until(t, crashLimit, "everything is settled", func() bool {
 		left := s.left(t)
+		if time.Since(said) > 10*time.Second {
+			said = time.Now()
+			t.Logf("%.0f s after: %d are left", time.Since(since).Seconds(), left)
+		}
 		if most == 0 && left <= open/20 {
 			most = time.Since(since)
 		}
