@@ -68,7 +68,7 @@ func TestAPageIsReadBackAsItWasWritten(t *testing.T) {
 		d := drawn(r, "n")
 		text := d.Text()
 		again, intact := digest.Parse(text)
-		if !intact || !digest.IsDigest(text) {
+		if !intact {
 			r.Fatalf("changed by nobody: %s", text)
 		}
 		if diff := cmp.Diff(text, again.Text()); diff != "" {

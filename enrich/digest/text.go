@@ -171,8 +171,6 @@ var (
 	tallyMark = regexp.MustCompile(`^(.*) \(([0-9]{1,9})\)$`)
 )
 
-// IsDigest tells whether a text is, or was, a page of this package.
-func IsDigest(text string) bool { return strings.Contains(text, "\n"+markerBegins) }
 
 // Parse reads a page. intact tells whether it is as Forager wrote it; of a page that is not, nothing is read.
 func Parse(text string) (d Digest, intact bool) {
