@@ -171,7 +171,6 @@ var (
 	tallyMark = regexp.MustCompile(`^(.*) \(([0-9]{1,9})\)$`)
 )
 
-
 // Parse reads a page. intact tells whether it is as Forager wrote it; of a page that is not, nothing is read.
 func Parse(text string) (d Digest, intact bool) {
 	part := sealed.FindStringSubmatch(strings.ReplaceAll(text, "\r\n", "\n"))
