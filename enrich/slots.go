@@ -57,3 +57,16 @@ func (s *Slot) Leave() {
 		<-s.of.taken
 	}
 }
+
+// Batch is what one apply is asked for: plans of one queue.
+type Batch struct {
+	Queue string // of all plans, see [Plan.Queue]
+	Plans []Plan
+	Slot  *Slot // taken; the apply leaves it while it only waits, and may have left it when it returns
+	// More gives what came for the queue meanwhile. It is asked where an apply had to wait for another replica, and
+	// what it gave is part of the batch, behind Plans. Nil is nothing.
+	More func() []Plan
+}
+
+// BatchOf is the batch of some plans of one queue, at least one, without a slot.
+func BatchOf(plans ...Plan) Batch { return Batch{Queue: plans[0].Queue(), Plans: plans} }

@@ -68,7 +68,7 @@ func (w *Worker) run(ctx context.Context, slot *enrich.Slot, q *queue, batch []*
 		w.giveBack(batch, closedTo(organisation))
 		return
 	}
-	w.applySafely(ctx, slot, q, batch, epoch, pass)
+	w.applySafely(ctx, &applying{queue: q, slot: slot, parts: batch, epoch: epoch, pass: pass})
 }
 
 // isProbe tells whether a batch holds the message that is to prove the gate.
@@ -88,49 +88,72 @@ func (w *Worker) giveBack(batch []*part, err error) {
 	}
 }
 
+// applying is one apply: of a queue's batch, and of what joins it while it waits for another replica.
+type applying struct {
+	queue *queue
+	slot  *enrich.Slot
+	parts []*part
+	epoch uint64 // of the gate
+	pass  pass
+}
+
+// batch is what the applier is asked for.
+func (a *applying) batch(w *Worker) enrich.Batch {
+	return enrich.Batch{Queue: a.queue.name, Slot: a.slot, Plans: plansOf(a.parts), More: func() []enrich.Plan {
+		joining := w.again(w.group.joining(a.queue, a.parts))
+		a.parts = append(a.parts, joining...)
+		return plansOf(joining)
+	}}
+}
+
+// plansOf are the plans of some parts, of which an apply is made.
+func plansOf(parts []*part) []enrich.Plan {
+	plans := make([]enrich.Plan, len(parts))
+	for i, part := range parts {
+		plans[i] = *part.plan
+		part.of.met.Store(true)
+	}
+	return plans
+}
+
 // applySafely turns a panic beside the apply, in an observer or a tracer, into the error of the batch's
 // messages; without that they would be held, and kept from coming again, for ever.
-func (w *Worker) applySafely(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part, epoch uint64, p pass) {
+func (w *Worker) applySafely(ctx context.Context, a *applying) {
 	var caught panics.Catcher
-	caught.Try(func() { w.applyBatch(ctx, slot, q, batch, epoch, p) })
+	caught.Try(func() { w.applyBatch(ctx, a) })
 	if r := caught.Recovered(); r != nil {
 		err := fmt.Errorf("apply: %w", r.AsError())
 		w.options.Log.Error("a panic beside an apply", zap.Error(err))
-		w.giveBack(batch, err)
+		w.giveBack(a.parts, err)
 	}
 }
 
 // applyBatch is one apply, and what its results mean for messages, key and gates.
-func (w *Worker) applyBatch(ctx context.Context, slot *enrich.Slot, q *queue, batch []*part, epoch uint64, p pass) {
-	plans := make([]enrich.Plan, len(batch))
-	for i, part := range batch {
-		plans[i] = *part.plan
-		part.of.met.Store(true)
-	}
+func (w *Worker) applyBatch(ctx context.Context, a *applying) {
 	began := w.now()
-	traced, span := w.tracing.apply(ctx, q.name, batch)
-	results := w.apply(traced, slot, q.name, plans)
+	traced, span := w.tracing.apply(ctx, a.queue.name, a.parts)
+	results := w.apply(traced, a)
 	endApply(span, results)
 	took := w.now().Sub(began)
-	w.group.went(q, len(batch), took)
-	w.judge(ctx, q.name, batch, results, epoch, p)
-	for i, part := range batch {
+	w.group.went(a.queue, len(a.parts), took)
+	w.judge(ctx, a.queue.name, a.parts, results, a.epoch, a.pass)
+	for i, part := range a.parts {
 		w.finishPart(part, results[i], took)
 	}
 }
 
 // apply calls the applier, whose panics become the error of every plan of the batch: the message
 // at fault is found by going alone.
-func (w *Worker) apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
+func (w *Worker) apply(ctx context.Context, a *applying) []error {
 	var results []error
 	var caught panics.Catcher
-	caught.Try(func() { results = w.applier.Apply(ctx, slot, queue, plans) })
+	caught.Try(func() { results = w.applier.Apply(ctx, a.batch(w)) })
 	if r := caught.Recovered(); r != nil {
 		w.options.Observer.Noticed(NoticePanic)
-		return repeat(fmt.Errorf("apply: %w", r.AsError()), len(plans))
+		return repeat(fmt.Errorf("apply: %w", r.AsError()), len(a.parts))
 	}
-	if len(results) != len(plans) {
-		return repeat(fmt.Errorf("apply: %w: %d for %d", errResults, len(results), len(plans)), len(plans))
+	if len(results) != len(a.parts) {
+		return repeat(fmt.Errorf("apply: %w: %d for %d", errResults, len(results), len(a.parts)), len(a.parts))
 	}
 	return results
 }

@@ -170,8 +170,8 @@ func BenchmarkHotKeys(b *testing.B) {
 // forgetful is an applier that does nothing and remembers nothing.
 type forgetful struct{}
 
-func (forgetful) Apply(_ context.Context, _ *enrich.Slot, _ string, plans []enrich.Plan) []error {
-	return make([]error, len(plans))
+func (forgetful) Apply(_ context.Context, b enrich.Batch) []error {
+	return make([]error, len(b.Plans))
 }
 
 // BenchmarkTracing compares, in one run, the worker without traces to one whose sampler keeps none,

@@ -179,3 +179,89 @@ func TestOfManyKeysMoreIsHeld(t *testing.T) {
 		}
 	}
 }
+
+// waitWaiting waits until so many parts wait in a queue.
+func waitWaiting(t *testing.T, w *Worker, name string, n int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 20_000 {
+		w.group.mu.Lock()
+		q := w.group.queues[name]
+		waiting := 0
+		if q != nil {
+			waiting = len(q.waiting)
+		}
+		w.group.mu.Unlock()
+		if waiting == n {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("not %d parts wait", n)
+}
+
+// TestWhatComesWhileAnApplyWaitsJoinsIt, but for what must go alone; where the applier falls over, all of it comes
+// again.
+func TestWhatComesWhileAnApplyWaitsJoinsIt(t *testing.T) {
+	for name, falls := range map[string]bool{"it succeeds": false, "it panics": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.ensure()
+			begun, let := make(chan struct{}), make(chan struct{})
+			joined := make(chan int, 1)
+			r.applier.joining = func(b enrich.Batch) []enrich.Plan {
+				close(begun)
+				<-let
+				more := b.More()
+				joined <- len(more)
+				if falls {
+					panic("the applier fell over")
+				}
+				return more
+			}
+			r.publish(alert{ID: "first", Keys: []string{"hot"}})
+			w, _ := r.start()
+			<-begun
+			for i := range 5 {
+				r.publish(alert{ID: fmt.Sprint(i), Keys: []string{"hot"}})
+			}
+			waitWaiting(t, w, "hot", 5)
+			close(let)
+			r.seen.until(t, "all to be settled", func() bool { return r.seen.count(final) == 6 })
+			if got := <-joined; got != 5 {
+				t.Errorf("%d joined, want 5", got)
+			}
+			for _, id := range []string{"first", "0", "1", "2", "3", "4"} {
+				if got := r.applier.count(id + "/0"); got != 1 {
+					t.Errorf("%s was applied %d times", id, got)
+				}
+			}
+			if got := r.seen.count(func(s Settlement) bool { return s.Action == ActionNak }); falls != (got == 6) {
+				t.Errorf("%d messages came again", got)
+			}
+		})
+	}
+}
+
+func TestWhatMustGoAloneJoinsNothing(t *testing.T) {
+	g := newGroup(Options{MaxInFlight: 100, MaxBytesHeld: 1 << 20})
+	g.add(waiting(1, "hot"))
+	q, batch := g.begin()
+	alone := waiting(2, "hot")
+	alone.alone = true
+	g.add(alone)
+	g.add(waiting(3, "hot"))
+	if got := g.joining(q, batch); len(got) != 1 || got[0].of.sequence != 3 {
+		t.Errorf("%d parts joined, want the one that need not go alone", len(got))
+	}
+	g.end(q)
+	q, batch = g.begin()
+	g.add(waiting(4, "hot"))
+	if got := g.joining(q, batch); len(got) != 0 {
+		t.Errorf("%d parts joined a message that goes alone", len(got))
+	}
+	if q.bytes != 10 {
+		t.Errorf("%d bytes wait, want those of one message", q.bytes)
+	}
+}

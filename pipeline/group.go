@@ -188,13 +188,39 @@ func (g *group) end(q *queue) {
 func (g *group) next(q *queue) []*part {
 	batch, rest := split(q.waiting)
 	q.waiting = rest
-	for _, p := range batch {
+	g.begun(q, batch)
+	return batch
+}
+
+// joining takes what may join a batch of the queue that has begun: what came since, but for messages that must go
+// alone; nothing where the batch is such a message, or is to prove the gate.
+func (g *group) joining(q *queue, batch []*part) (joins []*part) {
+	if batch[0].of.alone || isProbe(batch) {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var rest []*part
+	for _, p := range q.waiting {
+		if p.of.alone || p.of.probe != nil || len(batch)+len(joins) >= batchParts {
+			rest = append(rest, p)
+		} else {
+			joins = append(joins, p)
+		}
+	}
+	q.waiting = rest
+	g.begun(q, joins)
+	return joins
+}
+
+// begun notes that parts of a queue do not wait any more.
+func (g *group) begun(q *queue, parts []*part) {
+	for _, p := range parts {
 		q.bytes -= p.of.bytes / max(len(p.of.parts), 1)
 		if p.plan != nil {
 			g.kept--
 		}
 	}
-	return batch
 }
 
 // split divides what waits into the next batch and the rest, keeping the order. The first part

@@ -30,14 +30,13 @@ type Planner interface {
 	Plan(d detection.Detection, from enrich.Origin) (enrich.Plan, error)
 }
 
-// Applier makes TheHive agree with plans of one queue. It returns one error, or nil, per plan
-// in the same order; nil only when every effect of the plan was confirmed. It is called with a slot of
-// Options.Slots, which it leaves while it only waits, and which it may have left when it returns. It
-// bounds its own calls. When ctx ends it starts no further call,
+// Applier makes TheHive agree with the plans of a batch. It returns one error, or nil, per plan in the same
+// order, those that it took of [enrich.Batch] More behind the others; nil only when every effect of the plan was
+// confirmed. The batch's slot is one of Options.Slots. It bounds its own calls. When ctx ends it starts no further call,
 // lets the running one finish within its time-out, and returns errors wrapping
 // [enrich.ErrStopping] for what is not done.
 type Applier interface {
-	Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error
+	Apply(ctx context.Context, b enrich.Batch) []error
 }
 
 // Options says what a worker consumes and how much it takes upon itself. Zero values are

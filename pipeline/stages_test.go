@@ -20,23 +20,28 @@ type scripted struct {
 	script  func(ctx context.Context, queue string, plans []enrich.Plan) []error
 	applied map[string]int // by detection id
 	batches [][]enrich.Plan
+	joining func(b enrich.Batch) []enrich.Plan // of the first apply: what joined it
 }
 
-func (s *scripted) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
+func (s *scripted) Apply(ctx context.Context, b enrich.Batch) []error {
 	s.mu.Lock()
-	script := s.script
-	s.batches = append(s.batches, plans)
+	script, joining := s.script, s.joining
+	s.joining = nil
+	s.batches = append(s.batches, b.Plans)
 	s.mu.Unlock()
-	results := make([]error, len(plans))
+	if joining != nil {
+		b.Plans = append(b.Plans, joining(b)...)
+	}
+	results := make([]error, len(b.Plans))
 	if script != nil {
-		results = script(ctx, queue, plans)
+		results = script(ctx, b.Queue, b.Plans)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.applied == nil {
 		s.applied = map[string]int{}
 	}
-	for i, p := range plans {
+	for i, p := range b.Plans {
 		if i < len(results) && results[i] == nil {
 			s.applied[p.SourceID]++
 		}

@@ -91,7 +91,7 @@ func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r 
 	for _, plan := range p.Plans {
 		line := from
 		line.ID, line.Time, line.CaseKey = plan.SourceID, plan.At, plan.Key.String()
-		err := applier.Apply(ctx, nil, plan.Queue(), []enrich.Plan{plan})[0]
+		err := applier.Apply(ctx, enrich.BatchOf(plan))[0]
 		for _, e := range r.Take() {
 			line.add(e)
 		}

@@ -161,10 +161,10 @@ func (settlements) Noticed(string)    {}
 // claiming is an applier that uses the ledger as the real one does, and has no TheHive.
 type claiming struct{ ledger *kvledger.Ledger }
 
-func (c claiming) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
-	errs := make([]error, len(plans))
-	for i := range plans {
-		errs[i] = c.claim(ctx, "key."+queue)
+func (c claiming) Apply(ctx context.Context, b enrich.Batch) []error {
+	errs := make([]error, len(b.Plans))
+	for i := range b.Plans {
+		errs[i] = c.claim(ctx, "key."+b.Queue)
 	}
 	return errs
 }

@@ -169,7 +169,7 @@ func TestADeletedCaseLeavesATombstone(t *testing.T) {
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase("1").ID))
 		d.tell(e, 1)
 		plans := plan(t, 2, seen("web01", "b", day(10)), seen("web01", "c", day(10).Add(30*24*time.Hour)))
-		errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+		errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 		var dropped *enrich.DroppedError
 		if !errors.As(errs[0], &dropped) || dropped.Reason != "case deleted" || errs[1] != nil {
 			t.Errorf("errors %v", errs)

@@ -171,29 +171,25 @@ type deaf struct{}
 
 func (deaf) Happened(Event) {}
 
-// Apply makes TheHive agree with plans of one queue, oldest first, and tells of each plan what
+// Apply makes TheHive agree with the plans of a batch, oldest first, and tells of each plan what
 // became of it: nil means that everything it asks for is in TheHive. It waits for claims that
 // are held elsewhere, and returns early with ErrStopping's class when the context ends.
-// It is called with the slot taken, and may return without it. At most one apply of a queue may run in a process.
-func (a *Applier) Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
-	out := newOutcomes(len(plans))
-	rest := make([]int, len(plans))
-	for i := range rest {
-		rest[i] = i
-	}
-	slices.SortStableFunc(rest, func(a, b int) int { return plans[a].At.Compare(plans[b].At) })
-	for len(rest) > 0 {
-		done, err := a.turn(ctx, slot, queue, plans, rest, out)
+// At most one apply of a queue may run in a process.
+func (a *Applier) Apply(ctx context.Context, b enrich.Batch) []error {
+	j := &job{queue: b.Queue, slot: b.Slot, more: b.More, out: newOutcomes(0)}
+	j.add(b.Plans)
+	for len(j.rest) > 0 {
+		done, err := a.turn(ctx, j)
 		if over, ok := errors.AsType[*overflowError](err); ok {
-			done, err = a.overflow(ctx, slot, over, plans, rest, out)
+			done, err = a.overflow(ctx, j, over)
 		}
 		if err != nil {
-			out.fail(rest, err)
+			j.out.fail(j.rest, err)
 			break
 		}
-		rest = slices.DeleteFunc(rest, func(i int) bool { return slices.Contains(done, i) })
+		j.rest = slices.DeleteFunc(j.rest, func(i int) bool { return slices.Contains(done, i) })
 	}
-	return out.all()
+	return j.out.all()
 }
 
 // inOrganisation is the one place where a refusal of the worker itself learns which organisation

@@ -190,7 +190,7 @@ func (d desk) see(e *apply.Applier, a act, sequence uint64, technique string) {
 	one.Observables = []detection.Observable{{DataType: "hostname", Data: host}, {DataType: "ip", Data: fmt.Sprintf("198.51.100.%d", a.other)}}
 	plans := plan(d.t, sequence, one)
 	for range 50 {
-		err := e.Apply(d.t.Context(), nil, plans[0].Queue(), plans)[0]
+		err := e.Apply(d.t.Context(), enrich.BatchOf(plans...))[0]
 		if class := enrich.ClassOf(err); class == enrich.None || class == enrich.Dropped {
 			return
 		}

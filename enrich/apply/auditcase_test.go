@@ -51,7 +51,7 @@ func TestADocumentOfADeletedCaseSparesTheWaitAndTheAlert(t *testing.T) {
 		d.tell(e, 1)                   // twice: it was deleted no later for that
 		plans := plan(t, 2, seen("web01", "b", day(10)))
 		began := time.Now()
-		errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+		errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 		var dropped *enrich.DroppedError
 		if !errors.As(errs[0], &dropped) || dropped.Reason != "case deleted" {
 			t.Errorf("errors %v", errs)

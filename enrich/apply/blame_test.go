@@ -86,7 +86,7 @@ func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {
 				plans := planWithFields(t, s, all)
 				before := s.hive.Stats(0).Total
 				e := s.worker(t)
-				errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+				errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 				calls := s.hive.Stats(0).Total - before
 				for i, err := range errs {
 					var refused *enrich.RejectedError
@@ -139,7 +139,7 @@ func again(t *testing.T, e *apply.Applier, plans []enrich.Plan, errs []error) {
 		}
 	}
 	if len(rest) > 0 {
-		e.Apply(t.Context(), nil, rest[0].Queue(), rest)
+		e.Apply(t.Context(), enrich.BatchOf(rest...))
 	}
 }
 
@@ -187,7 +187,7 @@ func TestWhatTheHiveDidNotConfirmIsNotRemembered(t *testing.T) {
 		})
 		plans := plan(t, 2, d)
 		var refused *enrich.RejectedError
-		if err := e.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]; !errors.As(err, &refused) || refused.Items[0].Reason != "Observable already exists" {
+		if err := e.Apply(t.Context(), enrich.BatchOf(plans...))[0]; !errors.As(err, &refused) || refused.Items[0].Reason != "Observable already exists" {
 			t.Errorf("error %v", err)
 		}
 		remove()

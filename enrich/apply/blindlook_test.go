@@ -102,7 +102,7 @@ func lookInVain(t *testing.T, of string) {
 			d.Rule.ID = "rule-" + id
 			plans = append(plans, plan(t, 1, d)...)
 		}
-		return w.Apply(t.Context(), nil, plans[0].Queue(), plans)
+		return w.Apply(t.Context(), enrich.BatchOf(plans...))
 	}
 	if of == "comment" {
 		if err := apply("before")[0]; err != nil {

@@ -70,7 +70,7 @@ func denyInOneCase(t *testing.T, part, right string, everywhere, silent bool) {
 		d.Observables = []detection.Observable{{DataType: "other", Data: "value " + id}}
 		d.Techniques = []detection.Reference{{Text: map[string]string{"first": "T1110", "second": "T1059", "other": "T1003"}[id], Path: "techniques"}}
 		plans := plan(t, 1, d)
-		return w.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]
+		return w.Apply(t.Context(), enrich.BatchOf(plans...))[0]
 	}
 	if err := apply("web01", "first"); err != nil {
 		t.Fatal(err)

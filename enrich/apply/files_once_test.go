@@ -188,7 +188,7 @@ func TestATakeoverInTheMiddleOfAnUploadAddsNothingTwice(t *testing.T) {
 			})
 		}
 		plans := zipped(t, enrich.ZipAlways, 1, sample("a", 9))
-		if errs := d.carrier("").Apply(ctx, nil, plans[0].Queue(), plans); errs[0] == nil {
+		if errs := d.carrier("").Apply(ctx, enrich.BatchOf(plans...)); errs[0] == nil {
 			t.Fatal("the first worker was not killed")
 		}
 		dead.Store(false)

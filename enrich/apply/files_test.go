@@ -96,7 +96,7 @@ func TestABrokenFileCostsOnlyItself(t *testing.T) {
 				bad := seen("web01", "a", day(9))
 				bad.Files = []detection.File{f, {Name: "good.txt", Data: []byte("fine")}}
 				plans := plan(t, 1, bad, seen("web01", "b", day(9)))
-				errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+				errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 				var rejected *enrich.RejectedError
 				if !errors.As(errs[0], &rejected) || rejected.Items[0].Step != "file" || errs[1] != nil {
 					t.Errorf("errors %v", errs)

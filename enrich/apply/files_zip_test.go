@@ -234,7 +234,7 @@ func TestAnArchiveThatCannotBeCostsOnlyItself(t *testing.T) {
 			one.Files = append(one.Files, detection.File{Name: "good.txt", Data: []byte("fine")})
 			one.Files[0].Name = name
 			plans := zipped(t, enrich.ZipAlways, 1, one)
-			errs := d.carrier("").Apply(t.Context(), nil, plans[0].Queue(), plans)
+			errs := d.carrier("").Apply(t.Context(), enrich.BatchOf(plans...))
 			var rejected *enrich.RejectedError
 			if !errors.As(errs[0], &rejected) || rejected.Items[0].Step != "file" {
 				t.Errorf("%q: %v", name, errs)

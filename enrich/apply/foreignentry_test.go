@@ -39,13 +39,13 @@ func TestEntryThatCannotBeReadCostsItsKeyAlone(t *testing.T) {
 				e := s.worker(t)
 				for range 3 {
 					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-					err := e.Apply(ctx, nil, plans[0].Queue(), plans[:1])[0]
+					err := e.Apply(ctx, enrich.BatchOf(plans[:1]...))[0]
 					cancel()
 					if class := enrich.ClassOf(err); class != enrich.Transient || errors.Is(err, enrich.ErrLedger) {
 						t.Errorf("class %v: %v", class, err)
 					}
 				}
-				if err := e.Apply(t.Context(), nil, plans[1].Queue(), plans[1:])[0]; err != nil {
+				if err := e.Apply(t.Context(), enrich.BatchOf(plans[1:]...))[0]; err != nil {
 					t.Errorf("another key: %v", err)
 				}
 			})

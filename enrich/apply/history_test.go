@@ -213,7 +213,7 @@ func TestALostAnswerAmongManyCasesOpensOne(t *testing.T) {
 		d.hive.Set(hivetest.Misbehaviour{Ambiguous: 0.3})
 		left := under(t, rules.ClosedNew, 1, bare("x", day(9).AddDate(0, 0, 138).Add(36*time.Hour)))
 		for try := 0; len(left) > 0 && try < 50; try++ {
-			if e.Apply(t.Context(), nil, left[0].Queue(), left)[0] == nil {
+			if e.Apply(t.Context(), enrich.BatchOf(left...))[0] == nil {
 				left = nil
 			}
 		}
@@ -302,7 +302,7 @@ func TestADeletedCaseIsNotTakenForTheSourceOfABackfilledOne(t *testing.T) {
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase("1").ID))
 		d.tell(e, 1)
 		late := under(t, rules.ClosedNew, 99, bare("late", day(10)))
-		err := e.Apply(t.Context(), nil, late[0].Queue(), late)[0]
+		err := e.Apply(t.Context(), enrich.BatchOf(late...))[0]
 		if dropped, ok := errors.AsType[*enrich.DroppedError](err); !ok || dropped.Reason != "case deleted" {
 			t.Errorf("error %v, %d cases", err, len(d.hive.Snapshot().Cases))
 		}

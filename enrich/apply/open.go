@@ -297,15 +297,15 @@ func (r *resolution) mayOpen(ctx context.Context, p enrich.Plan) error {
 
 // overflow puts the plans that may not open a case into the overflow case of the route, or of the
 // key. It takes what comes, also after it was closed: else it would be opened as often as the others.
-func (a *Applier) overflow(ctx context.Context, slot *enrich.Slot, over *overflowError, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
+func (a *Applier) overflow(ctx context.Context, j *job, over *overflowError) ([]int, error) {
 	kind, detail := EventOverflow, over.plan.Route
 	if over.key {
 		kind, detail = EventCrowded, over.plan.Key.String()
 	}
 	a.happened(kind, 0, detail)
 	key := enrich.Key{Kind: "key", Value: "forager overflow of " + over.who()}
-	moved := slices.Clone(plans)
-	for _, i := range rest {
+	moved := slices.Clone(j.all)
+	for _, i := range j.rest {
 		p := &moved[i]
 		p.Key, p.Hash = key, key.Hash(p.Organisation)
 		p.Title = "Too many new cases: " + over.who()
@@ -316,8 +316,8 @@ func (a *Applier) overflow(ctx context.Context, slot *enrich.Slot, over *overflo
 			p.Window = max(p.Window, enrich.DefaultWindow)
 		}
 	}
-	first := rest[:1] // the others may find a case of their own
-	return a.turn(ctx, slot, moved[rest[0]].Hash, moved, first, out)
+	first := slices.Clone(j.rest[:1]) // the others may find a case of their own
+	return a.turn(ctx, &job{queue: moved[first[0]].Hash, all: moved, rest: first, out: j.out, slot: j.slot})
 }
 
 // hour names the hour of a limit.

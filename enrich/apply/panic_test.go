@@ -13,6 +13,7 @@ import (
 
 	"github.com/sourcegraph/conc/panics"
 
+	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
@@ -229,7 +230,7 @@ func panicAt(t *testing.T, of string, after, known bool, n int) (hit bool) {
 		}
 		plans := plan(t, 2, first)
 		m.set(n)
-		r := panics.Try(func() { e.Apply(t.Context(), nil, plans[0].Queue(), plans) })
+		r := panics.Try(func() { e.Apply(t.Context(), enrich.BatchOf(plans...)) })
 		hit = m.set(0)
 		if hit != (r != nil) {
 			t.Errorf("call %d: panic %v was swallowed or came of itself: %v", n, hit, r)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/hive"
@@ -185,7 +186,7 @@ func TestAnAnswerThatNoStepTookIsNotForgotten(t *testing.T) {
 		}
 		e := s.worker(t, func(o *apply.Options) { o.Hive, o.PerCase = func(string) apply.Hive { return d }, 4 })
 		plans := plan(t, 1, threeTypes("a"))
-		if err := e.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]; err == nil {
+		if err := e.Apply(t.Context(), enrich.BatchOf(plans...))[0]; err == nil {
 			t.Fatal("the apply did not end")
 		}
 		if _, dirty := heldEntries(t, s.ledger); len(dirty) == 0 {

@@ -191,7 +191,7 @@ func TestARefusalNamesTheOrganisationItConcerns(t *testing.T) {
 				c.make(p)
 				for organisation, want := range c.want {
 					plan := p.planIn(organisation, "web01", "a", day(9))
-					err := e.Apply(t.Context(), nil, plan.Queue(), []enrich.Plan{plan})[0]
+					err := e.Apply(t.Context(), enrich.BatchOf(plan))[0]
 					var got *refusal
 					if r, ok := errors.AsType[*enrich.OrganisationError](err); ok {
 						got = &refusal{r.Organisation, r.Credentials}

@@ -143,7 +143,7 @@ func (s *storm) work(e *apply.Applier) {
 		defer timer.Stop()
 	}
 	var again []enrich.Plan
-	for i, err := range e.Apply(ctx, nil, plans[0].Queue(), plans) {
+	for i, err := range e.Apply(ctx, enrich.BatchOf(plans...)) {
 		if err != nil {
 			again = append(again, plans[i])
 		}

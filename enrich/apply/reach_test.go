@@ -28,7 +28,7 @@ func TestARefusedObjectCostsOnlyItself(t *testing.T) {
 			}
 			plans = append(plans, made)
 		}
-		errs := d.e.Apply(t.Context(), nil, plans[0].Queue(), plans[:1])
+		errs := d.e.Apply(t.Context(), enrich.BatchOf(plans[:1]...))
 		rejected, ok := errors.AsType[*enrich.RejectedError](errs[0])
 		if !ok || len(rejected.Items) != 1 || rejected.Items[0].Item != "dump.bin" || !strings.Contains(rejected.Items[0].Reason, "files.objects") {
 			t.Errorf("error %v", errs[0])

@@ -23,7 +23,7 @@ func TestARefusedItemIsChargedToWhoBroughtItAndSpoilsNothing(t *testing.T) {
 		bad := seen("web01", "bad", day(9))
 		bad.Observables = append(bad.Observables, detection.Observable{DataType: "other", Data: strings.Repeat("x", 5000)})
 		plans := plan(t, 1, seen("web01", "good", day(9)), bad, seen("web01", "fine", day(10)))
-		errs := s.worker(t).Apply(t.Context(), nil, plans[0].Queue(), plans)
+		errs := s.worker(t).Apply(t.Context(), enrich.BatchOf(plans...))
 		var rejected *enrich.RejectedError
 		if errs[0] != nil || errs[2] != nil || !errors.As(errs[1], &rejected) || rejected.Items[0].Step != "observable" {
 			t.Errorf("errors %v", errs)
@@ -117,7 +117,7 @@ func TestAStopLetsTheRunningCallFinishAndStartsNoOther(t *testing.T) {
 			return hivetest.Action{}
 		})
 		plans := plan(t, 1, seen("web01", "a", day(9)))
-		err := s.worker(t).Apply(ctx, nil, plans[0].Queue(), plans)[0]
+		err := s.worker(t).Apply(ctx, enrich.BatchOf(plans...))[0]
 		if enrich.ClassOf(err) != enrich.Interrupted {
 			t.Errorf("error %v of class %v", err, enrich.ClassOf(err))
 		}

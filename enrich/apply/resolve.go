@@ -55,6 +55,9 @@ func (t *turn) resolve(ctx context.Context, unlock func()) (done []int, err erro
 	held, free := key.Bind(ctx)
 	defer free()
 	t.meet(key)
+	if key.Contended() {
+		t.addMore()
+	}
 	found, err := r.run(ctx, held)
 	sound = true
 	return t.pick(found), err

@@ -145,7 +145,7 @@ func plan(t *testing.T, first uint64, all ...detection.Detection) []enrich.Plan 
 // mustApply expects every plan to be done.
 func mustApply(t *testing.T, e *apply.Applier, plans []enrich.Plan) {
 	t.Helper()
-	for i, err := range e.Apply(t.Context(), nil, plans[0].Queue(), plans) {
+	for i, err := range e.Apply(t.Context(), enrich.BatchOf(plans...)) {
 		if err != nil {
 			t.Errorf("plan %d: %v", i, err)
 		}

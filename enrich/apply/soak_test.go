@@ -94,7 +94,7 @@ func (s *soak) settle(e *apply.Applier, plans []enrich.Plan) (dropped int) {
 			return dropped
 		}
 		var again []enrich.Plan
-		for i, err := range e.Apply(s.t.Context(), nil, plans[0].Queue(), plans) {
+		for i, err := range e.Apply(s.t.Context(), enrich.BatchOf(plans...)) {
 			_, gone := errors.AsType[*enrich.DroppedError](err)
 			switch {
 			case gone:
@@ -209,7 +209,7 @@ func TestADeletedCaseLeavesATombstoneAmongManyCases(t *testing.T) {
 		d.must(d.analyst.DeleteCase(t.Context(), d.theCase(fmt.Sprint(many)).ID))
 		d.tell(e, 1)
 		late := plan(t, many+1, seen("web01", "late", at(many-1).Add(time.Hour)))
-		err := e.Apply(t.Context(), nil, late[0].Queue(), late)[0]
+		err := e.Apply(t.Context(), enrich.BatchOf(late...))[0]
 		if dropped, ok := errors.AsType[*enrich.DroppedError](err); !ok || dropped.Reason != "case deleted" {
 			t.Errorf("error %v, %d cases", err, len(d.hive.Snapshot().Cases))
 		}

@@ -30,7 +30,7 @@ func TestAnObservableThatFailsForEverCostsItsOwnerAlone(t *testing.T) {
 			good.Rule.ID = fmt.Sprint("rule", try)
 			good.Observables = []detection.Observable{{DataType: "other", Data: fmt.Sprint("value ", try)}}
 			plans := append(plan(t, uint64(10+try), good), mine...)
-			errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+			errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 			if errs[0] != nil {
 				t.Errorf("try %d: a detection of the same key: %v", try, errs[0])
 			}

@@ -108,7 +108,7 @@ func (d spoolDesk) send(all [][]enrich.Plan) []error {
 			slot := d.slots.Slot()
 			defer slot.Leave()
 			if errs[i] = slot.Take(d.t.Context()); errs[i] == nil {
-				errs[i] = errors.Join(d.e.Apply(d.t.Context(), slot, plans[0].Queue(), plans)...)
+				errs[i] = errors.Join(d.e.Apply(d.t.Context(), enrich.Batch{Queue: plans[0].Queue(), Plans: plans, Slot: slot})...)
 			}
 		})
 	}
@@ -279,7 +279,7 @@ func TestWhoGivesUpCostsNobodyHisFile(t *testing.T) {
 				}
 				apply := func(ctx context.Context, n int, ref string) (err error) {
 					plans := carries(t, n, ref)
-					if r := panics.Try(func() { err = d.e.Apply(ctx, nil, plans[0].Queue(), plans)[0] }); r != nil {
+					if r := panics.Try(func() { err = d.e.Apply(ctx, enrich.BatchOf(plans...))[0] }); r != nil {
 						return errKilled
 					}
 					return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/claim"
 	"forager/enrich/detection"
@@ -117,7 +118,7 @@ func TestATakeoverWaitsOnlyForWhatMayDouble(t *testing.T) {
 					o.Ledger = silent{o.Ledger, &dead}
 				})
 				began := time.Now()
-				victim.Apply(t.Context(), nil, plans[0].Queue(), plans)
+				victim.Apply(t.Context(), enrich.BatchOf(plans...))
 				if !dead.Load() {
 					t.Fatal("the victim lives")
 				}

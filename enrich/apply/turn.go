@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,28 +14,52 @@ import (
 // a resolution finds or opens the case under the claim of the key, a caseClaim has the case, and caseWork
 // learns what is there and adds what is missing.
 type turn struct {
+	*job
+
 	a            *Applier
 	hive         Hive   // in the organisation
 	organisation string // of all plans: their queue names it
-	queue        string
-	all          []enrich.Plan
-	rest         []int // indices of the plans still to do, oldest first
-	out          *outcomes
-	slot         *enrich.Slot // left while the turn only waits
+}
+
+// job is what an apply has to do, from turn to turn.
+type job struct {
+	queue string
+	all   []enrich.Plan
+	rest  []int // indices of the plans still to do, oldest first
+	out   *outcomes
+	slot  *enrich.Slot         // left while the apply only waits
+	more  func() []enrich.Plan // what came meanwhile; nil is nothing
+}
+
+// add adds plans to what is to be done.
+func (j *job) add(plans []enrich.Plan) {
+	for i := range plans {
+		j.rest = append(j.rest, len(j.all)+i)
+	}
+	j.all = append(j.all, plans...)
+	j.out.add(len(plans))
+	slices.SortStableFunc(j.rest, func(a, b int) int { return j.all[a].At.Compare(j.all[b].At) })
+}
+
+// addMore adds what came while the apply waited for another replica: it would wait for that once more.
+func (j *job) addMore() {
+	if j.more != nil {
+		j.add(j.more())
+	}
 }
 
 // turn does the plans of one case, and tells which. It waits for what it needs before it claims anything:
 // until other replicas had the key, the key's lock in this process, and the slot.
-func (a *Applier) turn(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan, rest []int, out *outcomes) ([]int, error) {
-	if err := a.contention.Yield(ctx, queue, slot.Leave); err != nil {
+func (a *Applier) turn(ctx context.Context, j *job) ([]int, error) {
+	if err := a.contention.Yield(ctx, j.queue, j.slot.Leave); err != nil {
 		return nil, err
 	}
-	organisation := plans[rest[0]].Organisation
-	t := &turn{a: a, hive: a.options.Hive(organisation), organisation: organisation, queue: queue, all: plans, rest: rest, out: out, slot: slot}
-	if err := a.locks.Lock(ctx, keyName(queue), slot.Leave); err != nil {
+	organisation := j.all[j.rest[0]].Organisation
+	t := &turn{job: j, a: a, hive: a.options.Hive(organisation), organisation: organisation}
+	if err := a.locks.Lock(ctx, keyName(j.queue), j.slot.Leave); err != nil {
 		return nil, err
 	}
-	unlock := sync.OnceFunc(func() { a.locks.Unlock(keyName(queue)) })
+	unlock := sync.OnceFunc(func() { a.locks.Unlock(keyName(j.queue)) })
 	defer unlock()
 	if err := t.takeSlot(ctx); err != nil { // nothing is claimed that would only wait for a slot
 		return nil, err
@@ -125,6 +150,13 @@ type outcomes struct {
 
 func newOutcomes(n int) *outcomes {
 	return &outcomes{errs: make([]error, n), refusals: make([][]enrich.Refusal, n), unsettled: make([]*enrich.UnsettledError, n)}
+}
+
+// add makes room for so many plans more.
+func (o *outcomes) add(n int) {
+	o.errs = append(o.errs, make([]error, n)...)
+	o.refusals = append(o.refusals, make([][]enrich.Refusal, n)...)
+	o.unsettled = append(o.unsettled, make([]*enrich.UnsettledError, n)...)
 }
 
 // fail gives plans an error, unless they have one.

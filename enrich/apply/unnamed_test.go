@@ -73,7 +73,7 @@ func second(t *testing.T, d desk, wrong func(e *apply.Applier)) error {
 	two := seen("web01", "b", day(9))
 	two.Observables = []detection.Observable{{DataType: "other", Data: "one"}, {DataType: "other", Data: "two"}}
 	plans := plan(t, 2, two)
-	return e.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]
+	return e.Apply(t.Context(), enrich.BatchOf(plans...))[0]
 }
 
 // TestOfObservablesOnlyWhatIsNamedOrListedIsRemembered: whatever the answer says.
@@ -153,7 +153,7 @@ func TestProceduresAndCommentsThatTheHiveNamesOtherwise(t *testing.T) {
 				two := seen("web01", "b", day(9))
 				two.Rule.ID = "r2"
 				plans := plan(t, 2, two)
-				err := e.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]
+				err := e.Apply(t.Context(), enrich.BatchOf(plans...))[0]
 				var refused *enrich.RejectedError
 				if (err != nil) != (c.failed != "") || err != nil && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.failed) || refused.Items[0].Step != "procedure") {
 					t.Errorf("error %v", err)
@@ -198,7 +198,7 @@ func TestACommentThatIsRefusedStandsUnderANeutralHeadline(t *testing.T) {
 				same.Rule.ID, good.Rule.ID = "r2", "r3"
 				refuseWord(s, "forbidden", status)
 				plans := plan(t, 2, bad, same, good)
-				errs := e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+				errs := e.Apply(t.Context(), enrich.BatchOf(plans...))
 				if errs[0] == nil || !strings.Contains(errs[0].Error(), "forbidden") || errs[1] != nil || errs[2] != nil {
 					t.Errorf("errors %v", errs)
 				}
@@ -211,7 +211,7 @@ func TestACommentThatIsRefusedStandsUnderANeutralHeadline(t *testing.T) {
 				alone := seen("web01", "e", day(9))
 				alone.Rule.ID, alone.Title = "r4", "forbidden words"
 				plans = plan(t, 5, alone)
-				if err := e.Apply(t.Context(), nil, plans[0].Queue(), plans)[0]; err == nil || !strings.Contains(err.Error(), "forbidden") {
+				if err := e.Apply(t.Context(), enrich.BatchOf(plans...))[0]; err == nil || !strings.Contains(err.Error(), "forbidden") {
 					t.Errorf("error %v", err)
 				}
 				got = s.hive.Snapshot().Cases[0].Comments

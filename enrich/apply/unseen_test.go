@@ -67,7 +67,7 @@ func hidingDesk(t *testing.T) (desk, *hiding, *apply.Applier, *heardEvents) {
 func applied(t *testing.T, e *apply.Applier, sequence uint64, all ...detection.Detection) []error {
 	t.Helper()
 	plans := plan(t, sequence, all...)
-	return e.Apply(t.Context(), nil, plans[0].Queue(), plans)
+	return e.Apply(t.Context(), enrich.BatchOf(plans...))
 }
 
 // TestACaseOutOfSightIsNotDeleted: nothing is dropped, a new case says which it follows, and what is

@@ -93,7 +93,7 @@ func (a *Applier) FlushComments(ctx context.Context) error {
 }
 
 func (a *Applier) flushCase(ctx context.Context, id, organisation string) error {
-	t := &turn{a: a, organisation: organisation, hive: a.options.Hive(organisation), out: newOutcomes(0), slot: a.options.Slots.Slot()}
+	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: organisation, hive: a.options.Hive(organisation)}
 	defer t.slot.Leave()
 	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
 }

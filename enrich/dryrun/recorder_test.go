@@ -53,7 +53,7 @@ func TestADryRunTellsWhatAnApplyWouldDoAndWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell := func(p enrich.Plan) []dryrun.Effect {
-		if err := a.Apply(t.Context(), nil, p.Queue(), []enrich.Plan{p})[0]; err != nil {
+		if err := a.Apply(t.Context(), enrich.BatchOf(p))[0]; err != nil {
 			t.Fatal(err)
 		}
 		return r.Take()

@@ -247,11 +247,11 @@ type countedApplier struct {
 	metrics *Metrics
 }
 
-func (c countedApplier) Apply(ctx context.Context, slot *enrich.Slot, queue string, plans []enrich.Plan) []error {
+func (c countedApplier) Apply(ctx context.Context, b enrich.Batch) []error {
 	began := time.Now()
-	results := c.Applier.Apply(ctx, slot, queue, plans)
+	results := c.Applier.Apply(ctx, b)
 	c.metrics.apply.Observe(time.Since(began).Seconds())
-	c.metrics.group.Observe(float64(len(plans)))
+	c.metrics.group.Observe(float64(len(results)))
 	return results
 }
 

@@ -135,8 +135,8 @@ func (p planned) Plan(detection.Detection, enrich.Origin) (enrich.Plan, error) {
 
 type applied struct{}
 
-func (applied) Apply(_ context.Context, _ *enrich.Slot, _ string, plans []enrich.Plan) []error {
-	return make([]error, len(plans))
+func (applied) Apply(_ context.Context, b enrich.Batch) []error {
+	return make([]error, len(b.Plans))
 }
 
 func TestPlansAndGroupsAreCountedAndPassedOn(t *testing.T) {
@@ -151,7 +151,7 @@ func TestPlansAndGroupsAreCountedAndPassedOn(t *testing.T) {
 	if _, err := m.Planning(planned{err: refused}).Plan(detection.Detection{}, enrich.Origin{}); !errors.Is(err, refused) {
 		t.Errorf("error %v", err)
 	}
-	if results := m.Applying(applied{}).Apply(t.Context(), nil, "q", make([]enrich.Plan, 3)); len(results) != 3 {
+	if results := m.Applying(applied{}).Apply(t.Context(), enrich.Batch{Queue: "q", Plans: make([]enrich.Plan, 3)}); len(results) != 3 {
 		t.Errorf("%d results", len(results))
 	}
 	want := map[string]float64{

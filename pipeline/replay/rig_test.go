@@ -141,17 +141,17 @@ type scripted struct {
 	applied map[string]int // by detection id
 }
 
-func (s *scripted) Apply(ctx context.Context, _ *enrich.Slot, queue string, plans []enrich.Plan) []error {
+func (s *scripted) Apply(ctx context.Context, b enrich.Batch) []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	results := make([]error, len(plans))
+	results := make([]error, len(b.Plans))
 	if s.script != nil {
-		results = s.script(ctx, queue, plans)
+		results = s.script(ctx, b.Queue, b.Plans)
 	}
 	if s.applied == nil {
 		s.applied = map[string]int{}
 	}
-	for i, p := range plans {
+	for i, p := range b.Plans {
 		if results[i] == nil {
 			s.applied[p.SourceID]++
 		}
