@@ -33,9 +33,10 @@ type Plan struct {
 	Format      string
 	SourceID    string // the detection's id, stable across re-sends
 	Rule        detection.Rule
-	RuleHash    string // names the rule in comments
-	Day         string // UTC day of the event, 2006-01-02
-	Severity    int    // 1–4
+	RuleHash    string   // names the rule in comments
+	Found       Detector // the rule and the product, in texts
+	Day         string   // UTC day of the event, 2006-01-02
+	Severity    int      // 1–4
 	TLP, PAP    int
 	Title       string // of the case, should one be opened
 	Tags        []string

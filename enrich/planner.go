@@ -123,6 +123,7 @@ func (p *Planner) start(d detection.Detection, o Origin) Plan {
 		SourceID:     d.ID,
 		Rule:         d.Rule,
 		RuleHash:     ruleHash(d),
+		Found:        Detector{Called: cmp.Or(d.Rule.Name, d.Title, d.Rule.ID), Format: d.Format},
 		Day:          d.Time.UTC().Format(time.DateOnly),
 		Severity:     severityOf(d),
 		TLP:          p.options.TLP,

@@ -1,8 +1,8 @@
 package enrich
 
 import (
-	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -49,7 +49,7 @@ func reserved(tag string) bool {
 func observablesOf(d detection.Detection) []detection.Observable {
 	all := slices.Clone(d.Observables)
 	for i := range all {
-		all[i].Message = messageOf(all[i], d)
+		all[i].Message = markdown.Text(all[i].Message)
 		if slices.ContainsFunc(all[i].Tags, reserved) {
 			all[i].Tags = slices.DeleteFunc(slices.Clone(all[i].Tags), reserved)
 		}
@@ -60,21 +60,42 @@ func observablesOf(d detection.Detection) []detection.Observable {
 // roles are the tags of observables that say what a value was, in words.
 var roles = map[string]string{"src": "source ", "dst": "destination ", "parent": "parent "}
 
-// messageOf says what an observable was: what the sender says of it, its part in the detection, the rule, and the product.
-func messageOf(o detection.Observable, d detection.Detection) string {
-	said := markdown.Text(o.Message)
-	if said != "" {
-		said += "\n\n"
+// Detector is what found something: how a rule is called in texts, and the product. Its zero value is nobody.
+type Detector struct{ Called, Format string }
+
+// mostDetectors are named in the message of observables.
+const mostDetectors = 3
+
+// ObservableText is the message of observables that are added in one call, in Markdown: what the sender says of them,
+// which is Markdown already, their part in the detection, and what found them.
+func ObservableText(o detection.Observable, by []Detector) string {
+	var found []string
+	for _, d := range by[:min(len(by), mostDetectors)] {
+		found = append(found, "*"+markdown.Line(d.Called)+"*, "+markdown.Line(d.Format))
 	}
+	switch {
+	case len(by) == 0:
+		return o.Message
+	case len(by) > mostDetectors:
+		found = append(found, "and "+strconv.Itoa(len(by)-mostDetectors)+" more")
+	}
+	text := partOf(o) + " in " + found[0]
+	if len(by) > 1 {
+		text = partOf(o) + " in one of " + strings.Join(found, "; ")
+	}
+	return strings.TrimPrefix(o.Message+"\n\n"+text, "\n\n")
+}
+
+// partOf is what a value was in its detection, in words.
+func partOf(o detection.Observable) string {
 	part := o.DataType
 	if part == "ip" {
 		part = "address"
 	}
 	for _, tag := range o.Tags {
 		if role, known := roles[tag]; known {
-			part = role + part
-			break
+			return role + part
 		}
 	}
-	return said + part + " in *" + markdown.Line(cmp.Or(d.Rule.Name, d.Title, d.Rule.ID)) + "*, " + markdown.Line(d.Format)
+	return part
 }

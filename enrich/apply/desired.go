@@ -29,6 +29,7 @@ type desired struct {
 
 type desiredObservable struct {
 	detection.Observable
+	found  enrich.Detector // what brought it first
 	hash   string
 	owners []int
 }
@@ -61,7 +62,7 @@ func merge(plans []enrich.Plan) *desired {
 func (w *desired) add(p enrich.Plan, i int, observables, procedures, tags map[string]int) {
 	w.severity, w.tlp, w.pap = max(w.severity, p.Severity), max(w.tlp, p.TLP), max(w.pap, p.PAP)
 	for _, o := range p.Observables {
-		w.addObservable(observables, o, i)
+		w.addObservable(observables, o, p.Found, i)
 	}
 	for _, t := range p.Techniques {
 		if t.ID != "" {
@@ -73,14 +74,14 @@ func (w *desired) add(p enrich.Plan, i int, observables, procedures, tags map[st
 	}
 }
 
-func (w *desired) addObservable(seen map[string]int, o detection.Observable, owner int) {
+func (w *desired) addObservable(seen map[string]int, o detection.Observable, found enrich.Detector, owner int) {
 	h := observableHash(o.DataType, o.Data)
 	if i, ok := seen[h]; ok {
 		w.observables[i].owners = owned(w.observables[i].owners, owner)
 		return
 	}
 	seen[h] = len(w.observables)
-	w.observables = append(w.observables, desiredObservable{Observable: o, hash: h, owners: []int{owner}})
+	w.observables = append(w.observables, desiredObservable{Observable: o, found: found, hash: h, owners: []int{owner}})
 }
 
 func (w *desired) addProcedure(seen map[string]int, t enrich.Technique, p enrich.Plan, owner int) {

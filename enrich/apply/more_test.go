@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/detection"
 	"forager/hive"
 	"forager/hive/hivetest"
 
@@ -79,9 +81,11 @@ const refusedAddress = "203.0.113.66"
 type counting struct {
 	apply.Hive
 	cases int
+	added atomic.Int64
 }
 
 func (c *counting) AddObservables(ctx context.Context, id string, o hive.NewObservable) (hive.ObservableResult, error) {
+	c.added.Add(1)
 	if i := slices.Index(o.Data, refusedAddress); i >= 0 {
 		return hive.ObservableResult{}, &hive.Error{Op: "add observables", Status: http.StatusBadRequest, Type: "BadRequest", Message: "no", Sent: true}
 	}
@@ -91,4 +95,20 @@ func (c *counting) AddObservables(ctx context.Context, id string, o hive.NewObse
 func (c *counting) Case(ctx context.Context, id string) (hive.Case, error) {
 	c.cases++
 	return c.Hive.Case(ctx, id)
+}
+
+// TestValuesOfOneTypeGoInOneCallWhateverRuleBroughtThem: a backlog of many rules costs no call for each.
+func TestValuesOfOneTypeGoInOneCallWhateverRuleBroughtThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		c := &counting{Hive: s.client(t)}
+		e := s.worker(t, func(o *apply.Options) { o.Hive = func(string) apply.Hive { return c } })
+		one, other := seen("web01", "a", day(9)), seen("web01", "b", day(9).Add(time.Second))
+		other.Rule, other.Observables[0].Data = detection.Rule{ID: "r2", Name: "Other"}, "203.0.113.9"
+		mustApply(t, e, plan(t, 1, one, other))
+		if got := c.added.Load(); got != 2 {
+			t.Errorf("%d calls, want one for each of two types", got)
+		}
+		s.holds(t, 1, 3, 2)
+	})
 }

@@ -222,9 +222,9 @@ func (w *observableStep) saveObservable(held context.Context, o desiredObservabl
 		w.charge(o.owners, kindObservable, o.Data, cause)
 		return nil
 	}
-	if o.Message != "" || len(o.Tags) > 0 {
+	if o.Message != "" || o.found != (enrich.Detector{}) || len(o.Tags) > 0 {
 		bare := o
-		bare.Message, bare.Tags = "", nil
+		bare.Message, bare.found, bare.Tags = "", enrich.Detector{}, nil
 		ok, err := w.tryObservable(held, bare)
 		if err != nil {
 			return err
@@ -302,12 +302,22 @@ const typeOther = "other"
 func newObservable(batch []desiredObservable) hive.NewObservable {
 	o := batch[0]
 	n := hive.NewObservable{
-		DataType: o.DataType, Message: o.Message, Tags: o.Tags, IOC: o.IOC, IgnoreSimilarity: o.IgnoreSimilarity,
+		DataType: o.DataType, Message: enrich.ObservableText(o.Observable, detectorsOf(batch)), Tags: o.Tags, IOC: o.IOC, IgnoreSimilarity: o.IgnoreSimilarity,
 	}
 	for _, one := range batch {
 		n.Data = append(n.Data, one.Data)
 	}
 	return n
+}
+
+// detectorsOf are what found some observables, each once.
+func detectorsOf(batch []desiredObservable) (all []enrich.Detector) {
+	for _, o := range batch {
+		if o.found != (enrich.Detector{}) && !slices.Contains(all, o.found) {
+			all = append(all, o.found)
+		}
+	}
+	return all
 }
 
 // lookForObservables lists, after a pause, after an answer that says nothing certain. What is still
