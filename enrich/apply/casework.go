@@ -198,15 +198,22 @@ type answer[T any] struct {
 // answers are those that no step took yet.
 type answers[T any] []*answer[T]
 
-// take takes the answer to a request, where the request was made ahead.
-func (a *answers[T]) take(to []string) (*answer[T], bool) {
+// ahead is a request that is made beside others; its answer waits for who makes the request.
+func (a *answers[T]) ahead(to []string, request func() (T, error)) func() {
+	made := &answer[T]{to: to}
+	*a = append(*a, made)
+	return func() { made.got, made.err = request() }
+}
+
+// do makes a request, or takes the answer to it where it was made ahead.
+func (a *answers[T]) do(to []string, request func() (T, error)) (T, error) {
 	i := slices.IndexFunc(*a, func(x *answer[T]) bool { return slices.Equal(x.to, to) })
 	if i < 0 {
-		return nil, false
+		return request()
 	}
-	found := (*a)[i]
+	made := (*a)[i]
 	*a = slices.Delete(*a, i, i+1)
-	return found, true
+	return made.got, made.err
 }
 
 // dropRolledBack forgets answers that say that nothing was done, and tells whether there were any.

@@ -19,6 +19,9 @@ type observableStep struct {
 
 	sure map[string]bool // what TheHive confirmed to this step: its list may lag behind
 	answers[hive.ObservableResult]
+
+	looked bool
+	need   [][]desiredObservable // what is missing, by call, once it was looked for
 }
 
 func newObservableStep(w *caseWork) *observableStep {
@@ -27,19 +30,27 @@ func newObservableStep(w *caseWork) *observableStep {
 
 // run posts the observables that the case lacks, one call a data type.
 func (w *observableStep) run(held context.Context) error {
-	need := w.missingObservables()
-	for i, batch := range batches(need, w.a.options.Batch) {
+	need := w.needed()
+	for i, batch := range need {
 		err := w.postObservables(held, batch)
 		if err == nil {
 			continue
 		}
-		rest := slices.Concat(batches(need, w.a.options.Batch)[i:]...)
+		rest := slices.Concat(need[i:]...)
 		return w.stepFailed(ownersOf(rest, desiredObservable.by), kindObservable, err)
 	}
 	return nil
 }
 
 func (o desiredObservable) by() []int { return o.owners }
+
+// needed are the calls' batches; what is missing is looked for once, by whoever asks first.
+func (w *observableStep) needed() [][]desiredObservable {
+	if !w.looked {
+		w.looked, w.need = true, batches(w.missingObservables(), w.a.options.Batch)
+	}
+	return w.need
+}
 
 // missingObservables are those that neither the case has nor an analyst removed, within limits.
 func (w *observableStep) missingObservables() []desiredObservable {
@@ -81,10 +92,10 @@ func (w *observableStep) postObservables(held context.Context, batch []desiredOb
 // sendObservables makes one request, and compares the answer with what was sent: there is what
 // TheHive names, or lists where it does not.
 func (w *observableStep) sendObservables(held context.Context, batch []desiredObservable) (failed []desiredObservable, err error) {
-	calls, done := calling(held, w.claim)
-	defer done()
-	result, err := w.addObservables(calls, batch)
+	result, err := w.do(hashesOf(batch), func() (hive.ObservableResult, error) { return w.request(held, batch) })
 	if err != nil {
+		calls, done := calling(held, w.claim)
+		defer done()
 		return batch, cmp.Or(w.stillThere(calls, err), err)
 	}
 	open, refused, unnamed := w.compareObservables(batch, result)
@@ -103,24 +114,17 @@ func (w *observableStep) sendObservables(held context.Context, batch []desiredOb
 	return open, err
 }
 
-// addObservables makes the request, or takes the answer to it.
-func (w *observableStep) addObservables(calls context.Context, batch []desiredObservable) (hive.ObservableResult, error) {
-	if a, ok := w.take(hashesOf(batch)); ok {
-		return a.got, a.err
-	}
+// request posts a batch.
+func (w *observableStep) request(held context.Context, batch []desiredObservable) (hive.ObservableResult, error) {
+	calls, done := calling(held, w.claim)
+	defer done()
 	return w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
 }
 
 // first are the calls that post what is missing, one for each batch.
 func (w *observableStep) first(held context.Context) (all []func()) {
-	for _, batch := range batches(w.missingObservables(), w.a.options.Batch) {
-		a := &answer[hive.ObservableResult]{to: hashesOf(batch)}
-		w.answers = append(w.answers, a)
-		all = append(all, func() {
-			calls, done := calling(held, w.claim)
-			defer done()
-			a.got, a.err = w.hive.AddObservables(calls, w.c.ID, newObservable(batch))
-		})
+	for _, batch := range w.needed() {
+		all = append(all, w.ahead(hashesOf(batch), func() (hive.ObservableResult, error) { return w.request(held, batch) }))
 	}
 	return all
 }

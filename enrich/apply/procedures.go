@@ -104,10 +104,10 @@ func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProc
 	if err := w.intend(held, kindProcedure); err != nil {
 		return batch, err
 	}
-	calls, done := calling(held, w.claim)
-	defer done()
-	made, err := w.addProcedures(calls, batch)
+	made, err := w.do(w.namesOf(batch), func() ([]hive.Procedure, error) { return w.request(held, batch) })
 	if err != nil {
+		calls, done := calling(held, w.claim)
+		defer done()
 		return batch, cmp.Or(w.stillThere(calls, err), err)
 	}
 	w.noteProcedures(made)
@@ -131,11 +131,10 @@ func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProc
 	return nil, nil
 }
 
-// addProcedures makes the request, or takes the answer to it.
-func (w *procedureStep) addProcedures(calls context.Context, batch []desiredProcedure) ([]hive.Procedure, error) {
-	if a, ok := w.take(w.namesOf(batch)); ok {
-		return a.got, a.err
-	}
+// request posts a batch.
+func (w *procedureStep) request(held context.Context, batch []desiredProcedure) ([]hive.Procedure, error) {
+	calls, done := calling(held, w.claim)
+	defer done()
 	return w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
 }
 
@@ -148,13 +147,7 @@ func (w *procedureStep) first(held context.Context) []func() {
 	if len(batch) == 0 || w.intend(held, kindProcedure) != nil { // its error is met again
 		return nil
 	}
-	a := &answer[[]hive.Procedure]{to: w.namesOf(batch)}
-	w.answers = append(w.answers, a)
-	return []func(){func() {
-		calls, done := calling(held, w.claim)
-		defer done()
-		a.got, a.err = w.hive.AddProcedures(calls, w.c.ID, newProcedures(batch))
-	}}
+	return []func(){w.ahead(w.namesOf(batch), func() ([]hive.Procedure, error) { return w.request(held, batch) })}
 }
 
 func (w *procedureStep) namesOf(batch []desiredProcedure) []string {
