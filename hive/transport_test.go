@@ -261,7 +261,7 @@ func TestDownloadsAreStreamedAndGiveTheirPlaceBack(t *testing.T) {
 		default:
 			_, _ = io.WriteString(w, strings.Repeat("content", 1<<20)) // more than MaxResponseBytes
 		}
-	}, func(o *hive.Options) { o.Concurrency, o.MaxResponseBytes, o.Timeout = 1, 1<<10, 300*time.Millisecond })
+	}, func(o *hive.Options) { o.Concurrency, o.MaxResponseBytes, o.Timeout = 1, 1<<10, 2*time.Second })
 	defer close(silent)
 	for range 2 {
 		if _, err := c.Download(t.Context(), "~1", "~404"); err == nil {
