@@ -13,12 +13,13 @@ var alertRoutes = []route{
 	{method: "GET", template: "/api/v1/alert/{id}", run: needs(alertKind, showEntry)},
 	{method: "PATCH", template: "/api/v1/alert/{id}", form: jsonBody, permission: "manageAlert/update", run: patch(alertKind, updateAlert)},
 	{method: "DELETE", template: "/api/v1/alert/{id}", permission: "manageAlert/delete", run: needs(alertKind, deleteEntry)},
+	{method: "GET", template: "/api/v1/alert/{id}/similar/{other}/observables", run: needs(alertKind, similar)},
 	{method: "POST", template: "/api/v1/alert/{id}/follow", permission: "manageAlert/update", run: follow(true)},
 	{method: "POST", template: "/api/v1/alert/{id}/unfollow", permission: "manageAlert/update", run: follow(false)},
-	{method: "POST", template: "/api/v1/alert/{id}/case", form: optionalBody, permission: "manageCase/create", run: needs(alertKind, promote)},
+	{method: "POST", template: "/api/v1/alert/{id}/case", form: optionalBody, permission: "manageAlert/import", run: needs(alertKind, promote)},
 	{method: "POST", template: "/api/v1/alert/{id}/merge/{case}", permission: "manageAlert/import", run: needs(alertKind, mergeAlert(true))},
 	{method: "POST", template: "/api/v1/alert/{id}/import/{case}", permission: "manageAlert/import", run: needs(alertKind, mergeAlert(false))},
-	{method: "DELETE", template: "/api/v1/case/{id}/alert/{alert}", permission: "manageAlert/update", run: needs(caseKind, unlinkAlert)},
+	{method: "DELETE", template: "/api/v1/case/{id}/alert/{alert}", permission: "manageCase/update", run: needs(caseKind, unlinkAlert)},
 }
 
 // createAlert stores an alert with its observables and procedures: all of it, or nothing where anything is refused.
@@ -165,13 +166,39 @@ func promote(c *call, alert *entry) (reply, error) {
 	if fields, ok := alert.doc.get("customFields").([]customValue); ok && len(fields) > 0 {
 		c.h.store.change(e, map[string]any{"customFields": unite(e.doc.get("customFields"), fields)}, c.stamp())
 	}
+	c.datesOf(alert, e)
 	c.bring(alert, e)
 	return show1(http.StatusCreated, note(e.doc)), nil
 }
 
-// bring copies an alert's observables and procedures to a case and links the two.
+// datesOf writes the dates of a case's first alert into the case.
+func (c *call) datesOf(alert, target *entry) {
+	values := map[string]any{"alertImportedDate": c.h.now()}
+	for of, name := range map[string]string{"date": "alertDate", "newDate": "alertNewDate", "inProgressDate": "alertInProgressDate"} {
+		if at := alert.doc.num(of); at != 0 {
+			values[name] = at
+		}
+	}
+	c.h.store.change(target, values, c.stamp())
+}
+
+// bring links an alert to a case, and copies its observables and procedures there: at once, or only later where the server
+// is told to be slow ([Misbehaviour]'s ImportLag), as TheHive copies them after its answer.
 func (c *call) bring(alert, target *entry) {
 	st := c.stamp()
+	c.update(alert, map[string]any{"caseId": target.id, "status": "Imported", "stage": "Imported", "importedDate": st.ms})
+	if lag := c.h.fault.Load().ImportLag; lag > 0 {
+		c.h.postpone(lag, func() { c.copyAlert(alert, target, c.stamp()) })
+		return
+	}
+	c.copyAlert(alert, target, st)
+}
+
+// copyAlert copies what lies below an alert into its case, where both still are.
+func (c *call) copyAlert(alert, target *entry, st stamp) {
+	if alert.gone || target.gone {
+		return
+	}
 	for o := range alert.children(observableKind).each {
 		values := valuesOf(o.doc)
 		delete(values, "startDate")
@@ -184,7 +211,6 @@ func (c *call) bring(alert, target *entry) {
 	for p := range alert.children(procedureKind).each {
 		c.child(procedureKind, target, valuesOf(p.doc), st)
 	}
-	c.update(alert, map[string]any{"caseId": target.id, "status": "Imported", "stage": "Imported", "importedDate": st.ms})
 }
 
 func valuesOf(d *doc) map[string]any {

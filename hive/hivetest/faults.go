@@ -45,6 +45,7 @@ type Misbehaviour struct {
 	Lag         time.Duration `json:"lag"`         // found by id at once, by query only later
 	LagChildren bool          `json:"lagChildren"` // the lag counts for the lists of one case or alert too
 	Unordered   bool          `json:"unordered"`   // a list that was not sorted comes in any order
+	ImportLag   time.Duration `json:"importLag"`   // an alert's observables and procedures come into its case so much after the answer
 
 	ExpiredKey bool `json:"expiredKey"` // every key, password and session is refused: 401
 	Outage     bool `json:"outage"`     // connections are refused (set over HTTP: cut), and cut where they were open

@@ -116,6 +116,7 @@ func (c *call) compileField(k *kind, op string, v any) (keep, error) {
 	if !ok {
 		return nil, invalid(op, v, "object")
 	}
+	m = renewed(m, names)
 	name, ok := m["_field"].(string)
 	if !ok {
 		return nil, missing("_field")
@@ -142,6 +143,19 @@ func (c *call) compileField(k *kind, op string, v any) (keep, error) {
 		return t.words(op, m["_value"])
 	}
 	return t.compare(op, m["_value"])
+}
+
+// renewed is a filter of the older form, {"_gt":{"field":value}}, in the present one.
+func renewed(m map[string]any, names []string) map[string]any {
+	if len(m) != 1 || len(names) != 1 || names[0] != "_value" {
+		return m
+	}
+	for name, v := range m {
+		if !strings.HasPrefix(name, "_") || common[name].get != nil {
+			return map[string]any{"_field": name, "_value": v}
+		}
+	}
+	return m
 }
 
 // test builds the comparisons of one field.

@@ -29,6 +29,40 @@ type Hive struct {
 	mu     sync.RWMutex // guards all below; never held while a call waits, is read or is answered
 	store  *store
 	audits []audit
+	later  []postponed
+}
+
+// postponed is an effect that comes after the answer to its call.
+type postponed struct {
+	due time.Time // by the machine's clock
+	act func()
+}
+
+// postpone lets an effect wait; the first call after it is due makes it. Called under the lock.
+func (h *Hive) postpone(by time.Duration, act func()) {
+	h.later = append(h.later, postponed{time.Now().Add(by), act})
+}
+
+// catchUp makes the effects that are due, in their order.
+func (h *Hive) catchUp() {
+	h.mu.RLock()
+	idle := len(h.later) == 0
+	h.mu.RUnlock()
+	if idle {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	var waiting []postponed
+	for _, p := range h.later {
+		if p.due.After(now) {
+			waiting = append(waiting, p)
+			continue
+		}
+		p.act()
+	}
+	h.later = waiting
 }
 
 var _ http.Handler = (*Hive)(nil)
@@ -48,7 +82,7 @@ func New(o Options) *Hive {
 func (h *Hive) Reset() {
 	s := h.found()
 	h.mu.Lock()
-	h.store, h.audits = s, nil
+	h.store, h.audits, h.later = s, nil, nil
 	h.mu.Unlock()
 	h.journal.reset()
 }

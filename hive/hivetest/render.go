@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -101,7 +102,7 @@ func (r row) append(b []byte, v viewer, hidden []string) []byte {
 	}
 	d.stamps(&o)
 	for i, f := range d.kind.fields {
-		if f.use&show != 0 && d.vals[i] != nil && !slices.Contains(hidden, f.name) {
+		if f.use&show != 0 && d.vals[i] != nil {
 			o.field(f, d.vals[i], v)
 		}
 	}
@@ -123,7 +124,30 @@ func (r row) append(b []byte, v viewer, hidden []string) []byte {
 		}
 		o.b = row{doc: l.doc}.append(o.b, viewer{}, nil)
 	}
-	return append(o.b, '}')
+	o.b = append(o.b, '}')
+	if len(hidden) > 0 {
+		return append(b, without(o.b[len(b):], hidden)...)
+	}
+	return o.b
+}
+
+// without leaves properties out of an object, whoever wrote them.
+func without(object []byte, names []string) []byte {
+	d := json.NewDecoder(bytes.NewReader(object))
+	out := jsonObject{[]byte{'{'}}
+	_, err := d.Token()
+	for err == nil && d.More() {
+		var name json.Token
+		var value json.RawMessage
+		if name, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+		if key, _ := name.(string); err == nil && !slices.Contains(names, key) {
+			out.key(key)
+			out.b = append(out.b, value...)
+		}
+	}
+	return append(out.b, '}')
 }
 
 // bare kinds have no extraData in TheHive's OpenAPI 5.5.13.
@@ -201,11 +225,7 @@ func renderCase(o *jsonObject, d *doc, v viewer) {
 }
 
 func renderAlert(o *jsonObject, d *doc, _ viewer) {
-	detect := d.num("newDate") - d.num("date")
-	if d.isNote {
-		detect = 0
-	}
-	o.num("timeToDetect", detect)
+	o.num("timeToDetect", d.num("newDate")-d.num("date")) // the same in the answer to its creation
 	intervals(o, d, "inProgressDate")
 }
 

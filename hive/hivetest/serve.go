@@ -166,6 +166,7 @@ func (c *call) act() (reply, error) {
 	if c.route.permission != "" && !c.viewer.may(c.route.permission) {
 		return reply{}, forbidden(c.route.name(), c.route.permission)
 	}
+	c.h.catchUp()
 	if c.route.reads {
 		c.h.mu.RLock()
 		defer c.h.mu.RUnlock()

@@ -18,8 +18,10 @@ var steps = map[string]map[string]leap{
 		"tasks": {kind: taskKind}, "observables": {kind: observableKind}, "comments": {kind: commentKind},
 		"procedures": {kind: procedureKind}, "pages": {kind: pageKind}, "attachments": {kind: attachmentKind},
 		"alerts": {kind: alertKind, from: "caseId"},
+		"similarCases": {kind: caseKind, from: "akin"}, "similarAlerts": {kind: alertKind, from: "akin"},
 	},
 	"Alert": {
+		"similarCases": {kind: caseKind, from: "akin"}, "similarAlerts": {kind: alertKind, from: "akin"},
 		"observables": {kind: observableKind}, "comments": {kind: commentKind}, "procedures": {kind: procedureKind},
 		"attachments": {kind: attachmentKind}, "case": {kind: caseKind, from: "id"},
 	},
@@ -74,6 +76,8 @@ func (c *call) related(e *entry, to leap) []*entry {
 				out = append(out, a)
 			}
 		}
+	case "akin":
+		return c.akin(e, to.kind)
 	case "id":
 		if t := s.byID[e.doc.text("caseId")]; t != nil {
 			out = append(out, t)
@@ -124,7 +128,15 @@ func (c *call) extraValue(e *entry, name string) any {
 		return e.count(attachmentKind)
 	case "alertCount":
 		return len(c.related(e, leap{kind: alertKind, from: "caseId"}))
-	case "alerts", "similarAlerts", "similarCases", "contributors", "shares":
+	case "alerts":
+		return renderAll(c.related(e, leap{kind: alertKind, from: "caseId"}))
+	case "similarAlerts":
+		return renderAll(c.akin(e, alertKind))
+	case "similarCases":
+		return renderAll(c.akin(e, caseKind))
+	case "importDate":
+		return set(e.doc.num("importedDate"))
+	case "contributors", "shares":
 		return []any{}
 	case "isOwner":
 		return true
@@ -166,6 +178,27 @@ func (c *call) extraDoc(e *entry, name string) any {
 		return nil
 	}
 	return rendered{target.doc}
+}
+
+// akin are the cases or alerts that share an observable with this one.
+func (c *call) akin(e *entry, k *kind) []*entry {
+	var out []*entry
+	for o := range e.children(observableKind).each {
+		for _, twin := range c.related(o, leap{kind: observableKind, from: "data"}) {
+			if r := twin.root(); r.doc.kind == k && r != e && !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+func renderAll(entries []*entry) []rendered {
+	out := make([]rendered, len(entries))
+	for i, e := range entries {
+		out[i] = rendered{e.doc}
+	}
+	return out
 }
 
 // rendered writes an entity inside other JSON.
