@@ -16,6 +16,7 @@ import (
 const (
 	Stored     = "stored"
 	Duplicate  = "duplicate" // it was there before
+	Asked      = "asked"     // a service asked whether it may send, and was answered
 	Stranger   = "wrong credentials"
 	NoSuchPath = "path or method"
 	NoSubject  = "subject"
@@ -34,7 +35,7 @@ const (
 // Words are all of them.
 func Words() []string {
 	return []string{
-		Stored, Duplicate, Stranger, NoSuchPath, NoSubject, Type, Unreadable, Broken, Slow, TooLarge, KeyReused, Limited, Busy, Unstored, Failed,
+		Stored, Duplicate, Asked, Stranger, NoSuchPath, NoSubject, Type, Unreadable, Broken, Slow, TooLarge, KeyReused, Limited, Busy, Unstored, Failed,
 	}
 }
 
@@ -111,7 +112,7 @@ func stored(w http.ResponseWriter, at intake.Receipt) {
 func (p *problem) write(w http.ResponseWriter) {
 	switch p.status {
 	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="forager", Basic realm="forager"`)
+		w.Header()["Www-Authenticate"] = []string{`Bearer realm="forager"`, `Basic realm="forager"`} // a line each: some senders read but one of a line
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	case http.StatusUnsupportedMediaType:

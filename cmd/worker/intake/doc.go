@@ -12,7 +12,7 @@
 //	POST /v1/detections/eu/prod      to <subject>.eu.prod
 //
 // handler.go takes one; source.go knows the sender by a bearer token, by Basic, or by a signature of the body
-// (signature.go); limit.go holds each sender to its rate and to what may be in hand; body.go reads, with
+// (signature.go); handshake.go answers services that ask before they send; limit.go holds each sender to its rate and to what may be in hand; body.go reads, with
 // Content-Encoding gzip, and asks package detection whether anybody could read it; identity.go gives it the id by
 // which the stream knows it again; answer.go answers, and writes one line where something is refused. server.go listens.
 //
@@ -27,7 +27,7 @@
 //
 // # Answers
 //
-// 202 with {"stream", "sequence", "duplicate"}; else a problem (RFC 9457): 400 unreadable, broken off, or no subject;
+// 202 with {"stream", "sequence", "duplicate"}; 200 to a service that asks whether it may send; else a problem (RFC 9457): 400 unreadable, broken off, or no subject;
 // 401 wrong credentials; 404, 405; 408 too slow; 413 too large; 415 content type or encoding; 422 an Idempotency-Key that was
 // used for another body; 429 above the rate; 503 not stored now, with Retry-After.
 package intake

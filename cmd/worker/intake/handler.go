@@ -106,9 +106,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if at, refused = t.take(r.Context()); refused != nil {
 		return
 	}
-	result = Stored
-	if at.Duplicate {
+	switch {
+	case t.answer != nil:
+		result = Asked
+		h.journal.asked(t.name(), t.answer)
+		t.answer.write(w)
+		return
+	case at.Duplicate:
 		result = Duplicate
+	default:
+		result = Stored
 	}
 	stored(w, at)
 }
@@ -120,6 +127,7 @@ type taking struct {
 	r        *http.Request
 	sender   *sender // nil: not known yet
 	body     []byte
+	answer   *reply // nil: the request is an event
 	releases []func()
 }
 
@@ -143,11 +151,11 @@ func (t *taking) take(ctx context.Context) (intake.Receipt, *problem) {
 	if !ours || path != "" && path[0] != '/' {
 		return intake.Receipt{}, &problem{status: http.StatusNotFound, why: NoSuchPath, detail: "expected " + Path}
 	}
-	if t.r.Method != http.MethodPost {
+	if t.r.Method != http.MethodPost && !mayAsk(t.r) {
 		return intake.Receipt{}, &problem{status: http.StatusMethodNotAllowed, why: NoSuchPath, detail: "expected POST"}
 	}
-	for _, step := range []func() *problem{t.identify, t.read, t.inflated} {
-		if refused := step(); refused != nil {
+	for _, step := range []func() *problem{t.identify, t.asked, t.read, t.inflated, t.askedByBody} {
+		if refused := step(); refused != nil || t.answer != nil {
 			return intake.Receipt{}, refused
 		}
 	}
@@ -163,7 +171,7 @@ func (t *taking) take(ctx context.Context) (intake.Receipt, *problem) {
 
 // identify knows the sender by its Authorization, or leaves that to the signature of the body.
 func (t *taking) identify() *problem {
-	if shown := t.r.Header.Get("Authorization"); shown != "" {
+	if shown := authorization(t.r); shown != "" {
 		t.sender = t.known(shown)
 	} else if t.claimsSignature(t.r.Header) {
 		return nil

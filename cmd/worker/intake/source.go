@@ -45,6 +45,16 @@ func (s *Source) accepts(scheme string, shown [sha256.Size]byte) bool {
 	return subtle.ConstantTimeCompare(shown[:], digest[:]) == 1 && secret != ""
 }
 
+// authorization is what a request shows of whom it is from: its header or, of a service that can set none, access_token in the address
+// (RFC 6750, section 2.3; CloudEvents' webhooks have it, too), which is a bearer token.
+func authorization(r *http.Request) string {
+	shown := r.Header.Get("Authorization")
+	if shown != "" || !strings.Contains(r.URL.RawQuery, "access_token=") {
+		return shown
+	}
+	return "Bearer " + r.URL.Query().Get("access_token")
+}
+
 // known is the source that an Authorization header names; nil is none.
 func (h *Handler) known(authorization string) (found *sender) {
 	scheme, secret, _ := strings.Cut(authorization, " ")
