@@ -44,7 +44,8 @@ build: ## the worker, into dist/
 bench: ## the speed table, in less than six minutes; ROWS=… a part, PROFILE=folder profiles
 	cd deploy/bench && go test -tags bench -count=1 -timeout 15m -run '$(or $(ROWS),Speed)' $(if $(PROFILE),-profiles $(abspath $(PROFILE)))
 
-integration: ## several hosts in containers while everything breaks, in about five minutes; skipped without an engine
+integration: ## real forwarders, and several hosts in containers while everything breaks, in about five minutes; what cannot be had is skipped
+	env $$(.ci/forwarders) go test -count=1 -timeout 5m -v ./deploy/forwarders
 	go vet -tags integration ./deploy/integration ./deploy/image
 	go test -tags integration -count=1 -timeout 15m -v ./deploy/integration
 	go test -tags integration -count=1 -timeout 5m -v ./deploy/image

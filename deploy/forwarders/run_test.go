@@ -2,6 +2,7 @@ package forwarders
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -111,6 +112,31 @@ func TestSyslogNGForwards(t *testing.T) {
 		got = formatsOf(t, s.taken(t, 1))
 	}
 	if !slices.Equal(got, []string{"cef", "cef", "cef"}) {
+		t.Errorf("read as %v", got)
+	}
+}
+
+// TestTelegrafForwards: the real agent, with the file of the folder; the first body is not stored at once.
+func TestTelegrafForwards(t *testing.T) {
+	t.Parallel()
+	agent := found(t, "TELEGRAF", "telegraf")
+	s, dir := newSite(t, 1), t.TempDir()
+	var sent struct {
+		Metrics []struct{ Fields struct{ Value string } }
+	}
+	if err := json.Unmarshal([]byte(read(t, "telegraf", "sample.json")), &sent); err != nil {
+		t.Fatal(err)
+	}
+	alert := sent.Metrics[0].Fields.Value
+	file := write(t, dir, "eve.json", alert+"\n"+strings.Replace(alert, `"flow_id":1`, `"flow_id":2`, 1)+"\n", 0o600)
+	conf := write(t, dir, "telegraf.conf", replaced(t, read(t, "telegraf", "telegraf.conf"), "/var/log/suricata/eve.json", file, "saved-or-end", "beginning",
+		"http://forager-intake:8082/v1/detections", s.url, "THE TOKEN OF THE SOURCE", token), 0o600)
+	start(t, nil, agent, "--config", conf)
+	var got []string
+	for n := 1; len(got) < 2; n++ { // a body has as many lines as were read within a second
+		got = formatsOf(t, s.taken(t, 1))
+	}
+	if !slices.Equal(got, []string{"suricata", "suricata"}) {
 		t.Errorf("read as %v", got)
 	}
 }

@@ -6,18 +6,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"forager/cmd/worker/intake"
 )
 
-// samples are what each forwarder sends: its Content-Type, and the format that reads it.
-var samples = map[string]struct{ kind, format string }{
-	"wazuh":         {"application/json", "wazuh"},
-	"fluent-bit":    {"application/json", "wazuh"},
-	"vector":        {"application/x-ndjson", "wazuh"},
-	"falcosidekick": {"application/json", "falco"},
-	"kibana":        {"application/json", "elastic"},
-	"thehive":       {"application/json", "thehive"},
-	"rsyslog":       {"text/plain", "cef"},
-	"syslog-ng":     {"text/plain", "cef"},
+// samples are what each forwarder sends: its Content-Type, the format that reads it, and how many detections it has where it is not one.
+var samples = map[string]struct {
+	kind, format string
+	n            int
+}{
+	"wazuh":          {kind: "application/json", format: "wazuh"},
+	"fluent-bit":     {kind: "application/json", format: "wazuh"},
+	"vector":         {kind: "application/x-ndjson", format: "wazuh"},
+	"falcosidekick":  {kind: "application/json", format: "falco"},
+	"kibana":         {kind: "application/json", format: "elastic"},
+	"thehive":        {kind: "application/json", format: "thehive"},
+	"telegraf":       {kind: "application/json", format: "suricata"},
+	"suricata":       {kind: "text/plain", format: "suricata"},
+	"filebeat":       {kind: "application/x-ndjson", format: "wazuh"},
+	"opensearch":     {kind: "application/json", format: "wazuh"},
+	"splunk-webhook": {kind: "application/json", format: "splunk"},
+	"splunk-hec":     {format: "suricata", n: 2},
+	"rsyslog":        {kind: "text/plain", format: "cef"},
+	"syslog-ng":      {kind: "text/plain", format: "cef"},
 }
 
 // TestEveryForwarderHasASampleThatIsRead: the intake takes it, and its format reads it.
@@ -34,22 +45,31 @@ func TestEveryForwarderHasASampleThatIsRead(t *testing.T) {
 			continue
 		}
 		s := newSite(t, 0)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, strings.NewReader(read(t, file)))
+		to := s.url
+		show := func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+		switch filepath.Dir(file) {
+		case "splunk-webhook": // it can set no header
+			to, show = s.url+"?access_token="+token, func(*http.Request) {}
+		case "splunk-hec":
+			to = strings.Replace(s.url, intake.Path, "/services/collector/event", 1)
+			show = func(r *http.Request) { r.Header.Set("Authorization", "Splunk "+token) }
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(read(t, file)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+token)
+		show(r)
 		r.Header.Set("Content-Type", want.kind)
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusAccepted {
+		if resp.StatusCode != http.StatusAccepted && (filepath.Dir(file) != "splunk-hec" || resp.StatusCode != http.StatusOK) {
 			t.Errorf("%s: answered %s", file, resp.Status)
 			continue
 		}
-		if got := formatsOf(t, s.taken(t, 1)); !slices.Equal(got, []string{want.format}) {
+		if got := formatsOf(t, s.taken(t, 1)); !slices.Equal(got, slices.Repeat([]string{want.format}, max(want.n, 1))) {
 			t.Errorf("%s: read as %v, want %s", file, got, want.format)
 		}
 	}

@@ -125,6 +125,15 @@ var senders = map[string]func(string) string{
 	"shuffle": func(s string) string {
 		return `{"severity":3,"pretext":"WAZUH Alert","title":"t","text":"x","rule_id":"1","timestamp":"2026-03-02T10:00:00Z","id":"1","all_fields":` + s + `}`
 	},
+	"telegraf": func(s string) string {
+		return `{"metrics":[{"fields":{"value":` + quoted(s) + `},"name":"tail","tags":{"path":"/a"},"timestamp":1772445600}]}`
+	},
+	"telegraf, one": func(s string) string {
+		return `{"fields":{"value":` + quoted(s) + `},"name":"tail","tags":{"path":"/a"},"timestamp":1772445600}`
+	},
+	"telegraf, syslog": func(s string) string {
+		return `{"metrics":[{"fields":{"message":` + quoted(s) + `,"severity_code":5,"version":1,"timestamp":1772445600000000000},"name":"syslog","tags":{"appname":"a","hostname":"h","severity":"notice"},"timestamp":1772445600}]}`
+	},
 	"mqtt bridge": func(s string) string { return `{"topic":"a/b","qos":1,"payload":` + quoted(s) + `}` },
 	"elastic message": func(s string) string {
 		return `{"@timestamp":"2026-03-02T10:00:00Z","event":{"kind":"event","dataset":"x"},"message":` + quoted(s) + `,"host":{"name":"shipper"}}`

@@ -75,6 +75,8 @@ var around = []wrapper{
 	{name: "journald", has: []string{"MESSAGE"}, inner: []string{"MESSAGE"}},
 	{name: "shuffle", has: []string{"all_fields"}, inner: []string{"all_fields"}},
 	{name: "fluentd", has: []string{"record"}, inner: []string{"record"}},
+	{name: "telegraf", has: []string{"metrics"}, inner: []string{"metrics"}},
+	{name: "telegraf", has: []string{"fields", "name", "tags", "timestamp"}, inner: []string{"fields/value", "fields/message"}},
 	{name: "filebeat", has: []string{"json"}, inner: []string{"json"}},
 }
 

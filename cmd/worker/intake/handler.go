@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -117,18 +118,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		result = Stored
 	}
+	if t.collector {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, collected) // 200
+		return
+	}
 	stored(w, at)
 }
 
 // taking is one request on its way.
 type taking struct {
 	*Handler
-	w        http.ResponseWriter
-	r        *http.Request
-	sender   *sender // nil: not known yet
-	body     []byte
-	answer   *reply // nil: the request is an event
-	releases []func()
+	w         http.ResponseWriter
+	r         *http.Request
+	sender    *sender // nil: not known yet
+	body      []byte
+	answer    *reply // nil: the request is an event
+	collector bool   // it speaks as to Splunk's collector
+	releases  []func()
 }
 
 func (t *taking) name() string {
@@ -148,6 +155,9 @@ func (t *taking) release() {
 // take does all that is done before an answer.
 func (t *taking) take(ctx context.Context) (intake.Receipt, *problem) {
 	path, ours := strings.CutPrefix(t.r.URL.Path, Path)
+	if t.collector = isCollector(t.r.URL.Path); t.collector {
+		path, ours = "", true
+	}
 	if !ours || path != "" && path[0] != '/' {
 		return intake.Receipt{}, &problem{status: http.StatusNotFound, why: NoSuchPath, detail: "expected " + Path}
 	}
@@ -196,7 +206,7 @@ func (t *taking) enter() *problem {
 
 // read reads the body, and knows by it who signs it.
 func (t *taking) read() *problem {
-	if refused := checkType(t.r.Header); refused != nil {
+	if refused := checkType(t.r.Header); refused != nil && !t.collector {
 		return refused
 	}
 	share := &t.strangers

@@ -34,7 +34,7 @@ func (s *Source) signs() bool { return s.Key != nil }
 func (s *Source) accepts(scheme string, shown [sha256.Size]byte) bool {
 	var secret string
 	switch {
-	case s.Token != nil && strings.EqualFold(scheme, "Bearer"):
+	case s.Token != nil && (strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, collectorScheme)):
 		secret = s.Token()
 	case s.Password != nil && strings.EqualFold(scheme, "Basic"):
 		if password := s.Password(); password != "" {
