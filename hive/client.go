@@ -1,6 +1,7 @@
 package hive
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"forager/hive/throttle"
+	"forager/hive/wire"
 )
 
 // Client speaks to one TheHive as one account in one organisation. It is safe
@@ -161,4 +163,16 @@ func (o Options) redactor() *strings.Replacer {
 		}
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// WithGuard gives every write made with the returned context a check that runs
+// right before the first byte of each attempt: after the wait for a free place
+// and for a connection, and again before each attempt in place. When check
+// fails the attempt is abandoned with nothing sent, and the call's [*Error]
+// wraps what check returned. It runs more than once an attempt (before a
+// connection is looked for, and when it is there), and must be quick and safe
+// for concurrent use. On connections that are not of [NewTransport] only the
+// first of the two is possible. A nil check removes an outer one.
+func WithGuard(ctx context.Context, check func() error) context.Context {
+	return wire.WithGuard(ctx, check)
 }

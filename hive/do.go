@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"forager/hive/throttle"
+	"forager/hive/wire"
 )
 
 // apiRoot precedes every path.
@@ -132,16 +133,16 @@ func (k call) timeout(usual time.Duration) time.Duration {
 // transport and not through an http.Client, which would follow redirects and
 // carry the key along.
 func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*http.Response, error) {
-	var way passage
+	var way wire.Passage
 	if k.write {
-		way.guard = guardOf(caller)
+		way.Guard = wire.GuardOf(caller)
 	}
-	if err := way.guard.ask(); err != nil {
+	if err := way.Guard.Ask(); err != nil {
 		e := c.unsent(k, err)
 		e.incomplete = true
 		return nil, e
 	}
-	req, upload, err := c.request(httptrace.WithClientTrace(timed, way.hooks()), k, payload)
+	req, upload, err := c.request(httptrace.WithClientTrace(timed, way.Hooks()), k, payload)
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +154,12 @@ func (c *Client) send(timed, caller context.Context, k call, payload []byte) (*h
 		return resp, nil
 	}
 	e := c.unsent(k, k.as.cause(caller, causeOf(timed, err)))
-	e.Sent = way.sent()
-	if refusal := way.guard.refusal(); refusal != nil && !e.Sent {
+	e.Sent = way.Sent()
+	if refusal := way.Guard.Refusal(); refusal != nil && !e.Sent {
 		e.incomplete, e.Err = true, refusal
 	} else if broken := upload.failure(); broken != nil && caller.Err() == nil {
 		e.incomplete, e.Err = true, fmt.Errorf("read upload: %w", broken)
-	} else if way.fenced() && upload.unfinished() {
+	} else if way.Fenced() && upload.unfinished() {
 		e.incomplete = true
 	}
 	return nil, e

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forager/filebound"
+	"forager/hive/wire"
 )
 
 // NewTransport is the transport that New uses, for callers that wrap it: kept
@@ -28,7 +29,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 	dialer := &net.Dialer{
 		Timeout:   o.Timeout,
 		KeepAlive: 15 * time.Second,
-		Control:   userTimeout(o.WriteTimeout),
+		Control:   wire.UserTimeout(o.WriteTimeout),
 	}
 	// HTTP/1.1 only: with HTTP/2 all calls share one connection, whose loss
 	// would make every one of them ambiguous at once, and the headers of a
@@ -38,7 +39,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 	return &http.Transport{
 		Protocols:              protocols,
 		Proxy:                  proxy,
-		DialContext:            boundedDial(dialer, o.WriteTimeout),
+		DialContext:            wire.Dial(dialer, o.WriteTimeout),
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    o.Timeout,
 		MaxIdleConns:           o.Concurrency,

@@ -1,4 +1,4 @@
-package hive
+package wire
 
 import (
 	"io"
@@ -17,11 +17,8 @@ func TestKernelGivesUndeliveredBytesUp(t *testing.T) {
 		_, _ = io.WriteString(w, `{"_id":"~1"}`)
 	}))
 	defer server.Close()
-	transport, err := NewTransport(Options{Timeout: 7 * time.Second, WriteTimeout: 3 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := transport.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	dial := Dial(&net.Dialer{Control: UserTimeout(3 * time.Second)}, time.Second)
+	conn, err := dial(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

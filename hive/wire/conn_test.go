@@ -1,4 +1,4 @@
-package hive
+package wire
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func TestConnectionAsksItsGuardOnceBeforeTheFirstByte(t *testing.T) {
 	reading.Go(func() { got, _ = io.ReadAll(far) })
 	c := &guardedConn{Conn: near, timeout: time.Minute}
 	asked := 0
-	c.arm(&guard{check: func() error { asked++; return nil }})
+	c.arm(&Guard{check: func() error { asked++; return nil }})
 	for _, s := range []string{"ab", "c"} {
 		if _, err := c.Write([]byte(s)); err != nil {
 			t.Fatal(err)
@@ -44,7 +44,7 @@ func TestConnectionWritesNothingOnceItsGuardRefused(t *testing.T) {
 	c := &guardedConn{Conn: near, timeout: time.Minute}
 	lost := errors.New("lost")
 	held := false
-	before := c.arm(&guard{check: func() error {
+	before := c.arm(&Guard{check: func() error {
 		if held {
 			return nil
 		}

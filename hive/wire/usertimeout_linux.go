@@ -1,4 +1,4 @@
-package hive
+package wire
 
 import (
 	"syscall"
@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// userTimeout makes the kernel give a connection up when what was written to
+// UserTimeout makes the kernel give a connection up when what was written to
 // it stays unacknowledged for d (TCP_USER_TIMEOUT, in milliseconds), so that a
 // partition cannot deliver a request long after its caller stopped waiting.
-func userTimeout(d time.Duration) func(network, address string, conn syscall.RawConn) error {
+func UserTimeout(d time.Duration) func(network, address string, conn syscall.RawConn) error {
 	return func(_, _ string, conn syscall.RawConn) error {
 		var set error
 		err := conn.Control(func(fd uintptr) {

@@ -1,4 +1,10 @@
-package hive
+// Package wire has the connections below a client: it knows of each request whether a byte of it
+// left, and keeps bytes that nobody stands behind any more from leaving.
+//
+// It promises that a [Guard] is asked right before the first byte of a request, that each write has
+// an end ([Dial], and by [UserTimeout] the kernel's delivery of what was written), and that a
+// [Passage] says after a failure whether anything can have arrived, and that nothing will.
+package wire
 
 import (
 	"context"
@@ -9,8 +15,8 @@ import (
 	"time"
 )
 
-// boundedDial dials connections that guard, bound and count what is written.
-func boundedDial(d *net.Dialer, writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+// Dial dials connections that guard, bound and count what is written.
+func Dial(d *net.Dialer, writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := d.DialContext(ctx, network, address)
 		if err != nil {
@@ -34,7 +40,7 @@ type guardedConn struct {
 	timeout time.Duration
 
 	mu      sync.Mutex // held while writing
-	guard   *guard     // asked before the next byte, nil once it agreed
+	guard   *Guard     // asked before the next byte, nil once it agreed
 	written int64
 	over    bool // nothing may be written any more
 }
@@ -46,7 +52,7 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 	if c.over {
 		return 0, net.ErrClosed
 	}
-	if err := c.guard.ask(); err != nil {
+	if err := c.guard.Ask(); err != nil {
 		return 0, err
 	}
 	c.guard = nil
@@ -59,7 +65,7 @@ func (c *guardedConn) Write(p []byte) (int, error) {
 }
 
 // arm puts a guard before the next byte and returns how many went before.
-func (c *guardedConn) arm(g *guard) int64 {
+func (c *guardedConn) arm(g *Guard) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.guard = g
@@ -92,9 +98,10 @@ func below(conn net.Conn) *guardedConn {
 	return nil
 }
 
-// passage follows one attempt on its way to the wire.
-type passage struct {
-	guard *guard
+// Passage follows one attempt on its way to the wire. The zero Passage has no guard.
+type Passage struct {
+	// Guard is asked before the first byte; nil: nobody is.
+	Guard *Guard
 
 	mu     sync.Mutex
 	conn   *guardedConn
@@ -102,24 +109,24 @@ type passage struct {
 	wrote  atomic.Bool
 }
 
-// hooks are the callbacks for httptrace.
-func (p *passage) hooks() *httptrace.ClientTrace {
+// Hooks are the callbacks for httptrace.
+func (p *Passage) Hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.conn = below(info.Conn); p.conn != nil {
-				p.before = p.conn.arm(p.guard)
+				p.before = p.conn.arm(p.Guard)
 			}
 		},
 		WroteHeaders: func() { p.wrote.Store(true) },
 	}
 }
 
-// sent reports, after a failure, whether a byte may have left, and makes sure
+// Sent reports, after a failure, whether a byte may have left, and makes sure
 // that none leaves later. Without a guarded connection, headers that were
 // handed on count as sent.
-func (p *passage) sent() bool {
+func (p *Passage) Sent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn != nil {
@@ -128,8 +135,8 @@ func (p *passage) sent() bool {
 	return p.wrote.Load()
 }
 
-// fenced reports whether sent made sure that nothing leaves later.
-func (p *passage) fenced() bool {
+// Fenced reports whether Sent made sure that nothing leaves later.
+func (p *Passage) Fenced() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.conn != nil
@@ -138,36 +145,31 @@ func (p *passage) fenced() bool {
 // guardKey is the context key of WithGuard.
 type guardKey struct{}
 
-// WithGuard gives every write made with the returned context a check that runs
-// right before the first byte of each attempt: after the wait for a free place
-// and for a connection, and again before each attempt in place. When check
-// fails the attempt is abandoned with nothing sent, and the call's [*Error]
-// wraps what check returned. It runs more than once an attempt (before a
-// connection is looked for, and when it is there), and must be quick and safe
-// for concurrent use. On connections that are not of [NewTransport] only the
-// first of the two is possible. A nil check removes an outer one.
+// WithGuard gives the returned context a check for the requests made with it, which GuardOf finds;
+// nil removes an outer one.
 func WithGuard(ctx context.Context, check func() error) context.Context {
 	return context.WithValue(ctx, guardKey{}, check)
 }
 
-// guardOf is the context's check, nil when there is none.
-func guardOf(ctx context.Context) *guard {
+// GuardOf is a new guard of the context's check, for one attempt; nil when there is none.
+func GuardOf(ctx context.Context) *Guard {
 	if check, ok := ctx.Value(guardKey{}).(func() error); ok && check != nil {
-		return &guard{check: check}
+		return &Guard{check: check}
 	}
 	return nil
 }
 
-// guard is the check of one attempt; it remembers its refusal.
-type guard struct {
+// Guard is the check of one attempt; it remembers its refusal.
+type Guard struct {
 	check func() error
 
 	mu  sync.Mutex
 	err error
 }
 
-// ask runs the check. Once it failed, the attempt stays forbidden.
-func (g *guard) ask() error {
+// Ask runs the check and gives its error. Once it failed, the attempt stays forbidden; a nil guard
+// forbids nothing.
+func (g *Guard) Ask() error {
 	if g == nil {
 		return nil
 	}
@@ -179,8 +181,8 @@ func (g *guard) ask() error {
 	return g.err
 }
 
-// refusal is what the check said last.
-func (g *guard) refusal() error {
+// Refusal is what the check said last, nil when it agreed or was never asked.
+func (g *Guard) Refusal() error {
 	if g == nil {
 		return nil
 	}
