@@ -43,6 +43,21 @@ func (c *Client) AddAttachments(ctx context.Context, caseID string, files ...Upl
 	if err := checkCase(op, caseID); err != nil {
 		return nil, err
 	}
+	return c.attach(ctx, op, "/case/"+caseID+"/attachments", files)
+}
+
+// AddAlertAttachments is AddAttachments for an alert, by id
+// (multipart POST /api/v1/alert/{alertId}/attachments).
+func (c *Client) AddAlertAttachments(ctx context.Context, alertID string, files ...Upload) ([]Attachment, error) {
+	const op = "add alert attachments"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return nil, err
+	}
+	return c.attach(ctx, op, "/alert/"+alertID+"/attachments", files)
+}
+
+// attachmentsForm lays out files to be attached.
+func (c *Client) attachmentsForm(op string, fields []field, files []Upload) (*form, error) {
 	if len(files) == 0 {
 		return nil, invalid(op, "files", "is empty")
 	}
@@ -54,15 +69,24 @@ func (c *Client) AddAttachments(ctx context.Context, caseID string, files ...Upl
 			return nil, invalid(op, "files", "cannot be unpacked here: use AddFile")
 		}
 	}
-	upload, err := newForm([]field{{"canRename", "true"}}, "attachments", files, c.options.Timeout)
+	upload, err := newForm(fields, func(int) string { return "attachments" }, files, c.options.Timeout)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return upload, nil
+}
+
+// attach adds files to what a path names.
+func (c *Client) attach(ctx context.Context, op, path string, files []Upload) ([]Attachment, error) {
+	upload, err := c.attachmentsForm(op, []field{{"canRename", "true"}}, files)
+	if err != nil {
+		return nil, err
 	}
 	var out struct {
 		Attachments []Attachment `json:"attachments"`
 	}
 	err = c.do(ctx, call{
-		op: op, method: http.MethodPost, path: "/case/" + caseID + "/attachments", upload: upload, write: true,
+		op: op, method: http.MethodPost, path: path, upload: upload, write: true,
 		accept: func(status int, body []byte) error {
 			if err := into(&out)(status, body); err != nil {
 				return err
@@ -95,11 +119,53 @@ func (c *Client) DeleteAttachment(ctx context.Context, caseID, id string) error 
 	return c.delete(ctx, op, "/case/"+caseID+"/attachment/"+id)
 }
 
+// RenameAttachment gives a file of a case another name, of 1 to MaxFileName units
+// (PATCH /api/v1/case/{caseId}/attachment/{attachmentId}; TheHive 5.6).
+func (c *Client) RenameAttachment(ctx context.Context, caseID, id, name string) error {
+	const op = "rename attachment"
+	if err := checkAttachment(op, caseID, id); err != nil {
+		return err
+	}
+	if err := checkTexts(op, rule{"name", name, 1, MaxFileName}); err != nil {
+		return err
+	}
+	return c.change(ctx, op, http.MethodPatch, "/case/"+caseID+"/attachment/"+id, map[string]any{"name": name})
+}
+
+// AlertAttachments lists the files attached to an alert, by id, oldest first
+// (getAlert, attachments).
+func (c *Client) AlertAttachments(ctx context.Context, alertID string) iter.Seq2[Attachment, error] {
+	return alertParts(ctx, c, "list alert attachments", alertID, "attachments", attachmentID)
+}
+
+// DeleteAlertAttachment detaches a file from an alert
+// (DELETE /api/v1/alert/{alertId}/attachment/{attachmentId}).
+func (c *Client) DeleteAlertAttachment(ctx context.Context, alertID, id string) error {
+	const op = "delete alert attachment"
+	if err := checkFile(op, "alert", alertID, id); err != nil {
+		return err
+	}
+	return c.delete(ctx, op, "/alert/"+alertID+"/attachment/"+id)
+}
+
 // checkAttachment refuses what is no case or no attachment.
 func checkAttachment(op, caseID, id string) error {
 	if err := checkCase(op, caseID); err != nil {
 		return err
 	}
+	return checkContent(op, id)
+}
+
+// checkFile refuses what is no owner's id or no attachment.
+func checkFile(op, owner, ownerID, id string) error {
+	if err := checkID(op, owner, ownerID); err != nil {
+		return err
+	}
+	return checkContent(op, id)
+}
+
+// checkContent refuses what is neither an attachment's id nor its content's.
+func checkContent(op, id string) error {
 	if !attachmentShape.MatchString(id) {
 		return invalid(op, "attachment", "must be ~ and digits or a hash, is "+quote(id))
 	}
@@ -123,13 +189,40 @@ func (c *Client) Download(ctx context.Context, caseID, id string) (io.ReadCloser
 // (GET /api/v1/observable/{observableId}/attachment/{attachmentId}/download).
 func (c *Client) DownloadObservable(ctx context.Context, observableID, id string) (io.ReadCloser, error) {
 	const op = "download observable"
-	if err := checkID(op, "observable", observableID); err != nil {
+	if err := checkFile(op, "observable", observableID, id); err != nil {
 		return nil, err
 	}
-	if !attachmentShape.MatchString(id) {
-		return nil, invalid(op, "attachment", "must be ~ and digits or a hash, is "+quote(id))
-	}
 	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/observable/" + observableID + "/attachment/" + id + "/download"})
+}
+
+// DownloadObservableZip is DownloadObservable with the file inside an archive,
+// which opens with TheHive's password, "malware" if not configured otherwise.
+func (c *Client) DownloadObservableZip(ctx context.Context, observableID, id string) (io.ReadCloser, error) {
+	const op = "download observable as archive"
+	if err := checkFile(op, "observable", observableID, id); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/observable/" + observableID + "/attachment/" + id + "/download", query: "asZip=true"})
+}
+
+// DownloadAlert is Download for a file attached to an alert
+// (GET /api/v1/alert/{alertId}/attachment/{attachmentId}/download).
+func (c *Client) DownloadAlert(ctx context.Context, alertID, id string) (io.ReadCloser, error) {
+	const op = "download from alert"
+	if err := checkFile(op, "alert", alertID, id); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/alert/" + alertID + "/attachment/" + id + "/download"})
+}
+
+// DownloadLog is Download for a file of a task's log
+// (GET /api/v1/log/{logId}/attachment/{attachmentId}/download).
+func (c *Client) DownloadLog(ctx context.Context, logID, id string) (io.ReadCloser, error) {
+	const op = "download from log"
+	if err := checkFile(op, "log", logID, id); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/log/" + logID + "/attachment/" + id + "/download"})
 }
 
 // download tries to open a stream as often as any read.

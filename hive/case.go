@@ -3,8 +3,10 @@ package hive
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -178,9 +180,87 @@ func (c *Client) DeleteCase(ctx context.Context, idOrNumber string) error {
 	return c.delete(ctx, "delete case", "/case/"+idOrNumber)
 }
 
-// delete is a DELETE without a body.
-func (c *Client) delete(ctx context.Context, op, path string) error {
-	return c.do(ctx, call{op: op, method: http.MethodDelete, path: path, write: true, accept: nothing})
+// TemplateParts says which parts of a case template are taken over, and which of
+// its tasks and pages, by id or title.
+type TemplateParts struct {
+	// TitlePrefix and its neighbours take over what they are called after.
+	TitlePrefix, Description, Tags, Severity, Flag, TLP, PAP, CustomFields bool
+	// Tasks and Pages are added to the case; none if empty.
+	Tasks, Pages []string
+}
+
+// ApplyCaseTemplate applies parts of a case template, by name or id, to cases
+// that exist, by id (POST /api/v1/case/_bulk/caseTemplate). Tasks and pages are
+// added again each time.
+func (c *Client) ApplyCaseTemplate(ctx context.Context, template string, parts TemplateParts, ids ...string) error {
+	const op = "apply case template"
+	if err := checkIDs(op, ids); err != nil {
+		return err
+	}
+	if err := checkTexts(op, rule{"caseTemplate", template, 1, MaxLogin}); err != nil {
+		return err
+	}
+	body := map[string]any{"ids": distinct(ids), "caseTemplate": template}
+	for name, wanted := range map[string]bool{
+		"updateTitlePrefix": parts.TitlePrefix, "updateDescription": parts.Description, "updateTags": parts.Tags,
+		"updateSeverity": parts.Severity, "updateFlag": parts.Flag, "updateTlp": parts.TLP, "updatePap": parts.PAP,
+		"updateCustomFields": parts.CustomFields,
+	} {
+		if wanted {
+			body[name] = true
+		}
+	}
+	putList(body, "importTasks", parts.Tasks)
+	putList(body, "importPages", parts.Pages)
+	return c.change(ctx, op, http.MethodPost, "/case/_bulk/caseTemplate", body)
+}
+
+// ExportCase opens a case by id or number as an archive that another TheHive can
+// import (.thar), encrypted with a password of 1 to MaxPassword units
+// (GET /api/v1/case/{caseId}/export). It streams as [Client.Download] does.
+func (c *Client) ExportCase(ctx context.Context, idOrNumber, password string) (io.ReadCloser, error) {
+	const op = "export case"
+	if err := checkCase(op, idOrNumber); err != nil {
+		return nil, err
+	}
+	if err := checkTexts(op, rule{"password", password, 1, MaxPassword}); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, call{op: op, method: http.MethodGet, path: "/case/" + idOrNumber + "/export", query: url.Values{"password": {password}}.Encode()})
+}
+
+// ImportedCase is what TheHive made of an archive (OutputImportCase).
+type ImportedCase struct {
+	// Case is the new case, Observables and Procedures those that came with it.
+	Case        Case         `json:"case"`
+	Observables []Observable `json:"observables"`
+	Procedures  []Procedure  `json:"procedures"`
+	// Errors are what could not be imported, in TheHive's words as JSON.
+	Errors []any `json:"errors"`
+}
+
+// ImportCase makes a case of an archive of [Client.ExportCase], streaming it
+// (multipart POST /api/v1/case/import). Every call makes another case.
+func (c *Client) ImportCase(ctx context.Context, archive Upload, password string, sharing ...NewShare) (ImportedCase, error) {
+	const op = "import case"
+	var out ImportedCase
+	if err := checkTexts(op, rule{"password", password, 1, MaxPassword}); err != nil {
+		return out, err
+	}
+	if err := checkShares(op, sharing, "", ""); err != nil {
+		return out, err
+	}
+	body := map[string]any{"password": password}
+	if len(sharing) > 0 {
+		body["sharingParameters"] = sharing
+	}
+	upload, err := c.bodyWithFile(op, body, "file", archive)
+	if err != nil {
+		return out, err
+	}
+	err = c.do(ctx, call{op: op, method: http.MethodPost, path: "/case/import", upload: upload, write: true, weight: weightLarge,
+		accept: intoEntity(&out, func(i *ImportedCase) string { return i.Case.ID })})
+	return out, err
 }
 
 // NewCase is a case to be created (InputCreateCase). Only Title is required
@@ -216,6 +296,14 @@ type NewCase struct {
 	Tasks []NewTask `json:"tasks,omitzero"`
 	// Pages are the case's pages.
 	Pages []NewPage `json:"pages,omitempty"`
+	// Sharing gives the case to other organisations at once.
+	Sharing []NewShare `json:"sharingParameters,omitempty"`
+	// TaskRule and ObservableRule say whether new tasks and observables are shared
+	// too: "manual" or "autoShare"; default: the organisation's.
+	TaskRule       string `json:"taskRule,omitempty"`
+	ObservableRule string `json:"observableRule,omitempty"`
+	// Access restricts the case to users; nil: the whole organisation.
+	Access *Access `json:"access,omitempty"`
 }
 
 // check refuses what TheHive would.
@@ -245,6 +333,12 @@ func (n NewCase) check(op string) error {
 		if err := p.check(op, "pages["+strconv.Itoa(i)+"]."); err != nil {
 			return err
 		}
+	}
+	if err := checkShares(op, n.Sharing, n.TaskRule, n.ObservableRule); err != nil {
+		return err
+	}
+	if err := n.Access.check(op); err != nil {
+		return err
 	}
 	return checkFields(op, n.CustomFields)
 }
@@ -288,6 +382,8 @@ type CaseUpdate struct {
 	// CustomFields are set beside those that the case has; their Order is not
 	// sent. Partial updates are unreliable before TheHive 5.7.1.
 	CustomFields []CustomField
+	// TaskRule and ObservableRule are as in [NewCase].
+	TaskRule, ObservableRule *string
 	// Clear empties fields.
 	Clear []Clearable
 }
@@ -310,25 +406,18 @@ func (u CaseUpdate) wire(op string) (map[string]any, error) {
 	put(body, "startDate", u.StartDate)
 	put(body, "endDate", u.EndDate)
 	put(body, "flag", u.Flag)
+	put(body, "taskRule", u.TaskRule)
+	put(body, "observableRule", u.ObservableRule)
 	putList(body, "addTags", u.AddTags)
 	putList(body, "removeTags", u.RemoveTags)
-	if len(u.CustomFields) > 0 {
-		fields := map[string]any{} // the form that adds; a list would replace all
-		for _, f := range u.CustomFields {
-			fields[f.Name] = f.Value
-		}
-		body["customFields"] = fields
-	}
+	putFields(body, u.CustomFields)
 	for _, field := range u.Clear {
 		if _, both := body[string(field)]; both {
 			return nil, invalid(op, string(field), "is both set and cleared")
 		}
 		body[string(field)] = nil
 	}
-	if len(body) == 0 {
-		return nil, invalid(op, "update", "changes nothing")
-	}
-	return body, nil
+	return body, notEmpty(op, body)
 }
 
 // check refuses what TheHive would.
@@ -337,6 +426,7 @@ func (u CaseUpdate) check(op string) error {
 		optionalText("title", u.Title, 1, MaxTitle), optionalText("description", u.Description, 0, MaxText),
 		optionalText("summary", u.Summary, 0, MaxText), optionalText("status", u.Status, 1, MaxName),
 		optionalText("impactStatus", u.ImpactStatus, 1, MaxLogin), optionalText("assignee", u.Assignee, 1, MaxLogin),
+		optionalText("taskRule", u.TaskRule, 1, MaxLogin), optionalText("observableRule", u.ObservableRule, 1, MaxLogin),
 	); err != nil {
 		return err
 	}
@@ -395,6 +485,18 @@ func checkFieldValue(op, at string, v any) error {
 	return invalid(op, at+".value", fmt.Sprintf("is no scalar but %T", v))
 }
 
+// putFields sets custom fields in the form that adds; a list would replace all.
+func putFields(body map[string]any, fields []CustomField) {
+	if len(fields) == 0 {
+		return
+	}
+	values := map[string]any{}
+	for _, f := range fields {
+		values[f.Name] = f.Value
+	}
+	body["customFields"] = values
+}
+
 // inputFields leaves out what is TheHive's to say.
 func inputFields(fields []CustomField) []CustomField {
 	out := make([]CustomField, 0, len(fields))
@@ -402,131 +504,4 @@ func inputFields(fields []CustomField) []CustomField {
 		out = append(out, CustomField{Name: f.Name, Value: f.Value, Order: f.Order})
 	}
 	return out
-}
-
-// put sets a field of a body when it is to change.
-func put[T any](body map[string]any, name string, v *T) {
-	if v != nil {
-		body[name] = *v
-	}
-}
-
-// putList sets a list of a body when it has members, each once.
-func putList(body map[string]any, name string, list []string) {
-	if len(list) > 0 {
-		body[name] = distinct(list)
-	}
-}
-
-// value is what p points to, or zero.
-func value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// distinct keeps the first of each; TheHive's OpenAPI 5.6 wants unique items.
-func distinct(list []string) []string {
-	seen := make(map[string]bool, len(list))
-	var out []string
-	for _, s := range list {
-		if !seen[s] {
-			seen[s] = true
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// Page is one page of a case (OutputPage).
-type Page struct {
-	// ID is "~" and digits.
-	ID string `json:"_id"`
-	// Title, Content (Markdown) and Category are free text.
-	Title    string `json:"title"`
-	Content  string `json:"content"`
-	Category string `json:"category"`
-	// Order is the position within the category.
-	Order int `json:"order"`
-	// CreatedAt and CreatedBy never change; UpdatedAt is 0 before the first change.
-	CreatedAt Millis `json:"_createdAt"`
-	CreatedBy string `json:"_createdBy"`
-	UpdatedAt Millis `json:"_updatedAt"`
-	UpdatedBy string `json:"_updatedBy"`
-}
-
-// pageID names the identity of a page to the decoders.
-func pageID(p *Page) string { return p.ID }
-
-// NewPage is a page to be created, with its case or later (InputCreatePage).
-type NewPage struct {
-	// Title has 1 to MaxTitle units.
-	Title string `json:"title"`
-	// Content is Markdown, of at most MaxText units.
-	Content string `json:"content"`
-	// Category has 1 to MaxLogin units.
-	Category string `json:"category"`
-	// Order is the position within the category.
-	Order int `json:"order,omitempty"`
-}
-
-// check refuses what TheHive would.
-func (p NewPage) check(op, at string) error {
-	return checkTexts(op, rule{at + "title", p.Title, 1, MaxTitle},
-		rule{at + "content", p.Content, 0, MaxText}, rule{at + "category", p.Category, 1, MaxLogin})
-}
-
-// AddPage adds a page to a case by id or number
-// (POST /api/v1/case/{caseId}/page).
-func (c *Client) AddPage(ctx context.Context, caseID string, p NewPage) (Page, error) {
-	const op = "add page"
-	var out Page
-	if err := checkCase(op, caseID); err != nil {
-		return out, err
-	}
-	if err := p.check(op, ""); err != nil {
-		return out, err
-	}
-	err := c.do(ctx, call{op: op, method: http.MethodPost, path: "/case/" + caseID + "/page", body: p, write: true, accept: intoEntity(&out, pageID)})
-	return out, err
-}
-
-// UpdatePage replaces the content of a page of a case by id or number
-// (PATCH /api/v1/case/{caseId}/page/{pageId}). Content is Markdown of at most MaxText units.
-func (c *Client) UpdatePage(ctx context.Context, caseID, pageID, content string) error {
-	const op = "update page"
-	if err := checkCase(op, caseID); err != nil {
-		return err
-	}
-	if err := checkID(op, "page", pageID); err != nil {
-		return err
-	}
-	if err := checkTexts(op, rule{"content", content, 0, MaxText}); err != nil {
-		return err
-	}
-	return c.do(ctx, call{
-		op: op, method: http.MethodPatch, path: "/case/" + caseID + "/page/" + pageID,
-		body: map[string]any{"content": content}, write: true, accept: nothing,
-	})
-}
-
-// DeletePage deletes a page of a case by id or number
-// (DELETE /api/v1/case/{caseId}/page/{pageId}).
-func (c *Client) DeletePage(ctx context.Context, caseID, pageID string) error {
-	const op = "delete page"
-	if err := checkCase(op, caseID); err != nil {
-		return err
-	}
-	if err := checkID(op, "page", pageID); err != nil {
-		return err
-	}
-	return c.delete(ctx, op, "/case/"+caseID+"/page/"+pageID)
-}
-
-// CasePages lists the pages of a case by id or number, oldest first; of a case
-// that does not exist it lists none (getCase, pages).
-func (c *Client) CasePages(ctx context.Context, caseID string) iter.Seq2[Page, error] {
-	return parts(ctx, c, "list pages", caseID, "pages", pageID)
 }

@@ -28,18 +28,28 @@ func commentID(c *Comment) string { return c.ID }
 // (POST /api/v1/case/{caseId}/comment). TheHive does not recognise doubles.
 func (c *Client) AddComment(ctx context.Context, caseID, message string) (Comment, error) {
 	const op = "add comment"
-	var out Comment
 	if err := checkCase(op, caseID); err != nil {
-		return out, err
+		return Comment{}, err
 	}
+	return c.comment(ctx, op, "/case/"+caseID, message)
+}
+
+// AddAlertComment is AddComment for an alert, by id
+// (POST /api/v1/alert/{alertId}/comment).
+func (c *Client) AddAlertComment(ctx context.Context, alertID, message string) (Comment, error) {
+	const op = "add alert comment"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return Comment{}, err
+	}
+	return c.comment(ctx, op, "/alert/"+alertID, message)
+}
+
+// comment comments on what a path names.
+func (c *Client) comment(ctx context.Context, op, owner, message string) (Comment, error) {
 	if err := checkTexts(op, rule{"message", message, 1, MaxText}); err != nil {
-		return out, err
+		return Comment{}, err
 	}
-	err := c.do(ctx, call{
-		op: op, method: http.MethodPost, path: "/case/" + caseID + "/comment",
-		body: map[string]any{"message": message}, write: true, accept: intoEntity(&out, commentID),
-	})
-	return out, err
+	return create(ctx, c, op, owner+"/comment", map[string]any{"message": message}, commentID)
 }
 
 // UpdateComment replaces a comment's message (PATCH /api/v1/comment/{id}).
@@ -70,4 +80,10 @@ func (c *Client) DeleteComment(ctx context.Context, id string) error {
 // a case that does not exist it lists none (getCase, comments).
 func (c *Client) CaseComments(ctx context.Context, caseID string) iter.Seq2[Comment, error] {
 	return parts(ctx, c, "list comments", caseID, "comments", commentID)
+}
+
+// AlertComments lists the comments of an alert, by id, oldest first
+// (getAlert, comments).
+func (c *Client) AlertComments(ctx context.Context, alertID string) iter.Seq2[Comment, error] {
+	return alertParts(ctx, c, "list alert comments", alertID, "comments", commentID)
 }

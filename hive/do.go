@@ -216,3 +216,78 @@ func causeOf(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
+
+// create posts a body, and decodes the entity that answers.
+func create[T any](ctx context.Context, c *Client, op, path string, body any, id func(*T) string) (T, error) {
+	var out T
+	err := c.do(ctx, call{op: op, method: http.MethodPost, path: path, body: body, write: true, accept: intoEntity(&out, id)})
+	return out, err
+}
+
+// fetch gets one entity.
+func fetch[T any](ctx context.Context, c *Client, op, path string, id func(*T) string) (T, error) {
+	var out T
+	err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, weight: weightLarge, accept: intoEntity(&out, id)})
+	return out, err
+}
+
+// fetchAll gets a list that comes whole.
+func fetchAll[T any](ctx context.Context, c *Client, op, path string, id func(*T) string) ([]T, error) {
+	var out []T
+	err := c.do(ctx, call{op: op, method: http.MethodGet, path: path, weight: weightLarge, accept: intoEntities(&out, id)})
+	return out, err
+}
+
+// change is a write that answers without a body, or with the entity.
+func (c *Client) change(ctx context.Context, op, method, path string, body any) error {
+	return c.do(ctx, call{op: op, method: method, path: path, body: body, write: true, weight: weightLarge, accept: nothing})
+}
+
+// delete is a DELETE without a body.
+func (c *Client) delete(ctx context.Context, op, path string) error {
+	return c.change(ctx, op, http.MethodDelete, path, nil)
+}
+
+// put sets a field of a body when it is to change.
+func put[T any](body map[string]any, name string, v *T) {
+	if v != nil {
+		body[name] = *v
+	}
+}
+
+// putOrClear is put for a field that its zero value empties.
+func putOrClear[T comparable](body map[string]any, name string, v *T) {
+	var zero T
+	if put(body, name, v); v != nil && *v == zero {
+		body[name] = nil
+	}
+}
+
+// putList sets a list of a body when it has members, each once.
+func putList(body map[string]any, name string, list []string) {
+	if len(list) > 0 {
+		body[name] = distinct(list)
+	}
+}
+
+// value is what p points to, or zero.
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// distinct keeps the first of each; TheHive's OpenAPI 5.6 wants unique items.
+func distinct(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	var out []string
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}

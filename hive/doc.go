@@ -23,7 +23,7 @@
 //	do.go                     the one function: request, time-out, verdict
 //	attempt.go                waits for leave (package throttle), and tries again what is safe
 //	client.go, options.go     as whom, and how
-//	transport.go              connections of package wire; the guard asks before the first byte of a write
+//	package wire              connections; the guard asks before the first byte of a write
 //	answer.go                 reads to a bound; error.go: what a failure says
 //
 // # Limits

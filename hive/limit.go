@@ -131,6 +131,14 @@ func optionalText(field string, text *string, least, most int) rule {
 	return rule{field, *text, least, most}
 }
 
+// notEmpty refuses a change that changes nothing.
+func notEmpty(op string, body map[string]any) error {
+	if len(body) == 0 {
+		return invalid(op, "update", "changes nothing")
+	}
+	return nil
+}
+
 // checkTags refuses tags that are empty or too long.
 func checkTags(op, field string, tags []string) error {
 	for i, tag := range tags {

@@ -59,6 +59,9 @@ type NewObservable struct {
 	Tags []string
 	// IOC, Sighted and IgnoreSimilarity are false by default.
 	IOC, Sighted, IgnoreSimilarity bool
+	// StartDate is what TheHive shows as its date, default now; SightedAt when it
+	// was seen, 0: not said.
+	StartDate, SightedAt Millis
 }
 
 // ObservableResult is what TheHive made of a [NewObservable]: each value is
@@ -90,16 +93,29 @@ func (r RefusedObservable) Exists() bool { return saysExists(r.Message) }
 // and, for a single value, the 400 with which it says "already exists".
 func (c *Client) AddObservables(ctx context.Context, caseID string, o NewObservable) (ObservableResult, error) {
 	const op = "add observables"
-	if err := o.check(op, caseID); err != nil {
+	if err := checkCase(op, caseID); err != nil {
 		return ObservableResult{}, err
 	}
-	if len(o.Data) == 0 {
-		return ObservableResult{}, invalid(op, "data", "is empty")
+	return c.addObservables(ctx, op, "/case/"+caseID, o)
+}
+
+// AddAlertObservables is AddObservables for an alert, by id
+// (POST /api/v1/alert/{alertId}/observable).
+func (c *Client) AddAlertObservables(ctx context.Context, alertID string, o NewObservable) (ObservableResult, error) {
+	const op = "add alert observables"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return ObservableResult{}, err
 	}
-	for i, v := range o.Data {
-		if err := checkTexts(op, rule{"data[" + strconv.Itoa(i) + "]", v, 1, MaxValue}); err != nil {
-			return ObservableResult{}, err
-		}
+	return c.addObservables(ctx, op, "/alert/"+alertID, o)
+}
+
+// addObservables adds values to what a path names.
+func (c *Client) addObservables(ctx context.Context, op, owner string, o NewObservable) (ObservableResult, error) {
+	if err := o.check(op, ""); err != nil {
+		return ObservableResult{}, err
+	}
+	if err := o.checkData(op, ""); err != nil {
+		return ObservableResult{}, err
 	}
 	body := o.wire()
 	body["data"] = o.Data
@@ -107,7 +123,7 @@ func (c *Client) AddObservables(ctx context.Context, caseID string, o NewObserva
 	if len(o.Data) == 1 {
 		only = o.Data[0]
 	}
-	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: "/case/" + caseID + "/observable", body: body, write: true})
+	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: owner + "/observable", body: body, write: true})
 }
 
 // AddFile adds a file to a case by id or number as an observable, streaming it
@@ -115,49 +131,77 @@ func (c *Client) AddObservables(ctx context.Context, caseID string, o NewObserva
 // files, such as "file". With Upload.Zip it may become several observables.
 func (c *Client) AddFile(ctx context.Context, caseID string, o NewObservable, u Upload) (ObservableResult, error) {
 	const op = "add file"
-	if err := o.check(op, caseID); err != nil {
+	if err := checkCase(op, caseID); err != nil {
+		return ObservableResult{}, err
+	}
+	return c.addFile(ctx, op, "/case/"+caseID, o, u)
+}
+
+// AddAlertFile is AddFile for an alert, by id
+// (multipart POST /api/v1/alert/{alertId}/observable).
+func (c *Client) AddAlertFile(ctx context.Context, alertID string, o NewObservable, u Upload) (ObservableResult, error) {
+	const op = "add alert file"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return ObservableResult{}, err
+	}
+	return c.addFile(ctx, op, "/alert/"+alertID, o, u)
+}
+
+// addFile adds a file to what a path names.
+func (c *Client) addFile(ctx context.Context, op, owner string, o NewObservable, u Upload) (ObservableResult, error) {
+	if err := o.check(op, ""); err != nil {
 		return ObservableResult{}, err
 	}
 	if len(o.Data) > 0 {
 		return ObservableResult{}, invalid(op, "data", "must be empty for a file")
 	}
-	if err := u.check(op); err != nil {
+	upload, err := c.bodyWithFile(op, u.describe(o.wire()), "attachment", u)
+	if err != nil {
 		return ObservableResult{}, err
 	}
-	body := o.wire()
+	only := ""
+	if !u.Zip {
+		only = "file:" + u.Name
+	}
+	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: owner + "/observable", upload: upload, write: true})
+}
+
+// describe adds to an observable what is to be done with its file.
+func (u Upload) describe(body map[string]any) map[string]any {
 	if u.Zip {
 		body["isZip"] = true
 		if u.ZipPassword != "" {
 			body["zipPassword"] = u.ZipPassword
 		}
 	}
-	text, err := jsonField(op, body)
-	if err != nil {
-		return ObservableResult{}, err
-	}
-	upload, err := newForm([]field{text}, "attachment", []Upload{u}, c.options.Timeout)
-	if err != nil {
-		return ObservableResult{}, fmt.Errorf("%s: %w", op, err)
-	}
-	only := ""
-	if !u.Zip {
-		only = "file:" + u.Name
-	}
-	return c.postObservables(ctx, only, call{op: op, method: http.MethodPost, path: "/case/" + caseID + "/observable", upload: upload, write: true})
+	return body
 }
 
 // check refuses what TheHive would, but for the data.
-func (o NewObservable) check(op, caseID string) error {
-	if err := checkCase(op, caseID); err != nil {
-		return err
-	}
-	if err := checkTexts(op, rule{"dataType", o.DataType, 1, MaxName}, rule{"message", o.Message, 0, MaxText}); err != nil {
+func (o NewObservable) check(op, at string) error {
+	if err := checkTexts(op, rule{at + "dataType", o.DataType, 1, MaxName}, rule{at + "message", o.Message, 0, MaxText}); err != nil {
 		return err
 	}
 	if err := checkLevels(op, nil, o.TLP, o.PAP); err != nil {
 		return err
 	}
-	return checkTags(op, "tags", o.Tags)
+	if err := checkDates(op, o.StartDate, o.SightedAt); err != nil {
+		return err
+	}
+	return checkTags(op, at+"tags", o.Tags)
+}
+
+// checkData refuses values that TheHive would.
+func (o NewObservable) checkData(op, at string) error {
+	if len(o.Data) == 0 {
+		return invalid(op, at+"data", "is empty")
+	}
+	for i, v := range o.Data {
+		if err := checkTexts(op, rule{at + "data[" + strconv.Itoa(i) + "]", v, 1, MaxValue}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wire puts everything but the data into TheHive's words.
@@ -169,6 +213,11 @@ func (o NewObservable) wire() map[string]any {
 	put(body, "tlp", o.TLP)
 	put(body, "pap", o.PAP)
 	putList(body, "tags", o.Tags)
+	for name, at := range map[string]Millis{"startDate": o.StartDate, "sightedAt": o.SightedAt} {
+		if at != 0 {
+			body[name] = at
+		}
+	}
 	for name, set := range map[string]bool{"ioc": o.IOC, "sighted": o.Sighted, "ignoreSimilarity": o.IgnoreSimilarity} {
 		if set {
 			body[name] = true
@@ -240,6 +289,25 @@ func refusedData(object json.RawMessage) string {
 	return o.Data
 }
 
+// Observable brings one observable (GET /api/v1/observable/{observableId}).
+func (c *Client) Observable(ctx context.Context, id string) (Observable, error) {
+	const op = "get observable"
+	if err := checkID(op, "observable", id); err != nil {
+		return Observable{}, err
+	}
+	return fetch(ctx, c, op, "/observable/"+id, observableID)
+}
+
+// FindObservables lists observables of all cases and alerts (listObservable).
+func (c *Client) FindObservables(ctx context.Context, q Query) iter.Seq2[Observable, error] {
+	return list(ctx, c, listOf("find observables", "listObservable"), q, observableID)
+}
+
+// CountObservables counts the observables that a filter chooses.
+func (c *Client) CountObservables(ctx context.Context, f Filter) (int, error) {
+	return c.count(ctx, listOf("count observables", "listObservable"), f)
+}
+
 // CaseObservables lists the observables of a case by id or number, oldest
 // first; of a case that does not exist it lists none (getCase, observables).
 func (c *Client) CaseObservables(ctx context.Context, caseID string) iter.Seq2[Observable, error] {
@@ -286,10 +354,7 @@ func (u ObservableUpdate) wire(op string) (map[string]any, error) {
 	put(body, "sightedAt", u.SightedAt)
 	putList(body, "addTags", u.AddTags)
 	putList(body, "removeTags", u.RemoveTags)
-	if len(body) == 0 {
-		return nil, invalid(op, "update", "changes nothing")
-	}
-	return body, nil
+	return body, notEmpty(op, body)
 }
 
 // UpdateObservable changes what u names (PATCH /api/v1/observable/{id}).
@@ -302,7 +367,21 @@ func (c *Client) UpdateObservable(ctx context.Context, id string, u ObservableUp
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, method: http.MethodPatch, path: "/observable/" + id, body: body, write: true, accept: nothing})
+	return c.change(ctx, op, http.MethodPatch, "/observable/"+id, body)
+}
+
+// UpdateObservables changes several alike (PATCH /api/v1/observable/_bulk).
+func (c *Client) UpdateObservables(ctx context.Context, ids []string, u ObservableUpdate) error {
+	const op = "update observables"
+	if err := checkIDs(op, ids); err != nil {
+		return err
+	}
+	body, err := u.wire(op)
+	if err != nil {
+		return err
+	}
+	body["ids"] = distinct(ids)
+	return c.change(ctx, op, http.MethodPatch, "/observable/_bulk", body)
 }
 
 // DeleteObservable deletes one observable (DELETE /api/v1/observable/{id}).
@@ -312,17 +391,6 @@ func (c *Client) DeleteObservable(ctx context.Context, id string) error {
 		return err
 	}
 	return c.delete(ctx, op, "/observable/"+id)
-}
-
-// parts lists what belongs to one case, oldest first.
-func parts[T any](ctx context.Context, c *Client, op, caseID, part string, id func(*T) string) iter.Seq2[T, error] {
-	if err := checkCase(op, caseID); err != nil {
-		return func(yield func(T, error) bool) {
-			var none T
-			yield(none, err)
-		}
-	}
-	return list(ctx, c, partsOf(op, caseID, part), Query{PageSize: childPage}, id)
 }
 
 // asError is errors.AsType for *Error.

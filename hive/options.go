@@ -1,6 +1,7 @@
 package hive
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"forager/hive/throttle"
+	"forager/hive/wire"
 )
 
 // Defaults of the zero fields of [Options].
@@ -139,6 +141,25 @@ func redactURL(raw string) string {
 		return redacted
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// NewTransport is the transport that New uses, for callers that wrap it: kept
+// connections, one call on each; TLS 1.2 at least, always verified; a bound on
+// every write and on how long the kernel keeps trying to deliver it. The error
+// is an [*InvalidError], or names the certificate file that cannot be used.
+func NewTransport(o Options) (*http.Transport, error) {
+	o = o.withDefaults()
+	t, err := wire.NewTransport(wire.Settings{
+		Timeout: o.Timeout, WriteTimeout: o.WriteTimeout, Concurrency: o.Concurrency,
+		CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Proxy: o.Proxy,
+	})
+	if e, ok := errors.AsType[*wire.SettingError](err); ok {
+		return nil, invalid("new transport", e.Field, e.Reason)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("new transport: %w", err)
+	}
+	return t, nil
 }
 
 // withDefaults fills the zero fields.

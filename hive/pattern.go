@@ -3,7 +3,6 @@ package hive
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -97,16 +96,9 @@ func (c *Client) ImportPatterns(ctx context.Context, name string, bundle io.Read
 		return out, err
 	}
 	file := Upload{Name: "attack.json", ContentType: "application/json", Body: bundle, Timeout: importTimeout}
-	if err := file.check(op); err != nil {
-		return out, err
-	}
-	text, err := jsonField(op, map[string]any{"catalog": name})
+	upload, err := c.bodyWithFile(op, map[string]any{"catalog": name}, "file", file)
 	if err != nil {
 		return out, err
-	}
-	upload, err := newForm([]field{text}, "file", []Upload{file}, c.options.Timeout)
-	if err != nil {
-		return out, fmt.Errorf("%s: %w", op, err)
 	}
 	err = c.do(ctx, call{
 		op: op, method: http.MethodPost, path: "/pattern/import/attack", upload: upload, write: true,

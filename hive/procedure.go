@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Procedure is one use of an ATT&CK technique in a case (OutputProcedure).
+// Procedure is one use of an ATT&CK technique in a case or alert (OutputProcedure).
 type Procedure struct {
 	// ID is "~" and digits.
 	ID string `json:"_id"`
@@ -63,18 +63,28 @@ func (p NewProcedure) check(op, at string) error {
 // every call makes another one.
 func (c *Client) AddProcedure(ctx context.Context, caseID string, p NewProcedure) (Procedure, error) {
 	const op = "add procedure"
-	var out Procedure
 	if err := checkCase(op, caseID); err != nil {
-		return out, err
+		return Procedure{}, err
 	}
+	return c.addProcedure(ctx, op, "/case/"+caseID, p)
+}
+
+// AddAlertProcedure is AddProcedure for an alert, by id
+// (POST /api/v1/alert/{alertId}/procedure).
+func (c *Client) AddAlertProcedure(ctx context.Context, alertID string, p NewProcedure) (Procedure, error) {
+	const op = "add alert procedure"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return Procedure{}, err
+	}
+	return c.addProcedure(ctx, op, "/alert/"+alertID, p)
+}
+
+// addProcedure adds one to what a path names.
+func (c *Client) addProcedure(ctx context.Context, op, owner string, p NewProcedure) (Procedure, error) {
 	if err := p.check(op, ""); err != nil {
-		return out, err
+		return Procedure{}, err
 	}
-	err := c.do(ctx, call{
-		op: op, method: http.MethodPost, path: "/case/" + caseID + "/procedure",
-		body: p, write: true, accept: intoEntity(&out, procedureID),
-	})
-	return out, err
+	return create(ctx, c, op, owner+"/procedure", p, procedureID)
 }
 
 // AddProcedures adds several at once (POST /api/v1/case/{caseId}/procedures)
@@ -86,6 +96,21 @@ func (c *Client) AddProcedures(ctx context.Context, caseID string, p []NewProced
 	if err := checkCase(op, caseID); err != nil {
 		return nil, err
 	}
+	return c.addProcedures(ctx, op, "/case/"+caseID, p)
+}
+
+// AddAlertProcedures is AddProcedures for an alert, by id
+// (POST /api/v1/alert/{alertId}/procedures).
+func (c *Client) AddAlertProcedures(ctx context.Context, alertID string, p []NewProcedure) ([]Procedure, error) {
+	const op = "add alert procedures"
+	if err := checkID(op, "alert", alertID); err != nil {
+		return nil, err
+	}
+	return c.addProcedures(ctx, op, "/alert/"+alertID, p)
+}
+
+// addProcedures adds several to what a path names.
+func (c *Client) addProcedures(ctx context.Context, op, owner string, p []NewProcedure) ([]Procedure, error) {
 	if len(p) == 0 {
 		return nil, invalid(op, "procedures", "is empty")
 	}
@@ -96,7 +121,7 @@ func (c *Client) AddProcedures(ctx context.Context, caseID string, p []NewProced
 	}
 	var out []Procedure
 	err := c.do(ctx, call{
-		op: op, method: http.MethodPost, path: "/case/" + caseID + "/procedures",
+		op: op, method: http.MethodPost, path: owner + "/procedures",
 		body: map[string]any{"procedures": p}, write: true, accept: exactlyEntities(&out, procedureID, len(p)),
 	})
 	if err != nil {
@@ -109,6 +134,12 @@ func (c *Client) AddProcedures(ctx context.Context, caseID string, p []NewProced
 // of a case that does not exist it lists none (getCase, procedures).
 func (c *Client) CaseProcedures(ctx context.Context, caseID string) iter.Seq2[Procedure, error] {
 	return parts(ctx, c, "list procedures", caseID, "procedures", procedureID)
+}
+
+// AlertProcedures lists the procedures of an alert, by id, oldest first
+// (getAlert, procedures).
+func (c *Client) AlertProcedures(ctx context.Context, alertID string) iter.Seq2[Procedure, error] {
+	return alertParts(ctx, c, "list alert procedures", alertID, "procedures", procedureID)
 }
 
 // Procedures lists procedures of all cases (listProcedure).
@@ -142,8 +173,8 @@ func (c *Client) UpdateProcedure(ctx context.Context, id string, u ProcedureUpda
 	put(body, "tactic", u.Tactic)
 	put(body, "description", u.Description)
 	put(body, "occurDate", u.OccurDate)
-	if len(body) == 0 {
-		return invalid(op, "update", "changes nothing")
+	if err := notEmpty(op, body); err != nil {
+		return err
 	}
 	return c.do(ctx, call{op: op, method: http.MethodPatch, path: "/procedure/" + id, body: body, write: true, accept: nothing})
 }

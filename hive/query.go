@@ -57,10 +57,34 @@ type source struct {
 // listOf begins with all entities of a kind.
 func listOf(op, name string) source { return source{op: op, steps: []step{{"_name": name}}} }
 
-// partsOf begins with what belongs to one case. TheHive answers an empty list,
-// not a 404, when there is no such case.
-func partsOf(op, caseID, part string) source {
-	return source{op: op, steps: []step{{"_name": "getCase", "idOrName": caseID}, {"_name": part}}}
+// partsOf begins with what belongs to one entity ("getCase", "getAlert",
+// "getTask"). TheHive answers an empty list, not a 404, when there is none.
+func partsOf(op, get, id, part string) source {
+	return source{op: op, steps: []step{{"_name": get, "idOrName": id}, {"_name": part}}}
+}
+
+// parts lists what belongs to one case, oldest first.
+func parts[T any](ctx context.Context, c *Client, op, caseID, part string, id func(*T) string) iter.Seq2[T, error] {
+	if err := checkCase(op, caseID); err != nil {
+		return failed[T](err)
+	}
+	return list(ctx, c, partsOf(op, "getCase", caseID, part), Query{PageSize: childPage}, id)
+}
+
+// alertParts lists what belongs to one alert, oldest first.
+func alertParts[T any](ctx context.Context, c *Client, op, alertID, part string, id func(*T) string) iter.Seq2[T, error] {
+	if err := checkID(op, "alert", alertID); err != nil {
+		return failed[T](err)
+	}
+	return list(ctx, c, partsOf(op, "getAlert", alertID, part), Query{PageSize: childPage}, id)
+}
+
+// failed is a list that cannot be asked for.
+func failed[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		yield(none, err)
+	}
 }
 
 // step is the operation with its operator beside its name.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -87,8 +88,31 @@ func jsonField(op string, body any) (field, error) {
 	return field{"_json", string(text)}, nil
 }
 
-// newForm lays the parts out; files go into parts called part.
-func newForm(fields []field, part string, files []Upload, usual time.Duration) (*form, error) {
+// bodyWithFile is what a JSON body would carry, with a file beside it.
+func (c *Client) bodyWithFile(op string, body any, part string, file Upload) (*form, error) {
+	return c.bodyWithFiles(op, body, func(int) string { return part }, file)
+}
+
+// bodyWithFiles is bodyWithFile for several, whose parts are called by their number.
+func (c *Client) bodyWithFiles(op string, body any, part func(int) string, files ...Upload) (*form, error) {
+	for _, f := range files {
+		if err := f.check(op); err != nil {
+			return nil, err
+		}
+	}
+	text, err := jsonField(op, body)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForm([]field{text}, part, files, c.options.Timeout)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return f, nil
+}
+
+// newForm lays the parts out; the name of a file's part is that of its number.
+func newForm(fields []field, part func(int) string, files []Upload, usual time.Duration) (*form, error) {
 	var buffer bytes.Buffer
 	w := multipart.NewWriter(&buffer)
 	f := &form{boundary: w.Boundary(), files: files}
@@ -97,8 +121,8 @@ func newForm(fields []field, part string, files []Upload, usual time.Duration) (
 			return nil, err
 		}
 	}
-	for _, file := range files {
-		if _, err := w.CreatePart(fileHeader(part, file)); err != nil {
+	for i, file := range files {
+		if _, err := w.CreatePart(fileHeader(part(i), file)); err != nil {
 			return nil, err
 		}
 		f.heads = append(f.heads, bytes.Clone(buffer.Bytes()))

@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},
-	"hive":                   {"hive/throttle", "hive/wire", "filebound", "retry"},
+	"hive":                   {"hive/throttle", "hive/wire", "retry"},
 	"config":                 {"yamlbound"},
 
 	"enrich/detection":           {"enrich/detection/canon", "enrich/detection/formats", "enrich/detection/lines", "enrich/detection/malformed", "enrich/detection/tree"},
@@ -65,7 +65,7 @@ var arrows = map[string][]string{
 	"enrich/files":                       {},
 	"enrich/files/filestest":             {},
 	"hive/throttle":                      {},
-	"hive/wire":                          {},
+	"hive/wire":                          {"filebound"},
 	"hive/hivetest":                      {},
 	"mitre":                              {},
 	"yamlbound":                          {},

@@ -1,7 +1,7 @@
 // Package wire has the connections below a client: it knows of each request whether a byte of it
 // left, and keeps bytes that nobody stands behind any more from leaving.
 //
-// It promises that a [Guard] is asked right before the first byte of a request, that each write has
+// It promises connections that are verified and kept ([NewTransport]), that a [Guard] is asked right before the first byte of a request, that each write has
 // an end ([Dial], and by [UserTimeout] the kernel's delivery of what was written), and that a
 // [Passage] says after a failure whether anything can have arrived, and that nothing will.
 package wire

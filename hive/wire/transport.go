@@ -1,4 +1,4 @@
-package hive
+package wire
 
 import (
 	"crypto/tls"
@@ -10,14 +10,36 @@ import (
 	"time"
 
 	"forager/filebound"
-	"forager/hive/wire"
 )
 
-// NewTransport is the transport that New uses, for callers that wrap it: kept
-// connections, one call on each; TLS 1.2 at least, always verified; a bound on
-// every write and on how long the kernel keeps trying to deliver it.
-func NewTransport(o Options) (*http.Transport, error) {
-	o = o.withDefaults()
+// Settings say how connections are made.
+type Settings struct {
+	// Timeout bounds the making of a connection, WriteTimeout each write to it.
+	Timeout, WriteTimeout time.Duration
+	// Concurrency is the number of connections that are kept.
+	Concurrency int
+	// CAFile holds PEM certificates that are trusted besides the system's.
+	CAFile string
+	// CertFile and KeyFile hold the PEM client certificate and its key.
+	CertFile, KeyFile string
+	// Proxy is the address of an HTTP, HTTPS or SOCKS5 proxy; empty means
+	// what the environment says, "direct" means none.
+	Proxy string
+}
+
+// SettingError is a setting that cannot work.
+type SettingError struct {
+	// Field is its name, Reason what is wrong with it, without its value.
+	Field, Reason string
+}
+
+// Error is "field reason".
+func (e *SettingError) Error() string { return e.Field + " " + e.Reason }
+
+// NewTransport has kept connections, one call on each; TLS 1.2 at least, always
+// verified; a bound on every write and on how long the kernel keeps trying to
+// deliver it. The error is a [*SettingError], or names the file that cannot be used.
+func NewTransport(o Settings) (*http.Transport, error) {
 	tlsConfig, err := o.tlsConfig()
 	if err != nil {
 		return nil, err
@@ -29,7 +51,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 	dialer := &net.Dialer{
 		Timeout:   o.Timeout,
 		KeepAlive: 15 * time.Second,
-		Control:   wire.UserTimeout(o.WriteTimeout),
+		Control:   UserTimeout(o.WriteTimeout),
 	}
 	// HTTP/1.1 only: with HTTP/2 all calls share one connection, whose loss
 	// would make every one of them ambiguous at once, and the headers of a
@@ -39,7 +61,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 	return &http.Transport{
 		Protocols:              protocols,
 		Proxy:                  proxy,
-		DialContext:            wire.Dial(dialer, o.WriteTimeout),
+		DialContext:            Dial(dialer, o.WriteTimeout),
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    o.Timeout,
 		MaxIdleConns:           o.Concurrency,
@@ -52,29 +74,29 @@ func NewTransport(o Options) (*http.Transport, error) {
 }
 
 // tlsConfig verifies against the system's certificates and those of CAFile.
-func (o Options) tlsConfig() (*tls.Config, error) {
+func (o Settings) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CAFile != "" {
 		pem, err := readPEM(o.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("new transport: read CAFile: %w", err)
+			return nil, fmt.Errorf("read CAFile: %w", err)
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, invalid("new transport", "CAFile", "holds no PEM certificate")
+			return nil, unusable("CAFile", "holds no PEM certificate")
 		}
 		config.RootCAs = pool
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
-		return nil, invalid("new transport", "CertFile", "and KeyFile need each other")
+		return nil, unusable("CertFile", "and KeyFile need each other")
 	}
 	if o.CertFile != "" {
 		pair, err := keyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("new transport: load client certificate: %w", err)
+			return nil, fmt.Errorf("load client certificate: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -82,7 +104,7 @@ func (o Options) tlsConfig() (*tls.Config, error) {
 }
 
 // proxy is the choice of a proxy for a request.
-func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
+func (o Settings) proxy() (func(*http.Request) (*url.URL, error), error) {
 	switch o.Proxy {
 	case "":
 		return http.ProxyFromEnvironment, nil
@@ -91,14 +113,16 @@ func (o Options) proxy() (func(*http.Request) (*url.URL, error), error) {
 	}
 	u, err := url.Parse(o.Proxy)
 	if err != nil || u.Hostname() == "" {
-		return nil, invalid("new transport", "Proxy", "is no address") // it may hold a password: never shown
+		return nil, unusable("Proxy", "is no address") // it may hold a password: never shown
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":
 		return http.ProxyURL(u), nil
 	}
-	return nil, invalid("new transport", "Proxy", "must begin with http://, https:// or socks5://")
+	return nil, unusable("Proxy", "must begin with http://, https:// or socks5://")
 }
+
+func unusable(field, reason string) error { return &SettingError{Field: field, Reason: reason} }
 
 // maxPEM bounds a file of certificates or a key, in bytes.
 const maxPEM = 4 << 20
