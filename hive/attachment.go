@@ -119,17 +119,14 @@ func (c *Client) DeleteAttachment(ctx context.Context, caseID, id string) error 
 	return c.delete(ctx, op, "/case/"+caseID+"/attachment/"+id)
 }
 
-// RenameAttachment gives a file of a case another name, of 1 to MaxFileName units
+// ShowAttachment says whether users of external organisations see a file of a case
 // (PATCH /api/v1/case/{caseId}/attachment/{attachmentId}; TheHive 5.6).
-func (c *Client) RenameAttachment(ctx context.Context, caseID, id, name string) error {
-	const op = "rename attachment"
+func (c *Client) ShowAttachment(ctx context.Context, caseID, id string, external bool) error {
+	const op = "show attachment"
 	if err := checkAttachment(op, caseID, id); err != nil {
 		return err
 	}
-	if err := checkTexts(op, rule{"name", name, 1, MaxFileName}); err != nil {
-		return err
-	}
-	return c.change(ctx, op, http.MethodPatch, "/case/"+caseID+"/attachment/"+id, map[string]any{"name": name})
+	return c.change(ctx, op, http.MethodPatch, "/case/"+caseID+"/attachment/"+id, map[string]any{"external": external})
 }
 
 // AlertAttachments lists the files attached to an alert, by id, oldest first

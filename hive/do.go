@@ -7,9 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"forager/hive/throttle"
@@ -40,6 +45,7 @@ type call struct {
 	weight int64     // bytes that its answer may have; 0: as an ordinary object
 	as     *identity // of the attempt
 	large  bool      // its answer is, of the attempt
+	plain  bool      // its answer is text, and not JSON
 }
 
 // do performs a call: encodes it, tries it as the retry rules allow, decodes
@@ -115,7 +121,7 @@ func (c *Client) exchange(ctx context.Context, k *call, payload []byte) (int, er
 
 // judge accepts a 2xx that is what the endpoint promises, and is called so.
 func (k call) judge(resp *http.Response, body []byte) error {
-	if len(body) > 0 && !saysJSON(resp.Header) {
+	if len(body) > 0 && !k.plain && !saysJSON(resp.Header) {
 		return fmt.Errorf("%w: content type %s", ErrShape, quote(resp.Header.Get("Content-Type")))
 	}
 	return k.accept(resp.StatusCode, body)
@@ -215,6 +221,108 @@ func causeOf(ctx context.Context, err error) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
+}
+
+// Exchange is one call to an endpoint for which this package has no method: the
+// rooms beside it are made of them, and so may be a program that needs more of
+// TheHive's API. It gets what every call gets: limits, verdicts, tries, guards.
+type Exchange struct {
+	// Op names the call in errors and traces: "create user".
+	Op string
+	// Method is the HTTP method. Path begins with a slash, below /api/v1; what is
+	// put into it is escaped by its maker (url.PathEscape).
+	Method, Path string
+	// Query are parameters behind the path.
+	Query url.Values
+	// Body is sent as JSON; nil: none. With a File it becomes the part "_json".
+	Body any
+	// File is sent as the part Part, beside Body.
+	File *Upload
+	// Part is the name of the File's part.
+	Part string
+	// Reads of a POST says that nothing changes by it: it is tried again like any read, and
+	// asks no guard. A GET reads, unless it Acts.
+	Reads, Acts bool
+	// Into gets the answer, decoded from JSON. nil: the answer is empty, or an
+	// entity that nobody looks at.
+	Into any
+	// Proof tells, of a decoded answer, something that only TheHive's has, such as
+	// its id; "" is a refusal, for {} may come from anybody. nil: any JSON is right.
+	Proof func() string
+	// Empty says that a 200 or 201 without a body is success, too.
+	Empty bool
+	// Text gets an answer that is plain text and no JSON, such as a key.
+	Text *string
+}
+
+// pathShape is what a path may be made of.
+var pathShape = regexp.MustCompile(`^(/[A-Za-z0-9_.~@!$&'()*,:;=+%-]+)+$`)
+
+// checkPath refuses what is no path, and ways up.
+func checkPath(op, path string) error {
+	if !pathShape.MatchString(path) || slices.ContainsFunc(strings.Split(path, "/"), func(s string) bool { return s == "." || s == ".." }) {
+		return invalid(op, "path", "is none: "+quote(path))
+	}
+	return nil
+}
+
+// Exchange makes one call (see [Exchange]). Its error is an [*Error] or an
+// [*InvalidError].
+func (c *Client) Exchange(ctx context.Context, x Exchange) error {
+	if err := checkPath(x.Op, x.Path); err != nil {
+		return err
+	}
+	k := call{op: x.Op, method: x.Method, path: x.Path, query: x.Query.Encode(), body: x.Body, write: x.Acts || !x.Reads && x.Method != http.MethodGet, weight: weightLarge}
+	if x.File != nil {
+		upload, err := c.bodyWithFile(x.Op, x.Body, x.Part, *x.File)
+		if err != nil {
+			return err
+		}
+		k.body, k.upload = nil, upload
+	}
+	switch {
+	case x.Text != nil:
+		k.plain, k.accept = true, func(status int, body []byte) error { return plainText(status, body, x.Text) }
+	case x.Into == nil && x.Empty:
+		k.accept = nothingAtAll
+	case x.Into == nil:
+		k.accept = nothing
+	default:
+		k.accept = func(status int, body []byte) error {
+			if status/100 != 2 {
+				return fmt.Errorf("%w: status %d", ErrShape, status)
+			}
+			if err := decode(body, x.Into); err != nil || x.Proof == nil {
+				return err
+			}
+			return hasID(x.Proof())
+		}
+	}
+	return c.do(ctx, k)
+}
+
+// nothingAtAll accepts what nothing does, and a 200 or 201 without a body.
+func nothingAtAll(status int, body []byte) error {
+	if (status == http.StatusOK || status == http.StatusCreated) && len(body) == 0 {
+		return nil
+	}
+	return nothing(status, body)
+}
+
+// plainText accepts a short text of one line; a page of somebody else is none.
+func plainText(status int, body []byte, out *string) error {
+	*out = strings.TrimSpace(string(body))
+	if status != http.StatusOK || *out == "" || len(*out) > maxSecret || strings.ContainsAny(*out, "<>\n\r {") {
+		*out = ""
+		return fmt.Errorf("%w: no plain text", ErrShape)
+	}
+	return nil
+}
+
+// List reads what an operation of TheHive's query API lists, such as "listUser",
+// page by page; id gives an entity's own (see [Query]). It ends with its first error.
+func List[T any](ctx context.Context, c *Client, op, from string, q Query, id func(*T) string) iter.Seq2[T, error] {
+	return list(ctx, c, listOf(op, from), q, id)
 }
 
 // create posts a body, and decodes the entity that answers.

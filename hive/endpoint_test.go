@@ -23,6 +23,7 @@ type endpoint struct {
 	answer string
 	want   any
 	read   bool
+	since  string // the first description that has it; "": all
 }
 
 // none wraps a method without a result.
@@ -53,11 +54,15 @@ func childQuery(idOrName, part string) string {
 
 func TestEndpointsSpeakTheHive(t *testing.T) {
 	t.Parallel()
-	for _, group := range [][]endpoint{caseEndpoints(), observableEndpoints(), procedureEndpoints(), otherEndpoints()} {
+	for _, group := range [][]endpoint{
+		caseEndpoints(), observableEndpoints(), procedureEndpoints(), otherEndpoints(), alertEndpoints(), alertPartEndpoints(), taskEndpoints(),
+		shareEndpoints(), caseMoreEndpoints(), userEndpoints(), organisationEndpoints(), templateEndpoints(), connectorEndpoints(),
+	} {
 		for _, e := range group {
 			t.Run(e.name, func(t *testing.T) {
 				t.Parallel()
 				t.Run("request and answer", e.succeeds)
+				t.Run("described", e.isDescribed)
 				t.Run("server's refusal", e.failsTyped)
 				t.Run("server's own 500", e.tellsRollback)
 				t.Run("foreign 2xx", e.refusesForeignAnswer)
@@ -98,6 +103,27 @@ func (e endpoint) succeeds(t *testing.T) {
 		}
 	} else if r.Body != "" && e.method != http.MethodPost {
 		t.Errorf("unexpected body %q", r.Body)
+	}
+}
+
+// isDescribed holds the request against every description of TheHive's API, and the answer that the
+// table gives, where it is of TheHive's form, against the one that it was taken from.
+func (e endpoint) isDescribed(t *testing.T) {
+	t.Parallel()
+	if all, err := descriptions(); err != nil || len(all) == 0 {
+		t.Skip("no OpenAPI description: ../shared/data/thehive is not there", err)
+	}
+	j := &judge{t: t, since: e.since, deviated: map[string]bool{}}
+	c, _ := serve(t, answer(e.status, e.answer), func(o *hive.Options) {
+		next, err := hive.NewTransport(*o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(next.CloseIdleConnections)
+		j.next, o.Transport = next, j
+	})
+	if _, err := e.call(t.Context(), c); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -22,14 +22,24 @@ func (j *judge) judgeJSON(what string, schema *openapi3.Schema, text []byte) []s
 
 // withoutNulls leaves out what the files cannot express (deviation "null").
 func (j *judge) withoutNulls(v any) any {
-	if object, ok := v.(map[string]any); ok {
+	switch v := v.(type) {
+	case map[string]any:
 		out := map[string]any{}
-		for name, field := range object {
-			if field != nil {
-				out[name] = field
-			} else {
+		for name, field := range v {
+			if field == nil {
 				j.deviate("null")
+				if name != "value" { // of a custom field: required, and null is "not set"
+					continue
+				}
+				field = ""
 			}
+			out[name] = j.withoutNulls(field)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = j.withoutNulls(v[i])
 		}
 		return out
 	}

@@ -13,8 +13,10 @@ import (
 // the steps below a case, and the fields that each operation takes.
 var queryOperations = map[string][]string{
 	"listCase": {}, "listPattern": {}, "listProcedure": {}, "listObservableType": {}, "listObservable": {},
-	"listCustomField": {}, "listCaseTemplate": {}, "listUser": {},
-	"getCase":     {"idOrName"},
+	"listCustomField": {}, "listCaseTemplate": {}, "listUser": {}, "listAlert": {}, "listTask": {}, "listProfile": {},
+	"listOrganisation": {}, "listPageTemplate": {},
+	"getCase": {"idOrName"}, "getAlert": {"idOrName"}, "getTask": {"idOrName"},
+	"alerts": {}, "logs": {},
 	"observables": {}, "comments": {}, "procedures": {}, "tasks": {}, "pages": {}, "attachments": {},
 	"sort":  {"_fields"},
 	"page":  {"from", "to"},

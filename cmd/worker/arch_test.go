@@ -65,6 +65,8 @@ var arrows = map[string][]string{
 	"enrich/files":                       {},
 	"enrich/files/filestest":             {},
 	"hive/throttle":                      {},
+	"hive/admin":                         {"hive"},
+	"hive/connector":                     {"hive"},
 	"hive/wire":                          {"filebound"},
 	"hive/hivetest":                      {},
 	"mitre":                              {},
@@ -82,6 +84,7 @@ var testArrows = []string{"racedetector", "hive/hivetest", "pipeline/natstest", 
 // ownTests are the packages whose tests need less of ours than this, or other things.
 var ownTests = map[string][]string{
 	"enrich/claim":           {"enrich/claim/claimtest", "racedetector"},
+	"hive":                   {"hive/hivetest", "hive/admin", "hive/connector", "racedetector"},
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
 	"enrich/detection/draft": {"enrich/detection/formats"},
