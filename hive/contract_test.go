@@ -85,6 +85,7 @@ func runContract(t *testing.T, o hive.Options) {
 		{"server", contractServer}, {"cases", contractCases}, {"queries", contractQueries}, {"updates", contractUpdates},
 		{"merge", contractMerge}, {"observables", contractObservables}, {"files", contractFiles}, {"comments", contractComments},
 		{"procedures", contractProcedures}, {"tasks and pages", contractParts}, {"attachments", contractAttachments}, {"absent", contractAbsent},
+		{"alerts", contractAlerts}, {"parts of alerts", contractAlertParts}, {"promotion", contractPromotion}, {"logs", contractLogs}, {"timeline and links", contractTimeline},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, c) })
 	}
