@@ -16,7 +16,7 @@ type Profile struct {
 	// Permissions are what it allows, such as "manageCase/create".
 	Permissions []string `json:"permissions"`
 	// Editable profiles are the organisation's own; ForAdmin and ForOrg say where
-	// they are of use, ConsumesLicense whether their users take a seat.
+	// they are of use, ConsumesLicense whether their users count for the licence.
 	Editable        bool `json:"editable"`
 	ForAdmin        bool `json:"forAdmin"`
 	ForOrg          bool `json:"forOrg"`
@@ -87,7 +87,7 @@ type Permission struct {
 	// Name is what profiles call it, Label what people read.
 	Name  string `json:"name"`
 	Label string `json:"label"`
-	// ConsumesLicense says that users with it take a seat, Scope where it is of use.
+	// ConsumesLicense says that users with it count for the licence, Scope where it is of use.
 	ConsumesLicense bool     `json:"consumesLicense"`
 	Scope           []string `json:"scope"`
 }

@@ -9,7 +9,7 @@ import (
 	"forager/hive"
 )
 
-// Kinds of users. A service account takes no seat of the licence, sees restricted
+// Kinds of users. A service account counts for no user of the licence, sees restricted
 // cases (TheHive 5.6.1), and cannot log in by password.
 const (
 	// Normal is a person.
