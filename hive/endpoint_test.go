@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,24 +53,25 @@ func childQuery(idOrName, part string) string {
 		{"_name":"sort","_fields":[{"_createdAt":"asc"}]},{"_name":"page","from":0,"to":500}]}`
 }
 
+// endpoints are all that answer with JSON or nothing.
+func endpoints() []endpoint {
+	return slices.Concat(caseEndpoints(), observableEndpoints(), procedureEndpoints(), otherEndpoints(), alertEndpoints(), alertPartEndpoints(), taskEndpoints(),
+		shareEndpoints(), caseMoreEndpoints(), userEndpoints(), organisationEndpoints(), templateEndpoints(), connectorEndpoints())
+}
+
 func TestEndpointsSpeakTheHive(t *testing.T) {
 	t.Parallel()
-	for _, group := range [][]endpoint{
-		caseEndpoints(), observableEndpoints(), procedureEndpoints(), otherEndpoints(), alertEndpoints(), alertPartEndpoints(), taskEndpoints(),
-		shareEndpoints(), caseMoreEndpoints(), userEndpoints(), organisationEndpoints(), templateEndpoints(), connectorEndpoints(),
-	} {
-		for _, e := range group {
-			t.Run(e.name, func(t *testing.T) {
-				t.Parallel()
-				t.Run("request and answer", e.succeeds)
-				t.Run("described", e.isDescribed)
-				t.Run("server's refusal", e.failsTyped)
-				t.Run("server's own 500", e.tellsRollback)
-				t.Run("foreign 2xx", e.refusesForeignAnswer)
-				t.Run("ended context", e.sendsNothingWhenOver)
-				t.Run("guard", e.obeysGuard)
-			})
-		}
+	for _, e := range endpoints() {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			t.Run("request and answer", e.succeeds)
+			t.Run("described", e.isDescribed)
+			t.Run("server's refusal", e.failsTyped)
+			t.Run("server's own 500", e.tellsRollback)
+			t.Run("foreign 2xx", e.refusesForeignAnswer)
+			t.Run("ended context", e.sendsNothingWhenOver)
+			t.Run("guard", e.obeysGuard)
+		})
 	}
 }
 

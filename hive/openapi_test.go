@@ -37,6 +37,7 @@ var deviations = map[string]string{
 // description is one OpenAPI file and its routes.
 type description struct {
 	version string
+	doc     *openapi3.T
 	router  routers.Router
 }
 
@@ -69,7 +70,7 @@ var descriptions = sync.OnceValues(func() ([]description, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, description{strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "openapi-"), ".yaml"), router})
+		out = append(out, description{strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "openapi-"), ".yaml"), doc, router})
 	}
 	return out, nil
 })
