@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,10 +33,25 @@ func (b *bench) intake(t *testing.T) {
 	s.makeStream(t)
 	addr := s.takeIn(t, b.programs)
 	var published, posted float64
+	var cost [2][3]time.Duration // processor of this process, NATS and the intake: for what is published, and what is posted
 	for round := range 3 {
-		published = max(published, s.rateOf(t, round*2, s.publisher))
-		posted = max(posted, s.rateOf(t, round*2+1, poster(addr)))
+		for way, open := range []func(*testing.T) sender{s.publisher, poster(addr)} {
+			if way == 1 && round == 1 {
+				s.profile(t, syscall.SIGUSR1)
+			}
+			before := s.costs(t)
+			rate := s.rateOf(t, round*2+way, open)
+			if now := s.costs(t); way == 0 {
+				published, cost[0] = max(published, rate), less(now, before)
+			} else {
+				posted, cost[1] = max(posted, rate), less(now, before)
+			}
+			if way == 1 && round == 1 {
+				s.profile(t, syscall.SIGUSR2)
+			}
+		}
 	}
+	t.Logf("processor of an event, senders + NATS + intake: published %v, posted %v", cost[0], cost[1])
 	b.atLeast(line{
 		row: "intake", measured: fmt.Sprintf("1 KB events over HTTP, %d connections; base: published, each confirmed", intakeSenders),
 		base: perSecond(published), result: perSecond(posted), ratio: fmt.Sprintf("%.2f", posted/published), must: "≥ 0.70",
@@ -44,6 +60,24 @@ func (b *bench) intake(t *testing.T) {
 	b.atMost(line{
 		measured: "… idle, 99 % of 202 within; base: of the stream alone", base: fmt.Sprintf("%.2f ms", ms(own)), result: fmt.Sprintf("%.2f ms", ms(through)), must: "≤ base + 5 ms",
 	}, ms(through-own), 5)
+}
+
+// costs is the processor that senders (this process), NATS and the intake took so far.
+func (s *scene) costs(t *testing.T) [3]time.Duration {
+	t.Helper()
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		t.Fatal(err)
+	}
+	return [3]time.Duration{time.Duration(own.Utime.Nano() + own.Stime.Nano()), s.nats.processor(t), s.workers[0].processor(t)}
+}
+
+// less is what an event took between two moments.
+func less(now, before [3]time.Duration) (each [3]time.Duration) {
+	for i := range now {
+		each[i] = ((now[i] - before[i]) / intakeEvents).Round(100 * time.Nanosecond)
+	}
+	return each
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -59,7 +93,12 @@ func (s *scene) makeStream(t *testing.T) {
 func (s *scene) takeIn(t *testing.T, built programs) (addr string) {
 	t.Helper()
 	addr, ops := freePort(t), freePort(t)
-	p, _ := spawn(t, intakeEnv(s.natsURL, addr, ops), built.worker, "intake")
+	env := intakeEnv(s.natsURL, addr, ops)
+	if *profiles != "" {
+		env = append(env, "BENCH_PROFILE="+profileName(t))
+	}
+	p, _ := spawn(t, env, built.worker, "intake")
+	s.workers = append(s.workers, p)
 	if !eventually(t, 20*time.Second, func() bool { return answers(t.Context(), "http://"+ops+"/readyz") }) {
 		t.Fatalf("intake is not ready\n%s", p.tail())
 	}

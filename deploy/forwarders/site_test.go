@@ -1,6 +1,7 @@
 package forwarders
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -51,6 +52,7 @@ func (s *site) Put(_ context.Context, e store.Event) (store.Receipt, error) {
 		s.refuse--
 		return store.Receipt{}, &store.Refusal{Why: store.NoStream, Err: context.DeadlineExceeded}
 	}
+	e.Body = bytes.Clone(e.Body)
 	s.events = append(s.events, e)
 	s.came <- struct{}{}
 	return store.Receipt{Stream: "DET", Sequence: uint64(len(s.events))}, nil

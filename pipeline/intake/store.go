@@ -75,7 +75,7 @@ func New(link *stream.Link, o Options) (*Store, error) {
 	return &Store{link: link, options: o}, nil
 }
 
-// Put stores one event. Its error is a *[Refusal].
+// Put stores one event, and keeps nothing of its body. Its error is a *[Refusal].
 func (s *Store) Put(ctx context.Context, e Event) (Receipt, error) {
 	if !s.link.Connected() {
 		return Receipt{}, s.refuse(Unreachable, stream.ErrNotConnected)
@@ -84,7 +84,7 @@ func (s *Store) Put(ctx context.Context, e Event) (Receipt, error) {
 	if most := s.link.Conn().MaxPayload(); most > 0 && int64(msg.Size()) > most {
 		return Receipt{}, s.refuse(TooLarge, fmt.Errorf("%d bytes, the server takes %d", msg.Size(), most))
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Within)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Within) // it is on its way, though the sender may have gone
 	defer cancel()
 	options := []jetstream.PublishOpt{jetstream.WithExpectStream(s.options.Stream)}
 	if e.ID != "" {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"forager/enrich/detection/malformed"
 )
@@ -47,12 +48,31 @@ func checkEncoding(header http.Header) (zipped bool, refused *problem) {
 	}
 }
 
-// readBody reads a body to its end, of most bytes at most.
-func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, *problem) {
+// mostPooled is the size up to which the room of a body is used again, bytes.
+const mostPooled = 64 << 10
+
+// rooms are those of bodies that were answered.
+type rooms struct{ pool sync.Pool }
+
+func (r *rooms) take() *bytes.Buffer {
+	if b, ok := r.pool.Get().(*bytes.Buffer); ok {
+		return b
+	}
+	return new(bytes.Buffer)
+}
+
+func (r *rooms) giveBack(b *bytes.Buffer) {
+	if b != nil && b.Cap() <= mostPooled {
+		b.Reset()
+		r.pool.Put(b)
+	}
+}
+
+// readBody reads a body to its end, of most bytes at most; it lies in b.
+func readBody(w http.ResponseWriter, r *http.Request, most int64, b *bytes.Buffer) ([]byte, *problem) {
 	if r.ContentLength > most {
 		return nil, tooLarge(most)
 	}
-	var b bytes.Buffer
 	b.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead) // so that a body of a known length is read in one piece
 	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, most))
 	switch _, large := errors.AsType[*http.MaxBytesError](err); {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,7 +23,7 @@ const Path = "/v1/detections"
 
 // Store is where events go: [intake.Store].
 type Store interface {
-	// Put returns once the event is stored; its error is an *[intake.Refusal].
+	// Put returns once the event is stored; its error is an *[intake.Refusal]. It keeps nothing of the event's body.
 	Put(ctx context.Context, e intake.Event) (intake.Receipt, error)
 }
 
@@ -64,6 +65,7 @@ type Handler struct {
 	strangers share // of who signs, until the signature is looked at
 	bytes     *semaphore.Weighted
 	syntax    *detection.Syntax
+	rooms     rooms
 	keys      *keys
 	journal   *journal
 }
@@ -133,8 +135,9 @@ type taking struct {
 	r         *http.Request
 	sender    *sender // nil: not known yet
 	body      []byte
-	answer    *reply // nil: the request is an event
-	collector bool   // it speaks as to Splunk's collector
+	answer    *reply        // nil: the request is an event
+	collector bool          // it speaks as to Splunk's collector
+	room      *bytes.Buffer // the body as it came lies in it; nil: none was read
 	releases  []func()
 }
 
@@ -150,6 +153,7 @@ func (t *taking) release() {
 	for _, r := range t.releases {
 		r()
 	}
+	t.rooms.giveBack(t.room)
 }
 
 // take does all that is done before an answer.
@@ -225,7 +229,8 @@ func (t *taking) read() *problem {
 		return refused
 	}
 	t.releases = append(t.releases, release)
-	if t.body, refused = readBody(t.w, t.r, t.options.MaxBody); refused != nil || t.sender != nil {
+	t.room = t.rooms.take()
+	if t.body, refused = readBody(t.w, t.r, t.options.MaxBody, t.room); refused != nil || t.sender != nil {
 		return refused
 	}
 	if t.sender = t.signed(t.r.Header, t.body); t.sender == nil {

@@ -50,6 +50,7 @@ func (d *drawer) Put(_ context.Context, e intake.Event) (intake.Receipt, error) 
 	if at >= 0 {
 		return intake.Receipt{Stream: "DET", Sequence: uint64(at + 1), Duplicate: true}, nil
 	}
+	e.Body = bytes.Clone(e.Body)
 	d.kept = append(d.kept, e)
 	return intake.Receipt{Stream: "DET", Sequence: uint64(len(d.kept))}, nil
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -73,14 +74,15 @@ func isPlain(s string) bool {
 // digest tells one event of a source from another: what it holds, and where it goes.
 func digest(subject string, header map[string][]string, body []byte) [sha256.Size]byte {
 	d := sha256.New()
-	d.Write([]byte(subject))
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range header {
-			if strings.HasPrefix(name, "ce-") && !yield(name) {
-				return
-			}
+	_, _ = io.WriteString(d, subject)
+	var names []string // of a CloudEvent's attributes
+	for name := range header {
+		if strings.HasPrefix(name, "ce-") {
+			names = append(names, name)
 		}
-	}) {
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		d.Write([]byte("\x00" + name + "\x00" + header[name][0]))
 	}
 	d.Write([]byte{0, 0})
