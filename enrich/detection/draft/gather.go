@@ -2,6 +2,7 @@ package draft
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -12,7 +13,8 @@ import (
 // column is a path, and what the samples have there.
 type column struct {
 	path   string
-	name   string // the last of its names, folded
+	last   string // the last of its names
+	name   string // the same, folded
 	whole  string // all of them, folded
 	depth  int
 	values []string
@@ -20,20 +22,19 @@ type column struct {
 	first  int // its place in the samples
 }
 
-// gather brings the values of each path together, in the order of the samples.
-func gather(events [][]detection.Leaf) []*column {
+// gather brings the values of each path together, in the order of the samples; packed are the paths of texts that hold JSON.
+func gather(events [][]detection.Leaf) (all []*column, packed []string) {
 	byPath := map[string]*column{}
-	var all []*column
 	for _, leaves := range events {
 		seen := map[string]bool{}
-		for _, l := range leaves {
+		for _, l := range unpacked(leaves, &packed) {
 			c := byPath[l.Path]
 			if c == nil {
 				if strings.ContainsAny(l.Path, "[]*") || l.Path == "" {
 					continue // no path that a format file could name
 				}
 				names := strings.Split(l.Path, ".")
-				c = &column{path: l.Path, name: tree.Fold(names[len(names)-1]), whole: tree.Fold(strings.Join(names, "")), depth: len(names), first: len(all)}
+				c = &column{path: l.Path, last: names[len(names)-1], name: tree.Fold(names[len(names)-1]), whole: tree.Fold(strings.Join(names, "")), depth: len(names), first: len(all)}
 				byPath[l.Path] = c
 				all = append(all, c)
 			}
@@ -41,6 +42,32 @@ func gather(events [][]detection.Leaf) []*column {
 			if !seen[l.Path] {
 				seen[l.Path] = true
 				c.events++
+			}
+		}
+	}
+	return all, packed
+}
+
+// unpacked are leaves, and behind each text that is JSON what lies in it.
+func unpacked(leaves []detection.Leaf, packed *[]string) (all []detection.Leaf) {
+	syntax := detection.NewSyntax(detection.Limits{})
+	for _, l := range leaves {
+		text := strings.TrimSpace(l.Text)
+		if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") || !json.Valid([]byte(text)) {
+			all = append(all, l)
+			continue
+		}
+		inner, err := syntax.Leaves([]byte(text))
+		if err != nil || len(inner) == 0 {
+			all = append(all, l)
+			continue
+		}
+		if !slices.Contains(*packed, l.Path) {
+			*packed = append(*packed, l.Path)
+		}
+		for _, one := range inner {
+			for _, i := range one {
+				all = append(all, detection.Leaf{Path: l.Path + "." + i.Path, Text: i.Text})
 			}
 		}
 	}
