@@ -48,7 +48,11 @@ func (h *heardEvents) degradations() (all []string) {
 // configured is a site with a template and two fields, that says no more than a text of what it refuses.
 func configured(t *testing.T, refuse bool, says string) *site {
 	t.Helper()
-	s := newSite(t, hivetest.Options{RefuseUnknownFields: refuse})
+	var q hivetest.Quirks
+	if refuse {
+		q.UnknownField = "refused"
+	}
+	s := newSite(t, hivetest.Options{Quirks: q})
 	for _, f := range []string{"good", "fine"} {
 		s.administer(t, "customField", "admin", `{"name":"`+f+`","group":"g","description":"d","type":"string"}`)
 	}

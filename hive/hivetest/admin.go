@@ -238,6 +238,8 @@ var profileKind = newKind(kind{
 	fields: []field{
 		{name: "name", shape: text, lo: 1, hi: 64, use: must | own},
 		{name: "permissions", shape: texts, lo: 1, hi: 32, use: own, preset: []string{}},
+		{name: "type", shape: text, use: give | show, preset: "Organisation", since: release{5, 6}},
+		{name: "forExternal", shape: boolean, use: show, preset: false, since: release{5, 6}},
 		{name: "editable", shape: boolean, use: show, preset: true},
 		{name: "forAdmin", shape: boolean, use: show, preset: false},
 		{name: "forOrg", shape: boolean, use: show, preset: true},
@@ -250,6 +252,7 @@ var observableTypeKind = newKind(kind{
 	fields: []field{
 		{name: "name", shape: text, lo: 1, hi: 64, use: must | give | show},
 		{name: "isAttachment", shape: boolean, use: give | show, preset: false},
+		{name: "isCaseSensitive", shape: boolean, use: own, preset: true, since: release{5, 7}},
 	},
 })
 
@@ -346,9 +349,11 @@ func oldStatus(c *call) (reply, error) {
 }
 
 func publicStatus(c *call) (reply, error) {
-	return reply{status: http.StatusOK, value: map[string]any{
-		"sso": false, "ssoProviders": []any{}, "version": c.h.options.Version,
-	}}, nil
+	value := map[string]any{"sso": false, "ssoProviders": []any{}, "version": c.h.options.Version}
+	if !c.h.release.before(release{5, 6, 2}) {
+		value["imports"] = map[string]string{"mitreCatalog": "Enterprise Attack"}
+	}
+	return reply{status: http.StatusOK, value: value}, nil
 }
 
 func currentUser(c *call) (reply, error) { return show1(http.StatusOK, c.user.doc), nil }
@@ -379,14 +384,15 @@ type customValue struct {
 }
 
 // resolveCustom turns custom fields as sent into values as kept: the value must be of its field's type.
-// A field that nobody defined is left out, or refused by option. In an update, fields that are not named keep their values.
+// A field that nobody defined is left out, or refused by option. In an update an array is all that there is afterwards; an object
+// changes what it names (until 5.7.1), or adds a value beside what is there (release notes of 5.7.1).
 func (s *store) resolveCustom(values map[string]any, former *doc) error {
 	sent, ok := values["customFields"].([]customInput)
 	if !ok {
 		return nil
 	}
 	out := []customValue{}
-	if former != nil {
+	if former != nil && (len(sent) == 0 || sent[0].named) {
 		old, _ := former.get("customFields").([]customValue)
 		out = slices.Clone(old)
 	}
@@ -409,7 +415,10 @@ func (s *store) resolveCustom(values map[string]any, former *doc) error {
 		name := def.doc.text("name")
 		value := customValue{name + ":" + plainText(v), name, def.doc.text("type"), v, order}
 		at := slices.IndexFunc(out, func(o customValue) bool { return o.Name == name })
-		if at < 0 {
+		if _, several := v.([]any); several && in.named && !s.replaces {
+			return invalid("customFields."+in.name, v, "one value")
+		}
+		if at < 0 || former != nil && in.named && !s.replaces {
 			out = append(out, value)
 		} else {
 			out[at] = value
@@ -490,7 +499,9 @@ func (s *store) applyTemplate(org string, values map[string]any) error {
 			values["title"] = prefix + " " + title
 		}
 	}
-	values["tags"] = union(t.list("tags"), list[string](values, "tags"))
+	if sent := list[string](values, "tags"); len(sent) == 0 || s.templateTags {
+		values["tags"] = union(t.list("tags"), sent)
+	}
 	if values["summary"] == nil && t.text("summary") != "" {
 		values["summary"] = t.text("summary")
 	}
@@ -501,7 +512,7 @@ func (s *store) applyTemplate(org string, values map[string]any) error {
 	kept, _ := t.get("customFields").([]customValue)
 	for _, v := range kept {
 		if !slices.ContainsFunc(sent, func(in customInput) bool { return in.name == v.Name }) {
-			sent = append(sent, customInput{v.Name, jsonValue(v.Value), v.Order})
+			sent = append(sent, customInput{v.Name, jsonValue(v.Value), v.Order, false})
 		}
 	}
 	values["customFields"] = sent

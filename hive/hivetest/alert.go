@@ -97,6 +97,9 @@ func (c *call) alertObservables(list []map[string]any) ([]map[string]any, error)
 
 // checkAlert resolves what an alert refers to. An unknown template is accepted: it is looked up when a case is made.
 func (c *call) checkAlert(values map[string]any, former *doc) error {
+	if link, _ := values["externalLink"].(string); units(link) > 512 && c.h.release.before(release{5, 7}) {
+		return invalid("externalLink", link, "string")
+	}
 	if v, ok := values["status"].(string); ok && c.h.store.lookup(alertStatusKind, "", v) == nil {
 		return notFound("AlertStatus %s not found", v)
 	}
@@ -115,7 +118,7 @@ func updateAlert(c *call, e *entry, values map[string]any) error {
 	if err := c.checkAlert(values, e.doc); err != nil {
 		return err
 	}
-	mergeTags(values, e.doc)
+	c.mergeTags(values, e)
 	next := *e.doc
 	next.vals = slices.Clone(next.vals)
 	for _, name := range []string{"type", "source", "sourceRef"} {

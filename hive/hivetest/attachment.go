@@ -41,13 +41,17 @@ func (s *store) keep(f filePart) map[string]any {
 	s.blobs[id] = f.data
 	return map[string]any{
 		"name": f.name, "contentType": f.mime, "size": int64(len(f.data)), "id": id, "path": id,
-		"hashes": []string{id, hex.EncodeToString(sha[:]), hex.EncodeToString(md[:])},
+		"external": false, "hashes": []string{id, hex.EncodeToString(sha[:]), hex.EncodeToString(md[:])},
 	}
 }
 
 // loose makes an attachment that belongs to a property, not to a list.
 func (c *call) loose(f filePart, st stamp) *doc {
-	return c.h.store.free(attachmentKind, c.viewer.org, c.h.store.keep(f), st)
+	values := c.h.store.keep(f)
+	if c.h.quirks.SecondName == "observable" {
+		values["twin"] = f.name
+	}
+	return c.h.store.free(attachmentKind, c.viewer.org, values, st)
 }
 
 // attach adds files to a case or alert; a name that is taken gets a number (TheHive since 5.1.6).

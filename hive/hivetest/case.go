@@ -48,6 +48,7 @@ func (c *call) newCase(values map[string]any) (*entry, error) {
 	values["number"], values["newDate"] = s.number, st.ms
 	fill(values, "startDate", st.ms)
 	fill(values, "assignee", c.viewer.login)
+	values["tags"] = c.h.written(list[string](values, "tags"))
 	c.stage(caseStatusKind, values, nil, st)
 	e := s.add(caseKind, c.viewer.org, nil, values, st)
 	c.h.audit("create", e, st, c)
@@ -131,13 +132,13 @@ func updateCase(c *call, e *entry, values map[string]any) error {
 	if err := s.resolveCustom(values, e.doc); err != nil {
 		return err
 	}
-	mergeTags(values, e.doc)
+	c.mergeTags(values, e)
 	c.stage(caseStatusKind, values, e.doc, c.stamp())
-	return nil
+	return c.reopens(e, values)
 }
 
 // mergeTags applies addTags and removeTags to the present tags (or to those of the same update).
-func mergeTags(values map[string]any, d *doc) {
+func (c *call) mergeTags(values map[string]any, e *entry) {
 	add, drop := list[string](values, "addTags"), list[string](values, "removeTags")
 	delete(values, "addTags")
 	delete(values, "removeTags")
@@ -146,8 +147,9 @@ func mergeTags(values map[string]any, d *doc) {
 	}
 	now, replaced := values["tags"].([]string)
 	if !replaced {
-		now = d.list("tags")
+		now = c.h.tagBase(e)
 	}
+	add = c.h.written(add)
 	values["tags"] = slices.DeleteFunc(union(now, add), func(t string) bool { return slices.Contains(drop, t) })
 }
 
@@ -326,7 +328,10 @@ func unite(a, b any) []customValue {
 
 // moveChildren takes all that lies below one case to another; observables that are there already lend their tags.
 func (c *call) moveChildren(from, to *entry, st stamp) {
-	for _, series := range from.kids {
+	for name, series := range from.kids {
+		if slices.Contains(c.h.quirks.MergeLoses, strings.ToLower(name)+"s") {
+			continue
+		}
 		for _, e := range slices.Clone(series.all) {
 			if e.gone {
 				continue

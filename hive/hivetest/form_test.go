@@ -57,7 +57,7 @@ func (r *rig) upload(status int, path string, parts ...part) answer {
 	if a.status != status {
 		r.t.Fatalf("%s: %d %s, want %d", path, a.status, a.raw, status)
 	}
-	checkAnswer(r.t, "POST", path, a)
+	checkAnswer(r.t, r.as, "POST", path, a)
 	return a
 }
 
@@ -274,8 +274,8 @@ func TestMalformedBodies(t *testing.T) {
 		"bad _json":         {path, "multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=\"_json\"\r\n\r\n{\r\n--x--\r\n"), 400},
 		"too large a file":  {path, big, bigBody, 413},
 		"too large a case":  {casePath, "application/json", []byte(`{"title":"` + strings.Repeat("x", 1000) + `"}`), 413},
-		"form for a case":   {casePath, mime, good, 415},
-		"no type":           {casePath, "", []byte(someCase), 415},
+		"form for a case":   {casePath, mime, good, 400},
+		"no type":           {casePath, "", []byte(someCase), 400},
 		"JSON for a form":   {"/api/v1/case/1/attachments", "application/json", []byte(`{}`), 400},
 		"invalid UTF-8":     {casePath, "application/json", []byte("{\"title\":\"\xff\",\"description\":\"d\"}"), 201},
 		"deep nesting":      {casePath, "application/json", bytes.Repeat([]byte("["), 900), 400},

@@ -18,12 +18,15 @@ import (
 // Hive is the server. It is an http.Handler, safe for concurrent use.
 type Hive struct {
 	options Options
+	release release
+	quirks  Quirks
 	dice    dice
 	fault   atomic.Pointer[Misbehaviour]
 	gate    throttle
 	journal journal
 	hooks   hooks
 	outage  outage
+	crowd   crowd
 	hooked  webhooks
 
 	mu     sync.RWMutex // guards all below; never held while a call waits, is read or is answered
@@ -70,6 +73,8 @@ var _ http.Handler = (*Hive)(nil)
 // New makes a server that behaves.
 func New(o Options) *Hive {
 	h := &Hive{options: o.withDefaults()}
+	h.release = releaseOf(h.options.Version)
+	h.quirks = h.options.Quirks.settled(h.release)
 	h.dice.rand = rand.New(rand.NewPCG(o.Seed, 0))
 	h.fault.Store(&Misbehaviour{})
 	h.journal.limit = h.options.Journal
@@ -99,7 +104,8 @@ func (h *Hive) Misbehaviour() Misbehaviour { return *h.fault.Load() }
 func (h *Hive) now() int64 { return h.options.Clock().UnixMilli() }
 
 func (h *Hive) stamp(login string) stamp {
-	return stamp{by: login, ms: h.now(), wall: time.Now(), lag: h.fault.Load().Lag}
+	search, lists, _ := h.lags()
+	return stamp{by: login, ms: h.now(), wall: time.Now(), lag: search, childLag: lists}
 }
 
 // dice are random numbers that a seed repeats.
@@ -158,11 +164,10 @@ type Options struct {
 	MaxUpload int64
 	// Lenient accepts properties that TheHive's API description does not know, as TheHive itself may; they are ignored.
 	Lenient bool
-	// RefuseUnknownFields answers 404 to a custom field that nobody defined. By default it is left out without a word, as
-	// clients that write such fields have seen.
-	RefuseUnknownFields bool
-	// Version is what the status says. Empty: "5.5.13-1".
+	// Version is what the status says, and what the server does as that release does. Empty: "5.5.13-1".
 	Version string
+	// Quirks are what is known of one server and not of all.
+	Quirks Quirks
 	// Journal is how many calls are remembered. 0: 4096. Their bodies together take at most 32 MiB.
 	Journal int
 	// Webhooks are told of every change, as the endpoints of an organisation are. Changes are recorded whether there are
@@ -297,6 +302,8 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	_, _ = w.Write(append(toJSON(v), '\n'))
 }
+
+var errReport = errors.New("conformance report: version and quirks are expected")
 
 var errTrailing = errors.New("more than one value")
 

@@ -52,8 +52,14 @@ func addObservables(c *call, parent *entry) (reply, error) {
 			continue
 		}
 		refused = append(refused, exists(v))
+		if twin := same(parent, identity(probeOf(v))); twin != nil && c.h.quirks.Doubled == http.StatusCreated {
+			refused, rows = refused[:len(refused)-1], append(rows, row{doc: twin.doc})
+		}
 	}
-	if refused == nil {
+	if len(refused) > 0 && c.h.quirks.Doubled == http.StatusBadRequest {
+		return reply{}, createError("%s", refused[0].Message)
+	}
+	if len(refused) == 0 {
 		return reply{status: http.StatusCreated, rows: rows, list: true}, nil
 	}
 	return partial(rows, refused, c.viewer), nil
@@ -74,13 +80,18 @@ func partial(rows []row, refused []refusal, v viewer) reply {
 	return reply{status: http.StatusMultiStatus, raw: b}
 }
 
-// observe stores one observable, or answers nil if its parent holds the same already.
-func (c *call) observe(parent *entry, values map[string]any, st stamp) *entry {
+// probeOf is an observable that is not stored, to see whether there is the same.
+func probeOf(values map[string]any) *doc {
 	probe := &doc{kind: observableKind, vals: make([]any, len(observableKind.fields))}
 	for _, name := range []string{"dataType", "data", "attachment"} {
 		probe.set(name, values[name])
 	}
-	key := identity(probe)
+	return probe
+}
+
+// observe stores one observable, or answers nil if its parent holds the same already.
+func (c *call) observe(parent *entry, values map[string]any, st stamp) *entry {
+	key := identity(probeOf(values))
 	if _, taken := parent.values[key]; taken {
 		return nil
 	}
@@ -130,6 +141,9 @@ func (c *call) expand(parent *entry, values map[string]any) ([]map[string]any, e
 	out := make([]map[string]any, len(data))
 	for i, d := range data {
 		out[i] = copyOf(values)
+		if t.doc.get("isCaseSensitive") == false {
+			d = strings.ToLower(d)
+		}
 		out[i]["data"] = d
 	}
 	return out, nil
@@ -173,7 +187,7 @@ func dataOf(v any) ([]string, error) {
 
 // updateObservable lets the type change only between types of the same form, and never into one that is there already.
 func updateObservable(c *call, e *entry, values map[string]any) error {
-	mergeTags(values, e.doc)
+	c.mergeTags(values, e)
 	name, ok := values["dataType"].(string)
 	if !ok || name == e.doc.text("dataType") {
 		return nil

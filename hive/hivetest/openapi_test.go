@@ -14,18 +14,37 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// description is TheHive's own API description; nil where the shared data is absent.
-var description = sync.OnceValues(func() (routers.Router, error) {
-	path, ok := sharedFile("data/thehive/openapi-5.5.13.yaml")
-	if !ok {
-		return nil, nil
+// described are the releases whose API description there is.
+var described = []string{"5.5.13", "5.6.2", "5.7.3"}
+
+// descriptions are TheHive's own API descriptions by release; none where the shared data is absent.
+var descriptions = sync.OnceValues(func() (map[string]*openapi3.T, error) {
+	all := map[string]*openapi3.T{}
+	for _, version := range described {
+		path, ok := sharedFile("data/thehive/openapi-" + version + ".yaml")
+		if !ok {
+			return all, nil
+		}
+		doc, err := openapi3.NewLoader().LoadFromFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("load: %w", err)
+		}
+		doc.Servers = nil
+		all[version] = doc
 	}
-	doc, err := openapi3.NewLoader().LoadFromFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+	return all, nil
+})
+
+// routersOf finds the operations of a description.
+var routersOf = sync.OnceValues(func() (map[string]routers.Router, error) {
+	docs, err := descriptions()
+	all := map[string]routers.Router{}
+	for version, doc := range docs {
+		if err == nil {
+			all[version], err = gorillamux.NewRouter(doc)
+		}
 	}
-	doc.Servers = nil
-	return gorillamux.NewRouter(doc)
+	return all, err
 })
 
 // sharedFile finds a file of the folder that lies beside the repository.
@@ -55,12 +74,13 @@ var undescribed = map[string]string{
 
 // checkAnswer checks status and body of an answer against the description: required properties, forms, and no
 // property that it does not know.
-func checkAnswer(t testing.TB, method, path string, a answer) {
+func checkAnswer(t testing.TB, version, method, path string, a answer) {
 	t.Helper()
-	router, err := description()
+	all, err := routersOf()
 	if err != nil {
 		t.Fatal(err)
 	}
+	router := all[version]
 	if router == nil || a.status == http.StatusRequestEntityTooLarge || a.status == http.StatusUnsupportedMediaType {
 		return
 	}

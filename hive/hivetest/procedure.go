@@ -66,20 +66,30 @@ func addProcedures(c *call, parent *entry) (reply, error) {
 			return reply{}, attributes([]attributeFault{{Type: "UnknownAttributeError", Name: name}})
 		}
 	}
-	got, faults := f.decodeItems(or(c.body[f.name], any([]any{})), c.h.options.Lenient)
+	got, faults := f.decodeItems(or(c.body[f.name], any([]any{})), c.terms())
 	if len(faults) > 0 {
 		return reply{}, attributes(faults)
 	}
 	each := got.([]map[string]any)
+	good := make([]map[string]any, 0, len(each))
+	var bad error
 	for _, values := range each {
 		if err := checkProcedure(c, parent, values); err != nil {
-			return reply{}, err
+			bad = err
+			continue
 		}
+		good = append(good, values)
+	}
+	if bad != nil && c.h.quirks.BadProcedure != "others" {
+		return reply{}, bad
 	}
 	st := c.stamp()
 	rows := make([]row, 0, len(each))
-	for _, values := range each {
+	for _, values := range good {
 		rows = append(rows, row{doc: c.child(procedureKind, parent, values, st).doc})
+	}
+	if bad != nil { // what was stored stays, as where every item has a transaction of its own
+		return reply{}, bad
 	}
 	return reply{status: http.StatusCreated, rows: rows, list: true}, nil
 }

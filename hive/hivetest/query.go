@@ -122,7 +122,7 @@ func (c *call) start(sel *selection, op map[string]any, rest []map[string]any) e
 			return missing("idOrName")
 		}
 		sel.kind = k
-		if e := c.h.store.lookup(k, c.viewer.org, id); e != nil {
+		if e, how := c.lookup(k, id); how == Shown {
 			sel.entries = []*entry{e}
 		}
 		return nil
@@ -154,9 +154,6 @@ func (c *call) listed(k *kind, rest []map[string]any) []*entry {
 	}
 	return out
 }
-
-// visible says whether the caller's organisation sees the entity. Users, organisations and patterns are everybody's.
-func (c *call) visible(e *entry) bool { return e.org == "" || e.org == c.viewer.org }
 
 // only refuses parameters that an operation does not have.
 func (c *call) only(op map[string]any, names ...string) error {
@@ -196,14 +193,15 @@ func (c *call) step(sel *selection, op map[string]any) error {
 			return err
 		}
 		sel.entries = c.follow(c.known(sel), to)
-		sel.kind, sel.listed, sel.sorted = to.kind, c.h.fault.Load().LagChildren, false
+		_, _, children := c.h.lags()
+		sel.kind, sel.listed, sel.sorted = to.kind, children, false
 		return nil
 	}
 }
 
 // known drops what the index does not show yet.
 func (c *call) known(sel *selection) []*entry {
-	if !sel.listed || c.h.fault.Load().Lag == 0 {
+	if !sel.listed || !c.h.lagging() {
 		return sel.entries
 	}
 	now := time.Now()
@@ -215,7 +213,7 @@ func (c *call) filter(sel *selection, op map[string]any) error {
 	if err != nil {
 		return err
 	}
-	lag, now := sel.listed && c.h.fault.Load().Lag > 0, time.Time{}
+	lag, now := sel.listed && c.h.lagging(), time.Time{}
 	if lag {
 		now = time.Now()
 	}
@@ -325,22 +323,23 @@ func (c *call) page(sel *selection, op map[string]any) error {
 	return nil
 }
 
-// permissionsOf are the built-in profiles of TheHive.
+// permissionsOf are the built-in profiles of TheHive, with all that a release has (OpenAPI, x-TheHive-permissions).
 var permissionsOf = map[string][]string{
 	"admin": {
 		"managePlatform", "manageOrganisation", "manageProfile", "manageUser", "manageCustomField", "manageConfig",
 		"manageObservableTemplate", "manageTaxonomy", "managePattern", "manageAnalyzerTemplate", "manageTag",
 	},
 	"org-admin": append([]string{
-		"manageUser", "manageConfig", "manageCaseTemplate", "manageFunction/create",
+		"manageUser", "manageConfig", "manageCaseTemplate", "managePageTemplate", "manageCaseReportTemplate", "manageFunction/create",
 	}, analystPermissions...),
 	"analyst":   analystPermissions,
 	"read-only": {},
 }
 
 var analystPermissions = []string{
-	"manageCase/create", "manageCase/update", "manageCase/delete", "manageCase/merge", "manageCase/changeOwnership",
-	"manageAlert/create", "manageAlert/update", "manageAlert/delete", "manageAlert/import", "manageObservable",
+	"manageCase/create", "manageCase/update", "manageCase/delete", "manageCase/merge", "manageCase/changeOwnership", "manageCase/reopen",
+	"manageCaseAccess/restrict", "manageCaseAccess/external", "manageCaseReport", "manageDashboard",
+	"manageAlert/create", "manageAlert/update", "manageAlert/delete", "manageAlert/import", "manageAlert/reopen", "manageObservable",
 	"manageTask", "manageProcedure", "managePage", "manageComment", "manageCustomEvent", "manageShare", "manageAnalyse",
 	"manageAction", "manageFunction/invoke", "manageTag", "manageKnowledgeBase", "accessTheHiveFS",
 }
@@ -361,19 +360,27 @@ var dataTypes = []string{
 	"uri_path", "filename", "hash", "file", "fqdn", "hostname",
 }
 
+func profileType(name string) string {
+	if name == "admin" {
+		return "Admin"
+	}
+	return "Organisation"
+}
+
 // found makes the store of a server that was just installed.
 func (h *Hive) found() *store {
 	s, st := newStore(), h.stamp(systemUser)
-	s.refuseUnknown = h.options.RefuseUnknownFields
-	st.lag = 0
+	s.refuseUnknown, s.replaces = h.quirks.UnknownField == "refused", h.release.before(release{5, 7, 1})
+	s.templateTags = h.quirks.TemplateTags == "always"
+	st.lag, st.childLag = 0, 0
 	for name, list := range permissionsOf {
 		s.add(profileKind, "", nil, map[string]any{
-			"name": name, "permissions": slices.Clone(list), "editable": name == "analyst" || name == "read-only",
+			"name": name, "permissions": known(list, h.release), "type": profileType(name), "forExternal": false, "editable": name == "analyst" || name == "read-only",
 			"forAdmin": name == "admin", "forOrg": name != "admin", "consumesLicense": name != "read-only",
 		}, st)
 	}
 	for _, name := range dataTypes {
-		s.add(observableTypeKind, "", nil, map[string]any{"name": name, "isAttachment": name == "file"}, st)
+		s.add(observableTypeKind, "", nil, map[string]any{"name": name, "isAttachment": name == "file", "isCaseSensitive": true}, st)
 	}
 	for kind, list := range statusesOf {
 		for i, v := range list {

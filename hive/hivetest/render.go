@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// viewer is who reads: some properties depend on it.
+// viewer is who reads: some properties depend on it, and on what the server is.
 type viewer struct {
 	login       string
 	org         string
 	orgID       string
 	profile     string
 	permissions []string
+	release     release // of the server
 }
 
 func (v viewer) may(permission string) bool {
-	return permission == "" || slices.Contains(v.permissions, permission)
+	return permission == "" || slices.ContainsFunc(strings.Split(permission, "|"), func(p string) bool { return slices.Contains(v.permissions, p) })
 }
 
 // jsonObject writes a JSON object property by property; what is absent is left out, as TheHive does.
@@ -102,7 +103,7 @@ func (r row) append(b []byte, v viewer, hidden []string) []byte {
 	}
 	d.stamps(&o)
 	for i, f := range d.kind.fields {
-		if f.use&show != 0 && d.vals[i] != nil {
+		if f.use&show != 0 && d.vals[i] != nil && !v.release.before(f.since) {
 			o.field(f, d.vals[i], v)
 		}
 	}

@@ -31,8 +31,9 @@ var miscRoutes = []route{
 	{method: "GET", template: "/api/v1/observable/{id}/shares", run: empty},
 	{method: "POST", template: "/api/v1/task/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(taskKind, nothing)},
 	{method: "POST", template: "/api/v1/observable/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(observableKind, nothing)},
-	{method: "POST", template: "/api/v1/case/{id}/access", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, setAccess)},
-	{method: "POST", template: "/api/v1/case/{id}/observable/_merge", permission: "manageObservable", run: needs(caseKind, mergeObservables)},
+	{method: "POST", template: "/api/v1/case/_bulk/access", form: jsonBody, permission: "manageCaseAccess/restrict|manageCaseAccess/external", since: release{5, 6}, run: setAccesses},
+	{method: "POST", template: "/api/v1/case/{id}/access", form: jsonBody, permission: "manageCaseAccess/restrict|manageCaseAccess/external", run: needs(caseKind, setAccess)},
+	{method: "POST", template: "/api/v1/case/{id}/observable/_merge", permission: "manageCase/update", run: needs(caseKind, mergeObservables)},
 	{method: "POST", template: "/api/v1/pattern/import/attack", form: eitherOne, permission: "managePattern", run: importPatterns},
 	{method: "GET", template: "/api/v1/connector/misp/status", run: mispStatus},
 	{method: "GET", template: "/api/v1/connector/misp/_syncAlerts", run: func(*call) (reply, error) { return done(), nil }},
@@ -63,11 +64,11 @@ func listAll(k *kind) func(*call) (reply, error) {
 
 // similar lists the observables that two cases share.
 func similar(c *call, e *entry) (reply, error) {
-	other := c.h.store.lookup(caseKind, c.viewer.org, c.args[1])
-	if other == nil {
-		other = c.h.store.lookup(alertKind, c.viewer.org, c.args[1])
+	other, how := c.lookup(caseKind, c.args[1])
+	if how != Shown {
+		other, how = c.lookup(alertKind, c.args[1])
 	}
-	if other == nil {
+	if how != Shown {
 		return reply{}, notFound("Case %s not found", c.args[1])
 	}
 	out := reply{status: http.StatusOK, list: true}
@@ -77,16 +78,6 @@ func similar(c *call, e *entry) (reply, error) {
 		}
 	}
 	return out, nil
-}
-
-func setAccess(c *call, e *entry) (reply, error) {
-	access, ok := c.body["access"].(map[string]any)
-	kind, _ := access["_kind"].(string)
-	if !ok || kind != "OrganisationAccessKind" && kind != "UserAccessKind" {
-		return reply{}, invalid("access", c.body["access"], "access")
-	}
-	c.update(e, map[string]any{"access": access})
-	return done(), nil
 }
 
 // mergeObservables finds nothing to do: this server never lets two equal observables into one case.

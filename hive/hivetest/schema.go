@@ -49,6 +49,7 @@ type field struct {
 	use    use
 	preset any   // value when absent at creation; nil: stays absent
 	sub    *kind // kind of the elements of items
+	since  release // the first that has it
 }
 
 // kind describes one entity of TheHive's API: what may be sent, what is answered, what may be searched.
@@ -85,6 +86,12 @@ func newKind(k kind) *kind {
 	return &k
 }
 
+// terms are on what bodies are taken: by which release, and whether what it does not know is passed over.
+type terms struct {
+	lenient bool
+	at      release
+}
+
 // mode is the kind of request that a body belongs to.
 type mode int
 
@@ -95,13 +102,13 @@ const (
 )
 
 // decode checks a body against the kind and returns its values in normal form; a nil value clears the field.
-func (k *kind) decode(body map[string]any, m mode, lenient bool) (map[string]any, error) {
+func (k *kind) decode(body map[string]any, m mode, t terms) (map[string]any, error) {
 	values := make(map[string]any, len(body)+4)
 	var faults []attributeFault
 	for name, v := range body {
 		i, known := k.slot(name)
-		if !known || !k.fields[i].allowed(m) {
-			if !lenient {
+		if !known || !k.fields[i].allowed(m) || t.at.before(k.fields[i].since) {
+			if !t.lenient {
 				faults = append(faults, attributeFault{Type: "UnknownAttributeError", Name: name, Field: v})
 			}
 			continue
@@ -115,7 +122,7 @@ func (k *kind) decode(body map[string]any, m mode, lenient bool) (map[string]any
 			}
 			continue
 		}
-		got, fs := f.decode(v, lenient)
+		got, fs := f.decode(v, t)
 		faults = append(faults, fs...)
 		if len(fs) == 0 {
 			values[name] = got
@@ -153,7 +160,7 @@ func (f field) allowed(m mode) bool {
 	return f.use&(give|must) != 0
 }
 
-func (f field) decode(v any, lenient bool) (any, []attributeFault) {
+func (f field) decode(v any, t terms) (any, []attributeFault) {
 	switch f.shape {
 	case text:
 		s, ok := v.(string)
@@ -172,7 +179,7 @@ func (f field) decode(v any, lenient bool) (any, []attributeFault) {
 		m, ok := v.(map[string]any)
 		return m, f.check(ok, v)
 	case items:
-		return f.decodeItems(v, lenient)
+		return f.decodeItems(v, t)
 	case anyJSON, refs:
 		return v, nil
 	}
@@ -216,6 +223,7 @@ type customInput struct {
 	name  string
 	value any
 	order int64
+	named bool // in an object, not in an array
 }
 
 func (f field) decodeCustom(v any) (any, []attributeFault) {
@@ -223,7 +231,7 @@ func (f field) decodeCustom(v any) (any, []attributeFault) {
 	switch list := v.(type) {
 	case map[string]any:
 		for name, value := range list {
-			out = append(out, customInput{name, value, -1})
+			out = append(out, customInput{name, value, -1, true})
 		}
 		slices.SortFunc(out, func(a, b customInput) int { return strings.Compare(a.name, b.name) })
 		return out, nil
@@ -258,7 +266,7 @@ func oneCustom(v any) (customInput, bool) {
 	return in, ok && has && in.name != ""
 }
 
-func (f field) decodeItems(v any, lenient bool) (any, []attributeFault) {
+func (f field) decodeItems(v any, t terms) (any, []attributeFault) {
 	list, ok := v.([]any)
 	if !ok {
 		return nil, f.check(false, v)
@@ -269,7 +277,7 @@ func (f field) decodeItems(v any, lenient bool) (any, []attributeFault) {
 		if !ok {
 			return nil, f.check(false, e)
 		}
-		values, err := f.sub.decode(m, creating, lenient)
+		values, err := f.sub.decode(m, creating, t)
 		if p, bad := err.(*problem); bad { //nolint:errorlint // decode returns nothing else
 			return nil, p.Errors
 		}
@@ -319,6 +327,7 @@ var (
 	shared   = field{name: "sharingParameters", shape: anyJSON, use: give}
 	newTasks = field{name: "tasks", shape: items, use: give, sub: taskKind}
 	newPages = field{name: "pages", shape: items, use: give, sub: pageKind}
+	outside  = field{name: "external", shape: boolean, use: own, preset: false, since: release{5, 6}}
 )
 
 func shown(shape shapeOf, names ...string) []field {
@@ -397,6 +406,7 @@ var commentKind = newKind(kind{
 	fields: []field{
 		{name: "message", shape: text, hi: long, use: must | own},
 		{name: "isEdited", shape: boolean, use: show},
+		outside,
 	},
 })
 
@@ -413,6 +423,7 @@ var observableKind = newKind(kind{
 		{name: "sightedAt", shape: date, use: own | null},
 		{name: "message", shape: text, hi: long, use: own | null},
 		{name: "ignoreSimilarity", shape: boolean, use: own, preset: false},
+		{name: "external", shape: boolean, use: change | show, preset: false, since: release{5, 6}},
 		{name: "isZip", shape: boolean, use: give},
 		{name: "zipPassword", shape: text, lo: 1, hi: 512, use: give},
 		addTags, dropTags,
@@ -436,7 +447,7 @@ var alertKind = newKind(kind{
 		{name: "type", shape: text, lo: 1, hi: 32, use: must | own},
 		{name: "source", shape: text, lo: 1, hi: 32, use: must | own},
 		{name: "sourceRef", shape: text, lo: 1, hi: short, use: must | own},
-		{name: "externalLink", shape: text, lo: 1, hi: 512, use: own | null},
+		{name: "externalLink", shape: text, lo: 1, hi: 4096, use: own | null}, // 512 before 5.7: see checkAlert
 		title, describe, severity,
 		{name: "date", shape: date, use: own},
 		{name: "lastSyncDate", shape: date, use: change},
@@ -464,6 +475,8 @@ var attachmentKind = newKind(kind{
 		{name: "contentType", shape: text, use: show},
 		{name: "id", shape: text, use: show},
 		{name: "path", shape: text, use: show},
+		{name: "external", shape: boolean, use: change | show, preset: false, since: release{5, 6}},
+		{name: "twin", shape: text}, // its name, where a name makes another file
 	},
 })
 

@@ -2,6 +2,7 @@ package hivetest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -160,7 +161,7 @@ func proxyPage(status int) reply {
 
 // act makes the effect, under the lock.
 func (c *call) act() (reply, error) {
-	if c.route == nil {
+	if c.route == nil || c.h.release.before(c.route.since) {
 		return reply{}, notFound("%s", c.r.URL.Path)
 	}
 	if c.route.permission != "" && !c.viewer.may(c.route.permission) {
@@ -174,7 +175,7 @@ func (c *call) act() (reply, error) {
 		c.h.mu.Lock()
 		defer c.h.mu.Unlock()
 	}
-	if err := c.denies(); err != nil {
+	if err := cmp.Or(c.denies(), c.collides()); err != nil {
 		return reply{}, err
 	}
 	return c.route.run(c)
@@ -235,7 +236,7 @@ func (c *call) parse(multi bool) error {
 		return badRequest("multipart/form-data expected")
 	}
 	if kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
-		return &problem{status: http.StatusUnsupportedMediaType, Type: "BadRequest", Text: "Expecting text/json or application/json body"}
+		return &problem{status: c.h.quirks.WrongType, Type: "BadRequest", Text: "Expecting text/json or application/json body"}
 	}
 	return c.parseJSON(c.raw)
 }
@@ -290,9 +291,10 @@ const (
 type route struct {
 	method, template string
 	form             bodyForm
-	permission       string // needed in the caller's organisation; empty: none
+	permission       string // needed in the caller's organisation, one of several where they are set apart by |; empty: none
 	open             bool   // no credentials needed
 	reads            bool   // changes nothing
+	since            release
 	run              func(*call) (reply, error)
 
 	parts []string

@@ -56,7 +56,13 @@ func (c *call) follow(from []*entry, to leap) []*entry {
 			out = append(out, c.related(e, to)...)
 		default:
 			out = slices.AppendSeq(out, e.children(to.kind).each)
+			if to.kind == taskKind && c.h.quirks.ShortTasks && len(out) > 0 {
+				out = out[:len(out)-1]
+			}
 		}
+	}
+	if to.kind != userKind && to.kind != patternKind {
+		out = slices.DeleteFunc(out, func(e *entry) bool { return !c.visible(e) })
 	}
 	if len(from) > 1 {
 		slices.SortFunc(out, func(a, b *entry) int { return int(a.serial - b.serial) })
@@ -227,14 +233,6 @@ func (c *call) taskStats(e *entry) map[string]int {
 	return out
 }
 
-// get finds an entity that the caller may see, by id or by its natural name.
-func (c *call) get(k *kind, idOrName string) (*entry, error) {
-	if e := c.h.store.lookup(k, c.viewer.org, idOrName); e != nil {
-		return e, nil
-	}
-	return nil, notFound("%s %s not found", k.name, idOrName)
-}
-
 func (s *store) lookup(k *kind, org, idOrName string) *entry {
 	e := s.byID[idOrName]
 	if e == nil && !strings.HasPrefix(idOrName, "~") {
@@ -267,8 +265,10 @@ func done() reply { return reply{status: 204} }
 func (c *call) stamp() stamp { return c.h.stamp(c.viewer.login) }
 
 func (c *call) decode(k *kind, m mode) (map[string]any, error) {
-	return k.decode(c.body, m, c.h.options.Lenient)
+	return k.decode(c.body, m, c.terms())
 }
+
+func (c *call) terms() terms { return terms{c.h.options.Lenient, c.h.release} }
 
 // child adds an entity below a case, alert or task, and marks the parents as touched.
 func (c *call) child(k *kind, parent *entry, values map[string]any, st stamp) *entry {

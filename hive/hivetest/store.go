@@ -53,6 +53,8 @@ type entry struct {
 	kids   map[string]*series  // by kind
 	values map[string]struct{} // observables of a case or alert: what makes them unique
 	denied atomic.Value        // []string: rights that nobody has in a case
+	tagged time.Time           // when tags were last added, and what there was before, where some get lost
+	tags   []string
 	gone   bool
 }
 
@@ -120,6 +122,8 @@ type store struct {
 	cookies map[string]string   // login by session
 
 	refuseUnknown bool // custom fields that nobody defined
+	templateTags  bool // a template's tags come beside those of the request
+	replaces      bool // a custom field that an object names is replaced; else a value is added beside it
 }
 
 type secret struct{ password, key string }
@@ -165,7 +169,7 @@ func entityID(n int64) string { return "~" + strconv.FormatInt(n, 10) }
 // add stores a new entity below its parent (nil: on its own).
 func (s *store) add(k *kind, org string, parent *entry, values map[string]any, stamp stamp) *entry {
 	s.next += 8
-	e := &entry{id: entityID(s.next), serial: s.next, org: org, parent: parent, shown: stamp.wall.Add(stamp.lag)}
+	e := &entry{id: entityID(s.next), serial: s.next, org: org, parent: parent, shown: stamp.wall.Add(stamp.lagOf(parent))}
 	d := &doc{kind: k, entry: e, vals: make([]any, len(k.fields)), by: stamp.by, at: stamp.ms}
 	for name, v := range values {
 		d.set(name, v)
@@ -210,7 +214,16 @@ type stamp struct {
 	by   string
 	ms   int64         // by the server's clock
 	wall time.Time     // by the machine's clock
-	lag  time.Duration // how long the index will not know
+	lag  time.Duration // how long the index will not know, of what stands by itself
+
+	childLag time.Duration // … and of what lies in something
+}
+
+func (s stamp) lagOf(parent *entry) time.Duration {
+	if parent != nil {
+		return s.childLag
+	}
+	return s.lag
 }
 
 // indexed is the version that a search goes by, which lags behind the present one when told so; nil: not known yet.
@@ -241,8 +254,8 @@ func (s *store) change(e *entry, values map[string]any, st stamp) {
 		e.parent.values[identity(&d)] = struct{}{}
 	}
 	e.past = slices.DeleteFunc(e.past, func(p past) bool { return !p.until.After(st.wall) })
-	if st.lag > 0 {
-		e.past = append(e.past, past{former, st.wall.Add(st.lag)})
+	if lag := st.lagOf(e.parent); lag > 0 {
+		e.past = append(e.past, past{former, st.wall.Add(lag)})
 	}
 	e.doc = &d
 	s.post(e, former)
@@ -298,7 +311,7 @@ func identity(d *doc) string {
 		return ""
 	}
 	if a, ok := d.get("attachment").(*doc); ok {
-		return d.text("dataType") + "\x00file\x00" + a.text("id")
+		return d.text("dataType") + "\x00file\x00" + a.text("id") + "\x00" + a.text("twin")
 	}
 	return d.text("dataType") + "\x00data\x00" + d.text("data")
 }

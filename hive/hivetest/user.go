@@ -296,9 +296,12 @@ func (c *call) enter(asked string) error {
 		if !wanted {
 			continue
 		}
-		c.viewer = viewer{login: login, org: name, orgID: m.org, profile: m.profile, permissions: s.permissions(m.profile)}
+		c.viewer = viewer{login: login, org: name, orgID: m.org, profile: m.profile, permissions: s.permissions(m.profile), release: c.h.release}
 		c.log.User, c.log.Organisation = login, name
 		return nil
+	}
+	if c.h.quirks.ForeignOrganisation == http.StatusUnauthorized { // as TheHive 4 answers
+		return unauthorised()
 	}
 	return &problem{
 		status: http.StatusForbidden, Type: "AuthorizationError",
@@ -407,7 +410,7 @@ func (c *call) denies() error {
 	}
 	e := c.h.store.byID[c.args[0]]
 	if e == nil {
-		e = c.h.store.lookup(caseKind, c.viewer.org, c.args[0])
+		e, _ = c.lookup(caseKind, c.args[0])
 	}
 	if e == nil || !slices.Contains(e.root().lacks(), c.route.permission) {
 		return nil

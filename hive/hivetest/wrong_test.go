@@ -45,14 +45,14 @@ func TestAWrongAnswerLiesOfWhatWasDone(t *testing.T) {
 func TestAFieldThatNobodyDefinedIsLeftOutOrRefused(t *testing.T) {
 	t.Parallel()
 	const body = `{"title":"t","description":"d","customFields":[{"name":"nowhere","value":"x"}]}`
-	for refuse, want := range map[bool]int{false: 201, true: 404} {
-		r := newRig(t, hivetest.Options{RefuseUnknownFields: refuse})
+	for refuse, want := range map[string]int{"": 201, "dropped": 201, "refused": 404} {
+		r := newRig(t, hivetest.Options{Quirks: hivetest.Quirks{UnknownField: refuse}})
 		got := r.do("POST", "/api/v1/case", body)
 		var made struct {
 			Fields []any `json:"customFields"`
 		}
 		if err := json.Unmarshal(got.raw, &made); err != nil || got.status != want || len(made.Fields) != 0 {
-			t.Errorf("refused %v: %d %s", refuse, got.status, got.raw)
+			t.Errorf("%q: %d %s", refuse, got.status, got.raw)
 		}
 	}
 }

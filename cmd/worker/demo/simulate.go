@@ -4,9 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/demo/servers"
 	"forager/cmd/worker/shell"
@@ -29,6 +34,11 @@ type simulateCmd struct {
 	ErrorType    string
 	ErrorMessage string
 	ErrorAfter   bool
+
+	Version      string
+	Restrict     string
+	TemplateTags string
+	As           string
 }
 
 func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
@@ -46,6 +56,16 @@ func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.Float64Var(&c.Throttle, "throttle", 0, "More than `N` calls a second get 429; 0 is no limit.")
 	flags.DurationVar(&c.Lag, "lag", 0, "`DURATION` until a search shows what was written.")
 	flags.BoolVar(&c.Children, "lag-children", false, "The lag counts for the lists of one case or alert, too.")
+	flags.StringVar(&c.Version, "version", "5.5.13", "Be release `V` of TheHive, 5.2 to 5.7: what changed between them changes.")
+	flags.StringVar(&c.Restrict, "restrict", "", "`HOW` a restricted case looks to whom it is closed: hidden (404), refused (403), shown.")
+	flags.StringVar(&c.TemplateTags, "template-tags", "", "`WHEN` a case template's tags come: always, or unless sent (with the request); else as the release does.")
+	flags.StringVar(&c.As, "as", "", "Be as the server that \"worker check --connect --conform --json\" wrote into `FILE`.")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "error-class" { // of a 500 the type is a class
+			name = "error-type"
+		}
+		return pflag.NormalizedName(name)
+	})
 	cmd.Args = shell.Reads(c.read)
 	return cmd
 }
@@ -63,12 +83,51 @@ func (c *simulateCmd) read(args []string) error {
 	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
 		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
 	}
+	if !releases.MatchString(c.Version) {
+		return fmt.Errorf("--version: %s: expected a release of TheHive from 5.2 to 5.7, such as 5.6.2", c.Version)
+	}
+	if !slices.Contains([]string{"", "hidden", "refused", "shown"}, c.Restrict) {
+		return fmt.Errorf("--restrict: %s: expected hidden, refused or shown", c.Restrict)
+	}
+	if !slices.Contains([]string{"", "always", "unless sent"}, c.TemplateTags) {
+		return fmt.Errorf("--template-tags: %s: expected always, or unless sent", c.TemplateTags)
+	}
 	return cmp.Or(hostPort(c.Addr), shell.AtMost(0, args))
+}
+
+var releases = regexp.MustCompile(`^5\.[2-7](\.\d+)?(-\d+)?$`)
+
+// options are what kind of server it is.
+func (c *simulateCmd) options() (hivetest.Options, error) {
+	o := hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Version: c.Version}
+	if c.As != "" {
+		raw, err := os.ReadFile(c.As)
+		if err != nil {
+			return o, shell.Misuse(fmt.Errorf("--as: %w", err))
+		}
+		if o.Version, o.Quirks, err = hivetest.ReadQuirks(raw); err != nil {
+			return o, shell.Misuse(fmt.Errorf("--as: %s: %w", c.As, err))
+		}
+	}
+	if c.Restrict != "" {
+		o.Quirks.Restricted = hivetest.Sight(c.Restrict)
+	}
+	if c.TemplateTags != "" {
+		o.Quirks.TemplateTags = c.TemplateTags
+	}
+	if !strings.Contains(o.Version, "-") {
+		o.Version += "-1"
+	}
+	return o, nil
 }
 
 // Run serves until it is told to stop.
 func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
-	h := hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded())})
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	h := hivetest.New(o)
 	h.Set(hivetest.Misbehaviour{
 		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag, LagChildren: c.Children,
 		Error: c.Error, ErrorStatus: c.ErrorStatus, ErrorType: c.ErrorType, ErrorMessage: c.ErrorMessage, ErrorAfter: c.ErrorAfter,
@@ -77,8 +136,8 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
-	sh.Say("TheHive is simulated at %s; user %s, password %s, API key %s, organisation %s", server.URL(),
-		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey, hivetest.DefaultOrganisation)
+	sh.Say("TheHive is simulated at %s; user %s, password %s, API key %s, organisation %s, release %s", server.URL(),
+		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey, hivetest.DefaultOrganisation, o.Version)
 	sh.Say("GET %s/_sim/stats counts, POST %s/_sim/reset forgets, POST %s/_sim/misbehave changes its manners", server.URL(), server.URL(), server.URL())
 	<-ctx.Done()
 	return server.Close()
