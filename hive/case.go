@@ -379,8 +379,9 @@ type CaseUpdate struct {
 	Flag *bool
 	// AddTags and RemoveTags are merged by TheHive with what is there.
 	AddTags, RemoveTags []string
-	// CustomFields are set beside those that the case has; their Order is not
-	// sent. Partial updates are unreliable before TheHive 5.7.1.
+	// CustomFields are sent as an object, without their Order. Until TheHive 5.7.1 it
+	// sets the value of each, and how it does is not to be relied on; from then on it adds
+	// a value beside those that the case has, and one field may have several.
 	CustomFields []CustomField
 	// TaskRule and ObservableRule are as in [NewCase].
 	TaskRule, ObservableRule *string

@@ -48,6 +48,9 @@ type User struct {
 	Permissions []string `json:"permissions"`
 	// Locked accounts are refused everything.
 	Locked bool `json:"locked"`
+	// Type is "Normal", "Service" or "External". Only a Service account is said to
+	// see cases that are restricted to others, and the licence does not count it.
+	Type string `json:"type"`
 	// Organisations are all that the account belongs to.
 	Organisations []Membership `json:"organisations"`
 }
@@ -104,6 +107,25 @@ func (c *Client) CustomFields(ctx context.Context) ([]CustomField, error) {
 // (listCaseTemplate).
 func (c *Client) CaseTemplates(ctx context.Context) ([]string, error) {
 	return c.names(ctx, listOf("list case templates", "listCaseTemplate"))
+}
+
+// TemplateTags gives the tags of a case template, by name or id; none where there
+// is no such template (getCaseTemplate). From TheHive 5.7.1 a case that is created
+// with tags does not get those of its template.
+func (c *Client) TemplateTags(ctx context.Context, template string) ([]string, error) {
+	const op = "get case template"
+	if err := checkTexts(op, rule{"caseTemplate", template, 1, MaxLogin}); err != nil {
+		return nil, err
+	}
+	type tagged struct {
+		ID   string   `json:"_id"`
+		Tags []string `json:"tags"`
+	}
+	from := source{op: op, steps: []step{{"_name": "getCaseTemplate", "idOrName": template}}}
+	for t, err := range list(ctx, c, from, Query{PageSize: 1}, func(t *tagged) string { return t.ID }) {
+		return t.Tags, err
+	}
+	return nil, nil
 }
 
 // Logins lists the accounts that are not locked and that this one may see

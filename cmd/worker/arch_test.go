@@ -21,7 +21,7 @@ const module = "forager"
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
 	"cmd/worker":              {"*"},
-	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
+	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "filebound", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
 	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
 	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},

@@ -101,6 +101,7 @@ type Applier struct {
 	crowded    *expirable.LRU[string, time.Time] // until when: cases of which TheHive could not take several calls at a time
 	login      atomic.Pointer[string]            // the worker's own account, once known
 	types      fieldTypes
+	templates  templateTags
 	pages      sync.Map // organisation → whether the account may write pages
 }
 

@@ -85,8 +85,14 @@ func isUnseen(err error) bool {
 }
 
 // isGone tells whether TheHive itself says that there is no such thing, to the eye of this account;
-// a 404 of what stands before it says nothing.
-func isGone(err error) bool { return verdictOf(err) == hive.NotFound }
+// a 404 of what stands before it says nothing. To look at a case takes no right, so that a 403 says no
+// more than that this one is closed to the account.
+func isGone(err error) bool {
+	if e, ok := errors.AsType[*hive.Error](err); ok && e.Verdict() == hive.Denied {
+		return e.Op == "get case"
+	}
+	return verdictOf(err) == hive.NotFound
+}
 
 // caught makes something of a plan, and a panic of that an error. No call stands in it: a panic there
 // leaves open what was done, and concerns the apply.

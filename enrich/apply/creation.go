@@ -318,3 +318,60 @@ func leadsElsewhere(text string) bool {
 	begins := strings.ToLower(scheme.FindString(seen))
 	return begins != "" && begins != "https:" && begins != "http:"
 }
+
+// templateTags are the tags of case templates, asked for where a case is opened by one, and kept for a while. TheHive adds them
+// itself only to a case that comes without tags (from 5.7.1), and Forager's have some. Safe for concurrent use.
+type templateTags struct {
+	mu sync.Mutex
+	of map[string]knownTags // by organisation and template
+}
+
+type knownTags struct {
+	tags []string
+	at   time.Time
+}
+
+// tagsOf gives the tags of an organisation's template.
+func (t *templateTags) tagsOf(ctx context.Context, from FieldLister, organisation, template string) ([]string, error) {
+	key := organisation + "\x00" + template
+	t.mu.Lock()
+	was, known := t.of[key]
+	t.mu.Unlock()
+	if known && time.Since(was.at) < fieldTypesKept {
+		return was.tags, nil
+	}
+	tags, err := from.TemplateTags(ctx, template)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil || len(t.of) >= maxTemplates {
+		t.of = map[string]knownTags{}
+	}
+	t.of[key] = knownTags{tags, time.Now()}
+	return tags, nil
+}
+
+// maxTemplates bounds how many templates' tags are kept: a route may name one by the event.
+const maxTemplates = 1000
+
+// addTemplateTags lets a case have the tags of its template. Where TheHive does not tell them, or has no such template,
+// the case is opened without them.
+func (r *resolution) addTemplateTags(ctx context.Context, n *creation) error {
+	if n.base.CaseTemplate == "" {
+		return nil
+	}
+	tags, err := r.a.templates.tagsOf(ctx, r.hive, r.organisation, n.base.CaseTemplate)
+	if err != nil && scopeOf(err) == scopeAll && !deniedList(err) {
+		return err
+	}
+	for _, t := range tags {
+		if !slices.Contains(n.base.Tags, t) {
+			n.base.Tags = append(slices.Clone(n.base.Tags), t)
+		}
+	}
+	n.sent.Tags = n.base.Tags
+	n.tag()
+	return nil
+}

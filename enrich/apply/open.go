@@ -158,6 +158,9 @@ func (n *creation) page(sure bool) pageState {
 func (r *resolution) create(held context.Context, n *creation) (c hive.Case, created bool, err error) {
 	calls, done := calling(held, r.key)
 	defer done()
+	if err := r.addTemplateTags(calls, n); err != nil {
+		return hive.Case{}, false, err
+	}
 	if err := r.leaveOutLinks(calls, n); err != nil {
 		return c, false, err
 	}

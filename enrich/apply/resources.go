@@ -23,9 +23,10 @@ type Hive interface {
 	FieldLister
 }
 
-// FieldLister tells which custom fields cases can have.
+// FieldLister tells which custom fields cases can have, and which tags a template has: none where there is no such template.
 type FieldLister interface {
 	CustomFields(ctx context.Context) ([]hive.CustomField, error)
+	TemplateTags(ctx context.Context, template string) ([]string, error)
 }
 
 // Account tells what the account may do in the organisation.

@@ -85,6 +85,11 @@ func (s *staged) CustomFields(ctx context.Context) ([]hive.CustomField, error) {
 	return s.real.CustomFields(ctx)
 }
 
+// TemplateTags gives those that TheHive has.
+func (s *staged) TemplateTags(ctx context.Context, template string) ([]string, error) {
+	return s.real.TemplateTags(ctx, template)
+}
+
 // id hands out an id that no entity of TheHive has. The lock is held.
 func (r *Recorder) id() string {
 	r.made++

@@ -152,6 +152,8 @@ type Options struct {
 	Organisations []string
 	// Users exist beside DefaultUser.
 	Users []User
+	// Profiles exist beside TheHive's own: their permissions by name.
+	Profiles map[string][]string
 	// APIKey is DefaultUser's key. Empty: DefaultAPIKey.
 	APIKey string
 	// Clock gives the time that the server writes into its entities and resolves relative dates by. nil: time.Now.
@@ -186,6 +188,7 @@ type Pattern struct {
 // User is an account of the server.
 type User struct {
 	Login, Name      string
+	Type             string       // "Normal", "Service"; empty: Normal
 	Password, APIKey string       // empty: no such way in
 	Memberships      []Membership // the first is where calls without X-Organisation land
 }

@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -373,7 +374,9 @@ func (h *Hive) found() *store {
 	s.refuseUnknown, s.replaces = h.quirks.UnknownField == "refused", h.release.before(release{5, 7, 1})
 	s.templateTags = h.quirks.TemplateTags == "always"
 	st.lag, st.childLag = 0, 0
-	for name, list := range permissionsOf {
+	profiles := maps.Clone(permissionsOf)
+	maps.Copy(profiles, h.options.Profiles)
+	for name, list := range profiles {
 		s.add(profileKind, "", nil, map[string]any{
 			"name": name, "permissions": known(list, h.release), "type": profileType(name), "forExternal": false, "editable": name == "analyst" || name == "read-only",
 			"forAdmin": name == "admin", "forOrg": name != "admin", "consumesLicense": name != "read-only",
@@ -432,7 +435,7 @@ func (s *store) enrol(u User, st stamp) *entry {
 		}
 	}
 	e := s.add(userKind, "", nil, map[string]any{
-		"login": u.Login, "name": or(u.Name, u.Login), "type": "Normal", "locked": false, "memberships": members,
+		"login": u.Login, "name": or(u.Name, u.Login), "type": or(u.Type, "Normal"), "locked": false, "memberships": members,
 		"hasKey": u.APIKey != "", "hasPassword": u.Password != "",
 	}, st)
 	s.setPassword(u.Login, u.Password)

@@ -101,8 +101,12 @@ func TestWhatAReleaseDoes(t *testing.T) {
 		{"5.7.0", templateTags, 2}, {"5.7.1", templateTags, 1}, {"5.4.1", func(r *rig) int { return rights(r, "manageCaseAccess/restrict") }, 0},
 		{"5.5.13", func(r *rig) int { return rights(r, "manageCaseAccess/restrict") }, 1}, {"5.5.13", func(r *rig) int { return rights(r, "manageCaseAccess/external") }, 0},
 		{"5.6.2", func(r *rig) int { return rights(r, "manageCaseAccess/external") }, 1},
-		{"5.5.13", func(r *rig) int { return r.do("POST", "/api/v1/case/_bulk/access", `{"ids":[],"access":{"_kind":"OrganisationAccessKind"}}`).status }, 404},
-		{"5.6.2", func(r *rig) int { return r.do("POST", "/api/v1/case/_bulk/access", `{"ids":[],"access":{"_kind":"OrganisationAccessKind"}}`).status }, 204},
+		{"5.5.13", func(r *rig) int {
+			return r.do("POST", "/api/v1/case/_bulk/access", `{"ids":[],"access":{"_kind":"OrganisationAccessKind"}}`).status
+		}, 404},
+		{"5.6.2", func(r *rig) int {
+			return r.do("POST", "/api/v1/case/_bulk/access", `{"ids":[],"access":{"_kind":"OrganisationAccessKind"}}`).status
+		}, 204},
 		{"5.6.2", func(r *rig) int { return linkOf(r, 513) }, 400}, {"5.7.3", func(r *rig) int { return linkOf(r, 4096) }, 201}, {"5.7.3", func(r *rig) int { return linkOf(r, 4097) }, 400},
 	} {
 		r := newRig(t, hivetest.Options{Version: c.version + "-1"})
@@ -164,7 +168,9 @@ func TestQuirksTurnWhatNobodyKnows(t *testing.T) {
 		}
 		return fmt.Sprint(r.must(200, "GET", "/api/v1/case/1", "").at("tags"))
 	}
-	below := func(r *rig) string { return fmt.Sprint(r.do("POST", "/api/v1/case/9/comment", `{"message":"m"}`).status) }
+	below := func(r *rig) string {
+		return fmt.Sprint(r.do("POST", "/api/v1/case/9/comment", `{"message":"m"}`).status)
+	}
 	foreign := func(r *rig) string {
 		r.header.Set("X-Organisation", "nowhere")
 		return fmt.Sprint(r.do("GET", "/api/v1/user/current", "").status)

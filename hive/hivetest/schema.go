@@ -47,8 +47,8 @@ type field struct {
 	shape  shapeOf
 	lo, hi int64
 	use    use
-	preset any   // value when absent at creation; nil: stays absent
-	sub    *kind // kind of the elements of items
+	preset any     // value when absent at creation; nil: stays absent
+	sub    *kind   // kind of the elements of items
 	since  release // the first that has it
 }
 

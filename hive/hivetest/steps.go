@@ -17,7 +17,7 @@ var steps = map[string]map[string]leap{
 	"Case": {
 		"tasks": {kind: taskKind}, "observables": {kind: observableKind}, "comments": {kind: commentKind},
 		"procedures": {kind: procedureKind}, "pages": {kind: pageKind}, "attachments": {kind: attachmentKind},
-		"alerts": {kind: alertKind, from: "caseId"},
+		"alerts":       {kind: alertKind, from: "caseId"},
 		"similarCases": {kind: caseKind, from: "akin"}, "similarAlerts": {kind: alertKind, from: "akin"},
 	},
 	"Alert": {

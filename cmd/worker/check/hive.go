@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -56,6 +57,8 @@ type hiveInspection struct {
 	config *config.Config
 	clock  *dated
 	found  []inspect.Finding
+
+	release [3]int // of TheHive; zero: not known
 }
 
 func (h *hiveInspection) add(level inspect.Level, about, what, why, remedy string) {
@@ -126,6 +129,7 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 	}
 	const about = "TheHive"
 	major, minor := hiveRelease(status.Version)
+	h.release = hiveVersion(status.Version)
 	if major != 5 {
 		h.add(inspect.LevelBroken, about, "it is "+status.Version, "Forager speaks the API of TheHive 5", "upgrade TheHive")
 		return false
@@ -134,6 +138,8 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 	switch {
 	case minor < 5:
 		h.add(inspect.LevelHurts, about, "it is older than 5.5", "Forager is written against the API of 5.5 to 5.7: nobody knows what works", "upgrade to 5.5 or newer")
+	case h.release != [3]int{} && slices.Compare(h.release[:], []int{5, 6, 3}) < 0:
+		h.add(inspect.LevelNote, about, "it is older than 5.6.3", "a case's list of tasks may lack some; Forager believes no such list, a script of yours may", "upgrade to 5.6.3 or newer, where something relies on lists of tasks")
 	case minor > 7:
 		h.add(inspect.LevelNote, about, "it is newer than 5.7", "Forager is written against the API of 5.5 to 5.7", "try it on a test system first")
 	}
@@ -163,6 +169,19 @@ func hiveRelease(version string) (major, minor int) {
 		return 0, 0
 	}
 	return major, minor
+}
+
+// hiveVersion reads all of "5.5.13-1"; zero is unknown.
+func hiveVersion(version string) (release [3]int) {
+	number, _, _ := strings.Cut(version, "-")
+	for i, part := range strings.SplitN(number, ".", 3) {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return [3]int{}
+		}
+		release[i] = n
+	}
+	return release
 }
 
 // licence looks whether writing is allowed, and for how long.
@@ -263,10 +282,39 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 	if h.config.Case.Digest == "page" && !user.May(pageRight.name) && !slices.Contains(missing, pageRight.name) {
 		h.add(inspect.LevelNote, about, user.Login+" (profile "+user.Profile+") may not add pages", "cases have no page that counts their detections, but a comment for each rule and day", "give its profile the permission "+pageRight.name+", or set case.digest to none")
 	}
+	h.reopening(user, organisation)
+	if user.Type == "Normal" {
+		h.add(inspect.LevelNote, about, user.Login+" is an account of the type Normal", "a case that an analyst restricts vanishes for it: what comes then goes into a new case; and the licence counts it",
+			"give Forager an account of the type Service, which is said to see restricted cases")
+	}
 	if len(missing) == 0 {
 		h.add(inspect.LevelOK, about, user.Login+" (profile "+user.Profile+" in "+user.Organisation+") may do everything that is needed", "", "")
 	}
 	return true
+}
+
+// reopenSince is the release that gave reopening a right of its own.
+var reopenSince = []int{5, 2, 6}
+
+// reopening looks whether the account may open closed cases again where routes want it.
+func (h *hiveInspection) reopening(user hive.User, organisation string) {
+	const right = "manageCase/reopen"
+	if slices.Compare(h.release[:], reopenSince) < 0 || user.May(right) {
+		return
+	}
+	var routes []string
+	for _, r := range h.routes(organisation) {
+		if cmp.Or(r.Closed, h.config.Case.Closed) == "reopen" {
+			routes = append(routes, "route "+r.Name)
+		}
+	}
+	if h.config.Case.Closed == "reopen" {
+		routes = append(routes, "case.closed")
+	}
+	if len(routes) > 0 {
+		h.add(inspect.LevelHurts, aboutAccount(organisation), user.Login+" (profile "+user.Profile+") may not reopen cases, and "+strings.Join(routes, ", ")+" wants it",
+			"a detection after a case's end is added, the case stays closed, and its message becomes a dead letter", "give its profile the permission "+right)
+	}
 }
 
 // rights are those that an organisation's cases need.

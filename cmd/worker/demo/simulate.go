@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"forager/cmd/worker/demo/servers"
 	"forager/cmd/worker/shell"
+	"forager/filebound"
 	"forager/hive/hivetest"
 	"forager/mitre"
 )
@@ -101,7 +101,7 @@ var releases = regexp.MustCompile(`^5\.[2-7](\.\d+)?(-\d+)?$`)
 func (c *simulateCmd) options() (hivetest.Options, error) {
 	o := hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Version: c.Version}
 	if c.As != "" {
-		raw, err := os.ReadFile(c.As)
+		raw, err := filebound.Read(c.As, 1<<20)
 		if err != nil {
 			return o, shell.Misuse(fmt.Errorf("--as: %w", err))
 		}

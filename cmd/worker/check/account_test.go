@@ -1,0 +1,82 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"forager/config"
+	"forager/hive/hivetest"
+	"forager/pipeline/inspect"
+)
+
+// TestCheckLooksAtTheAccountsType: a case that is restricted vanishes for a normal account alone.
+func TestCheckLooksAtTheAccountsType(t *testing.T) {
+	t.Parallel()
+	const what = "is an account of the type Normal"
+	for kind, told := range map[string]bool{"": true, "Normal": true, "Service": false} {
+		found := lookAs(t, hivetest.Options{}, hivetest.User{Type: kind})
+		if got := slices.ContainsFunc(found, func(f inspect.Finding) bool { return strings.Contains(f.What, what) && f.Level == inspect.LevelNote }); got != told {
+			t.Errorf("type %q: told %t: %+v", kind, got, found)
+		}
+	}
+}
+
+// TestCheckAsksForTheRightToReopen: where something reopens, and the release knows the right.
+func TestCheckAsksForTheRightToReopen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		version, closed, profile string
+		told                     bool
+	}{
+		{"5.5.13-1", "reopen", "few", true}, {"5.7.3-1", "reopen", "few", true}, {"5.2.5-1", "reopen", "few", false},
+		{"5.5.13-1", "new", "few", false}, {"5.5.13-1", "reopen", "analyst", false},
+	} {
+		found := lookAs(t, hivetest.Options{Version: c.version}, hivetest.User{Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: c.profile}}},
+			"FORAGER_CASE_CLOSED="+c.closed)
+		if got := slices.ContainsFunc(found, func(f inspect.Finding) bool {
+			return strings.Contains(f.What, "may not reopen cases, and case.closed wants it") && f.Level == inspect.LevelHurts
+		}); got != c.told {
+			t.Errorf("%+v: %+v", c, found)
+		}
+	}
+}
+
+// TestCheckNotesListsOfTasks: they are whole from 5.6.3.
+func TestCheckNotesListsOfTasks(t *testing.T) {
+	t.Parallel()
+	for version, told := range map[string]bool{"5.5.13-1": true, "5.6.2-1": true, "5.6.3-1": false, "5.7.3-1": false} {
+		found := lookAs(t, hivetest.Options{Version: version}, hivetest.User{})
+		if got := slices.ContainsFunc(found, func(f inspect.Finding) bool { return f.What == "it is older than 5.6.3" }); got != told {
+			t.Errorf("%s: %+v", version, found)
+		}
+	}
+}
+
+// lookAs looks at a server as an account that it has.
+func lookAs(t *testing.T, o hivetest.Options, u hivetest.User, env ...string) []inspect.Finding {
+	t.Helper()
+	u.Login, u.APIKey = "forager@x.example", "a-key"
+	if u.Memberships == nil {
+		u.Memberships = []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: "analyst"}}
+	}
+	o.Users = []hivetest.User{u}
+	o.Profiles = map[string][]string{"few": {"manageCase/create", "manageCase/update", "manageObservable", "manageProcedure", "manageComment", "managePage"}}
+	server, err := hivetest.Listen("127.0.0.1:0", hivetest.New(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	c, err := config.Load(config.Source{
+		Env:      append(env, "FORAGER_HIVE_URL="+server.URL(), "FORAGER_HIVE_API_KEY=a-key"),
+		Connects: []string{config.ToHive},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := inspectHive(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
