@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -55,14 +57,10 @@ func refusedFor(f inspect.Finding) error {
 
 // tellFound logs what hurts, each finding once.
 func (w *Worker) tellFound(found []inspect.Finding) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, f := range found {
-		about := f.About + ": " + f.What
-		if f.Level != inspect.LevelHurts || slices.Contains(w.found, about) || len(w.found) >= mostFound {
+		if f.Level != inspect.LevelHurts || !w.warned.finding(f.About+": "+f.What) {
 			continue
 		}
-		w.found = append(w.found, about)
 		w.options.Log.Warn("worker check says that this hurts", zap.String("about", f.About), zap.String("what", f.What),
 			zap.String("why", f.Why), zap.String("remedy", f.Remedy))
 	}
@@ -71,39 +69,75 @@ func (w *Worker) tellFound(found []inspect.Finding) {
 // mostFound bounds what is remembered of findings that were told.
 const mostFound = 100
 
+// warned is what was said already.
+type warned struct {
+	mu       sync.Mutex
+	findings []string
+	hot      time.Time // of the last word on a hot key
+}
+
+// finding tells whether something that hurts was not said before, and notes it.
+func (d *warned) finding(about string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if slices.Contains(d.findings, about) || len(d.findings) >= mostFound {
+		return false
+	}
+	d.findings = append(d.findings, about)
+	return true
+}
+
+// hotKey tells whether nothing was said of a hot key for a minute, and notes it.
+func (d *warned) hotKey(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now.Sub(d.hot) < time.Minute {
+		return false
+	}
+	d.hot = now
+	return true
+}
+
+// terms are what the consumer that is bound really has.
+type terms struct {
+	beat       atomic.Int64  // nanoseconds between heartbeats, a third of its AckWait
+	changed    chan struct{} // has one element when beat was changed
+	ackPending atomic.Int64  // what it leaves unacknowledged; 0 before it is bound, negative without limit
+}
+
+// beats sets the time between heartbeats, at once.
+func (t *terms) beats(every time.Duration) {
+	if t.beat.Swap(int64(every)) == int64(every) {
+		return
+	}
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
 // follow takes over what the worker does by the consumer's own configuration.
 func (w *Worker) follow(info *jetstream.ConsumerInfo) {
 	c := info.Config
 	if wait, _ := stream.AckWait(c); wait > 0 {
-		w.beats(wait / 3)
+		w.terms.beats(wait / 3)
 	}
 	if filters := stream.Filters(c); len(filters) > 0 {
 		w.senders.listens(filters)
 	}
 	w.inflight.pending.Store(info.NumPending)
-	w.ackPending.Store(int64(c.MaxAckPending))
-}
-
-// beats sets the time between heartbeats, at once.
-func (w *Worker) beats(every time.Duration) {
-	if w.beat.Swap(int64(every)) == int64(every) {
-		return
-	}
-	select {
-	case w.beatChanged <- struct{}{}:
-	default:
-	}
+	w.terms.ackPending.Store(int64(c.MaxAckPending))
 }
 
 // heartbeats keeps all held messages ours until ctx ends.
 func (w *Worker) heartbeats(ctx context.Context) {
 	for {
-		next := time.NewTimer(time.Duration(w.beat.Load()))
+		next := time.NewTimer(time.Duration(w.terms.beat.Load()))
 		select {
 		case <-ctx.Done():
 			next.Stop()
 			return
-		case <-w.beatChanged:
+		case <-w.terms.changed:
 			next.Stop()
 		case <-next.C:
 			w.inflight.heartbeat()

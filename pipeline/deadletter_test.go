@@ -23,8 +23,8 @@ func sample() *Worker {
 // sampleMessage is a message as the stream would deliver it.
 func sampleMessage(h nats.Header, body []byte) *message {
 	return &message{
-		stream: "DET", sequence: 7, deliveries: 3, stored: time.Unix(1_700_000_000, 0), bytes: len(body),
-		msg: delivery{raw: &nats.Msg{Subject: "alerts.x", Header: h, Data: body}},
+		position: position{stream: "DET", sequence: 7, deliveries: 3, stored: time.Unix(1_700_000_000, 0), bytes: len(body)},
+		standing: standing{msg: delivery{raw: &nats.Msg{Subject: "alerts.x", Header: h, Data: body}}},
 	}
 }
 

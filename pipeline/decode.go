@@ -22,9 +22,12 @@ func (w *Worker) read(msg jetstream.Msg) (*message, error) {
 	}
 	w.inflight.pending.Store(meta.NumPending)
 	return &message{
-		stream: meta.Stream, sequence: meta.Sequence.Stream,
-		deliveries: int(min(meta.NumDelivered, 1<<31-1)),
-		stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()) + headerBytes(msg.Headers()), msg: msg,
+		position: position{
+			stream: meta.Stream, sequence: meta.Sequence.Stream,
+			deliveries: int(min(meta.NumDelivered, 1<<31-1)),
+			stored:     meta.Timestamp, arrived: w.now(), bytes: len(msg.Data()) + headerBytes(msg.Headers()),
+		},
+		standing: standing{msg: msg},
 	}, nil
 }
 

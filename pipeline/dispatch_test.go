@@ -156,7 +156,7 @@ func TestABacklogIsWaitedForBeforeAnythingOfItBegins(t *testing.T) {
 						<-time.After(c.every)
 						h.stillFills() // as the dispatcher does
 					}
-					h.take(&message{sequence: i})
+					h.take(&message{position: position{sequence: i}})
 				}
 				if got := max(h.stillFills(), 0); got != c.want {
 					t.Errorf("waits %v, want %v", got, c.want)

@@ -42,11 +42,11 @@ func TestAReplicaTakesItsShareOfTheBacklogBetweenItsLimits(t *testing.T) {
 
 func TestHoldKeepsAMessageOnce(t *testing.T) {
 	h := holdOf(256, 4)
-	first, again := &message{sequence: 1, bytes: 10}, &message{sequence: 1, bytes: 10}
+	first, again := &message{position: position{sequence: 1, bytes: 10}}, &message{position: position{sequence: 1, bytes: 10}}
 	if !h.take(first) || h.take(again) {
 		t.Error("a message that is held was taken twice")
 	}
-	other := &message{sequence: 1, stored: time.Unix(9, 0)}
+	other := &message{position: position{sequence: 1, stored: time.Unix(9, 0)}}
 	if !h.take(other) {
 		t.Error("a message of a stream made anew was taken for the one that is held")
 	}
@@ -67,7 +67,7 @@ func TestHoldHasNoRoomForBytesBeyondItsLimitUnlessEmpty(t *testing.T) {
 	if h.room(5000) == 0 {
 		t.Error("an empty hold must take one pull, however large")
 	}
-	h.take(&message{sequence: 1, bytes: 600})
+	h.take(&message{position: position{sequence: 1, bytes: 600}})
 	if got := h.room(500); got != 0 {
 		t.Errorf("room %d although a pull may exceed the limit", got)
 	}
@@ -80,7 +80,7 @@ func TestHoldLetsOthersPastWhatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := holdOf(64, 4)
 		for i := range uint64(16) {
-			h.take(&message{sequence: i})
+			h.take(&message{position: position{sequence: i}})
 		}
 		var rooms []int
 		for range 3 {
@@ -115,7 +115,7 @@ func TestReturningMessagesCountUntilTheyReturn(t *testing.T) {
 
 // waiting makes a message with one part for each queue.
 func waiting(sequence uint64, queues ...string) *message {
-	m := &message{sequence: sequence, bytes: 10, deliveries: 1}
+	m := &message{position: position{sequence: sequence, bytes: 10, deliveries: 1}}
 	for i, q := range queues {
 		m.parts = append(m.parts, part{of: m, index: i, queue: q, plan: &enrich.Plan{Hash: q}})
 	}

@@ -15,6 +15,22 @@ import (
 
 // message is one message while it is held: from its arrival to its verdict.
 type message struct {
+	position
+	decoded
+	trail
+	standing
+
+	parts  []part      // what is to be applied now
+	sender senderName  // who is held up when its messages are refused
+	trial  *sender     // set on the one message of a sender that is tried although the sender is held up
+	probe  *probe      // set on the one message taken through a closed gate
+	tried  bool        // an apply of it failed here before
+	alone  bool        // failed so often that it is applied by itself
+	met    atomic.Bool // an apply of it was made
+}
+
+// position is where a message lies in the stream, and when it came.
+type position struct {
 	stream     string
 	sequence   uint64
 	deliveries int
@@ -22,22 +38,26 @@ type message struct {
 	first      time.Time // when it was stored before it was requeued, proven; zero is stored
 	requeued   int       // how often it was requeued, proven
 	arrived    time.Time
-	format     string
-	queue      string      // of the first plan, for the log
-	sender     senderName  // who is held up when its messages are refused
-	trial      *sender     // set on the one message of a sender that is tried although the sender is held up
-	dropped    []string    // reasons of parts that ask for nothing
-	failed     error       // what made a part unfit before any apply: the worst of them
-	parts      []part      // what is to be applied now
-	plans      int         // how many plans the message has, applied here before or not
-	bytes      int         // of body and headers
-	tried      bool        // an apply of it failed here before
-	alone      bool        // failed so often that it is applied by itself
-	span       trace.Span  // of the message; the sender's, where nothing is traced; nil is none
-	sent       bool        // the sender's trace is named in the headers
-	probe      *probe      // set on the one message taken through a closed gate
-	met        atomic.Bool // an apply of it was made
+	bytes      int // of body and headers
+}
 
+// decoded is what decoding made of a message, beside its parts.
+type decoded struct {
+	format  string
+	queue   string   // of the first plan, for the log
+	plans   int      // how many plans the message has, applied here before or not
+	dropped []string // reasons of parts that ask for nothing
+	failed  error    // what made a part unfit before any apply: the worst of them
+}
+
+// trail is what is traced of a message.
+type trail struct {
+	span trace.Span // of the message; the sender's, where nothing is traced; nil is none
+	sent bool       // the sender's trace is named in the headers
+}
+
+// standing is how far a message came. Applies, heartbeats and settlement share it.
+type standing struct {
 	mu      sync.Mutex
 	msg     jetstream.Msg // the newest delivery of it
 	open    int           // parts without a result
@@ -51,8 +71,8 @@ type identity struct {
 	stored   int64 // Unix nanoseconds
 }
 
-func (m *message) identity() identity {
-	return identity{sequence: m.sequence, stored: m.stored.UnixNano()}
+func (p *position) identity() identity {
+	return identity{sequence: p.sequence, stored: p.stored.UnixNano()}
 }
 
 // part is one plan of a message and, once known, its result.
@@ -66,17 +86,17 @@ type part struct {
 }
 
 // renew takes a newer delivery of a message that is still held: the server gave the older up.
-func (m *message) renew(newer jetstream.Msg) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.msg = newer
+func (s *standing) renew(newer jetstream.Msg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.msg = newer
 }
 
 // delivery is the newest delivery of the message.
-func (m *message) delivery() jetstream.Msg {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.msg
+func (s *standing) delivery() jetstream.Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.msg
 }
 
 // finish gives a part its result, once, and tells whether it was the message's last.
@@ -94,21 +114,21 @@ func (p *part) finish(err error, took time.Duration) bool {
 }
 
 // heartbeat keeps the message ours, unless its final word is already on the way.
-func (m *message) heartbeat() {
-	m.mu.Lock()
-	msg, settled := m.msg, m.settled
-	m.mu.Unlock()
+func (s *standing) heartbeat() {
+	s.mu.Lock()
+	msg, settled := s.msg, s.settled
+	s.mu.Unlock()
 	if !settled {
 		_ = msg.InProgress() // a lost one is made good by the next, a lost message by redelivery
 	}
 }
 
 // settle ends the heartbeats and returns the delivery to answer.
-func (m *message) settle() jetstream.Msg {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.settled = true
-	return m.msg
+func (s *standing) settle() jetstream.Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled = true
+	return s.msg
 }
 
 // conclude is the error that decides on the message: where one part must be tried again, so must
@@ -131,9 +151,9 @@ func (m *message) conclude() error {
 }
 
 // void counts a plan as one that asked for nothing.
-func (m *message) void(err error) {
-	m.plans--
-	m.dropped = append(m.dropped, enrich.ReasonOf(err))
+func (d *decoded) void(err error) {
+	d.plans--
+	d.dropped = append(d.dropped, enrich.ReasonOf(err))
 }
 
 // rank orders errors by how much they delay the message.

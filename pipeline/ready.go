@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -11,16 +12,48 @@ import (
 	"forager/pipeline/stream"
 )
 
+// readiness is whether messages may come.
+type readiness struct {
+	mu      sync.Mutex
+	bound   bool   // to a consumer
+	trouble string // why not
+	stopped bool
+}
+
+func (r *readiness) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+}
+
+// bind notes whether a consumer is bound, and tells whether the trouble is another than before.
+func (r *readiness) bind(err error) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.trouble
+	r.bound, r.trouble = err == nil, ""
+	if err != nil {
+		r.trouble = err.Error()
+	}
+	return r.trouble != before
+}
+
+// reasons are why no message may come; none is that they may.
+func (r *readiness) reasons() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return []string{"stopping"}
+	}
+	if !r.bound {
+		return []string{r.trouble}
+	}
+	return nil
+}
+
 // Ready tells whether messages are consumed and can succeed, and if not, why.
 func (w *Worker) Ready() (bool, []string) {
-	var reasons []string
-	w.mu.Lock()
-	if w.stopped {
-		reasons = append(reasons, "stopping")
-	} else if !w.bound {
-		reasons = append(reasons, w.trouble)
-	}
-	w.mu.Unlock()
+	reasons := w.readiness.reasons()
 	if err := w.link.Reach(); err != nil {
 		reasons = append(reasons, stream.OneLine(err.Error()))
 	}
@@ -108,7 +141,7 @@ func (w *Worker) tellCrowded(name string) {
 // mostPending is how many messages may be unacknowledged, as the consumer says, else as it would
 // be made.
 func (w *Worker) mostPending() int {
-	switch n := w.ackPending.Load(); {
+	switch n := w.terms.ackPending.Load(); {
 	case n > 0:
 		return int(n)
 	case n < 0:

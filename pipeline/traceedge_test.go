@@ -111,7 +111,7 @@ func (d delivered) Headers() nats.Header { return d.header }
 func TestWithoutTracesNothingIsAllocated(t *testing.T) {
 	var off *tracing
 	for _, header := range []nats.Header{nil, {"Nats-Msg-Id": {"x"}, "Content-Type": {"application/json"}}} {
-		m := &message{msg: delivered{header: header}}
+		m := &message{standing: standing{msg: delivered{header: header}}}
 		batch, results, s := []*part{{of: m}}, []error{nil}, &Settlement{}
 		ctx := t.Context()
 		allocations := testing.AllocsPerRun(100, func() {

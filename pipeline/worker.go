@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,23 +33,15 @@ type Worker struct {
 	requeues   *requeueKeys
 	tracing    *tracing
 	finished   chan *message
-	runners    Tasks        // the applies
-	fatal      chan error   // a panic that ends the worker
-	beat       atomic.Int64 // nanoseconds between heartbeats
-
-	beatChanged chan struct{} // has one element when beat was changed
-
-	asking sync.Mutex   // held while TheHive is asked because applies fail
-	hot    atomic.Int64 // when a hot key was told last, Unix nanoseconds
+	runners    Tasks      // the applies
+	fatal      chan error // a panic that ends the worker
 
 	organisations *organisations
-	ackPending    atomic.Int64 // what the consumer leaves unacknowledged; 0 before it is bound, negative without limit
+	asking        sync.Mutex // held while TheHive is asked because applies fail
 
-	mu      sync.Mutex
-	bound   bool     // a consumer is bound and messages may come
-	trouble string   // why not
-	found   []string // what hurts and was told
-	stopped bool
+	terms     terms
+	readiness readiness
+	warned    warned
 }
 
 // New makes a worker. It makes no call; an error wraps [ErrOptions].
@@ -70,7 +61,8 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 		group: newGroup(o), unfinished: newUnfinished(rememberedPerHeld * o.MaxInFlight),
 		failing: newFailing(o.KeyBlocked, o.MaxInFlight), dead: deadletter.Open(link, o.DeadLetters), requeues: newRequeueKeys(link, o),
 		tracing:  newTracing(o.Tracer, o.Stream, o.Consumer),
-		finished: make(chan *message, o.MaxInFlight), trouble: "not started", fatal: make(chan error, 1), beatChanged: make(chan struct{}, 1),
+		finished: make(chan *message, o.MaxInFlight), fatal: make(chan error, 1),
+		terms: terms{changed: make(chan struct{}, 1)}, readiness: readiness{trouble: "not started"},
 	}
 	w.inflight = newInFlight(o, w.group.count, time.Now)
 	w.gate = newGate(o, w.now, w.gateChanged)
@@ -78,7 +70,7 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	w.senders.listens(o.Subjects)
 	w.runners.Failed = w.fell
 	w.organisations = newOrganisations(o, w.now, w.breakerChanged)
-	w.beat.Store(int64(o.AckWait / 3))
+	w.terms.beat.Store(int64(o.AckWait / 3))
 	return w, nil
 }
 
@@ -112,7 +104,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	begin.Go("dispatch", func() { w.dispatch(working) })
 	err := w.consume(working)
 	fell := working.Err() != nil && ctx.Err() == nil
-	w.stopping()
+	w.readiness.stop()
 	end()
 	_ = begin.Wait() // its error was told
 	w.handBack(fell)
@@ -219,9 +211,7 @@ func (w *Worker) refuse(m *message) bool {
 // tellHot says, at most once a minute, that half of what may be unacknowledged waits for a key.
 func (w *Worker) tellHot(queue string) {
 	now := w.now()
-	last := w.hot.Load()
-	if w.group.waitingBack(queue, now) < w.mostPending()/2 || now.UnixNano()-last < int64(time.Minute) ||
-		!w.hot.CompareAndSwap(last, now.UnixNano()) {
+	if w.group.waitingBack(queue, now) < w.mostPending()/2 || !w.warned.hotKey(now) {
 		return
 	}
 	w.options.Observer.Noticed(NoticeKeyHot)
@@ -231,23 +221,9 @@ func (w *Worker) tellHot(queue string) {
 // Held is how many messages, and bytes of their bodies, are in hand.
 func (w *Worker) Held() (messages, bytes int) { return w.inflight.count() }
 
-func (w *Worker) stopping() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stopped = true
-}
-
 // isBound notes whether messages may come, and logs a trouble when it is new.
 func (w *Worker) isBound(err error) {
-	w.mu.Lock()
-	before := w.trouble
-	w.bound, w.trouble = err == nil, ""
-	if err != nil {
-		w.trouble = err.Error()
-	}
-	news := w.trouble != before
-	w.mu.Unlock()
-	if !news {
+	if !w.readiness.bind(err) {
 		return
 	}
 	if err != nil {
