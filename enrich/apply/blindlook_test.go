@@ -9,6 +9,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/detection/canon"
 	"forager/hive"
 	"forager/hive/hivetest"
 )
@@ -17,7 +18,7 @@ import (
 // follows itself, once.
 type lossy struct {
 	apply.Hive
-	of    string // "case" or "comment"
+	of    string // "case", "comment" or "update"
 	state int    // 0: nothing yet, 1: the answer is lost, 2: the look was answered
 }
 
@@ -60,6 +61,21 @@ func (l *lossy) AddComment(ctx context.Context, id, text string) (hive.Comment, 
 	return made, err
 }
 
+func (l *lossy) UpdateCase(ctx context.Context, id string, u hive.CaseUpdate) error {
+	err := l.Hive.UpdateCase(ctx, id, u)
+	if l.loses("update") {
+		return l.foreign("update case")
+	}
+	return err
+}
+
+func (l *lossy) Case(ctx context.Context, id string) (hive.Case, error) {
+	if l.hides("update") {
+		return hive.Case{}, l.foreign("get case")
+	}
+	return l.Hive.Case(ctx, id)
+}
+
 func (l *lossy) FindCases(ctx context.Context, q hive.Query) iter.Seq2[hive.Case, error] {
 	if l.hides("case") {
 		return func(yield func(hive.Case, error) bool) { yield(hive.Case{}, l.foreign("find cases")) }
@@ -78,7 +94,7 @@ func (l *lossy) CaseComments(ctx context.Context, id string) iter.Seq2[hive.Comm
 // by somebody else. Nobody knows what is there: nothing like it is sent again before a look says so.
 func TestWhatCannotBeLookedForIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	for _, of := range []string{"case", "comment"} {
+	for _, of := range []string{"case", "comment", "update"} {
 		t.Run(of, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { lookInVain(t, of) })
@@ -100,16 +116,24 @@ func lookInVain(t *testing.T, of string) {
 		for _, id := range ids {
 			d := seen("web01", id, day(6))
 			d.Rule.ID = "rule-" + id
+			if id != "before" {
+				d.Severity = canon.Critical // raises the case's
+			}
 			plans = append(plans, plan(t, 1, d)...)
 		}
 		return w.Apply(t.Context(), enrich.BatchOf(plans...))
 	}
-	if of == "comment" {
+	if of != "case" {
 		if err := apply("before")[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
 	box.of = of
+	if of == "update" {
+		if err := apply("a", "b")[0]; enrich.ClassOf(err) != enrich.Transient {
+			t.Errorf("nobody knows whether the case was updated: %v is %v", err, enrich.ClassOf(err))
+		}
+	}
 	for range 3 {
 		apply("a", "b")
 	}
