@@ -26,20 +26,22 @@ type conditions struct {
 	env *cel.Env
 	// readsEvents is set where an expression may look at the event itself, which costs reading it again.
 	readsEvents *bool
+	tables      map[string]any // the values of lookups
 }
 
-func newConditions() (conditions, error) {
-	env, err := cel.NewEnv(
+func newConditions(lookups map[string]Lookup) (conditions, error) {
+	declared, tables := withLookups(lookups)
+	env, err := cel.NewEnv(append([]cel.EnvOption{
 		ext.NativeTypes(reflect.TypeFor[Seen](), reflect.TypeFor[SeenRule](), reflect.TypeFor[SeenObservable](), ext.ParseStructTags(true)),
 		cel.Variable("detection", cel.ObjectType("rules.Seen")),
 		ext.Strings(),
 		ext.Lists(),
 		cel.DefaultUTCTimeZone(true),
-	)
+	}, declared...)...)
 	if err != nil {
 		return conditions{}, fmt.Errorf("conditions: %w", err)
 	}
-	return conditions{env, new(bool)}, nil
+	return conditions{env, new(bool), tables}, nil
 }
 
 // exactly accepts one type.
@@ -64,13 +66,16 @@ func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Progra
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
 		return nil, &RuleError{
-			Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(plainly(first.Message)),
+			Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(c.plainly(first.Message, text)),
 		}
+	}
+	if err := onlyAsked(ast); err != nil {
+		return nil, &RuleError{Line: 1, Column: 1, Err: err}
 	}
 	if err := fits(ast.OutputType()); err != nil {
 		return nil, &RuleError{Line: 1, Column: 1, Err: err}
 	}
-	program, err := c.env.Program(ast, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := c.env.Program(ast, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize), cel.Globals(c.tables))
 	if err != nil {
 		return nil, &RuleError{Line: 1, Column: 1, Err: err}
 	}
@@ -84,7 +89,10 @@ var seenNames = strings.NewReplacer("rules.SeenObservable", "observable", "rules
 var undeclared = regexp.MustCompile(`^undeclared reference to '([a-z]+)'`)
 
 // plainly adds to a message of CEL what is meant most often.
-func plainly(message string) string {
+func (c conditions) plainly(message, text string) string {
+	if about := c.aboutLookups(message, text); about != "" {
+		return about
+	}
 	message = seenNames.Replace(message)
 	if name := undeclared.FindStringSubmatch(message); name != nil {
 		for field := range reflect.TypeFor[Seen]().Fields() {

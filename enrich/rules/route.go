@@ -89,6 +89,7 @@ type Silence struct {
 type Rules struct {
 	Routes   []Route
 	Silences []Silence
+	Lookups  map[string]Lookup // by name, each a name of CEL
 }
 
 // RuleError says which rule cannot work, so that the configuration can name the line.

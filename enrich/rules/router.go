@@ -60,7 +60,7 @@ type (
 
 // NewRouter checks rules and gives all that is wrong with them, as *RuleErrors joined.
 func NewRouter(r Rules) (*Router, error) {
-	env, err := newConditions()
+	env, err := newConditions(r.Lookups)
 	if err != nil {
 		return nil, err
 	}
