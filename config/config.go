@@ -41,6 +41,7 @@ type Config struct {
 	DeadLetters DeadLetters `key:"deadLetters"`
 	Formats     Formats     `key:"formats"`
 	AllowLists  []AllowList `key:"allowLists" doc:"list of {name, file or kind and values, action, types}: values too common to be observables, or to correlate on"`
+	Lookups     []Lookup    `key:"lookups" doc:"list of {name, file, key, match}: tables that conditions and templates ask, as lookup.NAME[detection.host].COLUMN"`
 	Attack      Attack      `key:"attack"`
 	Files       Files       `key:"files"`
 	Rules       Rules       `key:"rules"`

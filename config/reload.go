@@ -3,12 +3,13 @@ package config
 import "reflect"
 
 // WithRulesOf gives this configuration with what may change while a worker runs taken from a newer
-// one: routes, silences, formats, allow-lists, the objects that senders may name, the level of the log, and the secrets that lie in files
+// one: routes, silences, formats, allow-lists, lookups, the objects that senders may name, the level of the log, and the secrets that lie in files
 // which who uses them reads again. It names the sections in which the newer one differs otherwise,
 // which need a restart.
 func (c *Config) WithRulesOf(newer *Config) (merged *Config, restart []string) {
 	all := *c
 	all.Formats, all.AllowLists, all.Rules, all.Routes, all.Silences = newer.Formats, newer.AllowLists, newer.Rules, newer.Routes, newer.Silences
+	all.Lookups = newer.Lookups
 	all.Files.Objects, all.Log.Level = newer.Files.Objects, newer.Log.Level
 	all.name, all.places = newer.name, newer.places
 	all.turn(newer)

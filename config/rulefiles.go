@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -110,6 +111,7 @@ func (l *loader) rules() {
 			l.refuse(key+".window", ErrValue, "must not be longer than ledger.keep ("+text(keep)+"): the ledger would forget cases that still take events")
 		}
 	}
+	l.lookups()
 	for i, a := range l.config.AllowLists {
 		key := index("allowLists", i)
 		switch {
@@ -122,5 +124,30 @@ func (l *loader) rules() {
 		case a.File != "":
 			l.config.AllowLists[i].File = l.beside(a.File)
 		}
+	}
+}
+
+// lookupName is a name that CEL can follow "lookup." with.
+var lookupName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+
+// lookups refuses tables that cannot be named, told apart or asked.
+func (l *loader) lookups() {
+	names := map[string]string{}
+	for i, t := range l.config.Lookups {
+		key := index("lookups", i)
+		if t.Name != "" && !lookupName.MatchString(t.Name) {
+			l.refuse(key+".name", ErrValue, "must be a letter, then letters, digits and underscores, 64 at most")
+		}
+		if other, twice := names[t.Name]; twice {
+			l.refuse(key+".name", ErrValue, "is the name of "+other+", too")
+		}
+		names[t.Name] = key
+		switch addresses := strings.HasSuffix(strings.ToLower(t.File), ".mmdb"); {
+		case addresses && t.Key+t.Match != "":
+			l.refuse(key+".file", ErrValue, "rows of a .mmdb are found by address: leave key and match out")
+		case !addresses && t.Key == "" && t.File != "":
+			l.refuse(key+".key", ErrMissing, "name the column that rows are found by")
+		}
+		l.config.Lookups[i].File = l.beside(t.File)
 	}
 }

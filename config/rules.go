@@ -11,7 +11,7 @@ import (
 // Rules says where more routes and silences lie, and how soon a change of any file is noticed.
 type Rules struct {
 	Files  []string      `key:"files" doc:"files of routes and silences, and directories of such files (*.yaml, in the order of their names), relative to the configuration file; they come after its own, in this order"`
-	Reload time.Duration `key:"reload" max:"24h" doc:"how often routes, silences, formats and allow-lists are looked at for changes; 0 is only on SIGHUP"`
+	Reload time.Duration `key:"reload" max:"24h" doc:"how often routes, silences, formats, allow-lists and lookups are looked at for changes; 0 is only on SIGHUP"`
 }
 
 // Route says what becomes of some detections. The first route whose condition holds decides;
@@ -51,6 +51,7 @@ type RouteCase struct {
 	Fields      []Field  `key:"fields" doc:"list of {name, type, value}: custom fields"`
 	Tasks       []Task   `key:"tasks" doc:"list of {title, group, description}: tasks"`
 	Pages       []Page   `key:"pages" doc:"list of {title, category, content}: pages"`
+	Rows        []Row    `key:"rows" doc:"list of {name, value}: more rows of the table in description and comments, such as the owner that a lookup names"`
 	Links       []Link   `key:"links" doc:"list of {name, url}: pivots into other tools, below the description"`
 }
 
@@ -73,6 +74,12 @@ type Page struct {
 	Title    string `key:"title" need:"always" doc:"title (template)"`
 	Category string `key:"category" doc:"category (template), Forager when empty"`
 	Content  string `key:"content" doc:"content (template, Markdown)"`
+}
+
+// Row is a row of the table in a case's description.
+type Row struct {
+	Name  string `key:"name" need:"always" doc:"what stands before the value"`
+	Value string `key:"value" need:"always" doc:"value (template); a row without one is left out"`
 }
 
 // Link is a pivot into another tool.
@@ -99,6 +106,14 @@ type AllowList struct {
 	Values []string `key:"values" doc:"the values, instead of a file"`
 	Action string   `key:"action" need:"always" oneof:"drop ignoreSimilarity" doc:"drop leaves the observable out, ignoreSimilarity keeps it without correlating on it"`
 	Types  []string `key:"types" doc:"observable types that it is for; empty is what the file says, else all"`
+}
+
+// Lookup is a table that conditions and templates ask.
+type Lookup struct {
+	Name  string `key:"name" need:"always" doc:"name, as in lookup.assets: a letter, then letters, digits and underscores"`
+	File  string `key:"file" need:"always" doc:"CSV with a line of column names (.csv), JSON objects (.json, .ndjson, .jsonl) or a MaxMind database (.mmdb), relative to the configuration file; it is read again when it changed"`
+	Key   string `key:"key" doc:"column that names a row; none for .mmdb, whose rows are found by address"`
+	Match string `key:"match" oneof:"text host" doc:"how keys are compared: as text without regard to case, or as hosts, of which WEB01 and web01.corp.example are one; text when empty"`
 }
 
 // Files says what becomes of the files that detections carry.

@@ -96,6 +96,9 @@ func (p Plan) table() string {
 	row("Source", p.source())
 	row("Key", value(p.Key.String()))
 	row("Id", value(p.SourceID))
+	for _, r := range p.rows {
+		row(markdown.CellText(canon.Line(r.Name, mostCell)), value(r.Value))
+	}
 	for _, kind := range sortedKeys(d.LeftOut) {
 		row("Left out", markdown.CellText(kind+": "+strconv.Itoa(d.LeftOut[kind])+" over the limit"))
 	}

@@ -86,3 +86,21 @@ func TestALineOfAnEventIsNoMarker(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestARouteAddsRowsToTheTable: their values are values, whatever the event says.
+func TestARouteAddsRowsToTheTable(t *testing.T) {
+	t.Parallel()
+	p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "r", Case: rules.CaseFields{Rows: []rules.Row{
+		{Name: "Owner", Value: "ann@example.test"}, {Name: "Account", Value: "{{ detection.user }}"}, {Name: "Nobody", Value: "{{ detection.parent }}"},
+	}}}}})
+	d := seen("db07", "a", day(9))
+	d.User = "a | b`](https://evil.example)"
+	text := planned(t, p, 1, d).Description()
+	_, user, _ := strings.Cut(text, "| User |")
+	user, _, _ = strings.Cut(user, "\n")
+	for want, is := range map[string]bool{"| Owner | `ann@example.test` |": true, "| Account |" + user + "\n": true, "Nobody": false} {
+		if strings.Contains(text, want) != is {
+			t.Errorf("%s\nhas %s: want %v", text, want, is)
+		}
+	}
+}

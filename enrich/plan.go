@@ -56,7 +56,8 @@ type Plan struct {
 	said  *detection.Detection // what it tells of, without what the plan has
 	raw   Raw
 	text  *string // the route's own description
-	notes string  // what follows the description
+	rows  []rules.Row
+	notes string // what follows the description
 
 	Shape rules.Shape  // of the case, should one be opened
 	Find  *hive.Filter // the route's own filter, by which the case is found too; nil is none

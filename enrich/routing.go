@@ -91,7 +91,7 @@ func (plan *Plan) shapeBy(r rules.Decision, d detection.Detection) {
 			*l.to = *l.said
 		}
 	}
-	plan.Shape = r.Shape
+	plan.Shape, plan.rows = r.Shape, r.Rows
 	if r.Links != "" {
 		plan.notes += "\n" + r.Links
 	}

@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
-	"enrich/lookup":          {"enrich/detection/canon"},
+	"enrich/lookup":          {"enrich/detection/canon", "filebound"},
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},
 	"enrich/claim/claimtest": {"enrich/claim"},

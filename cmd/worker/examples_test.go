@@ -89,7 +89,7 @@ func TestEveryRuleOfTheExampleIsExplained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := service.NewRouter(cfg)
+		router, err := service.NewRouter(cfg, service.NewWitness())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, na
 		t.Fatal(err)
 	}
 	defer worker.Close()
-	router, err := service.NewRouter(cfg)
+	router, err := service.NewRouter(cfg, service.NewWitness())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,8 +155,9 @@ type explainer struct {
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
 func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer, error) {
-	router, rules := service.NewRouter(cfg)
-	decoder, formats := service.NewDecoder(cfg, service.NewWitness(), service.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
+	files := service.NewWitness()
+	router, rules := service.NewRouter(cfg, files)
+	decoder, formats := service.NewDecoder(cfg, files, service.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
 	catalogue, bundles := service.NewCatalogue(cfg)
 	if err := config.Join(rules, formats, bundles); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@
 //
 //	table.go      the rows in memory, found by key: Table, builder
 //	text.go       reads CSV and JSON
+//	open.go       opens a file by the end of its name, once for each change: Cache
 //	addresses.go  reads MaxMind databases (.mmdb), whose rows are found by address
 //
 // # Limits

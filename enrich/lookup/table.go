@@ -141,7 +141,7 @@ func (b *builder) add(row []string) error {
 	if len(t.rows) > MaxBytes {
 		return fmt.Errorf("%w: takes more than %d MiB of memory", ErrTable, MaxBytes>>20)
 	}
-	t.slots[at] = uint32(begin) + 1 //nolint:gosec // MaxBytes fits
+	t.slots[at] = uint32(begin) + 1
 	if t.count++; 3*t.count > 2*len(t.slots) {
 		b.grow()
 	}

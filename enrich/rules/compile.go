@@ -95,6 +95,9 @@ func (c *compiler) fields(raw CaseFields) fields {
 	for i, t := range raw.Tags {
 		f.tags = append(f.tags, c.text("case.tags["+strconv.Itoa(i)+"]", t, plainText))
 	}
+	for i, x := range raw.Rows {
+		f.rows = append(f.rows, row{x.Name, c.text("case.rows["+strconv.Itoa(i)+"].value", x.Value, plainText)})
+	}
 	for i, l := range raw.Links {
 		at := "case.links[" + strconv.Itoa(i) + "]"
 		f.links = append(f.links, link{c.text(at+".name", l.Name, markdownText), c.text(at+".url", l.URL, linkText)})

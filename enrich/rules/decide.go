@@ -28,6 +28,7 @@ type Decision struct {
 	Description        *string // Markdown
 	Severity, TLP, PAP *int
 	Tags               []string
+	Rows               []Row  // as they are, without those that have no value
 	Links              string // Markdown list, to follow the description
 	Shape              Shape
 }
@@ -131,7 +132,7 @@ func (q *route) content(d *Decision, s Seen, fault func(string)) {
 		}
 		*l.to = &n
 	}
-	d.Shape, d.Tags, d.Links = q.shape(s, fault), q.tags(s, fault), q.links(s, fault)
+	d.Shape, d.Tags, d.Rows, d.Links = q.shape(s, fault), q.tags(s, fault), q.rows(s, fault), q.links(s, fault)
 }
 
 // said is what a text gives; nil where there is none, or it fails.

@@ -55,6 +55,7 @@ type CaseFields struct {
 	Fields      []Field
 	Tasks       []Task
 	Pages       []Page
+	Rows        []Row
 	Links       []Link
 }
 
@@ -70,6 +71,10 @@ type Task struct{ Title, Group, Description string }
 
 // Page is a page of a case that a route opens.
 type Page struct{ Title, Category, Content string }
+
+// Row is a row of the table in a case's description, and in comments. Its name is literal, its value a
+// template; a row without a value is left out.
+type Row struct{ Name, Value string }
 
 // Link is a pivot into another tool, put below the description. Scheme and host are fixed; what
 // a placeholder gives is percent-encoded, whole.

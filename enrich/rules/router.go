@@ -42,6 +42,7 @@ type fields struct {
 	title, description, severity, tlp, pap, assignee, template *text
 
 	tags  []*text
+	rows  []row
 	links []link
 	field []customField
 	tasks []task
@@ -53,6 +54,10 @@ type (
 	customField struct {
 		name, kind string
 		value      *text
+	}
+	row struct {
+		name  string
+		value *text
 	}
 	task struct{ title, group, description *text }
 	page struct{ title, category, content *text }

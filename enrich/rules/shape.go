@@ -79,6 +79,16 @@ func (q *route) tags(s Seen, fault func(string)) (tags []string) {
 	return tags
 }
 
+// rows renders the rows that a route adds to the table of a description.
+func (q *route) rows(s Seen, fault func(string)) (rows []Row) {
+	for _, r := range q.fields.rows {
+		if value := render(r.value, s, "", "route "+q.Name+" rows", fault); value != "" {
+			rows = append(rows, Row{r.name, value})
+		}
+	}
+	return rows
+}
+
 // links renders the pivots of a route as a Markdown list.
 func (q *route) links(s Seen, fault func(string)) string {
 	var list strings.Builder

@@ -17,7 +17,7 @@ func Mistakes(c *config.Config, loaded error, w *Witness) error {
 	if c == nil {
 		return loaded
 	}
-	_, rules := NewRouter(c)
+	_, rules := NewRouter(c, w)
 	_, formats := NewDecoder(c, w, Trial{})
 	_, bundles := NewCatalogue(c)
 	_, spool := CheckSpool(c)

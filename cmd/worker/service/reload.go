@@ -61,7 +61,7 @@ func (r *reloader) tick() (next <-chan time.Time, stop func()) {
 // reload reads everything anew. What cannot work leaves the old rules in force, and is said once
 // for each change of the files.
 func (r *reloader) reload(why string) {
-	before, read := r.files.again(), NewWitness()
+	before, read := r.files.again(), r.files.anew()
 	next, restart, err := r.read(read)
 	if err != nil {
 		read.add(before) // what the broken files do not name any more may be mended, too

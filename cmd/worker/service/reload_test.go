@@ -4,6 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"forager/config"
+	"forager/enrich/rules"
 )
 
 // A ConfigMap that is mounted changes in one moment: its files are links through a link, which is turned.
@@ -44,5 +48,38 @@ func TestATurnedConfigMapIsNoticed(t *testing.T) {
 	must(os.WriteFile(filepath.Join(dir, "not yet"), nil, 0o600))
 	if !w.differs(w.again()) {
 		t.Error("a file that was missing came, and was not noticed")
+	}
+}
+
+func TestATableThatChangedIsNoticedAndAsked(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "assets.csv")
+	write := func(owner string) {
+		if err := os.WriteFile(file, []byte("host,owner\nweb01,"+owner+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := config.Default()
+	c.Lookups = []config.Lookup{{Name: "assets", File: file, Key: "host"}}
+	c.Routes = []config.Route{{Name: "r", Case: config.RouteCase{Title: "{{ lookup.assets[detection.host].owner }}"}}}
+	owner := func(w *Witness) string {
+		t.Helper()
+		router, err := NewRouter(&c, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *router.Decide(rules.Seen{Host: "web01"}, time.Now()).Title
+	}
+	write("ann")
+	w := NewWitness()
+	if got := owner(w); got != "ann" || w.differs(w.again()) {
+		t.Errorf("owner %q, changed %v", got, w.differs(w.again()))
+	}
+	write("bobby")
+	if !w.differs(w.again()) {
+		t.Error("the table changed, and it was not noticed")
+	}
+	if got := owner(w.anew()); got != "bobby" {
+		t.Errorf("owner %q", got)
 	}
 }

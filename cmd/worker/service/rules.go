@@ -9,15 +9,22 @@ import (
 
 	"forager/config"
 	"forager/enrich/detection"
+	"forager/enrich/lookup"
 	"forager/enrich/rules"
 )
 
 // This file turns the rules that an operator wrote into those of enrich and detection, and what
 // these find wrong into places of the operator's files.
 
-// NewRouter compiles routes and silences. The error is a *config.Error.
-func NewRouter(c *config.Config) (*rules.Router, error) {
-	router, err := rules.NewRouter(rulesOf(c))
+// NewRouter compiles routes and silences, with the tables that they ask. The error is a *config.Error.
+func NewRouter(c *config.Config, w *Witness) (*rules.Router, error) {
+	asked, err := lookups(c, w)
+	if err != nil {
+		return nil, err
+	}
+	all := rulesOf(c)
+	all.Lookups = asked
+	router, err := rules.NewRouter(all)
 	if err == nil {
 		return router, nil
 	}
@@ -30,6 +37,26 @@ func NewRouter(c *config.Config) (*rules.Router, error) {
 		wrong = append(wrong, config.Mistake{Key: r.Rule + "." + r.Field, Line: r.Line, Column: r.Column, Err: r.Err})
 	}
 	return nil, c.Wrong(wrong...)
+}
+
+// lookups opens the tables of a configuration.
+func lookups(c *config.Config, w *Witness) (map[string]rules.Lookup, error) {
+	sources := make([]lookup.Source, len(c.Lookups))
+	for i, l := range c.Lookups {
+		w.note(l.File)
+		sources[i] = lookup.Source{File: l.File, Key: l.Key, Match: lookup.Match(l.Match)}
+	}
+	opened, errs := w.tables.Open(sources)
+	all := map[string]rules.Lookup{}
+	var wrong []config.Mistake
+	for i, l := range c.Lookups {
+		if errs[i] != nil {
+			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("lookups[%d].file", i), Err: errs[i]})
+			continue
+		}
+		all[l.Name] = opened[i]
+	}
+	return all, mistaken(c, wrong)
 }
 
 // unjoin gives the parts of a joined error.
@@ -73,6 +100,9 @@ func routeOf(r config.Route) rules.Route {
 	}
 	for _, p := range r.Case.Pages {
 		out.Case.Pages = append(out.Case.Pages, rules.Page(p))
+	}
+	for _, x := range r.Case.Rows {
+		out.Case.Rows = append(out.Case.Rows, rules.Row(x))
 	}
 	for _, l := range r.Case.Links {
 		out.Case.Links = append(out.Case.Links, rules.Link(l))

@@ -68,7 +68,7 @@ func NewPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mit
 
 // newReading makes what reads messages and decides what becomes of them.
 func newReading(c *config.Config, w *Witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
-	router, rules := NewRouter(c)
+	router, rules := NewRouter(c, w)
 	decoder, formats := NewDecoder(c, w, Trial{})
 	if err := config.Join(rules, formats); err != nil {
 		return nil, err

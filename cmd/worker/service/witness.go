@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"forager/enrich/lookup"
 	"forager/filebound"
 )
 
@@ -13,11 +14,17 @@ import (
 // looks at what a name leads to: Kubernetes changes a mounted ConfigMap by turning a symbolic link,
 // which no watch on the file itself would tell, nor one across a network file system.
 type Witness struct {
-	seen map[string]os.FileInfo // nil: could not be looked at
+	seen   map[string]os.FileInfo // nil: could not be looked at
+	tables *lookup.Cache          // which reads a table once for each change
 }
 
 // NewWitness has seen nothing yet.
-func NewWitness() *Witness { return &Witness{seen: map[string]os.FileInfo{}} }
+func NewWitness() *Witness {
+	return &Witness{seen: map[string]os.FileInfo{}, tables: new(lookup.Cache)}
+}
+
+// anew has seen nothing either, but for tables that did not change since.
+func (w *Witness) anew() *Witness { return &Witness{seen: map[string]os.FileInfo{}, tables: w.tables} }
 
 // note looks before anything is read: a change in between is a change.
 func (w *Witness) note(name string) {
@@ -61,7 +68,7 @@ func (w *Witness) Formats(dir string) fs.FS {
 
 // again looks at the same names now.
 func (w *Witness) again() *Witness {
-	now := NewWitness()
+	now := w.anew()
 	for name := range w.seen {
 		now.note(name)
 	}
