@@ -26,9 +26,9 @@ var resources = []resource{
 	{path: "/api/v1/profile", kind: profileKind, permission: "manageProfile", read: true, create: unchecked, update: unchecked},
 	{path: "/api/v1/observable/type", kind: observableTypeKind, permission: "manageObservableTemplate", read: true, create: unchecked},
 	{path: "/api/v1/caseTemplate", kind: caseTemplateKind, permission: "manageCaseTemplate", read: true, create: fillTemplate, update: fillTemplate, forOrg: true},
-	{path: "/api/v1/pageTemplate", kind: pageTemplateKind, permission: "manageCaseTemplate", create: unchecked, update: unchecked, forOrg: true},
-	{path: "/api/v1/caseStatus", kind: caseStatusKind, permission: "manageCustomField", create: newStatus, update: unchecked},
-	{path: "/api/v1/alertStatus", kind: alertStatusKind, permission: "manageCustomField", create: newStatus, update: unchecked},
+	{path: "/api/v1/pageTemplate", kind: pageTemplateKind, permission: "managePageTemplate", create: unchecked, update: unchecked, forOrg: true},
+	{path: "/api/v1/caseStatus", kind: caseStatusKind, permission: "managePlatform", create: newStatus, update: unchecked},
+	{path: "/api/v1/alertStatus", kind: alertStatusKind, permission: "managePlatform", create: newStatus, update: unchecked},
 	{path: "/api/v1/catalog", kind: catalogKind, permission: "managePattern", create: unchecked, update: unchecked},
 }
 
@@ -147,7 +147,6 @@ func fillTemplate(c *call, e *entry, values map[string]any) error {
 	if err := c.h.store.resolveCustom(values, former); err != nil {
 		return err
 	}
-	delete(values, "pageTemplateIds")
 	delete(values, "pageTemplates")
 	if tasks, ok := values["tasks"].([]map[string]any); ok {
 		docs := make([]*doc, 0, len(tasks))
@@ -216,7 +215,7 @@ var organisationKind = newKind(kind{
 		{name: "observableRule", shape: text, lo: 1, hi: 64, use: own, preset: "manual"},
 		{name: "locked", shape: boolean, use: own, preset: false},
 		{name: "avatar", shape: text, use: change},
-		{name: "links", shape: refs, use: show, preset: []any{}},
+		{name: "links", shape: refs, use: show, preset: []orgLink{}},
 	},
 })
 
@@ -270,7 +269,7 @@ var caseTemplateKind = newKind(kind{
 		{name: "summary", shape: text, hi: long, use: own | null},
 		customs,
 		{name: "tasks", shape: items, use: own, sub: taskKind},
-		{name: "pageTemplateIds", shape: texts, use: give},
+		{name: "pageTemplateIds", shape: texts, use: give}, // kept, and shown by the query step pageTemplates
 		{name: "pageTemplates", shape: items, use: give, sub: pageKind},
 	},
 })
@@ -302,13 +301,13 @@ var catalogKind = newKind(kind{
 var kinds = byName(
 	caseKind, taskKind, logKind, pageKind, pageTemplateKind, commentKind, observableKind, procedureKind, alertKind,
 	attachmentKind, eventKind, patternKind, userKind, organisationKind, customFieldKind, profileKind, observableTypeKind,
-	caseTemplateKind, caseStatusKind, alertStatusKind, catalogKind,
+	caseTemplateKind, caseStatusKind, alertStatusKind, catalogKind, shareKind, jobKind,
 )
 
 func byName(all ...*kind) map[string]*kind {
 	m := make(map[string]*kind, len(all))
 	for _, k := range all {
-		m[k.name] = k
+		m[or(k.listed, k.name)] = k
 	}
 	return m
 }

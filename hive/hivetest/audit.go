@@ -479,8 +479,8 @@ type event struct {
 }
 
 // timeline lists what happened in a case; that it began is the first of it.
-func timeline(_ *call, e *entry) (reply, error) {
-	begun := event{e.doc.num("startDate"), "Case", "Case", e.id, map[string]any{"case": rendered{e.doc}}, 0}
+func timeline(c *call, e *entry) (reply, error) {
+	begun := event{e.doc.num("startDate"), "Case", "Case", e.id, map[string]any{"case": c.rendered(e.doc)}, 0}
 	events := []event{begun}
 	add := func(k *kind, of func(*doc) event) {
 		for child := range e.children(k).each {
@@ -492,13 +492,13 @@ func timeline(_ *call, e *entry) (reply, error) {
 		}
 	}
 	add(eventKind, func(d *doc) event {
-		return event{Date: d.num("date"), EndDate: d.num("endDate"), Details: map[string]any{"customEvent": rendered{d}}}
+		return event{Date: d.num("date"), EndDate: d.num("endDate"), Details: map[string]any{"customEvent": c.rendered(d)}}
 	})
 	add(procedureKind, func(d *doc) event {
-		return event{Date: d.num("occurDate"), Details: map[string]any{"procedure": rendered{d}}}
+		return event{Date: d.num("occurDate"), Details: map[string]any{"procedure": c.rendered(d)}}
 	})
 	add(taskKind, func(d *doc) event {
-		return event{Date: d.num("startDate"), EndDate: d.num("endDate"), Details: map[string]any{"task": rendered{d}}}
+		return event{Date: d.num("startDate"), EndDate: d.num("endDate"), Details: map[string]any{"task": c.rendered(d)}}
 	})
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.Date, b.Date) })
 	return reply{status: http.StatusOK, value: map[string]any{"events": events}}, nil

@@ -43,6 +43,13 @@ func (c *call) newCase(values map[string]any) (*entry, error) {
 	if err := c.checkCase(values); err != nil {
 		return nil, err
 	}
+	probe := &doc{kind: caseKind, vals: make([]any, len(caseKind.fields))}
+	probe.set("taskRule", values["taskRule"])
+	probe.set("observableRule", values["observableRule"])
+	shares, err := c.sharesAsked(values["sharingParameters"], probe)
+	if err != nil {
+		return nil, err
+	}
 	s := c.h.store
 	s.number++
 	values["number"], values["newDate"] = s.number, st.ms
@@ -51,6 +58,7 @@ func (c *call) newCase(values map[string]any) (*entry, error) {
 	values["tags"] = c.h.written(list[string](values, "tags"))
 	c.stage(caseStatusKind, values, nil, st)
 	e := s.add(caseKind, c.viewer.org, nil, values, st)
+	c.share(e, shares)
 	c.h.audit("create", e, st, c)
 	for _, t := range list[map[string]any](values, "tasks") {
 		c.h.audit("create", s.add(taskKind, c.viewer.org, e, t, st), st, c)
@@ -481,8 +489,8 @@ var logRoutes = []route{
 	{method: "POST", template: "/api/v1/log/{id}/attachments", form: formBody, permission: "manageTask", run: needs(logKind, attachToLog)},
 	{method: "DELETE", template: "/api/v1/log/{id}/attachments/{file}", permission: "manageTask", run: needs(logKind, detachFromLog)},
 	{method: "GET", template: "/api/v1/task/{id}/actionRequired", run: needs(taskKind, actionRequired)},
-	{method: "PUT", template: "/api/v1/task/{id}/actionRequired/{org}", permission: "manageTask", run: requireAction(true)},
-	{method: "PUT", template: "/api/v1/task/{id}/actionDone/{org}", permission: "manageTask", run: requireAction(false)},
+	{method: "PUT", template: "/api/v1/task/{id}/actionRequired/{org}", run: requireAction(true)},
+	{method: "PUT", template: "/api/v1/task/{id}/actionDone/{org}", run: requireAction(false)},
 }
 
 // addLog adds an entry to a task, with the files of the form's parts; what the JSON says of attachments (the official

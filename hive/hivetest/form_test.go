@@ -291,3 +291,52 @@ func TestMalformedBodies(t *testing.T) {
 		})
 	}
 }
+
+// TestArchivesBringACaseBack: with the password that it was exported with.
+func TestArchivesBringACaseBack(t *testing.T) {
+	t.Parallel()
+	for _, version := range described {
+		r := newRig(t, hivetest.Options{Version: version})
+		r.must(201, "POST", "/api/v1/case", `{"title":"c","description":"d","severity":3,"tags":["k"],"tasks":[{"title":"t"}],"pages":[{"title":"p","content":"c","category":"k"}]}`)
+		r.must(201, "POST", "/api/v1/case/1/observable", `{"dataType":"ip","data":["192.0.2.1","192.0.2.2"]}`)
+		r.must(201, "POST", "/api/v1/case/1/procedure", `{"patternId":"T1566","occurDate":7}`)
+		packed, err := r.send("GET", "/api/v1/case/1/export?password=secret", "", nil)
+		if err != nil || packed.status != 200 || !strings.Contains(packed.header.Get("Content-Disposition"), "attachment") {
+			t.Fatal(packed.status, err)
+		}
+		a := r.upload(200, "/api/v1/case/import", field("_json", `{"password":"secret"}`), file("file", "case.thar", "", string(packed.raw)))
+		if a.text("case.title") != "c" || a.at("case.number") != 2.0 || a.text("observables.1.data") != "192.0.2.2" || a.text("procedures.0.patternId") != "T1566" {
+			t.Errorf("%s: %s", version, a.raw)
+		}
+		one, two := r.hive.Snapshot().Cases[0], r.hive.Snapshot().Cases[1]
+		if len(two.Tasks) != 1 || len(two.Pages) != 1 || one.Severity != two.Severity || one.StartDate != two.StartDate {
+			t.Errorf("%s: %+v became %+v", version, one, two)
+		}
+		r.upload(400, "/api/v1/case/import", field("_json", `{"password":"other"}`), file("file", "case.thar", "", string(packed.raw)))
+		r.upload(400, "/api/v1/case/import", field("_json", `{"password":"secret"}`), file("file", "case.thar", "", "no archive"))
+		r.upload(400, "/api/v1/case/import", field("_json", `{}`), file("file", "case.thar", "", string(packed.raw)))
+	}
+}
+
+// TestMISPAndCortexByOption: a server with them takes what one without refuses.
+func TestMISPAndCortexByOption(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, hivetest.Options{MISP: []string{"circl"}, Cortex: []string{"local"}})
+	r.newCase("c")
+	r.must(204, "POST", "/api/v1/connector/misp/export/1/circl", "")
+	r.must(404, "POST", "/api/v1/connector/misp/export/1/other", "")
+	r.upload(201, "/api/v1/connector/misp/case/import", field("_json", `{}`), file("file", "e.json", "application/json", `{"Event":{"info":"i","uuid":"u"}}`))
+	if a := r.upload(400, "/api/v1/connector/misp/case/import", field("_json", `{}`), file("file", "e.json", "", "[]")); a.text("message") != "Could not convert json to MISP event" {
+		t.Errorf("%s", a.raw)
+	}
+	o := r.must(201, "POST", "/api/v1/case/1/observable", `{"dataType":"ip","data":"192.0.2.1"}`).text("0._id")
+	if a := r.must(201, "POST", "/api/v1/connector/cortex/job", `{"analyzerId":"a","cortexId":"local","artifactId":"`+o+`"}`); a.text("status") != "Success" {
+		t.Errorf("%s", a.raw)
+	}
+	kept := r.upload(201, "/api/v1/attachment", file("attachments", "a.txt", "", "text")).text("attachments.0._id")
+	if got, err := r.send("GET", "/api/v1/attachment/"+kept+"/download", "", nil); err != nil || string(got.raw) != "text" {
+		t.Errorf("%s %v", got.raw, err)
+	}
+	r.must(204, "DELETE", "/api/v1/attachment/"+kept, "")
+	r.must(404, "GET", "/api/v1/attachment/"+kept, "")
+}

@@ -172,6 +172,8 @@ type Options struct {
 	Quirks Quirks
 	// Journal is how many calls are remembered. 0: 4096. Their bodies together take at most 32 MiB.
 	Journal int
+	// MISP and Cortex are the names of servers that the connectors have. nil: there are none.
+	MISP, Cortex []string
 	// Webhooks are told of every change, as the endpoints of an organisation are. Changes are recorded whether there are
 	// any or not: see [Hive.Documents].
 	Webhooks []Webhook

@@ -408,7 +408,7 @@ func (h *Hive) people(s *store, st stamp) {
 		}
 		s.add(organisationKind, "", nil, map[string]any{
 			"name": name, "description": name, "taskRule": "manual", "observableRule": "manual", "locked": false,
-			"links": []any{},
+			"links": []orgLink{},
 		}, st)
 		profile := "org-admin"
 		if name == adminOrganisation {

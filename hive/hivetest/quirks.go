@@ -343,6 +343,3 @@ func (c *call) reopens(e *entry, values map[string]any) error {
 	}
 	return nil
 }
-
-// shares says whether the caller's organisation sees an entity of another one.
-func (c *call) shares(*entry) bool { return false }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // viewer is who reads: some properties depend on it, and on what the server is.
@@ -101,9 +102,14 @@ func (r row) append(b []byte, v viewer, hidden []string) []byte {
 	if d.kind.style != typeless {
 		o.text("_type", d.kind.name)
 	}
-	d.stamps(&o)
+	iso := d.kind == jobKind && v.release.before(release{5, 6}) // until then their dates are texts
+	d.stamps(&o, iso)
 	for i, f := range d.kind.fields {
 		if f.use&show != 0 && d.vals[i] != nil && !v.release.before(f.since) {
+			if ms, is := d.vals[i].(int64); is && iso && f.shape == date {
+				o.moment(f.name, ms, true)
+				continue
+			}
 			o.field(f, d.vals[i], v)
 		}
 	}
@@ -153,19 +159,28 @@ func without(object []byte, names []string) []byte {
 
 // bare kinds have no extraData in TheHive's OpenAPI 5.5.13.
 func bare(k *kind) bool {
-	return k == eventKind || k == profileKind || k == observableTypeKind
+	return k == eventKind || k == profileKind || k == observableTypeKind || k == shareKind || k == jobKind
 }
 
-func (d *doc) stamps(o *jsonObject) {
+// moment writes a date in milliseconds, or as a text.
+func (o *jsonObject) moment(name string, ms int64, iso bool) {
+	if iso {
+		o.text(name, time.UnixMilli(ms).UTC().Format(time.RFC3339Nano))
+		return
+	}
+	o.num(name, ms)
+}
+
+func (d *doc) stamps(o *jsonObject, iso bool) {
 	prefix := "_"
 	if d.kind.style == plain {
 		prefix = ""
 	}
 	o.text(prefix+"createdBy", d.by)
-	o.num(prefix+"createdAt", d.at)
+	o.moment(prefix+"createdAt", d.at, iso)
 	if d.upAt != 0 {
 		o.text(prefix+"updatedBy", d.upBy)
-		o.num(prefix+"updatedAt", d.upAt)
+		o.moment(prefix+"updatedAt", d.upAt, iso)
 	}
 }
 

@@ -1,6 +1,7 @@
 package hivetest
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -8,7 +9,7 @@ import (
 
 var allRoutes = sync.OnceValue(func() router {
 	return newRouter(
-		systemRoutes, userRoutes, adminRoutes(), miscRoutes, linkRoutes,
+		systemRoutes, userRoutes, adminRoutes(), shareRoutes, elsewhereRoutes, miscRoutes, linkRoutes,
 		caseRoutes, childRoutes, observableRoutes, procedureRoutes, attachmentRoutes, alertRoutes, logRoutes, timelineRoutes,
 	)
 })
@@ -24,13 +25,8 @@ func (c *call) queryFlag(name string) bool {
 // what a client can read back.
 var miscRoutes = []route{
 	{method: "GET", template: "/api/v1/case/link/types", run: empty},
-	{method: "GET", template: "/api/v1/case/{id}/links", run: empty},
+	{method: "GET", template: "/api/v1/case/{id}/links", run: needs(caseKind, alike)},
 	{method: "GET", template: "/api/v1/case/{id}/similar/{other}/observables", run: needs(caseKind, similar)},
-	{method: "GET", template: "/api/v1/case/{id}/shares", run: empty},
-	{method: "GET", template: "/api/v1/task/{id}/shares", run: empty},
-	{method: "GET", template: "/api/v1/observable/{id}/shares", run: empty},
-	{method: "POST", template: "/api/v1/task/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(taskKind, nothing)},
-	{method: "POST", template: "/api/v1/observable/{id}/shares", form: jsonBody, permission: "manageShare", run: needs(observableKind, nothing)},
 	{method: "POST", template: "/api/v1/case/_bulk/access", form: jsonBody, permission: "manageCaseAccess/restrict|manageCaseAccess/external", since: release{5, 6}, run: setAccesses},
 	{method: "POST", template: "/api/v1/case/{id}/access", form: jsonBody, permission: "manageCaseAccess/restrict|manageCaseAccess/external", run: needs(caseKind, setAccess)},
 	{method: "POST", template: "/api/v1/case/{id}/observable/_merge", permission: "manageCase/update", run: needs(caseKind, mergeObservables)},
@@ -50,8 +46,6 @@ var miscRoutes = []route{
 
 func empty(*call) (reply, error) { return reply{status: http.StatusOK, list: true}, nil }
 
-func nothing(*call, *entry) (reply, error) { return done(), nil }
-
 func listAll(k *kind) func(*call) (reply, error) {
 	return func(c *call) (reply, error) {
 		out := reply{status: http.StatusOK, list: true}
@@ -60,6 +54,31 @@ func listAll(k *kind) func(*call) (reply, error) {
 		}
 		return out, nil
 	}
+}
+
+// alike lists the cases that share observables with one, with these observables.
+func alike(c *call, e *entry) (reply, error) {
+	out := reply{status: http.StatusOK, value: []any{}}
+	var all []any
+	for _, other := range c.akin(e, caseKind) {
+		both := []*doc{}
+		for o := range e.children(observableKind).each {
+			if _, shared := other.values[identity(o.doc)]; shared {
+				both = append(both, o.doc)
+			}
+		}
+		v, err := decodeJSON(row{doc: other.doc}.append(nil, c.viewer, nil))
+		m, ok := v.(map[string]any)
+		if err != nil || !ok {
+			continue
+		}
+		m["linkedWith"], m["linksCount"] = json.RawMessage(appendRows(nil, both, c.viewer)), len(both)
+		all = append(all, m)
+	}
+	if all != nil {
+		out.value = all
+	}
+	return out, nil
 }
 
 // similar lists the observables that two cases share.
@@ -118,10 +137,10 @@ func (a audit) base() map[string]any {
 	m := map[string]any{
 		"_id": entityID(a.serial), "_type": "Audit", "_createdBy": a.by, "_createdAt": a.at, "action": a.action,
 		"requestId": a.requestID, "rootId": a.root.entry.id, "details": map[string]any{}, "objectId": a.object.entry.id,
-		"objectType": a.object.kind.name, "mainAction": true, "context": rendered{a.root},
+		"objectType": a.object.kind.name, "mainAction": true, "context": rendered{doc: a.root},
 	}
 	if a.action != "delete" {
-		m["object"] = rendered{a.object}
+		m["object"] = rendered{doc: a.object}
 	}
 	return m
 }

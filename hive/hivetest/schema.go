@@ -55,6 +55,7 @@ type field struct {
 // kind describes one entity of TheHive's API: what may be sent, what is answered, what may be searched.
 type kind struct {
 	name    string // as in listCase, getCase and _type
+	listed  string // as in listJob, where that differs
 	natural string // field that names it in a path beside its id
 	scoped  bool   // natural names are unique per organisation, not per server
 	style   style
@@ -374,6 +375,7 @@ var taskKind = newKind(kind{
 		{name: "dueDate", shape: date, use: own | null},
 		{name: "mandatory", shape: boolean, use: own, preset: false},
 		{name: "actionRequired", shape: object},
+		{name: "sharedWith", shape: texts}, // names of organisations
 	},
 })
 
@@ -424,6 +426,7 @@ var observableKind = newKind(kind{
 		{name: "message", shape: text, hi: long, use: own | null},
 		{name: "ignoreSimilarity", shape: boolean, use: own, preset: false},
 		{name: "external", shape: boolean, use: change | show, preset: false, since: release{5, 6}},
+		{name: "sharedWith", shape: texts}, // names of organisations
 		{name: "isZip", shape: boolean, use: give},
 		{name: "zipPassword", shape: text, lo: 1, hi: 512, use: give},
 		addTags, dropTags,

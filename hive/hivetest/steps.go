@@ -17,7 +17,7 @@ var steps = map[string]map[string]leap{
 	"Case": {
 		"tasks": {kind: taskKind}, "observables": {kind: observableKind}, "comments": {kind: commentKind},
 		"procedures": {kind: procedureKind}, "pages": {kind: pageKind}, "attachments": {kind: attachmentKind},
-		"alerts":       {kind: alertKind, from: "caseId"},
+		"alerts": {kind: alertKind, from: "caseId"}, "shares": {kind: shareKind},
 		"similarCases": {kind: caseKind, from: "akin"}, "similarAlerts": {kind: alertKind, from: "akin"},
 	},
 	"Alert": {
@@ -32,7 +32,7 @@ var steps = map[string]map[string]leap{
 	"Comment":      {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}},
 	"Page":         {"case": {kind: caseKind, up: true}},
 	"Organisation": {"users": {kind: userKind, from: "users"}, "attachments": {kind: attachmentKind}},
-	"CaseTemplate": {"tasks": {kind: taskKind}, "pageTemplates": {kind: pageTemplateKind}},
+	"CaseTemplate": {"tasks": {kind: taskKind}, "pageTemplates": {kind: pageTemplateKind, from: "pages"}},
 }
 
 func stepsOf(k *kind) []string {
@@ -80,6 +80,12 @@ func (c *call) related(e *entry, to leap) []*entry {
 		for a := range s.of(alertKind).each {
 			if a.doc.text("caseId") == e.id {
 				out = append(out, a)
+			}
+		}
+	case "pages":
+		for _, id := range e.doc.list("pageTemplateIds") {
+			if p := s.byID[id]; p != nil {
+				out = append(out, p)
 			}
 		}
 	case "akin":
@@ -135,18 +141,22 @@ func (c *call) extraValue(e *entry, name string) any {
 	case "alertCount":
 		return len(c.related(e, leap{kind: alertKind, from: "caseId"}))
 	case "alerts":
-		return renderAll(c.related(e, leap{kind: alertKind, from: "caseId"}))
+		return c.renderAll(c.related(e, leap{kind: alertKind, from: "caseId"}))
 	case "similarAlerts":
-		return renderAll(c.akin(e, alertKind))
+		return c.renderAll(c.akin(e, alertKind))
 	case "similarCases":
-		return renderAll(c.akin(e, caseKind))
+		return c.renderAll(c.akin(e, caseKind))
 	case "importDate":
 		return set(e.doc.num("importedDate"))
-	case "contributors", "shares":
+	case "contributors":
 		return []any{}
+	case "shares":
+		return c.renderAll(slices.Collect(e.root().children(shareKind).each))
 	case "isOwner":
-		return true
-	case "shareCount", "actionCount":
+		return e.org == c.viewer.org
+	case "shareCount":
+		return e.root().count(shareKind)
+	case "actionCount":
 		return 0
 	case "permissions":
 		return c.viewer.permissions
@@ -183,7 +193,7 @@ func (c *call) extraDoc(e *entry, name string) any {
 	if target == nil || target == e {
 		return nil
 	}
-	return rendered{target.doc}
+	return c.rendered(target.doc)
 }
 
 // akin are the cases or alerts that share an observable with this one.
@@ -199,20 +209,26 @@ func (c *call) akin(e *entry, k *kind) []*entry {
 	return out
 }
 
-func renderAll(entries []*entry) []rendered {
+func (c *call) renderAll(entries []*entry) []rendered {
 	out := make([]rendered, len(entries))
 	for i, e := range entries {
-		out[i] = rendered{e.doc}
+		out[i] = c.rendered(e.doc)
 	}
 	return out
 }
 
 // rendered writes an entity inside other JSON.
-type rendered struct{ doc *doc }
+type rendered struct {
+	doc    *doc
+	viewer viewer
+}
+
+// rendered writes an entity as the caller's release of the server does.
+func (c *call) rendered(d *doc) rendered { return rendered{d, viewer{release: c.viewer.release}} }
 
 // MarshalJSON writes the entity as a list would.
 func (r rendered) MarshalJSON() ([]byte, error) {
-	return row{doc: r.doc}.append(nil, viewer{}, nil), nil
+	return row{doc: r.doc}.append(nil, r.viewer, nil), nil
 }
 
 func parentTechnique(id string) string {

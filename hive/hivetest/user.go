@@ -412,7 +412,7 @@ func (c *call) denies() error {
 	if e == nil {
 		e, _ = c.lookup(caseKind, c.args[0])
 	}
-	if e == nil || !slices.Contains(e.root().lacks(), c.route.permission) {
+	if e == nil || !slices.Contains(append(c.sharedOut(e), e.root().lacks()...), c.route.permission) {
 		return nil
 	}
 	return notPermitted()
