@@ -238,6 +238,8 @@ func contractQueries(t *testing.T, c contract) {
 		"0 1":       {Filter: hive.And(tag, hive.Lt("startDate", hive.Millis(1700000000002)), hive.Lte("severity", 2), hive.StartsWith("title", "query"))},
 		"2":         {Filter: hive.And(tag, hive.EndsWith("title", " 2"), hive.Gt("_createdAt", hive.Relative{Amount: 1, Unit: "hours"}))},
 		"":          {Filter: hive.And(tag, hive.Or())},
+		"3 4":       {Filter: tag, Skip: 3, PageSize: 1},
+		"2 1":       {Filter: tag, Sort: []hive.Sort{{Field: "number", Desc: true}}, Skip: 2, Limit: 2, PageSize: 1},
 	} {
 		if got := strings.Join(titles(q), " "); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -101,6 +101,10 @@ func alertEndpoints() []endpoint {
 			}),
 		asks("find alerts", listQuery("listAlert", "100"), "["+alertJSON+"]", []hive.Alert{wantAlert()},
 			func(x ctx, c client) ([]hive.Alert, error) { return collect(c.FindAlerts(x, hive.Query{})) }),
+		asks("find alerts, a page of them", `{"query":[{"_name":"listAlert"},{"_name":"sort","_fields":[{"date":"desc"}]},{"_name":"page","from":20,"to":30}]}`,
+			"["+alertJSON+"]", []hive.Alert{wantAlert()}, func(x ctx, c client) ([]hive.Alert, error) {
+				return collect(c.FindAlerts(x, hive.Query{Sort: []hive.Sort{{Field: "date", Desc: true}}, Skip: 20, Limit: 10}))
+			}),
 		asks("count alerts", `{"query":[{"_name":"listAlert"},{"_name":"filter","_eq":{"_field":"stage","_value":"New"}},{"_name":"count"}]}`, "3", 3,
 			func(x ctx, c client) (int, error) { return c.CountAlerts(x, hive.Eq("stage", "New")) }),
 		asks("alerts of a case", childQuery("7", "alerts"), "["+alertJSON+"]", []hive.Alert{wantAlert()},

@@ -28,25 +28,28 @@ func connectorEndpoints() []endpoint {
 	action := connector.Action{ID: "~60", CortexID: "c1", CortexJobID: "j2", ResponderID: "r", ResponderName: "Block", ObjectType: "Case", ObjectID: "~1", Status: "Success",
 		StartDate: connector.Moment{Time: start}, Report: "{}", Operations: "[]"}
 	run := connector.NewJob{AnalyzerID: "w", CortexID: "c1", ObservableID: "~9", Parameters: map[string]any{"a": 1}}
+	newer := strings.NewReplacer(`"2026-03-01T08:30:00Z"`, "1772353800000", `"2026-03-01T08:30:05Z"`, "1772353805000").Replace(jobJSON)
 	respond := makes("run responder", "/connector/cortex/action", `{"responderId":"r","cortexId":"c1","objectType":"case","objectId":"~1","parameters":{"a":1},"tlp":0}`, actionJSON, action,
 		func(x ctx, c client) (connector.Action, error) {
 			return connector.New(c).RunResponder(x, connector.NewAction{ResponderID: "r", CortexID: "c1", ObjectType: "case", ObjectID: "~1", Parameters: map[string]any{"a": 1}, TLP: new(0)})
 		})
-	respond.status = 200
+	respond.status, respond.of = 200, "5.7.3"
 	sync := does("sync MISP", "GET", "/connector/misp/_syncAlerts", "", func(x ctx, c client) error { return connector.New(c).SyncMISP(x) })
 	workers := []connector.Worker{worker}
+	actions := reads("actions", "/connector/cortex/action/case/~1", "["+actionJSON+"]", []connector.Action{action}, func(x ctx, c client) ([]connector.Action, error) { return connector.New(c).Actions(x, "case", "~1") })
+	actions.of = "5.7.3"
 	return []endpoint{
 		reads("analyzers", "/connector/cortex/analyzer", "["+workerJSON+"]", workers, func(x ctx, c client) ([]connector.Worker, error) { return connector.New(c).Analyzers(x) }),
 		reads("analyzers of a type", "/connector/cortex/analyzer/type/ip", "["+workerJSON+"]", workers, func(x ctx, c client) ([]connector.Worker, error) { return connector.New(c).AnalyzersFor(x, "ip") }),
 		reads("analyzer", "/connector/cortex/analyzer/w", workerJSON, worker, func(x ctx, c client) (connector.Worker, error) { return connector.New(c).Analyzer(x, "w") }),
 		makes("run analyzer", "/connector/cortex/job", `{"analyzerId":"w","cortexId":"c1","artifactId":"~9","parameters":{"a":1}}`, jobJSON, job,
 			func(x ctx, c client) (connector.Job, error) { return connector.New(c).RunAnalyzer(x, run) }),
-		makes("run analyzers", "/connector/cortex/job/_bulk", `{"jobs":[{"analyzerId":"w","cortexId":"c1","artifactId":"~9","parameters":{"a":1}}]}`, "["+jobJSON+"]", []connector.Job{job},
+		makes("run analyzers", "/connector/cortex/job/_bulk", `{"jobs":[{"analyzerId":"w","cortexId":"c1","artifactId":"~9","parameters":{"a":1}}]}`, "["+newer+"]", []connector.Job{job},
 			func(x ctx, c client) ([]connector.Job, error) { return connector.New(c).RunAnalyzers(x, run) }).from("5.7.3"),
 		reads("job", "/connector/cortex/job/~50", jobJSON, job, func(x ctx, c client) (connector.Job, error) { return connector.New(c).Job(x, "~50") }),
 		reads("responders", "/connector/cortex/responder/case/~1", "["+workerJSON+"]", workers, func(x ctx, c client) ([]connector.Worker, error) { return connector.New(c).Responders(x, "case", "~1") }),
 		respond,
-		reads("actions", "/connector/cortex/action/case/~1", "["+actionJSON+"]", []connector.Action{action}, func(x ctx, c client) ([]connector.Action, error) { return connector.New(c).Actions(x, "case", "~1") }),
+		actions,
 		reads("MISP status", "/connector/misp/status", `{"status":{},"syncInProgress":true}`, connector.MISPStatus{Status: json.RawMessage(`{}`), Syncing: true},
 			func(x ctx, c client) (connector.MISPStatus, error) { return connector.New(c).MISPStatus(x) }),
 		sync,

@@ -160,6 +160,7 @@ func TestWhatTheServerWouldRefuseIsRefusedBeforeAnyRequest(t *testing.T) {
 		"no procedures":         second(c.AddProcedures(t.Context(), "1", nil)),
 		"nothing to delete":     c.DeleteProcedures(t.Context()),
 		"no attachment":         second(c.AddAttachments(t.Context(), "1")),
+		"negative skip":         second(collect(c.FindCases(t.Context(), hive.Query{Skip: -1}))),
 		"negative page":         second(collect(c.FindCases(t.Context(), hive.Query{PageSize: -1}))),
 		"sort by nothing":       second(collect(c.FindCases(t.Context(), hive.Query{Sort: []hive.Sort{{}}}))),
 	} {

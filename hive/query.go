@@ -32,6 +32,8 @@ type Query struct {
 	Sort []Sort
 	// PageSize is the number of entities per request; default 100.
 	PageSize int
+	// Skip leaves out so many at the beginning.
+	Skip int
 	// Limit ends the list after so many entities; 0 means no limit.
 	Limit int
 }
@@ -171,8 +173,8 @@ func list[T any](ctx context.Context, c *Client, s source, q Query, id func(*T) 
 	return func(yield func(T, error) bool) {
 		var none T
 		steps, err := s.with(q)
-		if err == nil && (q.PageSize < 0 || q.Limit < 0) {
-			err = invalid(s.op, "query", "has a negative page size or limit")
+		if err == nil && min(q.PageSize, q.Skip, q.Limit) < 0 {
+			err = invalid(s.op, "query", "has a negative page size, skip or limit")
 		}
 		if err != nil {
 			yield(none, err)
@@ -187,7 +189,7 @@ func list[T any](ctx context.Context, c *Client, s source, q Query, id func(*T) 
 		}
 		p := pages[T]{op: s.op, size: size, limit: q.Limit, id: id, fetch: func(from, to int) ([]T, error) {
 			var page []T
-			err := c.query(ctx, s, append(slices.Clip(steps), step{"_name": "page", "from": from, "to": to}), intoEntities(&page, id))
+			err := c.query(ctx, s, append(slices.Clip(steps), step{"_name": "page", "from": q.Skip + from, "to": q.Skip + to}), intoEntities(&page, id))
 			return page, err
 		}}
 		if err := p.each(yield); err != nil {
