@@ -471,7 +471,7 @@ func (n CaseFromAlert) check(op string) error {
 	return NewCase{Title: title, Description: n.Description, Summary: n.Summary, Severity: n.Severity, TLP: n.TLP, PAP: n.PAP,
 		StartDate: n.StartDate, EndDate: n.EndDate, Tags: n.Tags, Status: n.Status, Assignee: n.Assignee, CaseTemplate: n.CaseTemplate,
 		CustomFields: n.CustomFields, Tasks: n.Tasks, Pages: n.Pages, Sharing: n.Sharing, TaskRule: n.TaskRule, ObservableRule: n.ObservableRule,
-	}.check(op)
+	}.Check(op)
 }
 
 // PromoteAlert makes a case of an alert, with its observables and procedures

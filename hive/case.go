@@ -115,7 +115,7 @@ func (c *Client) Case(ctx context.Context, idOrNumber string) (Case, error) {
 // this idempotent: after an ambiguous error, search before trying again.
 func (c *Client) CreateCase(ctx context.Context, n NewCase) (Case, error) {
 	var out Case
-	if err := n.check("create case"); err != nil {
+	if err := n.Check("create case"); err != nil {
 		return out, err
 	}
 	n.Tags = distinct(n.Tags)
@@ -306,8 +306,9 @@ type NewCase struct {
 	Access *Access `json:"access,omitempty"`
 }
 
-// check refuses what TheHive would.
-func (n NewCase) check(op string) error {
+// Check refuses what TheHive would, with an [*InvalidError] that names the call;
+// [Client.CreateCase] does it by itself.
+func (n NewCase) Check(op string) error {
 	if err := checkTexts(op,
 		rule{"title", n.Title, 1, MaxTitle}, rule{"description", n.Description, 0, MaxText},
 		rule{"status", n.Status, 0, MaxName}, rule{"assignee", n.Assignee, 0, MaxLogin},

@@ -68,6 +68,13 @@ var (
 	attachmentShape = regexp.MustCompile(`^(~[0-9]{1,20}|[0-9a-f]{32,128})$`)
 )
 
+// loginShape is a mail address, roughly as TheHive's description has it.
+var loginShape = regexp.MustCompile(`^[^()\[\]\\.,;:\s@"]+(\.[^()\[\]\\.,;:\s@"]+)*@([A-Za-z0-9-]+\.)+[A-Za-z]{2,}$`)
+
+// ValidLogin reports whether TheHive takes a text for a login: a mail address of
+// at most MaxLogin units.
+func ValidLogin(login string) bool { return Units(login) <= MaxLogin && loginShape.MatchString(login) }
+
 // checkID refuses what is no id ("~" and digits).
 func checkID(op, field, id string) error {
 	if idShape.MatchString(id) {

@@ -256,8 +256,8 @@ func (a *Access) check(op string) error {
 		return nil
 	}
 	for _, login := range a.Users {
-		if err := checkTexts(op, rule{"access", login, 1, MaxLogin}); err != nil {
-			return err
+		if !ValidLogin(login) {
+			return invalid(op, "access", "names no login: "+quote(login))
 		}
 	}
 	return nil

@@ -75,7 +75,19 @@ func (a *Admin) CreateCustomField(ctx context.Context, n NewCustomField) (Custom
 		text{"group", n.Group, 1, hive.MaxName}, text{"description", n.Description, 0, hive.MaxText}, text{"type", n.Type, 1, hive.MaxName}); err != nil {
 		return CustomField{}, err
 	}
+	if err := checkKind(op, n.Type); err != nil {
+		return CustomField{}, err
+	}
 	return send(ctx, a, op, http.MethodPost, "/customField", n, customFieldID)
+}
+
+// checkKind refuses a type of fields that there is not.
+func checkKind(op, kind string) error {
+	switch kind {
+	case String, Integer, Float, Boolean, Date, URL:
+		return nil
+	}
+	return invalid(op, "type", "is no type of custom fields")
 }
 
 // CustomFieldUpdate is a change of a field; what is nil stays as it is.
@@ -95,6 +107,11 @@ func (a *Admin) UpdateCustomField(ctx context.Context, idOrName string, u Custom
 	if err := check(op, text{"custom field", idOrName, 1, hive.MaxLogin}, optional("displayName", u.DisplayName, 1, hive.MaxName),
 		optional("group", u.Group, 1, hive.MaxName), optional("description", u.Description, 0, hive.MaxText)); err != nil {
 		return err
+	}
+	if u.Type != nil {
+		if err := checkKind(op, *u.Type); err != nil {
+			return err
+		}
 	}
 	b := body{}
 	put(b, "displayName", u.DisplayName)

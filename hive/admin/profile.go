@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 
@@ -46,10 +47,20 @@ func (a *Admin) Profile(ctx context.Context, idOrName string) (Profile, error) {
 // (POST /api/v1/profile; right manageProfile).
 func (a *Admin) CreateProfile(ctx context.Context, name string, permissions ...string) (Profile, error) {
 	const op = "create profile"
-	if err := check(op, text{"name", name, 1, hive.MaxName}); err != nil {
+	if err := errors.Join(check(op, text{"name", name, 1, hive.MaxName}), checkPermissions(op, permissions)); err != nil {
 		return Profile{}, err
 	}
 	return send(ctx, a, op, http.MethodPost, "/profile", body{"name": name, "permissions": append([]string{}, permissions...)}, profileID)
+}
+
+// checkPermissions refuses names that are none.
+func checkPermissions(op string, permissions []string) error {
+	for _, p := range permissions {
+		if err := check(op, text{"permission", p, 1, hive.MaxName}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ProfileUpdate is a change of a profile; what is nil stays as it is.
@@ -64,6 +75,9 @@ type ProfileUpdate struct {
 func (a *Admin) UpdateProfile(ctx context.Context, idOrName string, u ProfileUpdate) error {
 	const op = "update profile"
 	if err := check(op, text{"profile", idOrName, 1, hive.MaxLogin}, optional("name", u.Name, 1, hive.MaxName)); err != nil {
+		return err
+	}
+	if err := checkPermissions(op, u.Permissions); err != nil {
 		return err
 	}
 	b := body{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"slices"
 
 	"forager/hive"
 )
@@ -77,10 +78,32 @@ type NewCaseTemplate struct {
 func (a *Admin) CreateCaseTemplate(ctx context.Context, n NewCaseTemplate) (CaseTemplate, error) {
 	const op = "create case template"
 	if err := check(op, text{"name", n.Name, 1, hive.MaxLogin}, text{"displayName", n.DisplayName, 0, hive.MaxLogin},
-		text{"titlePrefix", n.TitlePrefix, 0, hive.MaxName}, text{"description", n.Description, 0, hive.MaxText}, text{"summary", n.Summary, 0, hive.MaxText}); err != nil {
+		text{"titlePrefix", n.TitlePrefix, 0, hive.MaxName}); err != nil {
 		return CaseTemplate{}, err
 	}
+	if err := asCase(op, hive.NewCase{Description: n.Description, Severity: n.Severity, TLP: n.TLP, PAP: n.PAP, Tags: n.Tags, Summary: n.Summary,
+		CustomFields: n.CustomFields, Tasks: n.Tasks, Pages: n.NewPages}); err != nil {
+		return CaseTemplate{}, err
+	}
+	n.Tags, n.PageTemplates = distinct(n.Tags), distinct(n.PageTemplates)
 	return send(ctx, a, op, http.MethodPost, "/caseTemplate", n, caseTemplateID)
+}
+
+// asCase refuses of a template what TheHive would of a case.
+func asCase(op string, n hive.NewCase) error {
+	n.Title = "of the template"
+	return n.Check(op)
+}
+
+// distinct has each once, in an order of its own: TheHive 5.6 wants that.
+func distinct(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// value is what p points to, or nothing.
+func value(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
 }
 
 // CaseTemplateUpdate is a change of a template; what is nil stays as it is.
@@ -102,8 +125,11 @@ type CaseTemplateUpdate struct {
 func (a *Admin) UpdateCaseTemplate(ctx context.Context, idOrName string, u CaseTemplateUpdate) error {
 	const op = "update case template"
 	if err := check(op, text{"case template", idOrName, 1, hive.MaxLogin}, optional("name", u.Name, 1, hive.MaxLogin),
-		optional("displayName", u.DisplayName, 1, hive.MaxName), optional("titlePrefix", u.TitlePrefix, 0, hive.MaxName),
-		optional("description", u.Description, 0, hive.MaxText), optional("summary", u.Summary, 0, hive.MaxText)); err != nil {
+		optional("displayName", u.DisplayName, 1, hive.MaxName), optional("titlePrefix", u.TitlePrefix, 0, hive.MaxName)); err != nil {
+		return err
+	}
+	if err := asCase(op, hive.NewCase{Description: value(u.Description), Summary: value(u.Summary), Severity: u.Severity, TLP: u.TLP, PAP: u.PAP,
+		Tags: u.Tags, Tasks: u.Tasks, CustomFields: u.CustomFields}); err != nil {
 		return err
 	}
 	b := body{}
@@ -117,7 +143,7 @@ func (a *Admin) UpdateCaseTemplate(ctx context.Context, idOrName string, u CaseT
 	put(b, "pap", u.PAP)
 	put(b, "flag", u.Flag)
 	if u.Tags != nil {
-		b["tags"] = u.Tags
+		b["tags"] = append([]string{}, distinct(u.Tags)...)
 	}
 	if u.Tasks != nil {
 		b["tasks"] = u.Tasks
@@ -144,7 +170,7 @@ func (a *Admin) LinkPageTemplates(ctx context.Context, idOrName string, ids ...s
 	if err := check(op, text{"case template", idOrName, 1, hive.MaxLogin}); err != nil {
 		return err
 	}
-	return a.change(ctx, op, http.MethodPut, below("/caseTemplate", idOrName, "pageTemplate/link"), body{"pageTemplateIds": append([]string{}, ids...)})
+	return a.change(ctx, op, http.MethodPut, below("/caseTemplate", idOrName, "pageTemplate/link"), body{"pageTemplateIds": append([]string{}, distinct(ids)...)})
 }
 
 func pageID(p *hive.Page) string { return p.ID }

@@ -2,12 +2,30 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
 
 	"forager/hive"
 )
+
+// checkLogin refuses what is no mail address.
+func checkLogin(op, field, login string) error {
+	if !hive.ValidLogin(login) {
+		return invalid(op, field, "is no mail address")
+	}
+	return nil
+}
+
+// checkType refuses a kind of users that there is not.
+func checkType(op, kind string) error {
+	switch kind {
+	case "", Normal, Service:
+		return nil
+	}
+	return invalid(op, "type", "is neither Normal nor Service")
+}
 
 // Kinds of users. A service account counts for no user of the licence, sees restricted
 // cases (TheHive 5.6.1), and cannot log in by password.
@@ -76,6 +94,14 @@ func (a *Admin) CreateUser(ctx context.Context, n NewUser) (User, error) {
 		text{"organisation", n.Organisation, 0, hive.MaxLogin}, text{"email", n.Email, 0, hive.MaxLogin}, text{"password", n.Password, 0, hive.MaxLogin}); err != nil {
 		return User{}, err
 	}
+	if err := errors.Join(checkLogin(op, "login", n.Login), checkType(op, n.Type)); err != nil {
+		return User{}, err
+	}
+	if n.Email != "" {
+		if err := checkLogin(op, "email", n.Email); err != nil {
+			return User{}, err
+		}
+	}
 	return send(ctx, a, op, http.MethodPost, "/user", n, userID)
 }
 
@@ -92,7 +118,15 @@ type UserUpdate struct {
 func (a *Admin) UpdateUser(ctx context.Context, idOrLogin string, u UserUpdate) error {
 	const op = "update user"
 	if err := check(op, text{"user", idOrLogin, 1, hive.MaxLogin}, optional("name", u.Name, 1, hive.MaxLogin),
-		optional("organisation", u.Organisation, 1, hive.MaxLogin), optional("profile", u.Profile, 1, hive.MaxName), optional("email", u.Email, 1, hive.MaxLogin)); err != nil {
+		optional("organisation", u.Organisation, 1, hive.MaxLogin), optional("profile", u.Profile, 1, hive.MaxName)); err != nil {
+		return err
+	}
+	if u.Email != nil {
+		if err := checkLogin(op, "email", *u.Email); err != nil {
+			return err
+		}
+	}
+	if err := checkType(op, value(u.Type)); err != nil {
 		return err
 	}
 	b := body{}
@@ -159,7 +193,11 @@ func (a *Admin) SetOrganisations(ctx context.Context, idOrLogin string, membersh
 
 // SetLogin gives a user another login (POST /api/v1/user/{userId}/login/set).
 func (a *Admin) SetLogin(ctx context.Context, idOrLogin, login string) error {
-	return a.set(ctx, "set login", idOrLogin, "login/set", body{"login": login}, text{"login", login, 1, hive.MaxLogin})
+	const op = "set login"
+	if err := checkLogin(op, "login", login); err != nil {
+		return err
+	}
+	return a.set(ctx, op, idOrLogin, "login/set", body{"login": login})
 }
 
 // SetPassword gives a user another password (POST /api/v1/user/{userId}/password/set;

@@ -55,8 +55,12 @@ type MISPImport struct {
 // (multipart POST /api/v1/connector/misp/case/import); what is no such event is
 // refused with 400. Every call makes another case.
 func (c *Connector) ImportFromMISP(ctx context.Context, event hive.Upload, n MISPImport) (hive.Case, error) {
+	const op = "import from MISP"
 	var out hive.Case
-	err := c.client.Exchange(ctx, hive.Exchange{Op: "import from MISP", Method: http.MethodPost, Path: "/connector/misp/case/import",
+	if err := (hive.NewCase{Title: "of the event", CaseTemplate: n.CaseTemplate, Assignee: n.Assignee, Tasks: n.Tasks, Pages: n.Pages, Sharing: n.Sharing}).Check(op); err != nil {
+		return out, err
+	}
+	err := c.client.Exchange(ctx, hive.Exchange{Op: op, Method: http.MethodPost, Path: "/connector/misp/case/import",
 		Body: n, File: &event, Part: "file", Into: &out, Proof: func() string { return out.ID }})
 	return out, err
 }
