@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"forager/hive"
 )
@@ -48,7 +49,7 @@ func TestAnUploadSentAgainIsWhole(t *testing.T) {
 		fmt.Fprintf(conn, "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(answer), answer)
 	})
 	_, err := w.client(t).AddFile(t.Context(), "1", hive.NewObservable{DataType: "file"},
-		hive.Upload{Name: "big", Body: bytes.NewReader(content), Size: int64(len(content))})
+		hive.Upload{Name: "big", Body: bytes.NewReader(content), Size: int64(len(content)), Timeout: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

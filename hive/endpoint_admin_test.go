@@ -34,7 +34,7 @@ func userEndpoints() []endpoint {
 	type ctx = context.Context
 	type adm = *admin.Admin
 	user := admin.User{User: hive.User{ID: "~1", Login: "ann@example.org", Name: "Ann", Organisation: "o", Profile: "analyst", Permissions: []string{"manageCase/create"},
-		Organisations: []hive.Membership{{OrganisationID: "~2", Organisation: "o", Profile: "analyst"}}}, Email: "ann@example.org", Type: admin.Service, HasKey: true, HasPassword: true,
+		Organisations: []hive.Membership{{OrganisationID: "~2", Organisation: "o", Profile: "analyst"}}, Type: admin.Service}, Email: "ann@example.org", HasKey: true, HasPassword: true,
 		DefaultOrganisation: "o", CreatedAt: 1, CreatedBy: "s"}
 	profile := admin.Profile{ID: "~3", Name: "tier1", Permissions: []string{"managePage"}, Editable: true, ForOrg: true, ConsumesLicense: true, CreatedAt: 1, CreatedBy: "s"}
 	const at = "/user/ann@example.org"

@@ -154,7 +154,7 @@ func serverEndpoints() []endpoint {
 			answer: `{"_id":"~1","_createdBy":"s","_createdAt":1,"login":"a@b.c","name":"A","hasKey":true,"hasPassword":false,"hasMFA":false,"type":"Normal","extraData":{},"profile":"analyst","permissions":["manageCase/create"],"organisation":"o","locked":false,
 				"organisations":[{"organisationId":"~2","organisation":"o","profile":"analyst"}]}`,
 			want: hive.User{ID: "~1", Login: "a@b.c", Name: "A", Organisation: "o", Profile: "analyst", Permissions: []string{"manageCase/create"},
-				Organisations: []hive.Membership{{OrganisationID: "~2", Organisation: "o", Profile: "analyst"}}},
+				Organisations: []hive.Membership{{OrganisationID: "~2", Organisation: "o", Profile: "analyst"}}, Type: "Normal"},
 			call: func(ctx context.Context, c *hive.Client) (any, error) { return anyOf(c.CurrentUser(ctx)) }},
 	}
 }

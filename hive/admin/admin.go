@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"forager/hive"
 )
@@ -50,11 +51,7 @@ func optional(field string, value *string, least, most int) text {
 
 // below is a path with a name in it.
 func below(root, name string, more ...string) string {
-	path := root + "/" + url.PathEscape(name)
-	for _, m := range more {
-		path += "/" + m
-	}
-	return path
+	return strings.Join(append([]string{root, url.PathEscape(name)}, more...), "/")
 }
 
 // get reads one entity.

@@ -39,9 +39,8 @@ const (
 // User is an account (OutputUser).
 type User struct {
 	hive.User
-	// Email is where it gets mail; Type is Normal or Service.
+	// Email is where it gets mail.
 	Email string `json:"email"`
-	Type  string `json:"type"`
 	// HasKey, HasPassword and HasMFA say what it can prove itself by.
 	HasKey      bool `json:"hasKey"`
 	HasPassword bool `json:"hasPassword"`

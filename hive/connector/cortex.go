@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"forager/hive"
@@ -124,11 +125,11 @@ func read[T any](ctx context.Context, c *Connector, op, path string, proof func(
 	return out, err
 }
 
-// needed refuses what is missing.
+// needed refuses what is missing; pairs are names and values.
 func needed(op string, pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] == "" {
-			return &hive.InvalidError{Op: op, Field: pairs[i], Reason: "is empty"}
+	for pair := range slices.Chunk(pairs, 2) {
+		if slices.Contains(pair, "") {
+			return &hive.InvalidError{Op: op, Field: pair[0], Reason: "is empty"}
 		}
 	}
 	return nil
