@@ -250,7 +250,7 @@ func TestProxyCarriesTheCalls(t *testing.T) {
 func TestDownloadsAreStreamedAndGiveTheirPlaceBack(t *testing.T) {
 	t.Parallel()
 	silent := make(chan struct{})
-	c, _ := rawServer(t, func(w http.ResponseWriter, r *http.Request) {
+	patient, server := rawServer(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.Contains(r.URL.Path, "~404"):
 			answer(404, `{"type":"NotFoundError","message":"x"}`)(w, r)
@@ -261,15 +261,15 @@ func TestDownloadsAreStreamedAndGiveTheirPlaceBack(t *testing.T) {
 		default:
 			_, _ = io.WriteString(w, strings.Repeat("content", 1<<20)) // more than MaxResponseBytes
 		}
-	}, func(o *hive.Options) { o.Concurrency, o.MaxResponseBytes, o.Timeout = 1, 1<<10, 2*time.Second })
+	}, func(o *hive.Options) { o.Concurrency, o.MaxResponseBytes, o.Timeout = 1, 1<<10, time.Minute })
 	defer close(silent)
 	for range 2 {
-		if _, err := c.Download(t.Context(), "~1", "~404"); err == nil {
+		if _, err := patient.Download(t.Context(), "~1", "~404"); err == nil {
 			t.Error("404 passes")
 		} else {
 			wantStatus(t, err, 404, "NotFoundError")
 		}
-		body, err := c.Download(t.Context(), "~1", strings.Repeat("ab", 32))
+		body, err := patient.Download(t.Context(), "~1", strings.Repeat("ab", 32))
 		must(t, err)
 		n, err := io.Copy(io.Discard, body)
 		if must(t, err); n != 7<<20 {
@@ -278,6 +278,7 @@ func TestDownloadsAreStreamedAndGiveTheirPlaceBack(t *testing.T) {
 		must(t, body.Close())
 		must(t, body.Close()) // twice is once
 	}
+	c := newClient(t, hive.Options{URL: server.URL, APIKey: testKey, Proxy: "direct", Concurrency: 1, Timeout: 2 * time.Second}) // its answer begins at once
 	body, err := c.Download(t.Context(), "~1", "~7")
 	must(t, err)
 	_, err = io.ReadAll(body)
