@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type checkCmd struct {
 
 	Connect    bool
 	MeasureLag bool
+	Listen     time.Duration
 	JSON       bool
 }
 
@@ -28,6 +30,7 @@ func (c *checkCmd) command(sh *shell.Shell) *cobra.Command {
 	c.addTo(cmd.Flags())
 	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
 	cmd.Flags().BoolVar(&c.MeasureLag, "measure-lag", false, "With --connect: open a case in TheHive, see how long a search by tag does not show it, and delete it. Takes up to hive.settle longer.")
+	cmd.Flags().DurationVar(&c.Listen, "listen", 0, "With --connect: hear for so long whether alerts are published where the stream does not listen, and would be lost. Needs a user that may subscribe to everything.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
@@ -39,6 +42,9 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	}
 	if c.MeasureLag && !c.Connect {
 		return shell.Misuse(errors.New("--measure-lag: goes with --connect"))
+	}
+	if c.Listen != 0 && !c.Connect {
+		return shell.Misuse(errors.New("--listen: goes with --connect"))
 	}
 	files := service.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
@@ -75,6 +81,13 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	}
 	if c.MeasureLag {
 		more, err := check.Lag(ctx, cfg, found)
+		if err != nil {
+			return err
+		}
+		found = append(found, more...)
+	}
+	if c.Listen > 0 {
+		more, err := check.Listen(ctx, cfg, c.Listen)
 		if err != nil {
 			return err
 		}
