@@ -46,6 +46,35 @@ func BenchmarkDecode(b *testing.B) {
 			events[folder+"-"+strings.TrimSuffix(filepath.Base(file), ".json")] = compact(b, body)
 		}
 	}
+	againstStandard(b, events)
+}
+
+// BenchmarkDecodeSmall is BenchmarkDecode for all fixtures of one JSON event under 800 bytes: what does not grow with an event weighs most there.
+func BenchmarkDecodeSmall(b *testing.B) {
+	events := map[string][]byte{}
+	files, err := filepath.Glob(filepath.FromSlash("testdata/*/*.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var v map[string]any
+		if json.Unmarshal(body, &v) != nil {
+			continue // lines of text, or several events
+		}
+		if body = compact(b, body); len(body) < 800 {
+			events[filepath.Base(filepath.Dir(file))+"-"+filepath.Base(file)] = body
+		}
+	}
+	againstStandard(b, events)
+}
+
+// againstStandard measures decoding and encoding/json on the same events, in turns.
+func againstStandard(b *testing.B, events map[string][]byte) {
+	b.Helper()
 	d := mustNew(b, Options{})
 	decode := func(body []byte) error {
 		_, err := d.Decode(Message{Body: body, Time: now})

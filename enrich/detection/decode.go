@@ -20,6 +20,8 @@ type scratch struct {
 	hits     formats.Hits
 	unpacked int      // bytes that came out of base64 and gzip so far
 	telling  *telling // who wants to know what events say; nil is nobody
+	decoding reading  // room for what one message and one event of it need: nothing outside keeps them
+	current  event
 }
 
 // maxPooled is the number of values up to which a tree is kept for the next message.
@@ -56,8 +58,8 @@ func (d *Decoder) decode(m Message, t *telling) (Result, error) {
 	if err := u.unwrap(root, outermost(m.Header), 0); err != nil {
 		return Result{}, err
 	}
-	r := reading{Decoder: d, scratch: s, message: m, broken: broken, source: &original{decoder: d, message: m}}
-	return r.result(&u)
+	s.decoding = reading{Decoder: d, scratch: s, message: m, broken: broken, source: &original{decoder: d, message: m}}
+	return s.decoding.result(&u)
 }
 
 // parse puts a body on the tree: JSON, or text that is read; broken tells that bytes of it are not UTF-8.
@@ -89,7 +91,7 @@ func (d *Decoder) release(s *scratch) {
 		return
 	}
 	s.Reset()
-	s.unpacked, s.telling = 0, nil
+	s.unpacked, s.telling, s.decoding, s.current = 0, nil, reading{}, event{}
 	d.scratchs.Put(s)
 }
 
@@ -210,7 +212,8 @@ func (r *reading) read(p part) error {
 		r.tell(p.root, index)
 		return nil
 	}
-	e := event{reading: r, format: p.format, part: p}
+	e := &r.current
+	*e = event{reading: r, format: p.format, part: p}
 	det, err := e.detection()
 	det.Original = &Original{r.source, index}
 	if err != nil {

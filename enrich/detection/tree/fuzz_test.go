@@ -57,3 +57,18 @@ func FuzzPairs(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFoldsTo: it says of any two texts what folding the first says.
+func FuzzFoldsTo(f *testing.F) {
+	f.Add("Incident_Number", "incidentnumber")
+	f.Add("_id", "id")
+	f.Add("a- B", "ab")
+	f.Add("ab", "abc")
+	f.Fuzz(func(t *testing.T, name, other string) {
+		for _, folded := range []string{Fold(name), other, Fold(other)} {
+			if got, want := FoldsTo(name, folded), Fold(name) == folded; got != want {
+				t.Fatalf("%q, %q: %v, want %v", name, folded, got, want)
+			}
+		}
+	})
+}

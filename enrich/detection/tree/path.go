@@ -19,7 +19,7 @@ type Selector struct{ key, value string } // folded
 const AnyName = "*"
 
 // is tells whether a name, or a part of one, is the step's.
-func (st *Step) is(name string) bool { return st.Name == AnyName || Fold(name) == st.Name }
+func (st *Step) is(name string) bool { return st.Name == AnyName || FoldsTo(name, st.Name) }
 
 // ParsePath reads `a.b.c` and `a.b[key=value].c`. The empty path is the event itself.
 func ParsePath(s string) ([]Step, error) {
@@ -52,8 +52,8 @@ func (t *Tree) Picks(n int32, s *Selector) bool {
 		return false
 	}
 	for c := t.Nodes[n].First; c != 0; c = t.Nodes[c].Next {
-		if Fold(t.Nodes[c].Key) == s.key {
-			return Fold(t.Nodes[c].Text) == s.value
+		if FoldsTo(t.Nodes[c].Key, s.key) {
+			return FoldsTo(t.Nodes[c].Text, s.value)
 		}
 	}
 	return false

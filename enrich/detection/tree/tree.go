@@ -200,6 +200,25 @@ func Fold(s string) string {
 
 func foldSlow(s string) string { return string(FoldTo(make([]byte, 0, len(s)), s)) }
 
+// FoldsTo tells whether a name becomes this when it is folded. It needs no memory, and of most names it looks at the first letter.
+func FoldsTo(name, folded string) bool {
+	at := 0
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case (c == '_' || c == '-' || c == ' ') && i > 0:
+			continue
+		}
+		if at == len(folded) || folded[at] != c {
+			return false
+		}
+		at++
+	}
+	return at == len(folded)
+}
+
 // MaxFoldedName is how long, in bytes, a folded name may be to need no memory of its own.
 const MaxFoldedName = 64
 
