@@ -216,6 +216,7 @@
 //	DataTypes              query listObservableType
 //	CustomFields           query listCustomField
 //	CaseTemplates          query listCaseTemplate
+//	TemplateTags           query getCaseTemplate
 //	Logins                 query listUser
 //
 // What has no method (do.go):
