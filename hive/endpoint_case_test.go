@@ -110,10 +110,10 @@ func observableEndpoints() []endpoint {
 			want: hive.ObservableResult{Created: []hive.Observable{wantObservable()}, Refused: []hive.RefusedObservable{
 				{Data: "192.0.2.2", Type: "CreateError", Message: "Observable already exists"},
 				{Type: "BadRequest", Message: "odd"}, {Data: "file:f", Type: "CreateError", Message: "x"}}},
-			body: `{"dataType":"ip","data":["192.0.2.1","192.0.2.2","x"],"message":"m","tlp":0,"pap":0,"tags":["t"],"ioc":true,"sighted":true,"ignoreSimilarity":true}`,
+			body: `{"dataType":"ip","data":["192.0.2.1","192.0.2.2","x"],"message":"m","tlp":0,"pap":0,"tags":["t"],"ioc":true,"sighted":true,"sightedAt":5,"ignoreSimilarity":true}`,
 			call: func(ctx context.Context, c *hive.Client) (any, error) {
 				return anyOf(c.AddObservables(ctx, "3", hive.NewObservable{DataType: "ip", Data: []string{"192.0.2.1", "192.0.2.2", "x"}, Message: "m",
-					TLP: new(0), PAP: new(0), Tags: []string{"t", "t"}, IOC: true, Sighted: true, IgnoreSimilarity: true}))
+					TLP: new(0), PAP: new(0), Tags: []string{"t", "t"}, IOC: true, Sighted: true, SightedAt: 5, IgnoreSimilarity: true}))
 			}},
 		{name: "add file", method: "POST", path: "/api/v1/case/~1/observable", status: 201, answer: "[" + observableJSON + "]", want: created,
 			call: func(ctx context.Context, c *hive.Client) (any, error) {

@@ -1,11 +1,15 @@
 package apply_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"forager/enrich/detection"
 	"forager/hive/hivetest"
 )
 
@@ -71,4 +75,40 @@ func TestP8DatesComeFromTheEvent(t *testing.T) {
 			t.Errorf("tags %v", got[0].Tags)
 		}
 	})
+}
+
+// TestP8ObservablesWereSightedWhenTheyWereDetected: whatever goes in one call, within a minute; and storms make few calls.
+func TestP8ObservablesWereSightedWhenTheyWereDetected(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, hivetest.Options{})
+	e := s.worker(t)
+	detected := func(n int, at time.Time) detection.Detection {
+		d := seen("web01", fmt.Sprint(n), at)
+		d.Observables = append(d.Observables, detection.Observable{DataType: "ip", Data: fmt.Sprint("203.0.113.", n)})
+		return d
+	}
+	bearing := detected(2, day(10))
+	bearing.Files = []detection.File{{Name: "a.txt", Data: []byte("x")}}
+	mustApply(t, e, plan(t, 1, bearing, detected(3, day(10).Add(30*time.Second)), detected(1, day(9))))
+	mustApply(t, e, plan(t, 4, detected(4, day(8)), detected(1, day(12))))
+	want := map[string]int64{
+		"web01": day(9).UnixMilli(), "198.51.100.7": day(9).UnixMilli(), "203.0.113.1": day(9).UnixMilli(),
+		"203.0.113.2": day(10).UnixMilli(), "203.0.113.3": day(10).UnixMilli(), "203.0.113.4": day(8).UnixMilli(), "": day(10).UnixMilli(),
+	}
+	got := map[string]int64{}
+	for _, o := range s.hive.Snapshot().Cases[0].Observables {
+		got[o.Data] = o.SightedAt
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sighted (-want +got):\n%s", diff)
+	}
+	before := s.hive.Stats(0).Total
+	var storm []detection.Detection
+	for i := range 90 {
+		storm = append(storm, detected(10+i, day(9).Add(time.Duration(i)*10*time.Minute)))
+	}
+	mustApply(t, e, plan(t, 10, storm...))
+	if calls := s.hive.Stats(0).Total - before; calls > 4+1 { // and the case
+		t.Errorf("%d calls", calls)
+	}
 }

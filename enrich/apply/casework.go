@@ -155,8 +155,8 @@ func (w *caseWork) steps() (steps []step, ahead func(held context.Context) func(
 	return []step{
 		{"", observables.run},
 		{kindProcedure, procedures.run},
-		{kindFields, fields.run},
 		{kindComment, (&commentStep{caseWork: w, fields: fields}).run},
+		{kindFields, fields.run},
 		{kindFile, (&fileStep{caseWork: w}).run},
 		{kindPage, (&digestStep{caseWork: w}).run},
 	}, ahead
@@ -250,7 +250,7 @@ func (w *caseWork) lookAtAll(held context.Context) error {
 // from us must look at those. It names the kinds of the later steps, too, since an apply that adds one thing
 // mostly adds others: so it costs one write, if any.
 func (cc *caseClaim) intend(held context.Context, kind string) error {
-	kinds := [...]string{kindProcedure, kindFields, kindComment, kindFile} // in the order of steps
+	kinds := [...]string{kindProcedure, kindComment, kindFields, kindFile} // in the order of steps
 	return cc.claim.Intend(held, kinds[slices.Index(kinds[:], kind):]...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/digest"
 	"forager/hive"
 )
 
@@ -17,7 +18,7 @@ import (
 type commentStep struct {
 	*caseWork
 
-	fields *fieldStep        // a case that is full says so by a tag
+	fields *fieldStep        // what it is about to change is told
 	texts  map[string]string // of comments with a marker, by id, as last listed
 	mute   bool              // not even a comment without words of events was taken: no other is tried
 }
@@ -37,10 +38,64 @@ func (w *commentStep) run(held context.Context) error {
 			return err
 		}
 	}
+	for _, c := range w.fields.changes() {
+		if err := w.announce(held, c); err != nil {
+			return err
+		}
+	}
 	if err := w.refresh(held); err != nil && scopeOf(err) == scopeAll {
 		return err
 	}
 	return nil // numbers are no effect: the next minute tries again
+}
+
+// announce tells of a change of the case that people must know of. It comes before the change, so that a death between
+// them loses neither: whoever comes next finds the comment, and makes the change. A change whose comment is not
+// settled waits for it.
+func (w *commentStep) announce(held context.Context, c change) error {
+	if c.name != changeSeverity && c.name != changeStatus {
+		return nil
+	}
+	first := w.plans[c.owners[0]]
+	m := marker{rule: severityChange(w.desired.severity), day: first.Day, ids: []string{markerID(first.SourceID)}}
+	text := func(table string) string { return severityText(w.c.Severity, w.desired.severity, table, m) }
+	if c.name == changeStatus {
+		m.rule = reopenedChange(w.c.EndDate)
+		text = func(table string) string { return reopenedText(w.c.EndDate, table, m) }
+	}
+	err := w.tellOf(held, m, first, text)
+	if err == nil {
+		return nil
+	}
+	if scopeOf(err) != scopeRefused {
+		w.fields.refused[c.name] = true
+	}
+	return w.stepFailed(c.owners, kindComment, err)
+}
+
+// tellOf posts the comment of a change, unless there is or was one: with the detection that makes it, and without where
+// that is refused.
+func (w *commentStep) tellOf(held context.Context, m marker, first enrich.Plan, text func(table string) string) error {
+	if w.told(m.rule) {
+		return nil
+	}
+	if !w.listed[kindComment] {
+		if err := w.list(held); err != nil || w.told(m.rule) {
+			return err
+		}
+	}
+	at := first.At.UnixMilli()
+	ref := commentRef{First: at, Last: at, N: 1, IDs: m.ids}
+	if w.ofDay(m.day) >= maxDaily || len(w.body.Comments) >= w.a.options.Limits.Comments {
+		ref.ID = inDigest
+		w.body.Comments[m.name()] = ref
+		return nil
+	}
+	err := w.postText(held, m, ref, text(digest.Table([]enrich.Sighting{first.Sighting()})+"\n"))
+	if scopeOf(err) == scopeRefused && !isDenied(err) {
+		err = w.postText(held, m, ref, text(""))
+	}
+	return err
 }
 
 func (w *commentStep) comment(held context.Context, m marker) error {
@@ -68,7 +123,7 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 		return nil
 	case len(w.body.Comments) >= w.a.options.Limits.Comments:
 		w.leaveOut(kindComment, m.name())
-		return w.fields.run(held)
+		return nil
 	case w.mute:
 		return enrich.ErrUnsettled
 	default:
@@ -82,7 +137,7 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 
 // postComment adds the comment of a rule and day, which tells of its first plan. One that is
 // refused is tried with others, and at last with none: only whose words were refused are
-// charged. TheHive keeps doubles, so after an answer that says nothing certain it is looked for.
+// charged.
 func (w *commentStep) postComment(held context.Context, m marker, ref commentRef) error {
 	m.ids = ref.IDs
 	var cause error
@@ -136,7 +191,12 @@ func (w *commentStep) tryComment(held context.Context, m marker, ref commentRef,
 			return err
 		}
 	}
-	text := commentText(told, ref, m, w.body.LeftOut)
+	return w.postText(held, m, ref, commentText(told, ref, m, w.body.LeftOut))
+}
+
+// postText posts a comment with its marker. TheHive keeps doubles, so after an answer that says nothing certain it is
+// looked for.
+func (w *commentStep) postText(held context.Context, m marker, ref commentRef, text string) error {
 	return bisection[string]{
 		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
 		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },

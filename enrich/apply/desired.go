@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -30,6 +31,7 @@ type desired struct {
 type desiredObservable struct {
 	detection.Observable
 	found  enrich.Detector // what brought it first
+	at     int64           // event time of that, ms
 	hash   string
 	owners []int
 }
@@ -62,7 +64,7 @@ func merge(plans []enrich.Plan) *desired {
 func (w *desired) add(p enrich.Plan, i int, observables, procedures, tags map[string]int) {
 	w.severity, w.tlp, w.pap = max(w.severity, p.Severity), max(w.tlp, p.TLP), max(w.pap, p.PAP)
 	for _, o := range p.Observables {
-		w.addObservable(observables, o, p.Found, i)
+		w.addObservable(observables, o, p, i)
 	}
 	for _, t := range p.Techniques {
 		if t.ID != "" {
@@ -74,14 +76,14 @@ func (w *desired) add(p enrich.Plan, i int, observables, procedures, tags map[st
 	}
 }
 
-func (w *desired) addObservable(seen map[string]int, o detection.Observable, found enrich.Detector, owner int) {
+func (w *desired) addObservable(seen map[string]int, o detection.Observable, p enrich.Plan, owner int) {
 	h := observableHash(o.DataType, o.Data)
 	if i, ok := seen[h]; ok {
 		w.observables[i].owners = owned(w.observables[i].owners, owner)
 		return
 	}
 	seen[h] = len(w.observables)
-	w.observables = append(w.observables, desiredObservable{Observable: o, found: found, hash: h, owners: []int{owner}})
+	w.observables = append(w.observables, desiredObservable{Observable: o, found: p.Found, at: p.At.UnixMilli(), hash: h, owners: []int{owner}})
 }
 
 func (w *desired) addProcedure(seen map[string]int, t enrich.Technique, p enrich.Plan, owner int) {
@@ -143,15 +145,19 @@ func alike(a, b detection.Observable) bool {
 }
 
 // batches cuts observables into calls: one a data type, as long as the rest is alike, of at most
-// so many values.
+// so many values. A call says when its values were seen: those of one call were seen within a minute, unless that makes
+// more than maxSightings calls of a data type; the last of these then takes the others, too.
 func batches(all []desiredObservable, most int) [][]desiredObservable {
 	var out [][]desiredObservable
 	open := map[string]int{} // data type → index of the batch that still takes more, by likeness
+	times := map[string]int{}
 	for _, o := range all {
 		name := o.DataType + "\x00" + o.Message + "\x00" + strings.Join(o.Tags, "\x01")
 		i, ok := open[name]
-		if !ok || len(out[i]) == most || !alike(out[i][0].Observable, o.Observable) {
+		later := ok && o.at-out[i][0].at > seenTogether.Milliseconds() && times[name] < maxSightings
+		if !ok || later || len(out[i]) == most || !alike(out[i][0].Observable, o.Observable) {
 			open[name] = len(out)
+			times[name]++
 			out = append(out, []desiredObservable{o})
 			continue
 		}
@@ -159,6 +165,12 @@ func batches(all []desiredObservable, most int) [][]desiredObservable {
 	}
 	return out
 }
+
+// What was seen together goes in one call, and different times make so many calls more at most.
+const (
+	seenTogether = time.Minute
+	maxSightings = 4
+)
 
 // A case takes no more than its limits, and whoever sends fast could fill them before something
 // that matters comes. A part of each limit is therefore kept: of observables for indicators, of

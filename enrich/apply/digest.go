@@ -117,25 +117,39 @@ func (w *caseWork) toldElsewhere(m marker) bool {
 	if !w.counts() {
 		return false
 	}
-	for item := range w.marks.removed {
-		if item[0] == kindComment && strings.HasPrefix(item[1], m.rule+"/") {
-			return true
-		}
-	}
-	today := 0
-	for name, ref := range w.body.Comments {
-		if strings.HasPrefix(name, m.rule+"/") {
-			return true
-		}
-		if strings.HasSuffix(name, "/"+m.day) && ref.ID != inDescription && ref.ID != inDigest {
-			today++
-		}
-	}
-	return today >= maxDaily || len(w.body.Comments) >= w.a.options.Limits.Comments
+	return w.told(m.rule) || w.ofDay(m.day) >= maxDaily-keptDaily || len(w.body.Comments) >= w.a.options.Limits.Comments
 }
 
-// maxDaily is how many comments a case gets for the detections of a day.
-const maxDaily = 20
+// told tells whether a comment of any day tells of a rule or change, or told until an analyst took it away.
+func (w *caseWork) told(rule string) bool {
+	for item := range w.marks.removed {
+		if item[0] == kindComment && strings.HasPrefix(item[1], rule+"/") {
+			return true
+		}
+	}
+	for name := range w.body.Comments {
+		if strings.HasPrefix(name, rule+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// ofDay is how many comments a case has for the detections of a day.
+func (w *caseWork) ofDay(day string) (n int) {
+	for name, ref := range w.body.Comments {
+		if strings.HasSuffix(name, "/"+day) && ref.ID != inDescription && ref.ID != inDigest {
+			n++
+		}
+	}
+	return n
+}
+
+// maxDaily is how many comments a case gets for the detections of a day; the last keptDaily are for changes of the case.
+const (
+	maxDaily  = 20
+	keptDaily = 3
+)
 
 // digestStep keeps the page of detections.
 type digestStep struct {
@@ -324,6 +338,9 @@ func (w *digestStep) adopt(held context.Context) error {
 	}
 	for name, ref := range w.body.Comments { // of a case that is older than its page
 		rule, _, _ := strings.Cut(name, "/")
+		if isChange(rule) {
+			continue
+		}
 		d.Count(rule, ref.N, ref.First, ref.Last)
 		d.Pending = true
 	}

@@ -20,6 +20,12 @@ type change struct {
 	owners []int
 }
 
+// Names of changes that comments tell of.
+const (
+	changeSeverity = "severity"
+	changeStatus   = "status"
+)
+
 // fieldStep adds tags to a case, and raises its levels.
 type fieldStep struct {
 	*caseWork
@@ -72,7 +78,7 @@ func (w *fieldStep) changes() (all []change) {
 		}
 	}
 	severity, tlp, pap := w.desired.severity, w.desired.tlp, w.desired.pap
-	raise("severity", severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
+	raise(changeSeverity, severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
 	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p enrich.Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
 	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p enrich.Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
 	if w.created && noAssignee(w.plans[0].Shape) && w.c.Assignee != "" {
@@ -80,7 +86,7 @@ func (w *fieldStep) changes() (all []change) {
 	}
 	if w.reopen && w.c.Stage == stageClosed {
 		status := statusReopened
-		all = append(all, change{"status", func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
+		all = append(all, change{changeStatus, func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
 	}
 	return slices.DeleteFunc(all, func(c change) bool { return w.refused[c.name] })
 }

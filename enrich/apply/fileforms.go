@@ -32,6 +32,7 @@ type fileForm struct {
 	sha     string // SHA-256 of this form
 	name    string
 	size    int64
+	at      int64  // when it was seen, ms
 	message string // of the observable
 	tags    []string
 }
@@ -59,7 +60,7 @@ const tagContent = "sha256:"
 
 // plainFile is a file as it is.
 func plainFile(f desiredFile, s *files.File) fileForm {
-	return fileForm{content: s, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: s.SHA256(), name: f.Name, size: s.Bytes()}
+	return fileForm{content: s, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: s.SHA256(), name: f.Name, size: s.Bytes(), at: f.at}
 }
 
 // zippedFile is a file in an archive. Analysts find it by the digest of its content, and are told
@@ -70,7 +71,7 @@ func (w *fileStep) zippedFile(f desiredFile, s *files.File) (fileForm, error) {
 		return fileForm{}, err
 	}
 	return fileForm{
-		content: a, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: a.SHA256(), name: files.ArchiveName(f.Name), size: a.Bytes(),
+		content: a, item: fileHash(s.SHA256(), f.Name), inside: s.SHA256(), sha: a.SHA256(), name: files.ArchiveName(f.Name), size: a.Bytes(), at: f.at,
 		message: "ZIP with the password `" + w.a.options.Files.ZipPassword + "`. SHA-256 of the file in it: `" + s.SHA256() + "`",
 		tags:    []string{tagContent + s.SHA256()},
 	}, nil

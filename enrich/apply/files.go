@@ -40,6 +40,7 @@ const (
 // desiredFile is one file with the plans that brought it.
 type desiredFile struct {
 	detection.File
+	at     int64 // event time of what brought it first, ms
 	owners []int
 }
 
@@ -55,7 +56,7 @@ func (w *desired) files() []desiredFile {
 				continue
 			}
 			seen[name] = len(all)
-			all = append(all, desiredFile{f, []int{i}})
+			all = append(all, desiredFile{f, p.At.UnixMilli(), []int{i}})
 		}
 	}
 	return all
@@ -227,7 +228,7 @@ func (w *fileStep) postFile(calls context.Context, u fileForm, limit time.Durati
 		}
 		return madeFile{Attachment: made[0]}, nil
 	}
-	result, err := w.hive.AddFile(calls, w.c.ID, hive.NewObservable{DataType: typeFile, Message: u.message, Tags: u.tags}, upload)
+	result, err := w.hive.AddFile(calls, w.c.ID, hive.NewObservable{DataType: typeFile, Message: u.message, Tags: u.tags, SightedAt: hive.Millis(u.at)}, upload)
 	switch {
 	case err != nil:
 		return madeFile{}, err
@@ -293,7 +294,7 @@ func (w *fileStep) refuseBarred() {
 	for i, p := range w.plans {
 		for _, f := range p.Barred {
 			w.a.happened(EventBarred, w.c.Number, enrich.Excerpt(f.Name))
-			w.refuseFile(desiredFile{f, []int{i}}, enrich.Refusal{Step: kindFile, Item: enrich.Excerpt(f.Name), Type: "FileError", Reason: p.WhyBarred(f)})
+			w.refuseFile(desiredFile{File: f, owners: []int{i}}, enrich.Refusal{Step: kindFile, Item: enrich.Excerpt(f.Name), Type: "FileError", Reason: p.WhyBarred(f)})
 		}
 	}
 }

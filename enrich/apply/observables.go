@@ -307,6 +307,7 @@ func newObservable(batch []desiredObservable) hive.NewObservable {
 	o := batch[0]
 	n := hive.NewObservable{
 		DataType: o.DataType, Message: enrich.ObservableText(o.Observable, detectorsOf(batch)), Tags: o.Tags, IOC: o.IOC, IgnoreSimilarity: o.IgnoreSimilarity,
+		SightedAt: hive.Millis(o.at),
 	}
 	for _, one := range batch {
 		n.Data = append(n.Data, one.Data)

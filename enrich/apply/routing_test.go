@@ -90,7 +90,7 @@ func TestAnOwnFilterFindsACaseThatForagerDidNotOpen(t *testing.T) {
 		mustApply(t, e, []enrich.Plan{planned(t, p, 1, seen("web01", "a", day(9))), planned(t, p, 2, seen("web01", "b", day(10)))})
 		mustApply(t, e, []enrich.Plan{planned(t, p, 3, seen("db01", "c", day(9)))})
 		got := d.hive.Snapshot().Cases
-		if len(got) != 2 || len(got[0].Procedures) != 2 || len(got[0].Comments) != 1 {
+		if len(got) != 2 || len(got[0].Procedures) != 2 || telling(got[0], "forager: rule=") != 1 {
 			t.Errorf("cases %+v", got)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/digest"
+	"forager/hive"
 )
 
 // Everything that comes from an event passes package markdown before it stands in Markdown.
@@ -140,9 +141,9 @@ func lastSeenIn(text string) int64 {
 //	`forager: rule=<hash> day=<YYYY-MM-DD> ids=<id,id,…>`
 //
 // It stands alone on a line. Ids of a sender are escaped, so that none can end the span or pose
-// as another id.
+// as another id. A comment that tells of a change of the case has "change=<what>" in place of the rule.
 type marker struct {
-	rule string
+	rule string // hash of the rule, or the change
 	day  string
 	ids  []string
 }
@@ -150,10 +151,32 @@ type marker struct {
 // maxIDs is how many source ids a marker names.
 const maxIDs = 20
 
-var markerLine = regexp.MustCompile("^`forager: rule=([0-9a-f]{32}) day=([0-9]{4}-[0-9]{2}-[0-9]{2}) ids=([^` ]*)`$")
+var markerLine = regexp.MustCompile("^`forager: (?:rule=([0-9a-f]{32})|change=((?:severity|reopened)-[0-9]{1,15})) day=([0-9]{4}-[0-9]{2}-[0-9]{2}) ids=([^` ]*)`$")
 
 func (m marker) String() string {
-	return "`forager: rule=" + m.rule + " day=" + m.day + " ids=" + strings.Join(m.ids, ",") + "`"
+	word := "rule="
+	if isChange(m.rule) {
+		word = "change="
+	}
+	return "`forager: " + word + m.rule + " day=" + m.day + " ids=" + strings.Join(m.ids, ",") + "`"
+}
+
+// isChange tells a change from the hash of a rule.
+func isChange(rule string) bool { return strings.Contains(rule, "-") }
+
+// severityChange and reopenedChange name changes in markers: a case is raised to a severity once, and reopened once after
+// each of its ends.
+func severityChange(to int) string          { return "severity-" + strconv.Itoa(to) }
+func reopenedChange(end hive.Millis) string { return "reopened-" + strconv.FormatInt(int64(end), 10) }
+
+// severityText tells of a severity that is raised by a detection, whose table follows.
+func severityText(from, to int, table string, m marker) string {
+	return "**Severity raised from " + enrich.SeverityWord(from) + " to " + enrich.SeverityWord(to) + "**\n\n" + table + m.String()
+}
+
+// reopenedText tells of a case that is reopened.
+func reopenedText(end hive.Millis, table string, m marker) string {
+	return "**Reopened**, since something was detected after its end, " + enrich.Stamp(end.Time()) + "\n\n" + table + m.String()
 }
 
 // markersIn finds the markers of a text.
@@ -164,9 +187,9 @@ func markersIn(text string) []marker {
 		if part == nil {
 			continue
 		}
-		m := marker{rule: part[1], day: part[2]}
-		if part[3] != "" {
-			m.ids = strings.Split(part[3], ",")
+		m := marker{rule: part[1] + part[2], day: part[3]}
+		if part[4] != "" {
+			m.ids = strings.Split(part[4], ",")
 		}
 		found = append(found, m)
 	}

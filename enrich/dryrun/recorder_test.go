@@ -62,8 +62,11 @@ func TestADryRunTellsWhatAnApplyWouldDoAndWritesNothing(t *testing.T) {
 	if diff := cmp.Diff(first, tell(plan("a", "T1059", 2))); diff != "" {
 		t.Errorf("the first (-want +got):\n%s", diff)
 	}
+	const told = "**Severity raised from medium to high**\n\n| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n" +
+		"| 2026-03-14 09:00:00 UTC | Logon |  |  |  | `b` |\n\n`forager: change=severi…"
 	second := []dryrun.Effect{
-		{Kind: "found", Case: "new-1", Item: "Logon"}, {Kind: "procedure", Case: "new-1", Item: "T1204/execution"}, {Kind: "fields", Case: "new-1", Item: "severity 3"},
+		{Kind: "found", Case: "new-1", Item: "Logon"}, {Kind: "procedure", Case: "new-1", Item: "T1204/execution"},
+		{Kind: "comment", Case: "new-1", Item: told}, {Kind: "fields", Case: "new-1", Item: "severity 3"},
 	}
 	if diff := cmp.Diff(second, tell(plan("b", "T1204", 3))); diff != "" {
 		t.Errorf("the second (-want +got):\n%s", diff)

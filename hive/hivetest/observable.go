@@ -213,6 +213,7 @@ const tagPrefix = "forager:"
 var (
 	keyTag     = regexp.MustCompile(`^forager:[0-9a-f]{32}$`)
 	markerSpan = regexp.MustCompile("`(forager:[^`]*)`")
+	changeName = regexp.MustCompile(`(?:^|\s)change=(\S+)`)
 	ruleAndDay = regexp.MustCompile(`(?:^|\s)rule=(\S+)(?:.*\s)?day=(\S+)`)
 )
 
@@ -331,7 +332,8 @@ func repeatedComments(e *entry) int {
 }
 
 // marker is what identifies a comment of Forager's: the last line that holds a code span beginning with forager:. Of a
-// span that names rule and day only these two count, since the list of ids beside them grows.
+// span that names rule and day only these two count, since the list of ids beside them grows; of one that names a
+// change, that alone.
 func marker(message string) string {
 	found := ""
 	for line := range strings.Lines(message) {
@@ -342,6 +344,9 @@ func marker(message string) string {
 		found = strings.TrimSpace(line)
 		if m := ruleAndDay.FindStringSubmatch(span[1]); m != nil {
 			found = "rule=" + m[1] + " day=" + m[2]
+		}
+		if m := changeName.FindStringSubmatch(span[1]); m != nil {
+			found = "change=" + m[1]
 		}
 	}
 	return found

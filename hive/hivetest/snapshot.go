@@ -49,6 +49,7 @@ type Observable struct {
 	Message        string
 	TLP, PAP       int64
 	IOC, Sighted   bool
+	SightedAt      int64 // ms; 0: none
 	Tags           []string
 }
 
@@ -133,7 +134,7 @@ func each[T any](e *entry, k *kind, of func(*doc) T, compare func(a, b T) int) [
 func observableOf(d *doc) Observable {
 	o := Observable{
 		DataType: d.text("dataType"), Data: d.text("data"), Message: d.text("message"), TLP: d.num("tlp"), PAP: d.num("pap"),
-		IOC: d.flag("ioc"), Sighted: d.flag("sighted"), Tags: sorted(d.list("tags")),
+		IOC: d.flag("ioc"), Sighted: d.flag("sighted"), SightedAt: d.num("sightedAt"), Tags: sorted(d.list("tags")),
 	}
 	if a, ok := d.get("attachment").(*doc); ok {
 		o.File = fileOf(a)

@@ -77,6 +77,8 @@ func TestDuplicatesBelowACase(t *testing.T) {
 		"equal text":         {[]post{msg("a"), msg("a"), msg("b")}, hivetest.Duplicates{Comments: 1}},
 		"one rule and day":   {[]post{msg("a\n`forager: rule=1f day=2026-01-02 ids=x`"), msg("b\n`forager: rule=1f day=2026-01-02 ids=x,y`")}, hivetest.Duplicates{Comments: 1}},
 		"another day":        {[]post{msg("a\n`forager: rule=1f day=2026-01-02 ids=x`"), msg("a\n`forager: rule=1f day=2026-01-03 ids=x`")}, hivetest.Duplicates{}},
+		"one change":         {[]post{msg("a\n`forager: change=severity-3 day=2026-01-02 ids=x`"), msg("b\n`forager: change=severity-3 day=2026-01-03 ids=y`")}, hivetest.Duplicates{Comments: 1}},
+		"another change":     {[]post{msg("a\n`forager: change=severity-3 day=2026-01-02 ids=x`"), msg("a\n`forager: change=severity-4 day=2026-01-02 ids=x`")}, hivetest.Duplicates{}},
 		"one line of ours":   {[]post{msg("a\n`forager: limit`"), msg("b\n`forager: limit`")}, hivetest.Duplicates{Comments: 1}},
 		"no code span":       {[]post{msg("a\nforager: rule=1 day=2"), msg("b\nforager: rule=1 day=2")}, hivetest.Duplicates{}},
 		"tasks of one title": {[]post{{"/api/v1/case/1/task", `{"title":"t"}`}, {"/api/v1/case/1/task", `{"title":"t"}`}}, hivetest.Duplicates{Tasks: 1}},
