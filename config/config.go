@@ -112,7 +112,7 @@ type Case struct {
 	Window time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
 	Closed string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
 	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
-	Digest string        `key:"digest" oneof:"page none" doc:"where a case says how many detections of which rules it has: on a page of its own (right managePage), brought up to date once a minute, with a comment for the first detection of each rule; or in a comment for each rule and day"`
+	Digest string        `key:"digest" oneof:"page comment none" doc:"where a case says how many detections of which rules it has: on a page of its own, for which the account needs the right managePage, else in one comment that takes its place; in one comment; or nowhere: then there is a comment for each rule and day, not only for the first detection of each rule"`
 	Raw    string        `key:"raw" oneof:"first all none" doc:"which detections stand in the case as the event that was sent, up to 16 KiB each: the first of the case and of each rule, all that the description tells of, or none"`
 	Redact []string      `key:"redact" doc:"what is left out of such events, of detection.raw and of detection.fields: a name is every member that ends with it (token, access_token), a path with dots is what lies there"`
 }

@@ -43,10 +43,22 @@ type Options struct {
 	Files       FilePolicy
 	Opener      files.Opener // of files by reference; nil: there are none
 	Events      Events       // told of what is worth counting; nil: nobody
-	// NoDigest leaves out the page of a case that says how many detections of which rules it has; then there is a comment
-	// for each rule and day, whose numbers are kept current.
-	NoDigest bool
+	// Digest is where a case says how many detections of which rules it has (default DigestPage).
+	Digest DigestPlace
 }
+
+// DigestPlace is where a case says how many detections of which rules it has.
+type DigestPlace string
+
+// The choices of [Options].Digest.
+const (
+	// DigestPage is a page of its own; of an account without the right managePage, a comment.
+	DigestPage DigestPlace = "page"
+	// DigestComment is one comment, kept current.
+	DigestComment DigestPlace = "comment"
+	// DigestNone is nowhere: there is a comment for each rule and day, whose numbers are kept current.
+	DigestNone DigestPlace = "none"
+)
 
 // Limits bound what Forager adds to one case (P6); what exceeds them is counted and said.
 type Limits struct {
@@ -102,7 +114,7 @@ type Applier struct {
 	login      atomic.Pointer[string]            // the worker's own account, once known
 	types      fieldTypes
 	templates  templateTags
-	pages      sync.Map // organisation → whether the account may write pages
+	pages      sync.Map // organisation → whether the account may write pages, a bool
 }
 
 // New makes an applier, or says which option cannot work.
@@ -149,6 +161,7 @@ func (o Options) withDefaults() Options {
 	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)
 	o.Files.ZipPassword = cmp.Or(o.Files.ZipPassword, files.DefaultPassword)
 	o.Limits.Comments = cmp.Or(o.Limits.Comments, 500)
+	o.Digest = cmp.Or(o.Digest, DigestPage)
 	if o.Events == nil {
 		o.Events = deaf{}
 	}

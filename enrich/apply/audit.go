@@ -169,6 +169,9 @@ func (b caseBody) removedBy(a hive.Audit) [][2]string {
 			return [][2]string{{kindObservable, h}}
 		}
 	case hive.AuditComment:
+		if b.Digest != nil && b.Digest.Comment && b.Digest.Page == a.ObjectID {
+			return [][2]string{{kindPage, digestTitle}}
+		}
 		for name, ref := range b.Comments {
 			if ref.ID == a.ObjectID {
 				return [][2]string{{kindComment, name}}

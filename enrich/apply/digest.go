@@ -34,11 +34,13 @@ type digestBody struct {
 	digest.Digest
 
 	Page    string `json:"page,omitempty"`    // TheHive's id, once it was listed
+	Comment bool   `json:"comment,omitempty"` // a comment takes the place of the page: all that is said of the page holds of it
 	Made    bool   `json:"made,omitempty"`    // the case has, or had, a page
 	Without bool   `json:"without,omitempty"` // it was created without one
 	Wrote   int64  `json:"wrote,omitempty"`   // when it was written last, ms
 	Edited  bool   `json:"edited,omitempty"`  // somebody else changed it: it is never written again
 	Pending bool   `json:"pending,omitempty"` // the page lags behind these numbers
+	Merged  bool   `json:"merged,omitempty"`  // a merge brought pages and comments: what is too much is not removed yet
 }
 
 // firstDigest is the digest of a new case: of the plans that its description names.
@@ -57,14 +59,16 @@ func firstDigest(plans []enrich.Plan) digest.Digest {
 type pageState int
 
 const (
-	pageNone  pageState = iota // it has none
-	pageMade                   // it came with the case
-	pageLater                  // it was not known whether the account may write it
+	pageNone    pageState = iota // it has none
+	pageMade                     // it came with the case
+	pageLater                    // it was not known whether the account may write it
+	pageComment                  // a comment takes its place, later
 )
 
 // startedDigest is what the entry of a case that was just created remembers.
 func startedDigest(plans []enrich.Plan, page pageState) *digestBody {
-	d := &digestBody{Digest: firstDigest(plans), Made: page == pageMade, Without: page == pageLater, Pending: page == pageLater, Wrote: time.Now().UnixMilli()}
+	made := page == pageMade
+	d := &digestBody{Digest: firstDigest(plans), Made: made, Without: !made, Pending: !made, Comment: page == pageComment, Wrote: time.Now().UnixMilli()}
 	if d.Made {
 		d.Rows = nil // they are in the page
 	}
@@ -79,22 +83,25 @@ func firstPages(plans []enrich.Plan, others []hive.NewPage) []hive.NewPage {
 	return append(slices.Clone(others), hive.NewPage{Title: digestTitle, Category: digestCategory, Content: firstDigest(plans).Text()})
 }
 
-// digests tells whether cases of an organisation have the page: it is wanted, and the account may write it. TheHive is
-// asked once; sure is false where it did not answer.
-func (a *Applier) digests(ctx context.Context, organisation string, account Account) (may, sure bool) {
-	if a.options.NoDigest {
-		return false, true
+// digests tells where cases of an organisation count: as it is wanted, and where that is a page, as the account may.
+// TheHive is asked once; sure is false where it did not answer.
+func (a *Applier) digests(ctx context.Context, organisation string, account Account) (place DigestPlace, sure bool) {
+	if a.options.Digest != DigestPage {
+		return a.options.Digest, true
 	}
-	if known, ok := a.pages.Load(organisation); ok {
-		return known == true, true
+	may, known := a.pages.Load(organisation)
+	if !known {
+		user, err := account.CurrentUser(ctx)
+		if err != nil {
+			return DigestPage, false
+		}
+		may = user.May("managePage")
+		a.pages.Store(organisation, may)
 	}
-	user, err := account.CurrentUser(ctx)
-	if err != nil {
-		return false, false
+	if may != true {
+		return DigestComment, true
 	}
-	may = user.May("managePage")
-	a.pages.Store(organisation, may)
-	return may, true
+	return DigestPage, true
 }
 
 // counts tells whether the entry counts for a digest: the case has one, or will have.
@@ -137,6 +144,9 @@ func (w *caseWork) told(rule string) bool {
 
 // ofDay is how many comments a case has for the detections of a day.
 func (w *caseWork) ofDay(day string) (n int) {
+	if w.counts() && w.body.Digest.Comment {
+		n++
+	}
 	for name, ref := range w.body.Comments {
 		if strings.HasSuffix(name, "/"+day) && ref.ID != inDescription && ref.ID != inDigest {
 			n++
@@ -155,7 +165,7 @@ const (
 type digestStep struct {
 	*caseWork
 
-	further []hive.Page // of Forager's, unchanged, that a merge brought: their rows go into the one that stays
+	further []digestText // of Forager's, unchanged, that a merge brought: their rows go into the one that stays
 }
 
 // run writes the page when it is time to.
@@ -193,7 +203,7 @@ func (d *digestBody) due() bool {
 // write brings the page up to date: it looks at what is there, and leaves alone what somebody else changed.
 func (w *digestStep) write(held context.Context) error {
 	d := w.body.Digest
-	content, found, err := w.find(held)
+	content, found, err := w.find(held, d.Merged)
 	if err != nil {
 		return err
 	}
@@ -213,64 +223,115 @@ func (w *digestStep) write(held context.Context) error {
 	}
 	d.Complete(there)
 	for _, p := range w.further {
-		other, _ := digest.Parse(p.Content)
+		other, _ := digest.Parse(p.content)
 		d.JoinRows(other.Rows)
 	}
 	if text := d.Text(); text != content {
-		calls, done := calling(held, w.claim)
-		defer done()
-		if err := w.hive.UpdatePage(calls, w.c.ID, d.Page, text); err != nil {
+		if err := w.update(held, text); err != nil {
 			return err
 		}
 	}
 	if err := w.deleteFurther(held); err != nil {
 		return err
 	}
-	d.Rows, d.Pending, d.Wrote = nil, false, time.Now().UnixMilli()
+	d.Rows, d.Pending, d.Merged, d.Wrote = nil, false, false, time.Now().UnixMilli()
 	return nil
 }
 
 // surelyListed is an age of a case at which a page that came with it is listed, by whatever clock.
 const surelyListed = time.Hour
 
+// update writes the page, or its comment.
+func (w *digestStep) update(held context.Context, text string) error {
+	calls, done := calling(held, w.claim)
+	defer done()
+	if w.body.Digest.Comment {
+		return w.hive.UpdateComment(calls, w.body.Digest.Page, text)
+	}
+	return w.hive.UpdatePage(calls, w.c.ID, w.body.Digest.Page, text)
+}
+
 // deleteFurther leaves a merged case with one page.
 func (w *digestStep) deleteFurther(held context.Context) error {
 	calls, done := calling(held, w.claim)
 	defer done()
 	for _, p := range w.further {
-		if err := w.hive.DeletePage(calls, w.c.ID, p.ID); err != nil && !isGone(err) {
+		remove := func() error { return w.hive.DeletePage(calls, w.c.ID, p.id) }
+		if p.comment {
+			remove = func() error { return w.hive.DeleteComment(calls, p.id) }
+		}
+		if err := remove(); err != nil && !isGone(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-// find looks for the page.
-func (w *digestStep) find(held context.Context) (content string, found bool, err error) {
-	calls, done := calling(held, w.claim)
-	defer done()
-	var mine []hive.Page
-	for p, err := range w.hive.CasePages(calls, w.c.ID) {
-		if err != nil {
-			return "", false, err
-		}
-		if p.ID == w.body.Digest.Page || p.Category == digestCategory && p.Title == digestTitle {
-			mine = append(mine, p)
-		}
+// digestText is a page of detections, or the comment in its place.
+type digestText struct {
+	id, content string
+	comment     bool
+}
+
+// find looks for the page, or for the comment in its place; where nothing is known yet, or a merge may have brought
+// either, for both.
+func (w *digestStep) find(held context.Context, both bool) (content string, found bool, err error) {
+	d := w.body.Digest
+	var mine []digestText
+	if both || !d.Comment {
+		mine, err = w.pages(held)
 	}
-	slices.SortStableFunc(mine, func(a, b hive.Page) int { // the one that is known comes first
-		return cmp.Compare(btoi(b.ID == w.body.Digest.Page), btoi(a.ID == w.body.Digest.Page))
+	if err == nil && (both || d.Comment) {
+		var comments []digestText
+		comments, err = w.comments(held)
+		mine = append(mine, comments...)
+	}
+	if err != nil {
+		return "", false, err
+	}
+	slices.SortStableFunc(mine, func(a, b digestText) int { // the one that is known comes first
+		return cmp.Compare(btoi(b.id == d.Page), btoi(a.id == d.Page))
 	})
 	w.further = nil
 	for i, p := range mine {
 		if i == 0 {
-			w.body.Digest.Page, content = p.ID, p.Content
-		} else if _, intact := digest.Parse(p.Content); intact {
+			d.Page, d.Comment, content = p.id, p.comment, p.content
+		} else if _, intact := digest.Parse(p.content); intact {
 			w.further = append(w.further, p)
 		}
 	}
-	w.body.Digest.Made = w.body.Digest.Made || len(mine) > 0
+	d.Made = d.Made || len(mine) > 0
 	return content, len(mine) > 0, nil
+}
+
+// pages are the pages of detections that a case has.
+func (w *digestStep) pages(held context.Context) (mine []digestText, err error) {
+	calls, done := calling(held, w.claim)
+	defer done()
+	for p, err := range w.hive.CasePages(calls, w.c.ID) {
+		if err != nil {
+			return nil, err
+		}
+		if p.ID == w.body.Digest.Page || p.Category == digestCategory && p.Title == digestTitle {
+			mine = append(mine, digestText{id: p.ID, content: p.Content})
+		}
+	}
+	return mine, nil
+}
+
+// comments are those in place of a page that a case has.
+func (w *digestStep) comments(held context.Context) (mine []digestText, err error) {
+	calls, done := calling(held, w.claim)
+	defer done()
+	for c, err := range w.hive.CaseComments(calls, w.c.ID) {
+		if err != nil {
+			return nil, err
+		}
+		if c.ID == w.body.Digest.Page || digest.Sealed(c.Message) {
+			mine = append(mine, digestText{id: c.ID, content: c.Message, comment: true})
+		}
+	}
+	return mine, nil
 }
 
 func btoi(b bool) int {
@@ -280,18 +341,23 @@ func btoi(b bool) int {
 	return 0
 }
 
-// add posts the page to a case that never had one. TheHive takes doubles, so that it is written down first, and
-// looked for after an answer that says nothing certain.
+// add posts the page to a case that never had one, or the comment in its place. TheHive takes doubles, so that it is
+// written down first, and looked for after an answer that says nothing certain.
 func (w *digestStep) add(held context.Context) error {
 	if err := w.claim.Intend(held, kindPage); err != nil {
 		return err
 	}
 	d := w.body.Digest
-	calls, done := calling(held, w.claim)
-	defer done()
-	made, err := w.hive.AddPage(calls, w.c.ID, hive.NewPage{Title: digestTitle, Category: digestCategory, Content: d.Text()})
+	if place, sure := w.a.digests(held, w.organisation, w.hive); sure && place == DigestComment {
+		d.Comment = true
+	}
+	id, err := w.post(held, d.Text())
+	if verdictOf(err) == hive.Denied && !d.Comment {
+		d.Comment = true
+		id, err = w.post(held, d.Text())
+	}
 	if err == nil {
-		d.Page, d.Made, d.Rows, d.Pending, d.Wrote = made.ID, true, nil, false, time.Now().UnixMilli()
+		d.Page, d.Made, d.Rows, d.Pending, d.Wrote = id, true, nil, false, time.Now().UnixMilli()
 		return nil
 	}
 	if !uncertain(err) {
@@ -299,9 +365,21 @@ func (w *digestStep) add(held context.Context) error {
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add page")
 	return w.look(held, err, func() (bool, error) {
-		_, found, err := w.find(held)
+		_, found, err := w.find(held, false)
 		return found, err
 	})
+}
+
+// post adds the page, or the comment, and gives its id.
+func (w *digestStep) post(held context.Context, text string) (id string, err error) {
+	calls, done := calling(held, w.claim)
+	defer done()
+	if w.body.Digest.Comment {
+		made, err := w.hive.AddComment(calls, w.c.ID, text)
+		return made.ID, err
+	}
+	made, err := w.hive.AddPage(calls, w.c.ID, hive.NewPage{Title: digestTitle, Category: digestCategory, Content: text})
+	return made.ID, err
 }
 
 // adopt makes an entry that the ledger lost, or never had, count on from what the pages say; those of merged cases
@@ -311,12 +389,13 @@ func (w *digestStep) adopt(held context.Context) error {
 	if known != nil && (known.Made || known.Without) {
 		return nil
 	}
-	if may, sure := w.a.digests(held, w.organisation, w.hive); known == nil && sure && !may {
+	place, sure := w.a.digests(held, w.organisation, w.hive)
+	if known == nil && sure && place == DigestNone {
 		return nil
 	}
-	w.body.Digest = &digestBody{}
+	w.body.Digest = &digestBody{Comment: sure && place == DigestComment}
 	d := w.body.Digest
-	content, found, err := w.find(held)
+	content, found, err := w.find(held, true)
 	if err != nil {
 		w.body.Digest = known
 		return err
@@ -325,9 +404,9 @@ func (w *digestStep) adopt(held context.Context) error {
 	d.Edited = found && !intact
 	d.Digest, d.Rows = there, nil // its rows are in the page
 	for _, p := range w.further {
-		other, _ := digest.Parse(p.Content)
+		other, _ := digest.Parse(p.content)
 		d.Join(other)
-		d.Pending = true
+		d.Pending, d.Merged = true, true
 	}
 	if known != nil {
 		d.AtLeast(known.Digest)

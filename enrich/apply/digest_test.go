@@ -223,17 +223,21 @@ func TestAMergedCaseHasOnePage(t *testing.T) {
 	})
 }
 
-// TestWithoutTheRightThereIsNoPage: the account may not write pages, and every rule and day has its comment.
-func TestWithoutTheRightThereIsNoPage(t *testing.T) {
+// TestNoneWritesNeitherPageNorComment: then every rule and day has its comment.
+func TestNoneWritesNeitherPageNorComment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
 		e := s.worker(t, undigested)
 		mustApply(t, e, plan(t, 1, of("r1", "a", day(9)), of("r1", "b", day(9).AddDate(0, 0, 1))))
 		mustApply(t, e, plan(t, 3, of("r1", "c", day(9).AddDate(0, 0, 1))))
+		mustApply(t, e, plan(t, 4, of("r1", "d", day(9).AddDate(0, 0, 2))))
 		quiet(t, e)
-		if n := len(s.pages()); n != 0 {
-			t.Errorf("%d pages", n)
+		if n := len(s.pages()) + len(s.counting()); n != 0 {
+			t.Errorf("%d pages and comments that count", n)
+		}
+		if c := s.hive.Snapshot().Cases[0]; telling(c, "forager: rule=") != 1 {
+			t.Errorf("comments %s", c.Comments)
 		}
 	})
 }

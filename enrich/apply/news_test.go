@@ -26,6 +26,17 @@ func telling(c hivetest.Case, what string) (n int) {
 	return n
 }
 
+// notesIn names the rules and days of a text. Changes are left out, which depend on what came in one apply: that each is there
+// once is counted by the simulator.
+func notesIn(text string) (all []string) {
+	for _, m := range apply.MarkersIn(text) {
+		if name := m.Name(); !strings.HasPrefix(name, "severity-") && !strings.HasPrefix(name, "reopened-") {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // once fails where not exactly one comment of the one case says something, or anything is there twice.
 func (s *site) once(t *testing.T, what ...string) {
 	t.Helper()

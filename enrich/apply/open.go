@@ -47,17 +47,17 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 // is opened by half of them, and what is left of the target is what was done: the others come next.
 // A plan that alone cannot open the case is charged, and there is no case.
 func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, page pageState, err error) {
-	paged, sure := r.a.digests(held, r.organisation, r.hive)
+	place, sure := r.a.digests(held, r.organisation, r.hive)
 	for {
 		plans := r.chosen(*t)
-		n := r.newCreation(plans, paged)
+		n := r.newCreation(plans, sure && place == DigestPage)
 		if n.err == nil {
 			c, created, n.err = r.create(held, n)
 		}
 		switch {
 		case n.err == nil:
 			r.chargeTexts(*t, n)
-			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.page(sure), nil
+			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.page(place, sure), nil
 		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, enrich.ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
 			return c, false, false, pageNone, n.err
 		case len(plans) == 1:
@@ -141,13 +141,15 @@ func (r *resolution) newCreation(plans []enrich.Plan, paged bool) *creation {
 	return n
 }
 
-// page tells whether what is sent has the page of detections, and where it has not, whether it is sure that it shall not.
-func (n *creation) page(sure bool) pageState {
+// page tells whether what is sent has the page of detections, and where it has not, what takes its place.
+func (n *creation) page(place DigestPlace, sure bool) pageState {
 	switch {
 	case slices.ContainsFunc(n.sent.Pages, isDigest):
 		return pageMade
-	case sure:
+	case place == DigestNone:
 		return pageNone
+	case sure:
+		return pageComment
 	default:
 		return pageLater
 	}

@@ -84,7 +84,7 @@ func TestOneUnreadableCaseDoesNotStopTheSweep(t *testing.T) {
 }
 
 // undigested lets a worker keep its numbers in comments.
-func undigested(o *apply.Options) { o.NoDigest = true }
+func undigested(o *apply.Options) { o.Digest = apply.DigestNone }
 
 // TestOneFailingCaseDoesNotStopTheOthersNumbers: and it gets its own, once it can be written.
 func TestOneFailingCaseDoesNotStopTheOthersNumbers(t *testing.T) {

@@ -218,9 +218,7 @@ func endings(snapshot hivetest.Snapshot) map[string]ending {
 			e.Procedures = append(e.Procedures, p.PatternID+" "+p.Tactic)
 		}
 		for _, text := range append(c.Comments, c.Description) {
-			for _, m := range apply.MarkersIn(text) {
-				e.Notes = append(e.Notes, m.Name())
-			}
+			e.Notes = append(e.Notes, notesIn(text)...)
 		}
 		slices.Sort(e.Observables)
 		slices.Sort(e.Procedures)

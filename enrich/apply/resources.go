@@ -59,6 +59,7 @@ type Procedures interface {
 type Comments interface {
 	AddComment(ctx context.Context, caseID, message string) (hive.Comment, error)
 	UpdateComment(ctx context.Context, id, message string) error
+	DeleteComment(ctx context.Context, id string) error
 	CaseComments(ctx context.Context, caseID string) iter.Seq2[hive.Comment, error]
 }
 

@@ -169,6 +169,9 @@ func (r *resolution) newest(held context.Context, ref caseRef) error {
 		if len(markersIn(c.Message)) > 0 {
 			last = max(last, lastSeenIn(c.Message))
 		}
+		if d, intact := digest.Parse(c.Message); intact {
+			last = max(last, d.Last)
+		}
 	}
 	for p, err := range r.hive.CasePages(calls, ref.ID) {
 		if err != nil {

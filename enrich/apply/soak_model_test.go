@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"forager/enrich"
-	"forager/enrich/apply"
 	"forager/hive/hivetest"
 )
 
@@ -124,8 +123,8 @@ func endsOf(s hivetest.Snapshot) (all []soakEnd) {
 			e.Items["procedure "+p.PatternID+" "+p.Tactic]++
 		}
 		for _, text := range append(c.Comments, c.Description) {
-			for _, m := range apply.MarkersIn(text) {
-				e.Items["note "+m.Name()]++
+			for _, note := range notesIn(text) {
+				e.Items["note "+note]++
 			}
 		}
 		all = append(all, e)

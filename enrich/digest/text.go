@@ -204,6 +204,11 @@ func Parse(text string) (d Digest, intact bool) {
 	return d, true
 }
 
+// Sealed tells whether a text ends, or ended, as a digest does, whoever changed it since.
+func Sealed(text string) bool {
+	return strings.HasPrefix(text, markerBegins) || strings.Contains(text, "\n"+markerBegins)
+}
+
 // readRule reads what the last line says of a rule.
 func readRule(mark string) (r Rule, ok bool) {
 	part := ruleMark.FindStringSubmatch(mark)

@@ -95,6 +95,9 @@ func (s *staged) AddComment(_ context.Context, caseID, message string) (hive.Com
 // UpdateComment does nothing: a comment's numbers are no effect.
 func (s *staged) UpdateComment(context.Context, string, string) error { return nil }
 
+// DeleteComment does nothing: that of a second digest is no effect.
+func (s *staged) DeleteComment(context.Context, string) error { return nil }
+
 // AddPage notes nothing: the page of detections is no effect.
 func (s *staged) AddPage(_ context.Context, _ string, p hive.NewPage) (hive.Page, error) {
 	s.mu.Lock()

@@ -280,7 +280,7 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 		}
 	}
 	if h.config.Case.Digest == "page" && !user.May(pageRight.name) && !slices.Contains(missing, pageRight.name) {
-		h.add(inspect.LevelNote, about, user.Login+" (profile "+user.Profile+") may not add pages", "cases have no page that counts their detections, but a comment for each rule and day", "give its profile the permission "+pageRight.name+", or set case.digest to none")
+		h.add(inspect.LevelNote, about, user.Login+" (profile "+user.Profile+") may not add pages", "a comment takes the place of the page that counts a case's detections", "give its profile the permission "+pageRight.name+", or set case.digest to comment")
 	}
 	h.reopening(user, organisation)
 	if user.Type == "Normal" {

@@ -187,7 +187,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		PerCase:     c.Hive.PerCase,
 		Limits:      caseLimits(c),
 		Events:      happenings{eventLog{log}, p.measures.metrics},
-		NoDigest:    c.Case.Digest == "none",
+		Digest:      apply.DigestPlace(c.Case.Digest),
 	}
 }
 
