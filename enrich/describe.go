@@ -3,6 +3,7 @@ package enrich
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (p Plan) Telling() string {
 // headline says in one line what was detected, by what, and how bad it is.
 func (p Plan) headline() string {
 	rule := ""
-	if id := p.said.Rule.ID; id != "" && id != p.said.Rule.Name {
+	if id, name := p.said.Rule.ID, p.said.Rule.Name; id != "" && (name == "" || !strings.Contains(id, name)) {
 		rule = ", rule " + markdown.Line(id)
 	}
 	return "**" + markdown.Line(p.Title) + "** (" + markdown.Line(p.Format) + rule + ", severity " + SeverityWord(p.Severity) + ")"
@@ -124,13 +125,18 @@ func (p Plan) techniqueNames() string {
 		if t.Tactic != "" {
 			name += " (" + t.Tactic + ")"
 		}
-		id := markdown.CellText(t.ID)
-		if strings.Trim(t.ID, "T0123456789.") == "" {
-			id = t.ID // no host is called so
-		}
-		all = append(all, strings.TrimSpace(id+" "+markdown.CellText(name)))
+		all = append(all, techniqueCell(t.ID, name))
 	}
 	return strings.Join(all, ", ")
+}
+
+// techniqueCell writes a technique for a cell of a table.
+func techniqueCell(id, name string) string {
+	written := markdown.CellText(id)
+	if strings.Trim(id, "T0123456789.") == "" {
+		written = id // no host is called so
+	}
+	return strings.TrimSpace(written + " " + markdown.CellText(name))
 }
 
 // source names what sent the detection, and leads back to its console.
@@ -188,6 +194,8 @@ type Sighting struct {
 	File     string
 	ID       string
 	Link     string // to the sender's console
+
+	Techniques []string // those that became procedures, written for a cell of a table, without commas
 }
 
 // mostSighting bounds each text of a sighting, in UTF-16 units.
@@ -196,6 +204,11 @@ const mostSighting = 80
 // Sighting is what tables of detections tell of this one.
 func (p Plan) Sighting() Sighting {
 	s := Sighting{At: p.At.UnixMilli(), Severity: p.Severity, ID: canon.Line(p.SourceID, mostSighting)}
+	for _, t := range p.Techniques {
+		if written := techniqueCell(t.ID, strings.ReplaceAll(canon.Line(t.Name, mostSighting), ",", " ")); t.ID != "" && !slices.Contains(s.Techniques, written) {
+			s.Techniques = append(s.Techniques, written)
+		}
+	}
 	if p.said == nil {
 		s.Rule = canon.Line(cmp.Or(p.Rule.Name, p.Title), mostSighting)
 		return s

@@ -224,6 +224,7 @@ func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef
 	if slices.ContainsFunc(markersIn(made.Message), func(x marker) bool { return x.name() == m.name() }) {
 		ref.ID, ref.Written, ref.Pending = made.ID, textHash(made.Message), false
 		w.body.Comments[m.name()] = ref
+		w.posted(kindComment)
 		w.a.pace.note(w.id)
 		return nil
 	}
@@ -285,7 +286,12 @@ func (w *commentStep) list(held context.Context) error {
 	}
 	gone, now := []string{}, sortedKeys(there)
 	for name, ref := range w.body.Comments {
-		if _, ok := there[name]; !ok && ref.ID != inDescription && ref.ID != inDigest {
+		_, ok := there[name]
+		switch {
+		case ok, ref.ID == inDescription, ref.ID == inDigest:
+		case w.lags(kindComment):
+			there[name] = ref
+		default:
 			gone = append(gone, name)
 		}
 	}

@@ -2,7 +2,7 @@ package apply
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "organisation",
+	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "organisation",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -32,6 +32,7 @@ type caseBody struct {
 	High        high                    `json:"high"`
 	LeftOut     map[string]int          `json:"leftOut,omitempty"`   // by kind, what a limit left out
 	LeftItems   []string                `json:"leftItems,omitempty"` // hashes of what was counted so
+	Posted      map[string]int64        `json:"posted,omitempty"`    // by kind, when something was posted last, ms
 	home
 }
 

@@ -233,6 +233,9 @@ func (w *fileStep) list(held context.Context) error {
 			there = append(there, nameHash(l.sha, tag))
 		}
 	}
+	if w.lags(kindFile) {
+		there = append(there, subtract(w.body.Files, there)...)
+	}
 	back := w.body.meant(there)
 	gone := subtract(w.body.meant(subtract(w.body.Files, there)), back)
 	if err := w.noticed(held, kindFile, gone, back); err != nil {

@@ -181,6 +181,7 @@ func (w *fileStep) sendFile(held context.Context, u fileForm) error {
 	}
 	if made.ContentID == u.sha {
 		w.body.noteFile(fileHash(u.sha, cmp.Or(made.Name, u.name)), u.item)
+		w.posted(kindFile)
 		return nil
 	}
 	if there, err := w.openFile(held, u, made.refusal != ""); there || err != nil {
@@ -257,6 +258,7 @@ func (w *fileStep) nameFile(held context.Context, u fileForm) (bool, error) {
 	}
 	w.files[i].names = append(w.files[i].names, nameTag(u.name))
 	w.body.noteFile(nameHash(u.sha, nameTag(u.name)), u.item)
+	w.posted(kindFile)
 	return true, nil
 }
 

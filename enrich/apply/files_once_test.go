@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -109,6 +110,7 @@ func TestARemovalConcernsOneCase(t *testing.T) {
 	inBothForms(t, func(t *testing.T, d fileDesk) {
 		e := d.carrier("")
 		mustApply(t, e, zipped(t, enrich.ZipAlways, 1, sample("a", 9)))
+		wait(t.Context(), time.Minute) // until lists surely show what was posted
 		d.removeFiles()
 		other := func(id string, hour int) detection.Detection {
 			one := sample(id, hour)

@@ -10,7 +10,10 @@ import (
 	"unicode"
 
 	"forager/enrich"
+	"forager/enrich/apply"
 	"forager/enrich/detection"
+	"forager/enrich/detection/canon"
+	"forager/enrich/digest"
 	"forager/enrich/markdown/markdowntest"
 	"forager/enrich/rules"
 	"forager/hive/hivetest"
@@ -74,25 +77,74 @@ func looksOwn(tag string) bool {
 	return strings.HasPrefix(letters, "for") && strings.Contains(letters, "ager")
 }
 
+// told is a template with all that an event says, in every place where a route's text may have it.
+const told = "- {{ detection.title }} of {{ detection.rule.name }} on {{ detection.host }} by {{ detection.user }} from {{ detection.ip }}\n\n" +
+	"| a | b |\n|---|---|\n| {{ detection.title }} | {{ detection.user }} |\n\n`{{ detection.host }}`\n\n```\n{{ detection.raw }}\n```\n\n" +
+	"{{ detection.description }} {{ detection.source }} {{ detection.fields['x'] }}"
+
+// tellingRoutes are those whose cases have texts of their own.
+var tellingRoutes = rules.Rules{Routes: []rules.Route{{Name: "telling", Case: rules.CaseFields{
+	Title: "Told: {{ detection.title }}", Description: told,
+	Tasks: []rules.Task{{Title: "Look at {{ detection.title }}", Description: told}},
+	Pages: []rules.Page{{Title: "Playbook of {{ detection.title }}", Category: "c", Content: told}},
+	Links: []rules.Link{{Name: "{{ detection.host }}", URL: "https://console.example/x"}},
+}}}}
+
+// TestP7NothingOfAnEventActsInAnyTextOfTheCase: descriptions, comments of rules and changes, the page of detections and the
+// comment in its place, messages of observables, descriptions of procedures; and of a route descriptions, tasks and pages.
 func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 	t.Parallel()
 	var texts []markdowntest.Text
+	kinds := map[string]int{}
 	for i, lure := range append(slices.Clone(lures), markdowntest.Hostile()...) {
 		if racedetector.On && i%4 != 0 {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newSite(t, hivetest.Options{})
-			e := s.worker(t)
-			p := planner(t, rules.Rules{})
+			write := func(kind, text string) {
+				kinds[kind]++
+				texts = append(texts, written(kind+" of "+lure, text))
+			}
+			s.hive.On(hivetest.BeforeEffect, "POST /api/v1/case", func(c hivetest.Call) hivetest.Action {
+				var sent struct {
+					Tasks []struct{ Description string } `json:"tasks"`
+				}
+				if err := json.Unmarshal(c.Body, &sent); err != nil {
+					t.Error(err)
+				}
+				for _, task := range sent.Tasks {
+					write("task", task.Description)
+				}
+				return hivetest.Action{}
+			})
+			mine, place := rules.Rules{}, apply.DigestPage
+			if i%2 == 1 {
+				mine, place = tellingRoutes, apply.DigestComment
+			}
+			e := s.worker(t, countingIn(place))
+			p := planner(t, mine)
 			mustApply(t, e, []enrich.Plan{planned(t, p, 1, lured(t, "a", lure))})
 			second := lured(t, "b", lure)
-			second.Rule.ID = "another" // gets a comment of its own
+			second.Rule.ID, second.Severity = "another", canon.Critical // gets a comment of its own, and one for the severity
 			mustApply(t, e, []enrich.Plan{planned(t, p, 2, second)})
+			quiet(t, e)
 			for _, c := range s.hive.Snapshot().Cases {
-				texts = append(texts, written("description of "+lure, c.Description))
+				if strings.ContainsFunc(c.Title, unicode.IsControl) {
+					t.Errorf("title %q", c.Title)
+				}
+				write(map[bool]string{true: "route's description", false: "description"}[mine.Routes != nil], c.Description)
 				for _, comment := range c.Comments {
-					texts = append(texts, written("comment of "+lure, comment))
+					kind := "comment"
+					if digest.Sealed(comment) {
+						kind = "digest in a comment"
+					} else if strings.HasPrefix(comment, "**Severity raised") {
+						kind = "change"
+					}
+					write(kind, comment)
+				}
+				for _, page := range c.Pages {
+					write(map[bool]string{true: "digest", false: "page"}[page.Category == "Forager"], page.Content)
 				}
 				for _, o := range c.Observables {
 					texts = append(texts, written("message of an observable of "+lure, o.Message))
@@ -108,6 +160,11 @@ func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 				}
 			}
 		})
+	}
+	for _, kind := range []string{"description", "route's description", "comment", "change", "digest", "digest in a comment", "page", "task"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s", kind)
+		}
 	}
 	markdowntest.Check(t, texts)
 }

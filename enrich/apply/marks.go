@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/claim"
@@ -103,6 +104,12 @@ func (b *caseBody) absorb(old caseBody) {
 		b.Digest.AtLeast(old.Digest.Digest)
 		b.Digest.Pending = true
 	}
+	for kind, at := range old.Posted {
+		if b.Posted == nil {
+			b.Posted = map[string]int64{}
+		}
+		b.Posted[kind] = max(b.Posted[kind], at)
+	}
 	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
 	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
 	for _, f := range subtract(old.Files, b.Files) {
@@ -177,6 +184,21 @@ func subtractItems(from *[][2]string, items [][2]string) bool {
 	before := len(*from)
 	*from = slices.DeleteFunc(*from, func(it [2]string) bool { return slices.Contains(items, it) })
 	return len(*from) != before
+}
+
+// posted notes that something of a kind was just posted: lists may not show it yet.
+func (w *caseWork) posted(kind string) {
+	if w.body.Posted == nil {
+		w.body.Posted = map[string]int64{}
+	}
+	w.body.Posted[kind] = time.Now().UnixMilli()
+}
+
+// lags tells whether a list of a kind may lack what is there: something was posted less than settle ago, by whatever
+// worker's clock. Then what it lacks counts as there, and a later list tells what an analyst removed.
+func (w *caseWork) lags(kind string) bool {
+	since := time.Since(time.UnixMilli(w.body.Posted[kind]))
+	return since.Abs() < w.a.options.Settle
 }
 
 // noticed records, of one kind, what analysts removed and what is there again. Only what is

@@ -206,6 +206,7 @@ func (w *observableStep) haveObservable(hash string) {
 	if !w.sure[hash] {
 		w.sure[hash] = true
 		w.body.Observables = append(w.body.Observables, hash)
+		w.posted(kindObservable)
 	}
 }
 
@@ -352,6 +353,9 @@ func (w *observableStep) list(held context.Context) error {
 		if !slices.Contains(there, h) {
 			there = append(there, h)
 		}
+	}
+	if w.lags(kindObservable) {
+		there = append(there, subtract(w.body.Observables, there)...)
 	}
 	now := w.body.meant(there)
 	if err := w.noticed(held, kindObservable, subtract(w.body.meant(w.body.Observables), now), now); err != nil {

@@ -248,6 +248,7 @@ func newProcedures(batch []desiredProcedure) []hive.NewProcedure {
 }
 
 func (w *procedureStep) noteProcedures(made []hive.Procedure) {
+	w.posted(kindProcedure)
 	for _, p := range made {
 		w.body.Procedures[p.ID] = procedureRef{p.PatternID, p.Tactic}
 	}
@@ -298,6 +299,13 @@ func (w *procedureStep) list(held context.Context) error {
 			return err
 		}
 		there[p.ID] = procedureRef{p.PatternID, p.Tactic}
+	}
+	if w.lags(kindProcedure) {
+		for id, ref := range w.body.Procedures {
+			if _, ok := there[id]; !ok {
+				there[id] = ref
+			}
+		}
 	}
 	now := procedureNames(there)
 	if err := w.noticed(held, kindProcedure, subtract(procedureNames(w.body.Procedures), now), now); err != nil {

@@ -92,7 +92,7 @@
 //	time: [at, received]         # fields: the first that says something plausible
 //	severity: [{path: level, bands: {0: low, 7: medium, 12: high, 15: critical}}, {path: how, words: {bad: high}}]
 //	defaultSeverity: medium
-//	# a field is a path, or has any of: path, join with sep, each, text, prefix, suffix, until (the text ends before it), when
+//	# a field is a path, or has any of: path, join with sep, each, text, prefix, suffix, after (the text begins after it), until (it ends before it), when
 //	title: [what, {join: [a, b], sep: ": "}, {path: c, prefix: "Alert "}, {text: constant}]
 //	description, source, host, user, ip, direction: fields as well; rule: {id: fields, name: fields}
 //	happened: {process: [exe], commandLine: [cmd], parent: [pexe], file: [path], from: [src], to: [dst], action: [what]}

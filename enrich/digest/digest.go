@@ -31,6 +31,8 @@ type Rule struct {
 	Users    []Tally `json:"u,omitempty"`
 	Sources  []Tally `json:"a,omitempty"`
 	Link     string  `json:"c,omitempty"` // of its newest detection that has one
+
+	Techniques []string `json:"m,omitempty"` // the first few of its detections
 }
 
 // Tally is how often something was seen, at least.
@@ -43,7 +45,7 @@ type Tally struct {
 const (
 	MaxRules   = 100 // rules that are told apart
 	MaxRows    = 50  // detections that are told of
-	maxTallies = 5   // users, and sources, of a rule that are counted
+	maxTallies = 5   // users, and sources, of a rule that are counted, and techniques
 )
 
 // Add counts one detection of a rule.
@@ -60,6 +62,7 @@ func (d *Digest) Add(rule string, s enrich.Sighting) {
 	r.Severity = max(r.Severity, s.Severity)
 	r.First = earliest(r.First, s.At)
 	r.Users, r.Sources = tally(r.Users, cell(s.User)), tally(r.Sources, cell(withoutPort(s.From)))
+	r.Techniques = uniteTexts(r.Techniques, s.Techniques)
 	if s.At >= r.Last || r.Link == "" {
 		if s.Rule != "" {
 			r.Name = markdown.CellText(s.Rule)
@@ -113,6 +116,7 @@ func (d *Digest) Complete(page Digest) {
 		if r.Sources == nil {
 			r.Sources = theirs.Sources
 		}
+		r.Techniques = uniteTexts(r.Techniques, theirs.Techniques)
 	}
 }
 
@@ -139,10 +143,21 @@ func (r *Rule) unite(o Rule, of func(a, b int) int) {
 	r.Severity = max(r.Severity, o.Severity)
 	r.First = earliest(r.First, o.First)
 	r.Users, r.Sources = uniteTallies(r.Users, o.Users, of), uniteTallies(r.Sources, o.Sources, of)
+	r.Techniques = uniteTexts(r.Techniques, o.Techniques)
 	if o.Last > r.Last || r.Name == "" {
 		r.Name, r.Link = cmp.Or(o.Name, r.Name), cmp.Or(o.Link, r.Link)
 	}
 	r.Last = max(r.Last, o.Last)
+}
+
+// uniteTexts are the first few texts of both.
+func uniteTexts(mine, theirs []string) []string {
+	for _, t := range theirs {
+		if len(mine) < maxTallies && !slices.Contains(mine, t) {
+			mine = append(slices.Clip(mine), t)
+		}
+	}
+	return mine
 }
 
 func uniteTallies(mine, theirs []Tally, of func(a, b int) int) []Tally {

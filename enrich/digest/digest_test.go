@@ -27,11 +27,11 @@ func TestADigestSaysWhoHowOftenAndSinceWhen(t *testing.T) {
 	for range 3 {
 		d.Add(hash(1), enrich.Sighting{At: begin + 50_000, Rule: "sshd: failed login", Severity: 2, User: "anna", From: fmt.Sprint("203.0.113.9:", 1+begin%7), ID: "again"})
 	}
-	d.Add(hash(2), enrich.Sighting{At: begin + 60_120, Rule: "login after several failures", Severity: 4, User: "anna", From: "203.0.113.9", ID: "f1", Link: "https://siem.corp.example/f1"})
+	d.Add(hash(2), enrich.Sighting{At: begin + 60_120, Rule: "login after several failures", Severity: 4, User: "anna", From: "203.0.113.9", ID: "f1", Link: "https://siem.corp.example/f1", Techniques: []string{"T1110 Brute Force", "T1078 Valid Accounts"}})
 	text := d.Text()
 	for _, want := range []string{
 		"**At least 54 detections** of 2 rules, first seen 2026-03-02 08:12:44.000 UTC, last seen 2026-03-02 08:13:44.120 UTC\n",
-		"| login after several failures | critical | 1 | 2026-03-02 08:13:44.120 UTC | 2026-03-02 08:13:44.120 UTC | `anna` | `203.0.113.9` | [`siem.corp.example`](<https://siem.corp.example/f1>) |\n| sshd: failed login | medium | 53 |",
+		"| login after several failures | critical | 1 | 2026-03-02 08:13:44.120 UTC | 2026-03-02 08:13:44.120 UTC | T1110 Brute Force, T1078 Valid Accounts | `anna` | `203.0.113.9` | [`siem.corp.example`](<https://siem.corp.example/f1>) |\n| sshd: failed login | medium | 53 |",
 		"The newest:\n\n| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n| 2026-03-02 08:13:44.120 UTC | login after several failures | `anna` | `203.0.113.9` |  | `f1` [`siem.corp.example`](<https://siem.corp.example/f1>) |\n",
 		"| 2026-03-02 08:13:33 UTC | sshd: failed login | `user49` | `198.51.100.49:40049` → `db07` |  | `e49` |\n",
 	} {
@@ -56,6 +56,7 @@ func drawn(r *rapid.T, name string) digest.Digest {
 		d.Add(hash(rapid.IntRange(0, 4).Draw(r, "rule")), enrich.Sighting{
 			At: begin + int64(rapid.IntRange(0, 100_000).Draw(r, "at")), Severity: rapid.IntRange(1, 4).Draw(r, "severity"), Rule: texts.Draw(r, "name"),
 			User: texts.Draw(r, "user"), From: texts.Draw(r, "from"), To: texts.Draw(r, "to"), Process: texts.Draw(r, "process"), File: texts.Draw(r, "file"), ID: texts.Draw(r, "id"), Link: link,
+			Techniques: rapid.SliceOfN(rapid.SampledFrom([]string{"T1059.001 PowerShell", "T1110 Brute Force", "T1078 Valid Accounts", "`T1 x`", `T1\_a`, "T1486 x (2)"}), 0, 3).Draw(r, "techniques"),
 		})
 	}
 	return d

@@ -20,7 +20,7 @@ const MaxText = 64 << 10
 
 // Heads of the tables.
 const (
-	ruleHead = "| Rule | Severity | Count | First seen | Last seen | Users | Sources | Console |\n|---|---|---|---|---|---|---|---|\n"
+	ruleHead = "| Rule | Severity | Count | First seen | Last seen | Techniques | Users | Sources | Console |\n|---|---|---|---|---|---|---|---|---|\n"
 	rowHead  = "| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n"
 )
 
@@ -124,7 +124,7 @@ func known(ms int64) string {
 func (r Rule) row() string {
 	return "| " + strings.Join([]string{
 		r.Name, enrich.SeverityWord(r.Severity), strconv.Itoa(r.N), known(r.First), known(r.Last),
-		tallies(r.Users), tallies(r.Sources), r.Link,
+		strings.Join(r.Techniques, ", "), tallies(r.Users), tallies(r.Sources), r.Link,
 	}, " | ") + " |\n"
 }
 
@@ -226,10 +226,13 @@ func readRule(mark string) (r Rule, ok bool) {
 // readCells reads the cells of a rule's row, as they are written.
 func (r *Rule) readCells(line string) {
 	cells := cellsOf(line)
-	if len(cells) != 8 {
+	if len(cells) != 9 {
 		return // it found no room
 	}
-	r.Name, r.Users, r.Sources, r.Link = cells[0], readTallies(cells[5]), readTallies(cells[6]), cells[7]
+	r.Name, r.Users, r.Sources, r.Link = cells[0], readTallies(cells[6]), readTallies(cells[7]), cells[8]
+	if cells[5] != "" {
+		r.Techniques = uniteTexts(nil, parted(cells[5]))
+	}
 }
 
 // cellsOf parts a row at what parts cells: bars that no backslash stands before.

@@ -131,7 +131,7 @@ func (s *sharing) fields(fs *Fields) {
 		s.path(&f.Each)
 		s.paths((*[]Path)(&f.Join))
 		s.conditions(&f.When)
-		for _, t := range []*string{&f.Prefix, &f.Suffix, &f.Until, &f.Sep, &f.Mark} {
+		for _, t := range []*string{&f.Prefix, &f.Suffix, &f.After, &f.Until, &f.Sep, &f.Mark} {
 			s.text(t)
 		}
 	}
@@ -139,7 +139,7 @@ func (s *sharing) fields(fs *Fields) {
 
 // isPlain tells a field that is a path and no more.
 func (h *how) isPlain() bool {
-	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && h.Until == "" && !h.Each.IsSet() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
+	return h.Text == "" && h.Prefix == "" && h.Suffix == "" && h.After == "" && h.Until == "" && !h.Each.IsSet() && len(h.Join)+len(h.Words)+len(h.Bands)+len(h.When) == 0 && h.Mark == "" && h.Sep == ""
 }
 
 func (s *sharing) observables(o *ObservableRule) {

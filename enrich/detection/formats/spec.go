@@ -147,6 +147,7 @@ type how struct {
 	Text   string
 	Prefix string
 	Suffix string
+	After  string // the text begins after it, where it holds it
 	Until  string // the text ends before it
 	Each   Path
 	Join   oneOrMany
@@ -386,8 +387,11 @@ func (f *Fields) UnmarshalYAML(n ast.Node) error {
 	})
 }
 
-// Around is a text as the field has it: up to its end, between prefix and suffix.
+// Around is a text as the field has it: from its beginning up to its end, between prefix and suffix.
 func (f *Field) Around(s string) string {
+	if _, rest, ok := strings.Cut(s, f.After); ok && f.After != "" && strings.TrimSpace(rest) != "" {
+		s = rest
+	}
 	if f.Until != "" {
 		s, _, _ = strings.Cut(s, f.Until)
 	}
@@ -405,6 +409,8 @@ func (f *Field) member(key string) any {
 		return &f.Prefix
 	case "suffix":
 		return &f.Suffix
+	case "after":
+		return &f.After
 	case "until":
 		return &f.Until
 	case "each":
