@@ -114,7 +114,7 @@ type Case struct {
 	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
 	Digest string        `key:"digest" oneof:"page comment none" doc:"where a case says how many detections of which rules it has: on a page of its own, for which the account needs the right managePage, else in one comment that takes its place; in one comment; or nowhere: then there is a comment for each rule and day, not only for the first detection of each rule"`
 	Raw    string        `key:"raw" oneof:"first all none" doc:"which detections stand in the case as the event that was sent, up to 16 KiB each: the first of the case and of each rule, all that the description tells of, or none"`
-	Redact []string      `key:"redact" doc:"what is left out of such events, of detection.raw and of detection.fields: a name is every member that ends with it (token, access_token), a path with dots is what lies there"`
+	Redact []string      `key:"redact" doc:"what is left out of such events, of detection.raw and detection.fields, and of all that formats read (titles, observables, command lines …): a name is every member that ends with it (token, access_token), a path with dots is what lies there; ids and keys made of such a path are digests"`
 }
 
 // Limits bound what detections can bring about.

@@ -118,7 +118,7 @@ func TestTheSmallestEventsThatWentWrong(t *testing.T) {
 		"09a-user-system-as-key":                     {format: "ecs", who: []string{"key:ecs:x/edr"}},
 		"09b-fqdn":                                   {format: "native", who: []string{"host:lt-9"}},
 		"09c-short":                                  {format: "native", who: []string{"host:lt-9"}},
-		"10a-defender-url-without-scheme":            {format: "defender_xdr_hunting", who: []string{"key:defender_xdr_hunting:syn-10"}, observables: []string{"url evil.example/login"}},
+		"10a-defender-url-without-scheme":            {format: "defender_xdr_hunting", who: []string{"host:lt-9"}, observables: []string{"url evil.example/login"}},
 		"10b-crowdstrike-comma-list-of-hashes":       {format: "crowdstrike_stream", who: []string{"host:lt-1", "host:lt-2"}, observables: []string{"hash " + fives, "hash " + sixes}, techniques: []string{"T1204", "T1105"}, severity: canon.High},
 		"10c-harfanglab-antivirus-file-hashes":       {format: "sigma_harfanglab", who: []string{"host:lt-1"}, observables: []string{"hash " + fives, "hash " + fives[:32], "hash " + sixes, "hash " + sixes[:40], "hash " + sixes[:32], `filename C:\Temp\a.exe`, `filename C:\Temp\b.dll`}, techniques: []string{"T1204", "T1105"}},
 		"10f-splunk-webhook-raw-under-result":        {format: "splunk", who: []string{"host:10.20.0.9"}, observables: []string{"hash " + fives, "ip 203.0.113.212"}},

@@ -22,6 +22,8 @@ type event struct {
 }
 
 func (e *event) detection() (Detection, error) {
+	hidden := e.redact.conceal(e.Tree, e.part.root)
+	defer hidden.reveal()
 	if err := e.gather(); err != nil {
 		return Detection{}, err
 	}
@@ -57,11 +59,8 @@ func (e *event) detection() (Detection, error) {
 	if e.det.Title == "" {
 		e.det.Title = f.Format + " detection"
 	}
-	e.det.ID = e.id()
-	if !e.det.namesSomebody() {
-		e.lastKey = e.keyOfLast()
-	}
-	return e.det, nil
+	err := e.identify(hidden)
+	return e.det, err
 }
 
 func firstOf(texts ...string) string {

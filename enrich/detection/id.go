@@ -96,5 +96,8 @@ func hashOf(texts ...string) string {
 // idOf is the first 16 bytes of SHA-256, in lower-case hexadecimal, marked as what it is.
 func idOf(b []byte) string {
 	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:16])
+	return hashed + hex.EncodeToString(sum[:16])
 }
+
+// hashed begins ids that are digests.
+const hashed = "sha256:"

@@ -1,13 +1,8 @@
 package detection
 
 import (
-	"cmp"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
-
-	"forager/enrich/detection/tree"
 )
 
 // Original is the event that a detection was read from, as it was sent. It is read again when somebody asks, from
@@ -109,57 +104,4 @@ func (r *reading) tell(n int32, index int) {
 		s.JSON = true
 	}
 	r.telling.said = append(r.telling.said, s)
-}
-
-// redaction is what is left out of what events say.
-type redaction struct {
-	names  []string // folded; the end of a member's name
-	paths  []string // folded; a whole path, or the beginning of one
-	inLine *regexp.Regexp
-}
-
-// DefaultRedact are the names that are left out unless [Options].Redact names others.
-func DefaultRedact() []string { return []string{"password", "token", "secret", "authorization"} }
-
-// newRedaction reads names and paths.
-func newRedaction(all []string) *redaction {
-	r := &redaction{}
-	var names []string
-	for _, s := range all {
-		if strings.Contains(s, ".") {
-			r.paths = append(r.paths, tree.Fold(s))
-			continue
-		}
-		r.names = append(r.names, tree.Fold(s))
-		names = append(names, regexp.QuoteMeta(s))
-	}
-	if names != nil {
-		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-		r.inLine = regexp.MustCompile(`(?i)((?:` + strings.Join(names, "|") + `)"?\s*[=:]\s*)(?:(?:basic|bearer)\s+)?("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;|&]+)`)
-	}
-	return r
-}
-
-// hides tells which members of a tree are left out: by their path, or, where they hold a text or a number, by the end of
-// their name.
-func (r *redaction) hides(t *tree.Tree) tree.Hidden {
-	return func(way, name string, n int32) bool {
-		last := tree.Fold(name[strings.LastIndexByte(name, '.')+1:])
-		if k := t.Nodes[n].Kind; k != tree.Object && k != tree.Boolean && k != tree.Null {
-			for _, end := range r.names {
-				if strings.HasSuffix(last, end) {
-					return true
-				}
-			}
-		}
-		return len(r.paths) > 0 && slices.Contains(r.paths, tree.Fold(tree.Way(way, name)))
-	}
-}
-
-// line is a line without what stands behind the names.
-func (r *redaction) line(s string) string {
-	if r.inLine == nil {
-		return s
-	}
-	return r.inLine.ReplaceAllString(s, "${1}"+tree.LeftOut)
 }

@@ -135,3 +135,90 @@ func TestALongEventIsCut(t *testing.T) {
 		t.Errorf("%d bytes, whole %v", len(said.Text), said.Whole)
 	}
 }
+
+// TestWhatIsRedactedIsReadByNoFormat: whatever a format would make of it, whichever member of whichever sample is named.
+func TestWhatIsRedactedIsReadByNoFormat(t *testing.T) {
+	const mark = "Qx7hidden"
+	n := 0
+	for _, file := range sampleFiles(t, "testdata") {
+		body, err := os.ReadFile(file)
+		var doc map[string]any
+		if err != nil || json.Unmarshal(body, &doc) != nil {
+			continue
+		}
+		whole, err := mustNew(t, Options{Redact: []string{}}).Decode(Message{Body: body, Time: now})
+		if err != nil || len(whole.Detections) != 1 {
+			continue
+		}
+		var said map[string]any
+		if json.Unmarshal([]byte(whole.Detections[0].Original.Read().Text), &said) != nil || !cmp.Equal(said, doc) {
+			continue // there is an envelope, and paths are those of what is in it
+		}
+		for _, way := range waysOf(doc, "") {
+			if !strings.Contains(way, ".") {
+				continue // a name is every member that ends with it
+			}
+			var poisoned map[string]any
+			if err := json.Unmarshal(body, &poisoned); err != nil || !replaceAt(poisoned, way, mark) {
+				continue
+			}
+			hostile, err := json.Marshal(poisoned)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := mustNew(t, Options{Redact: []string{way}, Why: true}).Decode(Message{Body: hostile, Time: now})
+			if err != nil {
+				continue
+			}
+			for _, d := range r.Detections {
+				n++
+				said := d.Original.Read()
+				d.Original = nil
+				all, err := json.Marshal([]any{d, said.Text, said.Fields})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(all), mark) {
+					t.Errorf("%s: %s is read or said: %s", file, way, all)
+				}
+			}
+		}
+	}
+	t.Logf("%d detections", n)
+	if n < 400 {
+		t.Errorf("%d detections", n)
+	}
+}
+
+// waysOf are the paths of the texts of a document, without lists.
+func waysOf(doc map[string]any, way string) (all []string) {
+	for k, v := range doc {
+		switch v := v.(type) {
+		case map[string]any:
+			all = append(all, waysOf(v, way+k+".")...)
+		case string:
+			if len(v) < 200 && !strings.ContainsAny(v, "{[") {
+				all = append(all, way+k)
+			}
+		}
+	}
+	return all
+}
+
+// replaceAt replaces the text at a path.
+func replaceAt(doc map[string]any, way, text string) bool {
+	for k, v := range doc {
+		switch v := v.(type) {
+		case map[string]any:
+			if rest, ok := strings.CutPrefix(way, k+"."); ok && replaceAt(v, rest, text) {
+				return true
+			}
+		case string:
+			if way == k {
+				doc[k] = text
+				return true
+			}
+		}
+	}
+	return false
+}
