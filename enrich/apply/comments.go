@@ -53,7 +53,7 @@ func (w *commentStep) run(held context.Context) error {
 // them loses neither: whoever comes next finds the comment, and makes the change. A change whose comment is not
 // settled waits for it.
 func (w *commentStep) announce(held context.Context, c change) error {
-	if c.name != changeSeverity && c.name != changeStatus {
+	if c.name != changeSeverity && c.name != changeStatus || c.name == changeStatus && !w.mayReopen() {
 		return nil
 	}
 	first := w.plans[c.owners[0]]
@@ -71,6 +71,11 @@ func (w *commentStep) announce(held context.Context, c change) error {
 		w.fields.refused[c.name] = true
 	}
 	return w.stepFailed(c.owners, kindComment, err)
+}
+
+// mayReopen tells whether the account may reopen the case, as far as the case says; else it stays closed.
+func (w *caseWork) mayReopen() bool {
+	return len(w.c.Permissions) == 0 || slices.Contains(w.c.Permissions, "manageCase/reopen")
 }
 
 // tellOf posts the comment of a change, unless there is or was one: with the detection that makes it, and without where

@@ -229,3 +229,22 @@ func TestAChangeThatTheHiveRefusesToTellOfIsMade(t *testing.T) {
 		})
 	}
 }
+
+// TestACaseThatMayNotBeReopenedIsNotCalledReopened: its detections are added, and it stays closed.
+func TestACaseThatMayNotBeReopenedIsNotCalledReopened(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		e := d.worker(t)
+		mustApply(t, e, under(t, rules.ClosedReopen, 1, bare("a", day(9))))
+		status, at := "TruePositive", hive.MillisOf(day(10))
+		d.must(d.analyst.UpdateCase(t.Context(), d.theCase("1").ID, hive.CaseUpdate{Status: &status, EndDate: &at}))
+		if !d.hive.Deny(d.theCase("1").ID, "manageCase/reopen") {
+			t.Fatal("nothing was denied")
+		}
+		_ = e.Apply(t.Context(), enrich.BatchOf(under(t, rules.ClosedReopen, 2, bare("b", day(11)))...))
+		if c := d.hive.Snapshot().Cases[0]; c.Stage != "Closed" || telling(c, "**Reopened**") != 0 {
+			t.Errorf("stage %s, comments %s", c.Stage, c.Comments)
+		}
+	})
+}
