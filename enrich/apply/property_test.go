@@ -38,6 +38,7 @@ type storm struct {
 	mu      sync.Mutex
 	rng     *rand.Rand
 	files   apply.FilePolicy
+	place   apply.DigestPlace
 	pending []enrich.Plan
 	left    int
 }
@@ -113,7 +114,7 @@ func (s *storm) live(t *testing.T) {
 		return
 	}
 	e, err := apply.New(apply.Options{
-		Hive: func(string) apply.Hive { return c }, Ledger: shaky{s.ledger, s, dead}, Files: s.files,
+		Hive: func(string) apply.Hive { return c }, Ledger: shaky{s.ledger, s, dead}, Files: s.files, Digest: s.place,
 	})
 	if err != nil {
 		t.Error(err)
@@ -238,7 +239,7 @@ func TestP2P3AnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
 				policy := []enrich.ZipPolicy{enrich.ZipNever, enrich.ZipAlways}[seed%2]
 				files := apply.FilePolicy{Attach: seed%4 > 1, Spool: t.TempDir()}
 				want := clean(t, files, zipped(t, policy, 1, all...))
-				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng, files: files}
+				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng, files: files, place: []apply.DigestPlace{apply.DigestPage, apply.DigestComment}[seed/4%2]}
 				s.hive.Set(faults(rng))
 				s.pending = zipped(t, policy, 1, all...)
 				s.left = len(all)
@@ -283,7 +284,7 @@ func clean(t *testing.T, files apply.FilePolicy, plans []enrich.Plan) map[string
 	return endings(s.hive.Snapshot())
 }
 
-// countsAtMost fails where a case has not one page as Forager wrote it, or a page counts a detection that there was
+// countsAtMost fails where a case has not one digest as Forager wrote it, or it counts a detection that there was
 // not, or one twice. It may miss some: those of a comment that was written down by a worker that died.
 func (s *storm) countsAtMost(t *testing.T, plans []enrich.Plan) {
 	t.Helper()
@@ -294,11 +295,12 @@ func (s *storm) countsAtMost(t *testing.T, plans []enrich.Plan) {
 	}
 	for _, c := range s.hive.Snapshot().Cases {
 		tag := c.Tags[slices.IndexFunc(c.Tags, func(t string) bool { return strings.HasPrefix(t, "forager:") })]
-		if len(c.Pages) != 1 {
-			t.Errorf("case %d has %d pages", c.Number, len(c.Pages))
+		all := digests(c)
+		if len(all) != 1 {
+			t.Errorf("case %d has %d digests", c.Number, len(all))
 			continue
 		}
-		d, intact := digest.Parse(c.Pages[0].Content)
+		d, intact := digest.Parse(all[0])
 		if !intact || d.N > were[tag] || 3*d.N < 2*were[tag] || len(d.Rows) > were[tag] {
 			t.Errorf("case %d: intact %v, %d detections of %d in %d rows", c.Number, intact, d.N, were[tag], len(d.Rows))
 		}
@@ -313,7 +315,7 @@ func (s *storm) countsAtMost(t *testing.T, plans []enrich.Plan) {
 // calm applies all once more, as a replay would, by a worker that nothing happens to: the pages come up to date.
 func (s *storm) calm(t *testing.T, plans []enrich.Plan) {
 	t.Helper()
-	e := s.worker(t, func(o *apply.Options) { o.Files = s.files })
+	e := s.worker(t, func(o *apply.Options) { o.Files, o.Digest = s.files, s.place })
 	queues := map[string][]enrich.Plan{}
 	for _, p := range plans {
 		queues[p.Queue()] = append(queues[p.Queue()], p)
