@@ -403,7 +403,7 @@ func (w *digestStep) adopt(held context.Context) error {
 	there, intact := digest.Parse(content)
 	d.Edited = found && !intact
 	d.Without = d.Comment && !found // it comes with no case
-	d.Digest, d.Rows = there, nil // its rows are in the page
+	d.Digest, d.Rows = there, nil   // its rows are in the page
 	for _, p := range w.further {
 		other, _ := digest.Parse(p.content)
 		d.Join(other)

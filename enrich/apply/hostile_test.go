@@ -90,36 +90,31 @@ var tellingRoutes = rules.Rules{Routes: []rules.Route{{Name: "telling", Case: ru
 	Links: []rules.Link{{Name: "{{ detection.host }}", URL: "https://console.example/x"}},
 }}}}
 
+// hostileTexts collects what is written of hostile events.
+type hostileTexts struct {
+	texts []markdowntest.Text
+	kinds map[string]int // how many of which
+}
+
+func (h *hostileTexts) add(kind, lure, text string) {
+	h.kinds[kind]++
+	h.texts = append(h.texts, written(kind+" of "+lure, text))
+}
+
 // TestP7NothingOfAnEventActsInAnyTextOfTheCase: descriptions, comments of rules and changes, the page of detections and the
 // comment in its place, messages of observables, descriptions of procedures; and of a route descriptions, tasks and pages.
 func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 	t.Parallel()
-	var texts []markdowntest.Text
-	kinds := map[string]int{}
+	h := &hostileTexts{kinds: map[string]int{}}
 	for i, lure := range append(slices.Clone(lures), markdowntest.Hostile()...) {
 		if racedetector.On && i%4 != 0 {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newSite(t, hivetest.Options{})
-			write := func(kind, text string) {
-				kinds[kind]++
-				texts = append(texts, written(kind+" of "+lure, text))
-			}
-			s.hive.On(hivetest.BeforeEffect, "POST /api/v1/case", func(c hivetest.Call) hivetest.Action {
-				var sent struct {
-					Tasks []struct{ Description string } `json:"tasks"`
-				}
-				if err := json.Unmarshal(c.Body, &sent); err != nil {
-					t.Error(err)
-				}
-				for _, task := range sent.Tasks {
-					write("task", task.Description)
-				}
-				return hivetest.Action{}
-			})
+			h.listen(t, s, lure)
 			mine, place := rules.Rules{}, apply.DigestPage
-			if i%2 == 1 {
+			if i/4%2 == 1 {
 				mine, place = tellingRoutes, apply.DigestComment
 			}
 			e := s.worker(t, countingIn(place))
@@ -130,41 +125,64 @@ func TestP7NothingOfAnEventActsInAnyTextOfTheCase(t *testing.T) {
 			mustApply(t, e, []enrich.Plan{planned(t, p, 2, second)})
 			quiet(t, e)
 			for _, c := range s.hive.Snapshot().Cases {
-				if strings.ContainsFunc(c.Title, unicode.IsControl) {
-					t.Errorf("title %q", c.Title)
-				}
-				write(map[bool]string{true: "route's description", false: "description"}[mine.Routes != nil], c.Description)
-				for _, comment := range c.Comments {
-					kind := "comment"
-					if digest.Sealed(comment) {
-						kind = "digest in a comment"
-					} else if strings.HasPrefix(comment, "**Severity raised") {
-						kind = "change"
-					}
-					write(kind, comment)
-				}
-				for _, page := range c.Pages {
-					write(map[bool]string{true: "digest", false: "page"}[page.Category == "Forager"], page.Content)
-				}
-				for _, o := range c.Observables {
-					texts = append(texts, written("message of an observable of "+lure, o.Message))
-					if slices.ContainsFunc(o.Tags, func(tag string) bool { return strings.Contains(tag, "ager") }) {
-						t.Errorf("tags %q of an observable", o.Tags)
-					}
-				}
-				for _, p := range c.Procedures {
-					texts = append(texts, written("procedure of "+lure, p.Description))
-				}
-				if n := len(slices.DeleteFunc(slices.Clone(c.Tags), func(tag string) bool { return !looksOwn(tag) })); n != 1 {
-					t.Errorf("tags %q: %d look like Forager's", c.Tags, n)
-				}
+				h.take(t, c, lure, mine.Routes != nil)
 			}
 		})
 	}
-	for _, kind := range []string{"description", "route's description", "comment", "change", "digest", "digest in a comment", "page", "task"} {
-		if kinds[kind] == 0 {
+	for _, kind := range []string{"description", "route's description", "comment", "change", "digest", "digest in a comment", "page", "task", "observable", "procedure"} {
+		if h.kinds[kind] == 0 {
 			t.Errorf("no %s", kind)
 		}
 	}
-	markdowntest.Check(t, texts)
+	markdowntest.Check(t, h.texts)
+}
+
+// listen takes the descriptions of tasks on their way.
+func (h *hostileTexts) listen(t *testing.T, s *site, lure string) {
+	t.Helper()
+	s.hive.On(hivetest.BeforeEffect, "POST /api/v1/case", func(c hivetest.Call) hivetest.Action {
+		var sent struct {
+			Tasks []struct{ Description string } `json:"tasks"`
+		}
+		if err := json.Unmarshal(c.Body, &sent); err != nil {
+			t.Error(err)
+		}
+		for _, task := range sent.Tasks {
+			h.add("task", lure, task.Description)
+		}
+		return hivetest.Action{}
+	})
+}
+
+// take takes the texts of a case, whose description may be a route's.
+func (h *hostileTexts) take(t *testing.T, c hivetest.Case, lure string, routed bool) {
+	t.Helper()
+	if strings.ContainsFunc(c.Title, unicode.IsControl) {
+		t.Errorf("title %q", c.Title)
+	}
+	h.add(map[bool]string{true: "route's description", false: "description"}[routed], lure, c.Description)
+	for _, comment := range c.Comments {
+		kind := "comment"
+		if digest.Sealed(comment) {
+			kind = "digest in a comment"
+		} else if strings.HasPrefix(comment, "**Severity raised") {
+			kind = "change"
+		}
+		h.add(kind, lure, comment)
+	}
+	for _, page := range c.Pages {
+		h.add(map[bool]string{true: "digest", false: "page"}[page.Category == "Forager"], lure, page.Content)
+	}
+	for _, o := range c.Observables {
+		h.add("observable", lure, o.Message)
+		if slices.ContainsFunc(o.Tags, func(tag string) bool { return strings.Contains(tag, "ager") }) {
+			t.Errorf("tags %q of an observable", o.Tags)
+		}
+	}
+	for _, p := range c.Procedures {
+		h.add("procedure", lure, p.Description)
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(c.Tags), func(tag string) bool { return !looksOwn(tag) })); n != 1 {
+		t.Errorf("tags %q: %d look like Forager's", c.Tags, n)
+	}
 }
