@@ -95,8 +95,48 @@ func (q *route) links(s Seen, fault func(string)) string {
 	for _, l := range q.fields.links {
 		name, to := render(l.name, s, "", "route "+q.Name+" links", fault), render(l.url, s, "", "route "+q.Name+" links", fault)
 		if to != "" {
-			list.WriteString("- [" + name + "](" + to + ")\n")
+			list.WriteString("- [" + label(name) + "](" + to + ")\n")
 		}
 	}
 	return list.String()
+}
+
+// label writes Markdown as the label of a link: on one line, and with no bracket, but in code, that could end it or begin
+// an image or another link with its address.
+func label(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			b.WriteString(text[i:min(i+2, len(text))])
+			i++
+		case '`':
+			end := codeEnd(text[i:])
+			b.WriteString(text[i : i+end])
+			i += end - 1
+		case '[', ']':
+			b.WriteString("\\" + text[i:i+1])
+		default:
+			b.WriteByte(text[i])
+		}
+	}
+	return b.String()
+}
+
+// codeEnd is where the code span ends that begins a text with a run of backticks; the end of the run where there is none.
+func codeEnd(text string) int {
+	fence := len(text) - len(strings.TrimLeft(text, "`"))
+	for at := fence; at < len(text); {
+		begin := strings.IndexByte(text[at:], '`')
+		if begin < 0 {
+			break
+		}
+		at += begin
+		run := len(text[at:]) - len(strings.TrimLeft(text[at:], "`"))
+		if at += run; run == fence {
+			return at
+		}
+	}
+	return fence
 }
