@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
+	"forager/filebound"
 	"forager/pipeline/inspect"
 )
 
@@ -22,6 +24,8 @@ type checkCmd struct {
 	Connect    bool
 	MeasureLag bool
 	Listen     time.Duration
+	Conform    bool
+	ConformKey string
 	JSON       bool
 }
 
@@ -31,6 +35,8 @@ func (c *checkCmd) command(sh *shell.Shell) *cobra.Command {
 	cmd.Flags().BoolVar(&c.Connect, "connect", false, "Also look at NATS and TheHive: permissions, settings, versions, rights. Changes nothing; ends with 1 when the worker would not work.")
 	cmd.Flags().BoolVar(&c.MeasureLag, "measure-lag", false, "With --connect: open a case in TheHive, see how long a search by tag does not show it, and delete it. Takes up to hive.settle longer.")
 	cmd.Flags().DurationVar(&c.Listen, "listen", 0, "With --connect: hear for so long whether alerts are published where the stream does not listen, and would be lost. Needs a user that may subscribe to everything.")
+	cmd.Flags().BoolVar(&c.Conform, "conform", false, "With --connect: ask TheHive what nobody knows of it for sure, in some hundred cases that say so and are deleted again. At most ten minutes; not on a system that is busy.")
+	cmd.Flags().StringVar(&c.ConformKey, "conform-key-file", "", "With --conform: the API key of another account of the organisation is in `FILE`, for what one account cannot ask.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
@@ -45,6 +51,12 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	}
 	if c.Listen != 0 && !c.Connect {
 		return shell.Misuse(errors.New("--listen: goes with --connect"))
+	}
+	if c.Conform && !c.Connect {
+		return shell.Misuse(errors.New("--conform: goes with --connect"))
+	}
+	if c.ConformKey != "" && !c.Conform {
+		return shell.Misuse(errors.New("--conform-key-file: goes with --conform"))
 	}
 	files := service.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
@@ -94,10 +106,23 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 		found = append(found, more...)
 	}
 	works := check.Worst(found) != inspect.LevelBroken
+	report := check.Report{Works: works, Findings: found}
+	var left []string
+	if c.Conform && works {
+		if report.Conform, left, err = c.conform(ctx, cfg); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
-		err = check.Report{Works: works, Findings: found}.Write(sh.Out)
+		err = report.Write(sh.Out)
 	} else {
 		err = check.Print(sh.Out, found)
+	}
+	if err == nil && !c.JSON && report.Conform != nil {
+		err = check.PrintConformance(sh.Out, *report.Conform, left)
+	}
+	for _, l := range left {
+		sh.Say("a case is left in TheHive: %s", l)
 	}
 	switch {
 	case err != nil:
@@ -107,4 +132,18 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	default:
 		return context.Cause(ctx) // told to stop before it had looked at everything
 	}
+}
+
+// conform asks TheHive.
+func (c *checkCmd) conform(ctx context.Context, cfg *config.Config) (*check.Conformance, []string, error) {
+	key := ""
+	if c.ConformKey != "" {
+		raw, err := filebound.Read(c.ConformKey, 64<<10)
+		if err != nil {
+			return nil, nil, shell.Misuse(fmt.Errorf("--conform-key-file: %w", err))
+		}
+		key = strings.TrimSpace(string(raw))
+	}
+	seen, left, err := check.Conform(ctx, cfg, key)
+	return &seen, left, err
 }

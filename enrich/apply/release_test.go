@@ -61,7 +61,7 @@ func TestARestrictedCaseCostsNothing(t *testing.T) {
 				must(send(1, "a", 6))
 				access(`{"_kind":"UserAccessKind","users":["admin@thehive.local"]}`)
 				var failed error
-				for try := 0; try < 4; try++ {
+				for range 4 {
 					if failed = send(2, "b", 7); failed == nil {
 						break
 					}

@@ -70,13 +70,23 @@ const (
 // ReadQuirks reads what "worker check --connect --conform --json" wrote of a server: its release and its quirks. A name that
 // it does not know is an error, so that nothing seen is passed over.
 func ReadQuirks(raw []byte) (version string, q Quirks, err error) {
-	var report struct {
+	type seen struct {
 		Version   string          `json:"version"`
 		Quirks    json.RawMessage `json:"quirks"`
 		Questions json.RawMessage `json:"questions"`
 	}
+	var report struct {
+		seen
+
+		Works    bool            `json:"works"` // of the command's whole report
+		Findings json.RawMessage `json:"findings"`
+		Conform  *seen           `json:"conform"`
+	}
 	if err := strictly(raw, &report); err != nil {
 		return "", q, fmt.Errorf("conformance report: %w", err)
+	}
+	if report.Conform != nil {
+		report.seen = *report.Conform
 	}
 	if report.Version == "" || report.Quirks == nil {
 		return "", q, errReport

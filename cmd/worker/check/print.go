@@ -14,6 +14,7 @@ import (
 type Report struct {
 	Works    bool              `json:"works"`
 	Findings []inspect.Finding `json:"findings"`
+	Conform  *Conformance      `json:"conform,omitempty"`
 }
 
 func (r Report) Write(w io.Writer) error {
