@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/lookup", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
 	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
+	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},

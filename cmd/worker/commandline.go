@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/status"
+	"forager/config"
 )
 
 // newCommandLine describes everything that may be written on the command line. What runs is
@@ -30,11 +32,13 @@ func newCommandLine(sh *shell.Shell) *cobra.Command {
 func commands(sh *shell.Shell) []*cobra.Command {
 	all := []*cobra.Command{(&runCmd{}).command(sh), (&intakeCmd{}).command(sh)}
 	all = append(all, demonstration(sh)...)
+	from := new(configFlag) // of the status
 	return append(all,
 		(&explainCmd{}).command(sh),
 		(&publishCmd{}).command(sh),
 		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
+		status.Command(sh, status.Configured{AddTo: from.addTo, Load: func(sh *shell.Shell, connects ...string) (*config.Config, error) { return from.load(sh, connects...) }}),
 		(&replayCmd{}).command(sh),
 		dlqCommands(sh),
 		caseCommands(sh),

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":     await,
+			"until":     until,
 			"publish":   publish,
 			"post":      post,
 			"hive":      misbehave,
@@ -207,6 +208,22 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 		}
 	}
+}
+
+// until PATTERN COMMAND…: runs a command again and again until its standard output matches.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND…")
+	}
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for begun := time.Now(); time.Since(begun) < workertest.Patience; {
+		_ = ts.Exec(args[1], args[2:]...) // it may fail until then
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("no match for %s in:\n%s", args[0], ts.ReadFile("stdout"))
 }
 
 // hangup: sends SIGHUP to what runs in the background.

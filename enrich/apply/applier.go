@@ -38,8 +38,9 @@ type Options struct {
 	// 1 is one after the other.
 	PerCase     int
 	Limits      Limits
-	Concurrency int    // calls in flight, written into the session for people
-	Worker      string // the host's or pod's name, written into the worker's session for people
+	Concurrency int           // calls in flight, written into the session for people
+	Worker      string        // the host's or pod's name, written into the worker's session for people
+	Says        func() string // why the worker consumes nothing, written there, too; empty: it does; nil is nothing
 	Files       FilePolicy
 	Opener      files.Opener // of files by reference; nil: there are none
 	Events      Events       // told of what is worth counting; nil: nobody
@@ -132,7 +133,7 @@ func New(o Options) (*Applier, error) {
 	return &Applier{
 		options: o,
 		claims: claim.New(o.Ledger, claim.Options{
-			Lease: o.Lease, Settle: o.Settle, Fields: bodyFields, Pod: o.Worker, Concurrency: o.Concurrency,
+			Lease: o.Lease, Settle: o.Settle, Fields: bodyFields, Pod: o.Worker, Concurrency: o.Concurrency, Says: o.Says,
 		}),
 		locks:      claim.NewKeyedLock(),
 		contention: claim.NewContention(),

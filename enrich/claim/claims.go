@@ -32,6 +32,9 @@ type Options struct {
 	// Pod and Concurrency are written into the session, for people.
 	Pod         string
 	Concurrency int
+	// Says tells, for people, why the process consumes nothing; empty: it does. It is asked at each renewal,
+	// and must not wait. nil says nothing.
+	Says func() string
 }
 
 // Claims takes claims on the entries of a store. A claim is a compare-and-set of a fresh token into
@@ -43,6 +46,7 @@ type Claims struct {
 	fields      []string
 	pod         string
 	concurrency int
+	says        func() string
 	seen        *recent     // entries as last written here: saves a read, never decides
 	others      *others     // the sessions of other processes
 	watching    atomic.Bool // their entries are told as they change
@@ -58,7 +62,7 @@ type Claims struct {
 // joins.
 func New(s Store, o Options) *Claims {
 	return &Claims{
-		store: s, lease: o.Lease, settle: o.Settle, fields: o.Fields, pod: o.Pod, concurrency: o.Concurrency,
+		store: s, lease: o.Lease, settle: o.Settle, fields: o.Fields, pod: o.Pod, concurrency: o.Concurrency, says: o.Says,
 		seen: newRecent(mostRemembered), others: newOthers(), joining: make(chan struct{}, 1),
 	}
 }

@@ -17,3 +17,6 @@ func (c *Contention) Len() int { return c.keys.Len() }
 
 // MostRemembered bounds them.
 const MostRemembered = mostRemembered
+
+// SessionOf is the key of the session that a claim relies on.
+func SessionOf(c *Claim) string { return SessionPrefix + c.session.id }

@@ -25,9 +25,9 @@ func (c *Claims) Watch(ctx context.Context, w Watcher) error {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
 	defer c.watching.Store(false)
-	err := w.Watch(ctx, sessionPrefix, func(key string, value []byte, revision uint64) {
+	err := w.Watch(ctx, SessionPrefix, func(key string, value []byte, revision uint64) {
 		c.watching.Store(true)
-		id := strings.TrimPrefix(key, sessionPrefix)
+		id := strings.TrimPrefix(key, SessionPrefix)
 		if value == nil {
 			c.others.forget(id)
 			return
@@ -119,7 +119,7 @@ func (c *Claims) Reap(ctx context.Context, age time.Duration) error {
 	for id, s := range c.others.older(age) {
 		var err error
 		if s.ended {
-			err = c.store.Purge(ctx, sessionPrefix+id, s.revision)
+			err = c.store.Purge(ctx, SessionPrefix+id, s.revision)
 		} else {
 			_, _, err = c.dead(ctx, id)
 		}

@@ -129,7 +129,7 @@ func (c *Claims) dead(ctx context.Context, id string) (over time.Time, dead bool
 
 // lookAt reads the entry of a session.
 func (c *Claims) lookAt(ctx context.Context, id string) (sighting, error) {
-	value, revision, err := c.store.Get(ctx, sessionPrefix+id)
+	value, revision, err := c.store.Get(ctx, SessionPrefix+id)
 	if err != nil && !errors.Is(err, ErrNoEntry) {
 		return sighting{}, err
 	}
@@ -143,7 +143,7 @@ func (c *Claims) mark(ctx context.Context, id string, seen sighting) (time.Time,
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	revision, err := c.store.Put(ctx, sessionPrefix+id, value, seen.revision)
+	revision, err := c.store.Put(ctx, SessionPrefix+id, value, seen.revision)
 	if errors.Is(err, ErrConflict) {
 		_, err = c.lookAt(ctx, id) // renewed, or somebody else was faster
 		return time.Time{}, false, err

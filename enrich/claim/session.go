@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,8 +15,8 @@ import (
 	"github.com/sourcegraph/conc/panics"
 )
 
-// sessionPrefix begins the keys of sessions.
-const sessionPrefix = "session."
+// SessionPrefix begins the keys of sessions.
+const SessionPrefix = "session."
 
 // sessionState is what the entry of a session holds.
 type sessionState struct {
@@ -24,8 +25,47 @@ type sessionState struct {
 	Started     string `json:"started,omitempty"`     // RFC 3339, for people: no two clocks are compared
 	Concurrency int    `json:"concurrency,omitempty"` // calls in flight, for people
 	Lease       int64  `json:"lease"`                 // ms after which an unchanged revision is dead
+	Says        string `json:"says,omitempty"`        // why its process consumes nothing, for people
 	Ended       bool   `json:"ended,omitempty"`       // its process stopped in order
 	Dead        bool   `json:"dead,omitempty"`        // somebody saw no renewal for a lease, and wrote that down
+}
+
+// Session is what its entry says of a process, for people. Whether it lives, the age of the entry tells.
+type Session struct {
+	Pod         string
+	Started     time.Time     // by the process's own clock
+	Concurrency int           // calls in flight that it may make
+	Lease       time.Duration // without a renewal for so long, it is dead
+	Says        string        // why it consumes nothing; empty: it does
+	Ended, Dead bool          // it stopped in order; or was found silent
+}
+
+// ReadSession reads an entry whose key begins with [SessionPrefix]; false where it is none.
+func ReadSession(value []byte) (Session, bool) {
+	var s sessionState
+	if err := json.Unmarshal(value, &s); err != nil || s.V == 0 {
+		return Session{}, false
+	}
+	started, err := time.Parse(time.RFC3339, s.Started)
+	if err != nil {
+		started = time.Time{} // it is for people alone
+	}
+	return Session{
+		Pod: s.Pod, Started: started, Concurrency: s.Concurrency, Lease: believed(s.Lease), Says: s.Says, Ended: s.Ended, Dead: s.Dead,
+	}, true
+}
+
+// mostSaid bounds what a process says of itself, in bytes.
+const mostSaid = 500
+
+// saying is the state as it is now. A session that is only just made has not begun to consume, and says nothing.
+func (s *session) saying() sessionState {
+	now := s.state
+	if s.own.says != nil {
+		said := s.own.says()
+		now.Says = strings.ToValidUTF8(said[:min(len(said), mostSaid)], "")
+	}
+	return now
 }
 
 // session is what a process has while it takes claims: one entry, renewed by a write each fifth of a
@@ -71,7 +111,7 @@ func (s *session) create(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.own.lease/2)
 	defer cancel()
-	s.revision, err = s.own.store.Put(ctx, sessionPrefix+s.id, value, 0)
+	s.revision, err = s.own.store.Put(ctx, SessionPrefix+s.id, value, 0)
 	return err
 }
 
@@ -222,7 +262,7 @@ func (s *session) renewOnce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.own.lease/5)
 	defer cancel()
 	sent := time.Now()
-	err := s.write(ctx, s.state)
+	err := s.write(ctx, s.saying())
 	if errors.Is(err, ErrLost) {
 		s.lose(err)
 		return
@@ -263,7 +303,7 @@ func (s *session) write(ctx context.Context, state sessionState) error {
 		return err
 	}
 	highest := s.own.newest.revision.Load() // before it is sent: others write meanwhile
-	revision, err := s.own.put(ctx, sessionPrefix+s.id, value, s.revision, s.mine)
+	revision, err := s.own.put(ctx, SessionPrefix+s.id, value, s.revision, s.mine)
 	if err != nil {
 		return err
 	}

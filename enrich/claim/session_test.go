@@ -401,3 +401,49 @@ func TestAPanicInARequestLeavesNothingHeld(t *testing.T) {
 		}
 	}
 }
+
+// TestAProcessSaysInItsSessionWhyItConsumesNothing, from its first renewal on, in a bounded text.
+func TestAProcessSaysInItsSessionWhyItConsumesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		var words atomic.Value
+		words.Store("gate is closed")
+		c := claim.New(store, claim.Options{
+			Lease: lease, Settle: settle, Pod: "pod-1", Concurrency: 7, Says: func() string { return words.Load().(string) },
+		})
+		cl := acquire(t, c, "key.1")
+		key := claim.SessionOf(cl)
+		said := func() claim.Session {
+			value, _, err := store.Get(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, ok := claim.ReadSession(value)
+			if !ok {
+				t.Fatalf("%s is no session", value)
+			}
+			return s
+		}
+		if s := said(); s.Says != "" || s.Pod != "pod-1" || s.Concurrency != 7 || s.Lease != lease || s.Started.IsZero() || s.Ended || s.Dead {
+			t.Errorf("at the start: %+v", s)
+		}
+		for _, c := range []struct{ says, want string }{{"gate is closed", "gate is closed"}, {strings.Repeat("é", 400), strings.Repeat("é", 250)}, {"", ""}} {
+			words.Store(c.says)
+			time.Sleep(lease/5 + time.Millisecond)
+			if s := said(); s.Says != c.want {
+				t.Errorf("says %q, want %q", s.Says, c.want)
+			}
+		}
+		release(t, cl, nil, false)
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := said(); !s.Ended {
+			t.Errorf("after the end: %+v", s)
+		}
+		if _, ok := claim.ReadSession([]byte("{}")); ok {
+			t.Error("an entry without a version is a session")
+		}
+	})
+}

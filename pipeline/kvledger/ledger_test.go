@@ -227,3 +227,42 @@ func TestKeysAreEncodedOneToOneAndValid(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatWasWrittenBelowAPrefixIsReadWithItsAge, by the server's clock, and nothing else is.
+func TestWhatWasWrittenBelowAPrefixIsReadWithItsAge(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.ensure(t)
+	l := New(s.link, Options{})
+	for _, key := range []string{"session.a", "session.b", "session.gone", "sessions.c", "case.session.d"} {
+		revision, err := l.Put(t.Context(), key, []byte(key), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key == "session.gone" {
+			if err := l.Purge(t.Context(), key, revision); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var got []string
+	for r, err := range l.Written(t.Context(), "session.") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(r.Value) != r.Key || r.Age < 0 || r.Age > time.Minute {
+			t.Errorf("%+v", r)
+		}
+		got = append(got, r.Key)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"session.a", "session.b"}) {
+		t.Errorf("keys %v", got)
+	}
+	s.link.Close()
+	for _, err := range l.Written(t.Context(), "session.") {
+		if err == nil {
+			t.Error("without a server there is something")
+		}
+	}
+}

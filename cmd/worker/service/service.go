@@ -83,6 +83,7 @@ func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Opt
 		link.Close()
 		return nil, shell.Misuse(err)
 	}
+	parts.worker.Store(worker)
 	hooks, err := openHooks(ctx, c, link, applier, parts.measures.metrics, options.Log)
 	if err != nil {
 		link.Close()

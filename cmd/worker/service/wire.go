@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -100,6 +101,18 @@ type Parts struct {
 	measures  *measures
 	slots     *enrich.Slots // of what works at TheHive
 	reading   *reading      // of the start
+
+	worker atomic.Pointer[pipeline.Worker] // once it is made
+}
+
+// says tells other people's "worker status" why this worker consumes nothing.
+func (p *Parts) says() string {
+	w := p.worker.Load()
+	if w == nil {
+		return ""
+	}
+	_, reasons := w.Ready()
+	return strings.Join(reasons, "; ")
 }
 
 // NewParts makes them; w reads the operator's files.
@@ -183,6 +196,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Slots:       p.slots,
 		Concurrency: c.Hive.Concurrency,
 		Worker:      hostname(),
+		Says:        p.says,
 		Batch:       c.Hive.Batch,
 		PerCase:     c.Hive.PerCase,
 		Limits:      caseLimits(c),

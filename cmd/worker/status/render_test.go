@@ -1,0 +1,46 @@
+package status
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestAStatusIsReadFromTheTop: what hurts, the totals, then why letters died and who lives; nothing of it steers a terminal.
+func TestAStatusIsReadFromTheTop(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 2, 8, 12, 0, 0, time.UTC)
+	s := Status{
+		Stream:  Stream{Name: "DET", Consumer: "forager", Waiting: 12, Unacknowledged: 3, Known: true},
+		Letters: Letters{Waiting: 9, Known: true, ByReason: []Reason{{Reason: "observable rejected", Step: "observable", Status: 400, Count: 8, Newest: at}}},
+		Replicas: []Replica{
+			{Pod: "forager-0", State: Live, Started: at, SeenSeconds: 1.4, Concurrency: 32},
+			{Pod: "forager-1\x1b[2J", State: Silent, Started: at, SeenSeconds: 61, Concurrency: 32, Says: "gate is closed"},
+			{Pod: "forager-2", State: Ended, Started: at},
+		},
+		Problems: []string{"TheHive: connection refused\nnext"},
+	}
+	var b strings.Builder
+	if err := Write(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	want := `! TheHive: connection refused next
+
+stream        DET, consumer forager: 12 wait, 3 in hand
+thehive       unknown
+dead letters  9 wait ("worker dlq ls" lists them, "worker dlq requeue" sends them again)
+
+LETTERS  REASON               STEP        ANSWER  NEWEST
+8        observable rejected  observable  400     2026-03-02T08:12:00Z
+
+REPLICA        STATE   SEEN      STARTED               CALLS  SAYS
+forager-0      live    1s ago    2026-03-02T08:12:00Z  32     consuming
+forager-1�[2J  silent  1m1s ago  2026-03-02T08:12:00Z  32     gate is closed
+1 that stopped in order within a week
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
