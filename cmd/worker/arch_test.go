@@ -99,13 +99,13 @@ var ownTests = map[string][]string{
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
 	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/telemetry"},
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/status", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo"},
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/status"},
 }
 
 // banned packages must not be in the binary, however they got there.
