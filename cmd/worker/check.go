@@ -108,7 +108,11 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	works := check.Worst(found) != inspect.LevelBroken
 	report := check.Report{Works: works, Findings: found}
 	var left []string
-	if c.Conform && works {
+	switch {
+	case !c.Conform:
+	case !check.HiveWorks(found):
+		sh.Say("--conform: TheHive was not asked: first mend what is broken there")
+	default:
 		if report.Conform, left, err = c.conform(ctx, cfg); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,6 +70,13 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 		})
 	}
 	return found, nil
+}
+
+// HiveWorks tells whether nothing is broken that TheHive was asked for, whatever NATS says.
+func HiveWorks(found []inspect.Finding) bool {
+	return !slices.ContainsFunc(found, func(f inspect.Finding) bool {
+		return f.Level == inspect.LevelBroken && (strings.HasPrefix(f.About, "TheHive") || f.About == "data types" || f.About == "ATT&CK")
+	})
 }
 
 // Worst is the level of the worst finding.

@@ -128,8 +128,8 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 		return false
 	}
 	const about = "TheHive"
-	major, minor := hiveRelease(status.Version)
 	h.release = hiveVersion(status.Version)
+	major, minor := h.release[0], h.release[1]
 	if major != 5 {
 		h.add(inspect.LevelBroken, about, "it is "+status.Version, "Forager speaks the API of TheHive 5", "upgrade TheHive")
 		return false
@@ -157,29 +157,17 @@ func (h *hiveInspection) server(ctx context.Context, client *hive.Client) bool {
 // uploadLimit is TheHive's own, where its configuration names none (play.http.parser.maxDiskBuffer).
 const uploadLimit = 1_000_000_000
 
-// hiveRelease reads "5.5.13-1"; 0 is unknown.
-func hiveRelease(version string) (major, minor int) {
-	parts := strings.SplitN(version, ".", 3)
-	if len(parts) < 2 {
-		return 0, 0
-	}
-	major, err1 := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	if err1 != nil || err2 != nil {
-		return 0, 0
-	}
-	return major, minor
-}
-
-// hiveVersion reads all of "5.5.13-1"; zero is unknown.
+// hiveVersion reads "5.5.13-1", or "5.7"; zero is unknown. A third number that is none counts as 0.
 func hiveVersion(version string) (release [3]int) {
 	number, _, _ := strings.Cut(version, "-")
 	for i, part := range strings.SplitN(number, ".", 3) {
 		n, err := strconv.Atoi(part)
-		if err != nil {
+		switch {
+		case err == nil:
+			release[i] = n
+		case i < 2:
 			return [3]int{}
 		}
-		release[i] = n
 	}
 	return release
 }

@@ -97,6 +97,9 @@ func (c *simulateCmd) read(args []string) error {
 
 var releases = regexp.MustCompile(`^5\.[2-7](\.\d+)?(-\d+)?$`)
 
+// newestOf is the newest release of a line that something is known of (OpenAPI, release notes).
+var newestOf = map[string]string{"5.2": "5.2.16", "5.3": "5.3.11", "5.4": "5.4.10", "5.5": "5.5.13", "5.6": "5.6.2", "5.7": "5.7.3"}
+
 // options are what kind of server it is.
 func (c *simulateCmd) options() (hivetest.Options, error) {
 	o := hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Version: c.Version}
@@ -114,6 +117,9 @@ func (c *simulateCmd) options() (hivetest.Options, error) {
 	}
 	if c.TemplateTags != "" {
 		o.Quirks.TemplateTags = c.TemplateTags
+	}
+	if newest, ok := newestOf[o.Version]; ok {
+		o.Version = newest
 	}
 	if !strings.Contains(o.Version, "-") {
 		o.Version += "-1"
