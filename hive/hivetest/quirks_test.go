@@ -196,7 +196,7 @@ func TestQuirksTurnWhatNobodyKnows(t *testing.T) {
 		"a double": {hivetest.Quirks{}, doubled, "207 1"}, "a double, 400": {hivetest.Quirks{Doubled: 400}, doubled, "400 1"},
 		"a double, 201": {hivetest.Quirks{Doubled: 201}, doubled, "201 1"},
 		"a bad one":     {hivetest.Quirks{}, bad, "404 0"}, "a bad one, others stay": {hivetest.Quirks{BadProcedure: "others"}, bad, "404 1"},
-		"tags": {hivetest.Quirks{}, tagged, "[a b:c=d]"}, "tags, lost": {hivetest.Quirks{LostTags: true}, tagged, "[b:c=d]"},
+		"tags":         {hivetest.Quirks{}, tagged, "[a b:c=d]"},
 		"tags, quoted": {hivetest.Quirks{Tags: "quoted"}, tagged, `[a b:c="d"]`},
 		"below none":   {hivetest.Quirks{}, below, "404"}, "below none, 403": {hivetest.Quirks{BelowDeleted: 403}, below, "403"},
 		"foreign": {hivetest.Quirks{}, foreign, "403"}, "foreign, 401": {hivetest.Quirks{ForeignOrganisation: 401}, foreign, "401"},
@@ -208,6 +208,24 @@ func TestQuirksTurnWhatNobodyKnows(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
+}
+
+// TestOfTagsThatAreAddedAtATimeTheLastMayWin: those of one burst, by option; what came long before stays.
+func TestOfTagsThatAreAddedAtATimeTheLastMayWin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := hivetest.New(hivetest.Options{Quirks: hivetest.Quirks{LostTags: true}})
+		call(t, h, "POST", casePath, someCase)
+		for i, tag := range []string{"early", "a", "b"} {
+			if i == 1 {
+				time.Sleep(time.Minute)
+			}
+			call(t, h, "PATCH", casePath+"/1", `{"addTags":["`+tag+`"]}`)
+		}
+		if got := fmt.Sprint(call(t, h, "GET", casePath+"/1", "").at("tags")); !strings.Contains(got, "early") || !strings.Contains(got, "b") || strings.Contains(got, " a ") {
+			t.Errorf("tags %s", got)
+		}
+	})
 }
 
 // TestWritesToOneCaseMayCollide: those that come at a time, by option; not those to other cases.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for something that is certain to come.
-const Patience = time.Minute
+// Patience is how long a test waits for something that is certain to come, with the race detector and beside others, too.
+const Patience = 3 * time.Minute
 
 // Must ends a test that cannot go on.
 func Must(t testing.TB, err error) {
