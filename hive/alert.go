@@ -368,29 +368,12 @@ func (u AlertUpdate) check(op string) error {
 
 // UpdateAlert changes what u names, of an alert by id (PATCH /api/v1/alert/{alertId}).
 func (c *Client) UpdateAlert(ctx context.Context, id string, u AlertUpdate) error {
-	const op = "update alert"
-	if err := checkID(op, "alert", id); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	return c.change(ctx, op, http.MethodPatch, "/alert/"+id, body)
+	return c.update(ctx, "update alert", "alert", id, u)
 }
 
 // UpdateAlerts changes several alike (PATCH /api/v1/alert/_bulk).
 func (c *Client) UpdateAlerts(ctx context.Context, ids []string, u AlertUpdate) error {
-	const op = "update alerts"
-	if err := checkIDs(op, ids); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	body["ids"] = distinct(ids)
-	return c.change(ctx, op, http.MethodPatch, "/alert/_bulk", body)
+	return c.updateAll(ctx, "update alerts", "alert", ids, u)
 }
 
 // FollowAlert lets new detections make an imported alert new again

@@ -356,6 +356,37 @@ func (c *Client) delete(ctx context.Context, op, path string) error {
 	return c.change(ctx, op, http.MethodDelete, path, nil)
 }
 
+// changes are what an update is to change.
+type changes interface {
+	// wire checks them and gives the body; an error where nothing is to change.
+	wire(op string) (map[string]any, error)
+}
+
+// update changes one entity of a kind, by id.
+func (c *Client) update(ctx context.Context, op, kind, id string, u changes) error {
+	if err := checkID(op, kind, id); err != nil {
+		return err
+	}
+	body, err := u.wire(op)
+	if err != nil {
+		return err
+	}
+	return c.change(ctx, op, http.MethodPatch, "/"+kind+"/"+id, body)
+}
+
+// updateAll changes several of a kind alike.
+func (c *Client) updateAll(ctx context.Context, op, kind string, ids []string, u changes) error {
+	if err := checkIDs(op, ids); err != nil {
+		return err
+	}
+	body, err := u.wire(op)
+	if err != nil {
+		return err
+	}
+	body["ids"] = distinct(ids)
+	return c.change(ctx, op, http.MethodPatch, "/"+kind+"/_bulk", body)
+}
+
 // put sets a field of a body when it is to change.
 func put[T any](body map[string]any, name string, v *T) {
 	if v != nil {

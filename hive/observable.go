@@ -359,29 +359,12 @@ func (u ObservableUpdate) wire(op string) (map[string]any, error) {
 
 // UpdateObservable changes what u names (PATCH /api/v1/observable/{id}).
 func (c *Client) UpdateObservable(ctx context.Context, id string, u ObservableUpdate) error {
-	const op = "update observable"
-	if err := checkID(op, "observable", id); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	return c.change(ctx, op, http.MethodPatch, "/observable/"+id, body)
+	return c.update(ctx, "update observable", "observable", id, u)
 }
 
 // UpdateObservables changes several alike (PATCH /api/v1/observable/_bulk).
 func (c *Client) UpdateObservables(ctx context.Context, ids []string, u ObservableUpdate) error {
-	const op = "update observables"
-	if err := checkIDs(op, ids); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	body["ids"] = distinct(ids)
-	return c.change(ctx, op, http.MethodPatch, "/observable/_bulk", body)
+	return c.updateAll(ctx, "update observables", "observable", ids, u)
 }
 
 // DeleteObservable deletes one observable (DELETE /api/v1/observable/{id}).

@@ -134,15 +134,7 @@ func (c *Client) AddKnowledge(ctx context.Context, p NewPage) (Page, error) {
 // UpdateKnowledge changes what u names of a page of the knowledge base
 // (PATCH /api/v1/page/{pageId}).
 func (c *Client) UpdateKnowledge(ctx context.Context, id string, u PageUpdate) error {
-	const op = "update knowledge page"
-	if err := checkID(op, "page", id); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	return c.change(ctx, op, http.MethodPatch, "/page/"+id, body)
+	return c.update(ctx, "update knowledge page", "page", id, u)
 }
 
 // DeleteKnowledge deletes a page of the knowledge base (DELETE /api/v1/page/{pageId}).

@@ -146,29 +146,12 @@ func (u TaskUpdate) wire(op string) (map[string]any, error) {
 
 // UpdateTask changes what u names (PATCH /api/v1/task/{taskId}).
 func (c *Client) UpdateTask(ctx context.Context, id string, u TaskUpdate) error {
-	const op = "update task"
-	if err := checkID(op, "task", id); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	return c.change(ctx, op, http.MethodPatch, "/task/"+id, body)
+	return c.update(ctx, "update task", "task", id, u)
 }
 
 // UpdateTasks changes several alike (PATCH /api/v1/task/_bulk).
 func (c *Client) UpdateTasks(ctx context.Context, ids []string, u TaskUpdate) error {
-	const op = "update tasks"
-	if err := checkIDs(op, ids); err != nil {
-		return err
-	}
-	body, err := u.wire(op)
-	if err != nil {
-		return err
-	}
-	body["ids"] = distinct(ids)
-	return c.change(ctx, op, http.MethodPatch, "/task/_bulk", body)
+	return c.updateAll(ctx, "update tasks", "task", ids, u)
 }
 
 // DeleteTask deletes a task with its logs (DELETE /api/v1/task/{taskId}).
