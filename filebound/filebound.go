@@ -26,6 +26,12 @@ var (
 	ErrNoFile = errors.New("is neither a file nor a pipe")
 )
 
+// Same tells whether two looks at a file saw the same content, as far as a look can tell: the file, its size, and when
+// it was written.
+func Same(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
 // Open opens what a name leads to, symbolic links followed: a regular file, or a pipe. The caller closes
 // it. Errors: ErrNoFile for anything else but a directory; those of os.Open.
 func Open(name string) (*os.File, error) {

@@ -62,7 +62,7 @@ func (c *Cache) open(s Source) (kept, error) {
 	if err != nil {
 		return kept{}, err
 	}
-	if k, ok := c.kept[s]; ok && os.SameFile(k.info, info) && k.info.Size() == info.Size() && k.info.ModTime().Equal(info.ModTime()) {
+	if k, ok := c.kept[s]; ok && filebound.Same(k.info, info) {
 		return k, nil
 	}
 	rows, err := read(f, s)

@@ -81,7 +81,7 @@ func (w *Witness) differs(now *Witness) bool {
 		if a == nil || b == nil {
 			return a == nil && b == nil
 		}
-		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+		return filebound.Same(a, b)
 	})
 }
 
