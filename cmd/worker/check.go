@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,20 +42,16 @@ func (c *checkCmd) command(sh *shell.Shell) *cobra.Command {
 
 // Run validates, and looks around.
 func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
-	if c.JSON && !c.Connect {
-		return shell.Misuse(errors.New("--json: goes with --connect"))
-	}
-	if c.MeasureLag && !c.Connect {
-		return shell.Misuse(errors.New("--measure-lag: goes with --connect"))
-	}
-	if c.Listen != 0 && !c.Connect {
-		return shell.Misuse(errors.New("--listen: goes with --connect"))
-	}
-	if c.Conform && !c.Connect {
-		return shell.Misuse(errors.New("--conform: goes with --connect"))
-	}
-	if c.ConformKey != "" && !c.Conform {
-		return shell.Misuse(errors.New("--conform-key-file: goes with --conform"))
+	for _, f := range []struct {
+		flag, with string
+		given, has bool
+	}{
+		{"json", "connect", c.JSON, c.Connect}, {"measure-lag", "connect", c.MeasureLag, c.Connect}, {"listen", "connect", c.Listen != 0, c.Connect},
+		{"conform", "connect", c.Conform, c.Connect}, {"conform-key-file", "conform", c.ConformKey != "", c.Conform},
+	} {
+		if f.given && !f.has {
+			return shell.Misuse(fmt.Errorf("--%s: goes with --%s", f.flag, f.with))
+		}
 	}
 	files := service.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
