@@ -36,6 +36,14 @@ func (c *Config) Wrong(mistakes ...Mistake) *Error {
 	return e
 }
 
+// Mistaken is Wrong where there may be no mistake: then it is nil.
+func (c *Config) Mistaken(mistakes ...Mistake) error {
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return c.Wrong(mistakes...)
+}
+
 // placeIn gives the place of a key, or of the nearest that holds it.
 func placeIn(places map[string]place, key string) (place, bool) {
 	for key != "" {

@@ -32,10 +32,9 @@
 //	ready.go          says all that to people
 //
 // And: options.go; observe.go tells settlements and writes their one line in the log; trace.go makes a span
-// from the sender to the apply; objects.go opens files in object stores; tasks.go runs goroutines whose
-// panics are errors at once.
+// from the sender to the apply; tasks.go runs goroutines whose panics are errors at once.
 //
-// Rooms of their own: pipeline/stream reaches NATS, deadletter, kvledger, inspect and audit stand below, replay and
+// Rooms of their own: pipeline/stream reaches NATS, deadletter, kvledger, inspect, objects and audit stand below, replay and
 // metrics above. Only these know NATS.
 //
 // Limits: several workers may share one durable consumer; order is kept within a pull, not

@@ -17,6 +17,7 @@ import (
 	"forager/pipeline/inspect"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
+	"forager/pipeline/objects"
 	"forager/pipeline/stream"
 	"forager/retry"
 )
@@ -79,7 +80,9 @@ func TestStreamsOfAnotherDomainAreUsedThroughALeafNode(t *testing.T) {
 			must(t, err)
 			_, err = store.PutString(t.Context(), "f", "content")
 			must(t, err)
-			content, _, err := openObject(t.Context(), r, "F/f")
+			object, err := objects.New(r.link).Find(t.Context(), "F/f")
+			must(t, err)
+			content, err := object.Open(t.Context())
 			must(t, err)
 			if text, err := io.ReadAll(content); err != nil || string(text) != "content" {
 				t.Errorf("%q, %v", text, err)

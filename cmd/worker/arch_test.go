@@ -21,10 +21,11 @@ const module = "forager"
 // beside it. Who adds a package draws it here and in CONTRIBUTING.
 var arrows = map[string][]string{
 	"cmd/worker":              {"*"},
-	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "filebound", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
+	"cmd/worker/demo":         {"cmd/worker/demo/servers", "cmd/worker/events", "cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "filebound", "hive/hivetest", "mitre", "pipeline", "pipeline/natstest", "pipeline/stream"},
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
-	"cmd/worker/check":        {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
-	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/detection/formats", "enrich/files", "enrich/lookup", "enrich/rules", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/stream", "retry"},
+	"cmd/worker/check":        {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
+	"cmd/worker/rulefiles":    {"cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/formats", "enrich/lookup", "enrich/rules", "filebound", "mitre"},
+	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/files", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry"},
 	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream"},
@@ -32,8 +33,9 @@ var arrows = map[string][]string{
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
 
-	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "enrich/files", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
+	"pipeline/objects":    {"enrich/files", "pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
 	"pipeline/intake":     {"pipeline/stream"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
@@ -90,15 +92,17 @@ var ownTests = map[string][]string{
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
 	"enrich/detection/draft": {"enrich/detection/formats"},
+	"pipeline":               {"pipeline/objects", "enrich/answertest", "enrich/claim/claimtest", "pipeline/natstest", "racedetector"},
+	"pipeline/objects":       {"enrich", "pipeline/natstest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
 	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
-	"cmd/worker/service":     {"racedetector", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
+	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
 	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/status", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

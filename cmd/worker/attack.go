@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/mitre"
 )
@@ -84,7 +84,7 @@ func (f configFlag) catalogue(sh *shell.Shell) (*mitre.Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return service.NewCatalogue(cfg)
+	return rulefiles.NewCatalogue(cfg)
 }
 
 // releaseOf finds the release that was asked for: "18" is the newest of 18.x. Without one it is

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -51,7 +52,7 @@ func (c *attackLayerCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := service.NewCatalogue(cfg)
+	catalogue, err := rulefiles.NewCatalogue(cfg)
 	if err != nil {
 		return err
 	}

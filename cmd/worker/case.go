@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -64,7 +65,7 @@ type remembered struct {
 
 // open connects to NATS and TheHive. Nothing is consumed, claimed or created.
 func (c caseChoice) open(ctx context.Context, sh *shell.Shell) (*remembered, error) {
-	files := service.NewWitness()
+	files := rulefiles.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return nil, err

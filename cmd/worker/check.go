@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/check"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -53,7 +54,7 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 			return shell.Misuse(fmt.Errorf("--%s: goes with --%s", f.flag, f.with))
 		}
 	}
-	files := service.NewWitness()
+	files := rulefiles.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
 	traces := service.CheckTraces(sh.Env)
 	if err := config.Join(service.Mistakes(cfg, err, files), traces); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -23,7 +24,7 @@ func (f *configFlag) addTo(flags *pflag.FlagSet) {
 // load reads the configuration. Of servers that it is not told of, addresses and credentials may
 // be missing.
 func (f configFlag) load(sh *shell.Shell, connects ...string) (*config.Config, error) {
-	c, err := f.loadBy(service.NewWitness(), sh, connects...)
+	c, err := f.loadBy(rulefiles.NewWitness(), sh, connects...)
 	if err == nil && len(connects) > 0 {
 		err = service.Unreadable(c)
 	}
@@ -31,7 +32,7 @@ func (f configFlag) load(sh *shell.Shell, connects ...string) (*config.Config, e
 }
 
 // loadBy reads the configuration through a witness.
-func (f configFlag) loadBy(w *service.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
+func (f configFlag) loadBy(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
 	src := config.Source{Name: f.Config, Env: sh.Env, ReadFile: w.ReadFile, ReadSecret: w.ReadSecret, ReadDir: w.ReadDir, Connects: connects}
 	if src.Name == "" {
 		src.Name = variable(sh.Env, "FORAGER_CONFIG")

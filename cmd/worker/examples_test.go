@@ -20,6 +20,7 @@ import (
 
 	"forager/cmd/worker/demo/servers"
 	"forager/cmd/worker/events"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/workertest"
@@ -89,11 +90,11 @@ func TestEveryRuleOfTheExampleIsExplained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		router, err := service.NewRouter(cfg, service.NewWitness())
+		router, err := rulefiles.NewRouter(cfg, rulefiles.NewWitness())
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.planner = service.NewPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
+		x.planner = rulefiles.NewPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
 		if err := x.explain(events.Event{File: e.Subject, Body: e.Event}); err != nil {
 			t.Fatal(err)
 		}
@@ -184,16 +185,16 @@ func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, na
 	options := service.PipelineOptions(cfg, log)
 	settled := &ends{}
 	options.Observer = settled
-	worker, err := service.New(t.Context(), cfg, service.NewWitness(), options)
+	worker, err := service.New(t.Context(), cfg, rulefiles.NewWitness(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer worker.Close()
-	router, err := service.NewRouter(cfg, service.NewWitness())
+	router, err := rulefiles.NewRouter(cfg, rulefiles.NewWitness())
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker.Use(worker.Decoder, service.NewPlanner(cfg, mitre.Embedded(), worker.Knowledge.Target, router, exampleNow))
+	worker.Use(worker.Decoder, rulefiles.NewPlanner(cfg, mitre.Embedded(), worker.Knowledge.Target, router, exampleNow))
 	if err := stream.Ensure(t.Context(), worker.Link, options.Streams()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/events"
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
@@ -155,10 +155,10 @@ type explainer struct {
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
 func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer, error) {
-	files := service.NewWitness()
-	router, rules := service.NewRouter(cfg, files)
-	decoder, formats := service.NewDecoder(cfg, files, service.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
-	catalogue, bundles := service.NewCatalogue(cfg)
+	files := rulefiles.NewWitness()
+	router, rules := rulefiles.NewRouter(cfg, files)
+	decoder, formats := rulefiles.NewDecoder(cfg, files, rulefiles.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
+	catalogue, bundles := rulefiles.NewCatalogue(cfg)
 	if err := config.Join(rules, formats, bundles); err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 	}
 	return &explainer{
 		cases:   cases,
-		decoder: decoder, planner: service.NewPlanner(cfg, catalogue, nil, router, time.Now), out: out,
+		decoder: decoder, planner: rulefiles.NewPlanner(cfg, catalogue, nil, router, time.Now), out: out,
 		subject: c.Subject, most: int(cfg.Pipeline.MaxMessageBytes),
 	}, nil
 }

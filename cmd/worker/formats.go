@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich/detection/canon"
@@ -42,7 +42,7 @@ func (f configFlag) formats(sh *shell.Shell) ([]formats.File, *config.Config, er
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := service.Formats(cfg, service.NewWitness())
+	all, err := rulefiles.Formats(cfg, rulefiles.NewWitness())
 	return all, cfg, err
 }
 
@@ -199,7 +199,7 @@ func (c *formatsShowCmd) Run(_ context.Context, sh *shell.Shell) error {
 	}
 	i := slices.IndexFunc(all, func(f formats.File) bool { return f.Name == c.Name })
 	if i < 0 {
-		return shell.Misuse(service.NoFormat(c.Name, formatNames(all)))
+		return shell.Misuse(rulefiles.NoFormat(c.Name, formatNames(all)))
 	}
 	shown := shownFormatOf(all[i], cfg)
 	shown.Text = all[i].Text

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/events"
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/enrich/detection"
 	"forager/enrich/detection/canon"
@@ -109,7 +109,7 @@ func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := service.NewDecoder(cfg, service.NewWitness(), service.Trial{File: c.FormatFile})
+	decoder, err := rulefiles.NewDecoder(cfg, rulefiles.NewWitness(), rulefiles.Trial{File: c.FormatFile})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
 		t.write = func(w io.Writer, line tested) error { return writeLine(w, line) }
 	}
 	if c.Format != "" && !slices.Contains(decoder.Formats(), c.Format) {
-		return nil, shell.Misuse(fmt.Errorf("--format: %w", service.NoFormat(c.Format, decoder.Formats())))
+		return nil, shell.Misuse(fmt.Errorf("--format: %w", rulefiles.NoFormat(c.Format, decoder.Formats())))
 	}
 	if t.want == "" && c.FormatFile != "" {
 		t.want = strings.TrimSuffix(filepath.Base(c.FormatFile), ".yaml")

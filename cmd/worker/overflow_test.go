@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/workertest"
 	"forager/config"
@@ -71,7 +72,7 @@ func (b *backyard) replica(log *zap.Logger, settled pipeline.Observer) *service.
 	workertest.Must(b.t, err)
 	options := service.PipelineOptions(c, log)
 	options.Observer = settled
-	s, err := service.New(b.t.Context(), c, service.NewWitness(), options)
+	s, err := service.New(b.t.Context(), c, rulefiles.NewWitness(), options)
 	workertest.Must(b.t, err)
 	ctx, stop := context.WithCancel(b.t.Context())
 	var running conc.WaitGroup

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/events"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -77,7 +78,7 @@ var errNotArrived = errors.New("publish: some events became dead letters, or are
 
 // Run sends.
 func (c *publishCmd) Run(ctx context.Context, sh *shell.Shell) error {
-	files, needed := service.NewWitness(), []string{config.ToNATS}
+	files, needed := rulefiles.NewWitness(), []string{config.ToNATS}
 	if c.Wait {
 		needed = append(needed, config.ToHive)
 	}
@@ -134,7 +135,7 @@ type sending struct {
 }
 
 // open connects to NATS, and where somebody waits to TheHive.
-func (c *publishCmd) open(ctx context.Context, cfg *config.Config, files *service.Witness) (s *sending, err error) {
+func (c *publishCmd) open(ctx context.Context, cfg *config.Config, files *rulefiles.Witness) (s *sending, err error) {
 	s = &sending{publishCmd: c}
 	var link *stream.Link
 	if c.Wait {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -58,7 +59,7 @@ const replayShare = 4
 
 // Run replays.
 func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
-	files := service.NewWitness()
+	files := rulefiles.NewWitness()
 	cfg, err := c.loadBy(files, sh, config.ToNATS, config.ToHive)
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/workertest"
 )
@@ -36,7 +36,7 @@ func TestTheRulesOfTheReadmeWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := service.NewRouter(cfg, service.NewWitness()); err != nil || len(cfg.Routes) != 3 || len(cfg.Silences) != 1 {
+	if _, err := rulefiles.NewRouter(cfg, rulefiles.NewWitness()); err != nil || len(cfg.Routes) != 3 || len(cfg.Silences) != 1 {
 		t.Errorf("%v; %d routes, %d silences", err, len(cfg.Routes), len(cfg.Silences))
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -30,8 +31,8 @@ func (c *runCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	files := service.NewWitness()
-	read := func(w *service.Witness) (*config.Config, error) { return c.read(sh, w) }
+	files := rulefiles.NewWitness()
+	read := func(w *rulefiles.Witness) (*config.Config, error) { return c.read(sh, w) }
 	cfg, err := read(files)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (c *runCmd) Run(ctx context.Context, sh *shell.Shell) error {
 }
 
 // read reads the configuration, and looks for all that is wrong with it when something is.
-func (c *runCmd) read(sh *shell.Shell, w *service.Witness) (*config.Config, error) {
+func (c *runCmd) read(sh *shell.Shell, w *rulefiles.Witness) (*config.Config, error) {
 	cfg, err := c.loadBy(w, sh, config.ToNATS, config.ToHive, config.ToWebhook, config.ToIntake)
 	if err != nil {
 		return nil, service.Mistakes(cfg, err, w)

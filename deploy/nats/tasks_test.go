@@ -16,6 +16,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/deadletter"
 	"forager/pipeline/kvledger"
+	"forager/pipeline/objects"
 	"forager/pipeline/stream"
 )
 
@@ -236,7 +237,7 @@ func files(ctx context.Context, s *site) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	object, err := pipeline.NewObjects(s.worker).Find(ctx, "FORAGER_FILES/host/dump.bin")
+	object, err := objects.New(s.worker).Find(ctx, "FORAGER_FILES/host/dump.bin")
 	if err != nil {
 		return err
 	}

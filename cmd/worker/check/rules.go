@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 	"forager/enrich/detection/canon"
 	"forager/hive"
@@ -120,7 +120,7 @@ func (h *hiveInspection) types(ctx context.Context, client *hive.Client) {
 // attack looks which ATT&CK release TheHive holds.
 func (h *hiveInspection) attack(ctx context.Context, client *hive.Client) error {
 	const about = "ATT&CK"
-	catalogue, err := service.NewCatalogue(h.config)
+	catalogue, err := rulefiles.NewCatalogue(h.config)
 	if err != nil {
 		return err
 	}

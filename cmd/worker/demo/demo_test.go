@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"forager/cmd/worker/events"
-	"forager/cmd/worker/service"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
@@ -17,11 +17,11 @@ import (
 // of it has a place in a case, and every format has one.
 func TestSamplesBecomeDetections(t *testing.T) {
 	c := config.Default()
-	decoder, err := service.NewDecoder(&c, service.NewWitness(), service.Trial{})
+	decoder, err := rulefiles.NewDecoder(&c, rulefiles.NewWitness(), rulefiles.Trial{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner := service.NewPlanner(&c, mitre.Embedded(), nil, nil, nil)
+	planner := rulefiles.NewPlanner(&c, mitre.Embedded(), nil, nil, nil)
 	for _, format := range decoder.Formats() {
 		if format == "generic" { // it recognises nothing
 			continue

@@ -13,6 +13,7 @@ import (
 
 	"forager/cmd/worker/demo/servers"
 	"forager/cmd/worker/events"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -93,7 +94,7 @@ func (s *stage) start(ctx context.Context, sh *shell.Shell, verbose bool) error 
 	options := service.PipelineOptions(c, log)
 	options.Observer = s.tally
 	options.DeadLetterShare = -1 // any file may be tried: a hundred of an unknown format are no broken configuration
-	if s.service, err = service.New(ctx, c, service.NewWitness(), options); err != nil {
+	if s.service, err = service.New(ctx, c, rulefiles.NewWitness(), options); err != nil {
 		return err
 	}
 	s.decoder = s.service.Decoder

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/workertest"
 	"forager/config"
 	"forager/hive/hivetest"
@@ -106,7 +107,7 @@ func (c *crossing) open(nats string, env []string) {
 	short := retry.Backoff{First: 10 * time.Millisecond, Last: 60 * time.Millisecond}
 	options.Policy = pipeline.Policy{MaxTries: boxTries, MaxAge: boxAge, Transient: short, Throttled: short, Blocked: short, Probe: short}
 	ctx, stop := context.WithCancel(c.t.Context())
-	c.service, err = New(ctx, cfg, NewWitness(), options)
+	c.service, err = New(ctx, cfg, rulefiles.NewWitness(), options)
 	workertest.Must(c.t, err)
 	workertest.Must(c.t, stream.Ensure(ctx, c.service.Link, options.Streams()))
 	var running conc.WaitGroup

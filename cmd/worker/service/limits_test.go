@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 	"forager/enrich/apply"
 	"forager/enrich/detection"
@@ -21,7 +22,7 @@ func TestLimitsOfTheConfigurationReachWhatTheyBound(t *testing.T) {
 	}
 	c.Limits.ObservablesPerDetection, c.Limits.TechniquesPerDetection, c.Limits.TagsPerDetection = 3, 2, 1
 	c.Limits.FilesPerDetection, c.Limits.DetectionsPerMessage = 1, 2
-	decoder, err := NewDecoder(&c, NewWitness(), Trial{})
+	decoder, err := rulefiles.NewDecoder(&c, rulefiles.NewWitness(), rulefiles.Trial{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,19 +7,20 @@ import (
 
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 )
 
 // Mistakes gives everything that is wrong with a configuration at once: what loading found, and what
 // those find who understand more of a value than that it is one. Each is asked whatever the others
 // say. Where not even the configuration's file could be read, that is all there is to say.
-func Mistakes(c *config.Config, loaded error, w *Witness) error {
+func Mistakes(c *config.Config, loaded error, w *rulefiles.Witness) error {
 	if c == nil {
 		return loaded
 	}
-	_, rules := NewRouter(c, w)
-	_, formats := NewDecoder(c, w, Trial{})
-	_, bundles := NewCatalogue(c)
+	_, rules := rulefiles.NewRouter(c, w)
+	_, formats := rulefiles.NewDecoder(c, w, rulefiles.Trial{})
+	_, bundles := rulefiles.NewCatalogue(c)
 	_, spool := CheckSpool(c)
 	files := Unreadable(c)
 	return config.Join(loaded, rules, formats, bundles, spool, files, connections(c, loaded, files))
@@ -41,11 +42,11 @@ func Unreadable(c *config.Config) error {
 		if file == "" {
 			continue
 		}
-		if err := readable(file); err != nil {
+		if err := rulefiles.Readable(file); err != nil {
 			wrong = append(wrong, config.Mistake{Key: key, Err: err})
 		}
 	}
-	return mistaken(c, wrong)
+	return c.Mistaken(wrong...)
 }
 
 // connections refuses what those who connect would, of the sections of which nothing wrong is known
@@ -63,7 +64,7 @@ func connections(c *config.Config, known ...error) error {
 			wrong = append(wrong, config.Mistake{Key: section, Err: err})
 		}
 	}
-	return mistaken(c, wrong)
+	return c.Mistaken(wrong...)
 }
 
 // concerns tells whether an error names a key or variable of a section.
@@ -72,12 +73,4 @@ func concerns(err error, section string) bool {
 	return ok && slices.ContainsFunc(e.Problems, func(p *config.Problem) bool {
 		return p.Key == "" || p.Key == section || strings.HasPrefix(p.Key, section+".") || strings.HasPrefix(p.Key, "FORAGER_"+strings.ToUpper(section)+"_")
 	})
-}
-
-// mistaken is the error of mistakes in a configuration; nil when there are none.
-func mistaken(c *config.Config, wrong []config.Mistake) error {
-	if len(wrong) == 0 {
-		return nil
-	}
-	return c.Wrong(wrong...)
 }

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/workertest"
 	"forager/config"
 	"forager/hive/hivetest"
@@ -107,7 +108,7 @@ func (p *provider) open(nats string, credentials []string) {
 	options.Observer = p
 	options.Policy.Blocked = retry.Backoff{First: 500 * time.Millisecond, Last: 2 * time.Second}
 	options.Policy.Probe = retry.Backoff{First: 100 * time.Millisecond, Last: time.Second}
-	p.service, err = New(p.t.Context(), c, NewWitness(), options)
+	p.service, err = New(p.t.Context(), c, rulefiles.NewWitness(), options)
 	workertest.Must(p.t, err)
 	workertest.Must(p.t, stream.Ensure(p.t.Context(), p.service.Link, options.Streams()))
 	ctx, stop := context.WithCancel(p.t.Context())

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 	"forager/pipeline"
 )
@@ -19,10 +20,10 @@ import (
 // link that Kubernetes turns, and hears nothing from a network file system.
 type reloader struct {
 	live   *Live
-	config *config.Config // in force
-	files  *Witness       // what it was read from
-	load   func(*Witness) (*config.Config, error)
-	build  func(*config.Config, *Witness) (*reading, error)
+	config *config.Config     // in force
+	files  *rulefiles.Witness // what it was read from
+	load   func(*rulefiles.Witness) (*config.Config, error)
+	build  func(*config.Config, *rulefiles.Witness) (*reading, error)
 	log    *zap.Logger
 	level  zap.AtomicLevel // of the log
 
@@ -41,7 +42,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 		case <-hangup:
 			r.reload("signal")
 		case <-tick:
-			if r.files.differs(r.files.again()) {
+			if r.files.Differs(r.files.Again()) {
 				r.reload("file change")
 			}
 		}
@@ -61,10 +62,10 @@ func (r *reloader) tick() (next <-chan time.Time, stop func()) {
 // reload reads everything anew. What cannot work leaves the old rules in force, and is said once
 // for each change of the files.
 func (r *reloader) reload(why string) {
-	before, read := r.files.again(), r.files.anew()
+	before, read := r.files.Again(), r.files.Anew()
 	next, restart, err := r.read(read)
 	if err != nil {
-		read.add(before) // what the broken files do not name any more may be mended, too
+		read.Add(before) // what the broken files do not name any more may be mended, too
 		r.files = read
 		r.set(err.Error())
 		r.live.notice(pipeline.NoticeReloadFailed)
@@ -87,7 +88,7 @@ func (r *reloader) reload(why string) {
 }
 
 // read puts a new reading in force, if there is one.
-func (r *reloader) read(w *Witness) (next *config.Config, restart []string, err error) {
+func (r *reloader) read(w *rulefiles.Witness) (next *config.Config, restart []string, err error) {
 	newer, err := r.load(w)
 	if err != nil {
 		return nil, nil, err

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 	"forager/enrich/rules"
 )
@@ -29,24 +30,24 @@ func TestATurnedConfigMapIsNoticed(t *testing.T) {
 	file := filepath.Join(dir, "forager.yaml")
 	must(os.Symlink(filepath.Join("..data", "forager.yaml"), file))
 
-	w := NewWitness()
+	w := rulefiles.NewWitness()
 	if _, err := w.ReadFile(file); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.ReadFile(filepath.Join(dir, "not yet")); err == nil {
 		t.Fatal("read what is not there")
 	}
-	if w.differs(w.again()) {
+	if w.Differs(w.Again()) {
 		t.Error("nothing changed, and it was noticed")
 	}
 	must(os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
 	must(os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
-	if !w.differs(w.again()) {
+	if !w.Differs(w.Again()) {
 		t.Error("the turned link was not noticed")
 	}
-	w = w.again()
+	w = w.Again()
 	must(os.WriteFile(filepath.Join(dir, "not yet"), nil, 0o600))
-	if !w.differs(w.again()) {
+	if !w.Differs(w.Again()) {
 		t.Error("a file that was missing came, and was not noticed")
 	}
 }
@@ -62,24 +63,24 @@ func TestATableThatChangedIsNoticedAndAsked(t *testing.T) {
 	c := config.Default()
 	c.Lookups = []config.Lookup{{Name: "assets", File: file, Key: "host"}}
 	c.Routes = []config.Route{{Name: "r", Case: config.RouteCase{Title: "{{ lookup.assets[detection.host].owner }}"}}}
-	owner := func(w *Witness) string {
+	owner := func(w *rulefiles.Witness) string {
 		t.Helper()
-		router, err := NewRouter(&c, w)
+		router, err := rulefiles.NewRouter(&c, w)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return *router.Decide(rules.Seen{Host: "web01"}, time.Now()).Title
 	}
 	write("ann")
-	w := NewWitness()
-	if got := owner(w); got != "ann" || w.differs(w.again()) {
-		t.Errorf("owner %q, changed %v", got, w.differs(w.again()))
+	w := rulefiles.NewWitness()
+	if got := owner(w); got != "ann" || w.Differs(w.Again()) {
+		t.Errorf("owner %q, changed %v", got, w.Differs(w.Again()))
 	}
 	write("bobby")
-	if !w.differs(w.again()) {
+	if !w.Differs(w.Again()) {
 		t.Error("the table changed, and it was not noticed")
 	}
-	if got := owner(w.anew()); got != "bobby" {
+	if got := owner(w.Anew()); got != "bobby" {
 		t.Errorf("owner %q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
@@ -31,7 +32,7 @@ type ReplaySite struct {
 }
 
 // NewReplaySite wires it as a worker is wired.
-func NewReplaySite(ctx context.Context, c *config.Config, w *Witness, log *zap.Logger) (*ReplaySite, error) {
+func NewReplaySite(ctx context.Context, c *config.Config, w *rulefiles.Witness, log *zap.Logger) (*ReplaySite, error) {
 	if err := beforeFiles(c, log); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/config"
 	"forager/filebound"
 	"forager/hive"
@@ -49,7 +50,7 @@ func (r *rotating) text() string {
 
 // look reads the file, and says once what is new.
 func (r *rotating) look() {
-	text, err := filebound.Read(r.file, mostSecret)
+	text, err := filebound.Read(r.file, rulefiles.MostSecret)
 	var secret config.Secret
 	if err == nil {
 		secret, err = config.ParseSecret(text)

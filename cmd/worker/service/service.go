@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/intake"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
@@ -54,7 +55,7 @@ type Service struct {
 // New wires a worker; options are those of the configuration, perhaps with an observer. It does not need NATS or TheHive to be up; it fails on what no
 // waiting cures.
 // Files of rules are read by w.
-func New(ctx context.Context, c *config.Config, w *Witness, options pipeline.Options) (*Service, error) {
+func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pipeline.Options) (*Service, error) {
 	if err := beforeFiles(c, options.Log); err != nil {
 		return nil, err
 	}
@@ -240,7 +241,7 @@ func (s *Service) Use(d *detection.Decoder, p *enrich.Planner) {
 // ReloadsBy makes the service read its rules anew, on hangup and when one of the files changed. It is
 // called before the service runs. files is what c was read from, load how it is read again; a new
 // level of the log is set at level.
-func (s *Service) ReloadsBy(hangup chan os.Signal, c *config.Config, files *Witness, load func(*Witness) (*config.Config, error), level zap.AtomicLevel) {
+func (s *Service) ReloadsBy(hangup chan os.Signal, c *config.Config, files *rulefiles.Witness, load func(*rulefiles.Witness) (*config.Config, error), level zap.AtomicLevel) {
 	s.hangup = hangup
 	s.reloader = &reloader{live: s.live, config: c, files: files, load: load, build: s.parts.read, log: s.log, level: level}
 }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/demo/servers"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/workertest"
 	"forager/config"
 	"forager/enrich/apply"
@@ -69,7 +70,7 @@ func (o *office) open(env []string) {
 	c, err := config.Load(config.Source{Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
 	workertest.Must(o.t, err)
 	options := PipelineOptions(c, zap.NewNop())
-	s, err := New(o.t.Context(), c, NewWitness(), options)
+	s, err := New(o.t.Context(), c, rulefiles.NewWitness(), options)
 	workertest.Must(o.t, err)
 	workertest.Must(o.t, stream.Ensure(o.t.Context(), s.Link, options.Streams()))
 	workertest.Must(o.t, s.hooks.audits.Ensure(o.t.Context()))

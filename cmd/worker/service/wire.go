@@ -10,87 +10,31 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/apply"
-	"forager/enrich/detection"
-	"forager/enrich/rules"
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
 	"forager/pipeline/audit"
 	"forager/pipeline/kvledger"
+	"forager/pipeline/objects"
 	"forager/pipeline/stream"
 )
 
 // This file alone knows both what an operator writes (config) and what the packages take
 // (their Options), so that neither knows the other.
 
-// NewDecoder makes the reader of messages; w reads the operator's formats and lists.
-func NewDecoder(c *config.Config, w *Witness, trial Trial) (*detection.Decoder, error) {
-	lists, wrongLists := allowLists(c, w.ReadFile)
-	formats, wrongFolders := formatFolders(c, w)
-	o := detection.Options{Formats: formats, Generic: c.Formats.Unknown == "generic", Why: trial.Why, Lists: lists, Redact: append([]string{}, c.Case.Redact...), Limits: detectionLimits(c)}
-	for _, p := range c.Formats.Pins {
-		if wrongFolders == nil { // else the formats that pins name may be in there
-			o.Pins = append(o.Pins, detection.Pin{Subject: p.Subject, Format: p.Format})
-		}
-	}
-	d, err := detection.New(o)
-	if err := config.Join(wrongLists, wrongFolders, wrongFormats(c, err)); err != nil {
-		return nil, err
-	}
-	if trial.File == "" && trial.Format == "" {
-		return d, nil
-	}
-	return trial.decoder(o)
-}
-
-// NewPlanner makes the planner; target is what the server is known to hold, nil offline.
-func NewPlanner(c *config.Config, catalogue *mitre.Catalogue, target func() *mitre.Target, router *rules.Router, now func() time.Time) *enrich.Planner {
-	return enrich.NewPlanner(enrich.PlannerOptions{
-		Router:       router,
-		Now:          now,
-		Organisation: c.Hive.Organisation,
-		Window:       caseWindow(c),
-		Closed:       rules.ClosedPolicy(c.Case.Closed),
-		FullHosts:    c.Case.Host == "full",
-		Raw:          enrich.Raw(c.Case.Raw),
-		NewCases:     newCases(c),
-		TLP:          -1,
-		PAP:          -1,
-		Objects:      objectRules(c),
-		Zip:          enrich.ZipPolicy(c.Files.Zip),
-		Catalogue:    catalogue,
-		Target:       target,
-	})
-}
-
 // newReading makes what reads messages and decides what becomes of them.
-func newReading(c *config.Config, w *Witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
-	router, rules := NewRouter(c, w)
-	decoder, formats := NewDecoder(c, w, Trial{})
+func newReading(c *config.Config, w *rulefiles.Witness, catalogue *mitre.Catalogue, target func() *mitre.Target) (*reading, error) {
+	router, rules := rulefiles.NewRouter(c, w)
+	decoder, formats := rulefiles.NewDecoder(c, w, rulefiles.Trial{})
 	if err := config.Join(rules, formats); err != nil {
 		return nil, err
 	}
-	return &reading{decoder: decoder, planner: NewPlanner(c, catalogue, target, router, time.Now)}, nil
-}
-
-// caseWindow turns the configuration's "0 is no limit" into the planner's "negative is no limit".
-func caseWindow(c *config.Config) time.Duration {
-	if c.Case.Window == 0 {
-		return -1
-	}
-	return c.Case.Window
-}
-
-// newCases turns the configuration's "0 is no limit" into the planner's "negative is no limit".
-func newCases(c *config.Config) int {
-	if c.Limits.NewCasesPerKey == 0 {
-		return -1
-	}
-	return c.Limits.NewCasesPerKey
+	return &reading{decoder: decoder, planner: rulefiles.NewPlanner(c, catalogue, target, router, time.Now)}, nil
 }
 
 // Parts are the pieces of a worker that need no NATS.
@@ -116,8 +60,8 @@ func (p *Parts) says() string {
 }
 
 // NewParts makes them; w reads the operator's files.
-func NewParts(c *config.Config, w *Witness, log *zap.Logger) (*Parts, error) {
-	catalogue, err := NewCatalogue(c)
+func NewParts(c *config.Config, w *rulefiles.Witness, log *zap.Logger) (*Parts, error) {
+	catalogue, err := rulefiles.NewCatalogue(c)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +86,7 @@ func (p *Parts) Client() *hive.Client { return p.clients.own }
 func (p *Parts) Traced(provider trace.TracerProvider) { p.clients.traced(provider) }
 
 // read makes a reading of a configuration, and what it needs besides.
-func (p *Parts) read(c *config.Config, w *Witness) (*reading, error) {
+func (p *Parts) read(c *config.Config, w *rulefiles.Witness) (*reading, error) {
 	r, err := newReading(c, w, p.catalogue, p.knowledge.known.Target)
 	if err != nil {
 		return nil, err
@@ -183,7 +127,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 	return apply.Options{
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
-		Opener:    pipeline.NewObjects(link),
+		Opener:    objects.New(link),
 		Ledger:    newLedger(c, link),
 		Knowledge: p.knowledge.known,
 		Login: func(ctx context.Context) (string, error) {
@@ -217,23 +161,6 @@ func filePolicy(c *config.Config) apply.FilePolicy {
 func caseLimits(c *config.Config) apply.Limits {
 	l := c.Limits
 	return apply.Limits{Observables: l.ObservablesPerCase, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
-}
-
-// detectionLimits bound what is taken from one message.
-func detectionLimits(c *config.Config) detection.Limits {
-	l := c.Limits
-	return detection.Limits{
-		Observables: l.ObservablesPerDetection, Techniques: l.TechniquesPerDetection, Tags: l.TagsPerDetection, Files: l.FilesPerDetection,
-		Detections: l.DetectionsPerMessage, Unpacked: int(c.Pipeline.MaxMessageBytes),
-	}
-}
-
-// objectRules says which objects senders may name.
-func objectRules(c *config.Config) (rules []enrich.ObjectRule) {
-	for _, r := range c.Files.Objects {
-		rules = append(rules, enrich.ObjectRule{Subject: r.Subject, Bucket: r.Bucket, Prefix: r.Prefix})
-	}
-	return rules
 }
 
 // Connection says how to reach NATS. The log tells of secrets that were exchanged.

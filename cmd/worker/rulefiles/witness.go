@@ -1,4 +1,4 @@
-package service
+package rulefiles
 
 import (
 	"io/fs"
@@ -23,11 +23,11 @@ func NewWitness() *Witness {
 	return &Witness{seen: map[string]os.FileInfo{}, tables: new(lookup.Cache)}
 }
 
-// anew has seen nothing either, but for tables that did not change since.
-func (w *Witness) anew() *Witness { return &Witness{seen: map[string]os.FileInfo{}, tables: w.tables} }
+// Anew has seen nothing either, but for tables that did not change since.
+func (w *Witness) Anew() *Witness { return &Witness{seen: map[string]os.FileInfo{}, tables: w.tables} }
 
-// note looks before anything is read: a change in between is a change.
-func (w *Witness) note(name string) {
+// Note looks before anything is read: a change in between is a change.
+func (w *Witness) Note(name string) {
 	info, err := os.Stat(name)
 	if err != nil {
 		info = nil
@@ -37,46 +37,46 @@ func (w *Witness) note(name string) {
 
 // ReadFile is os.ReadFile of a file or pipe of a bounded size.
 func (w *Witness) ReadFile(name string) ([]byte, error) {
-	w.note(name)
+	w.Note(name)
 	return filebound.Read(name, mostRules)
 }
 
 // ReadSecret is ReadFile of a key, a password or a token.
 func (w *Witness) ReadSecret(name string) ([]byte, error) {
-	w.note(name)
-	return filebound.Read(name, mostSecret)
+	w.Note(name)
+	return filebound.Read(name, MostSecret)
 }
 
 // ReadDir is os.ReadDir.
 func (w *Witness) ReadDir(name string) ([]fs.DirEntry, error) {
-	w.note(name)
+	w.Note(name)
 	return os.ReadDir(name)
 }
 
 // Formats is the directory as a file system, with the format files in it noted.
 func (w *Witness) Formats(dir string) fs.FS {
-	w.note(dir)
+	w.Note(dir)
 	names, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
 		names = nil // a directory with a bracket in its name: its own changes are noticed
 	}
 	for _, name := range names {
-		w.note(name)
+		w.Note(name)
 	}
 	return os.DirFS(dir)
 }
 
-// again looks at the same names now.
-func (w *Witness) again() *Witness {
-	now := w.anew()
+// Again looks at the same names now.
+func (w *Witness) Again() *Witness {
+	now := w.Anew()
 	for name := range w.seen {
-		now.note(name)
+		now.Note(name)
 	}
 	return now
 }
 
-// differs tells whether something is not what it was.
-func (w *Witness) differs(now *Witness) bool {
+// Differs tells whether something is not what it was.
+func (w *Witness) Differs(now *Witness) bool {
 	return !maps.EqualFunc(w.seen, now.seen, func(a, b os.FileInfo) bool {
 		if a == nil || b == nil {
 			return a == nil && b == nil
@@ -85,8 +85,8 @@ func (w *Witness) differs(now *Witness) bool {
 	})
 }
 
-// add takes over what it has not looked at itself.
-func (w *Witness) add(other *Witness) {
+// Add takes over what it has not looked at itself.
+func (w *Witness) Add(other *Witness) {
 	for name, info := range other.seen {
 		if _, own := w.seen[name]; !own {
 			w.seen[name] = info

@@ -1,4 +1,4 @@
-package service
+package rulefiles
 
 import (
 	"os"
@@ -8,17 +8,17 @@ import (
 
 // Bounds of what is read of a file that an operator names, in bytes.
 const (
-	mostSecret = 1 << 20   // a key, certificates, credentials
+	MostSecret = 1 << 20   // a key, certificates, credentials
 	mostRules  = 64 << 20  // a configuration, rules, an allow-list
 	mostBundle = 256 << 20 // ATT&CK as STIX
 )
 
-// readable tells whether a secret, a key or certificates could be read. A pipe is left as it is: what is read of it is gone.
-func readable(name string) error {
+// Readable tells whether a secret, a key or certificates could be read. A pipe is left as it is: what is read of it is gone.
+func Readable(name string) error {
 	info, err := os.Stat(name)
 	if err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		return nil
 	}
-	_, err = filebound.Read(name, mostSecret)
+	_, err = filebound.Read(name, MostSecret)
 	return err
 }

@@ -1,4 +1,4 @@
-package service
+package rulefiles
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ func withBundles(known *mitre.Catalogue, c *config.Config) (*mitre.Catalogue, er
 			wrong = append(wrong, config.Mistake{Key: fmt.Sprintf("attack.bundles[%d]", i), Err: err})
 		}
 	}
-	return known, mistaken(c, wrong)
+	return known, c.Mistaken(wrong...)
 }
 
 // inFileName is how MITRE and others write a release at the end of a file's name:

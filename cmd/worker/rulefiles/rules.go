@@ -1,4 +1,4 @@
-package service
+package rulefiles
 
 import (
 	"encoding/json"
@@ -43,7 +43,7 @@ func NewRouter(c *config.Config, w *Witness) (*rules.Router, error) {
 func lookups(c *config.Config, w *Witness) (map[string]rules.Lookup, error) {
 	sources := make([]lookup.Source, len(c.Lookups))
 	for i, l := range c.Lookups {
-		w.note(l.File)
+		w.Note(l.File)
 		sources[i] = lookup.Source{File: l.File, Key: l.Key, Match: lookup.Match(l.Match)}
 	}
 	opened, errs := w.tables.Open(sources)
@@ -56,7 +56,7 @@ func lookups(c *config.Config, w *Witness) (map[string]rules.Lookup, error) {
 		}
 		all[l.Name] = opened[i]
 	}
-	return all, mistaken(c, wrong)
+	return all, c.Mistaken(wrong...)
 }
 
 // unjoin gives the parts of a joined error.
@@ -121,7 +121,7 @@ func formatFolders(c *config.Config, w *Witness) ([]fs.FS, error) {
 		}
 		folders = append(folders, w.Formats(dir))
 	}
-	return folders, mistaken(c, wrong)
+	return folders, c.Mistaken(wrong...)
 }
 
 // wrongFormats tells where what detection refuses is in the operator's files.
@@ -137,7 +137,7 @@ func wrongFormats(c *config.Config, err error) error {
 		}
 		wrong = append(wrong, config.Mistake{Key: "formats.directories", Err: e})
 	}
-	return mistaken(c, wrong)
+	return c.Mistaken(wrong...)
 }
 
 // allowLists reads the lists of values that are too common.
@@ -161,7 +161,7 @@ func allowLists(c *config.Config, read func(string) ([]byte, error)) ([]detectio
 		}
 		lists = append(lists, l)
 	}
-	return lists, mistaken(c, wrong)
+	return lists, c.Mistaken(wrong...)
 }
 
 // listKey is where a mistake of a list is looked for.

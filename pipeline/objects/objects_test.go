@@ -1,4 +1,4 @@
-package pipeline
+package objects
 
 import (
 	"bytes"
@@ -10,10 +10,36 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"forager/enrich"
 	"forager/enrich/files"
+	"forager/pipeline/natstest"
+	"forager/pipeline/stream"
 )
+
+// rig is a real JetStream server and a connection to it.
+type rig struct {
+	t      *testing.T
+	server *natstest.Server
+	link   *stream.Link
+	js     jetstream.JetStream
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	server, err := natstest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	link, err := stream.Connect(t.Context(), stream.Connection{URLs: []string{server.URL()}}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	return &rig{t: t, server: server, link: link, js: link.JetStream()}
+}
 
 // store makes a bucket with objects.
 func (r *rig) store(bucket string, objects map[string][]byte) jetstream.ObjectStore {
@@ -32,7 +58,7 @@ func (r *rig) store(bucket string, objects map[string][]byte) jetstream.ObjectSt
 
 // openObject finds an object and begins to read it.
 func openObject(ctx context.Context, r *rig, ref string) (io.ReadCloser, int64, error) {
-	found, err := NewObjects(r.link).Find(ctx, ref)
+	found, err := New(r.link).Find(ctx, ref)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -41,11 +67,11 @@ func openObject(ctx context.Context, r *rig, ref string) (io.ReadCloser, int64, 
 }
 
 func TestAnObjectThatIsReplacedIsAnotherVersion(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t)
 	store := r.store("evidence", map[string][]byte{"dump": []byte("one")})
 	versions := map[string]bool{}
 	for range 2 {
-		found, err := NewObjects(r.link).Find(t.Context(), "evidence/dump")
+		found, err := New(r.link).Find(t.Context(), "evidence/dump")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +86,7 @@ func TestAnObjectThatIsReplacedIsAnotherVersion(t *testing.T) {
 }
 
 func TestObjectsAreReadWhole(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t)
 	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10) // 1 MiB: eight chunks
 	objects := map[string][]byte{"empty": {}, "small.bin": []byte("x"), "case 7/mem.dmp": large, "Ü/*.>": []byte("y")}
 	r.store("evidence", objects)
@@ -80,7 +106,7 @@ func TestObjectsAreReadWhole(t *testing.T) {
 }
 
 func TestObjectsThatAreNotThere(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t)
 	store := r.store("evidence", map[string][]byte{"there": []byte("x"), "gone": []byte("x")})
 	other := r.store("secret", map[string][]byte{"plans": []byte("x")})
 	if err := store.Delete(t.Context(), "gone"); err != nil {
@@ -109,7 +135,7 @@ func TestObjectsThatAreNotThere(t *testing.T) {
 }
 
 func TestAnUnreachableStoreMayPass(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t)
 	r.store("evidence", map[string][]byte{"there": []byte("x")})
 	r.server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -121,7 +147,7 @@ func TestAnUnreachableStoreMayPass(t *testing.T) {
 }
 
 func TestAChunkThatIsMissingIsAnErrorAtTheEnd(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t)
 	store := r.store("evidence", map[string][]byte{"dump": bytes.Repeat([]byte("x"), 400<<10)})
 	info, err := store.GetInfo(t.Context(), "dump")
 	if err != nil {

@@ -1,4 +1,11 @@
-package pipeline
+// Package objects opens files that lie in JetStream's object stores, for whoever uploads them (files.Opener).
+//
+// [Store.Find] says of a reference "bucket/key" what lies there, or that nothing does; content is read as it comes, nothing is buffered whole.
+//
+// Its limits: a key has at most 512 bytes; a read may take 30 s and one second for each 256 KiB.
+//
+// Its errors: [files.ErrNoObject] for what can never be there; all others may pass.
+package objects
 
 import (
 	"context"
@@ -21,16 +28,16 @@ import (
 	"forager/pipeline/stream"
 )
 
-// Objects opens files in JetStream's object stores by "bucket/key". Content is read as it comes;
+// Store opens files in JetStream's object stores by "bucket/key". Content is read as it comes;
 // nothing is buffered whole. Safe for concurrent use.
-type Objects struct {
+type Store struct {
 	link *stream.Link
 }
 
-var _ files.Opener = (*Objects)(nil)
+var _ files.Opener = (*Store)(nil)
 
-// NewObjects makes an opener. It makes no call.
-func NewObjects(link *stream.Link) *Objects { return &Objects{link: link} }
+// New makes an opener. It makes no call.
+func New(link *stream.Link) *Store { return &Store{link: link} }
 
 // Deadlines of an object. The client gives up a read after five seconds, whatever its size,
 // unless the context says otherwise.
@@ -50,7 +57,7 @@ var bucketName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 // out of the bucket that the reference names. All other errors may pass.
 // A read ends with an error past 30 s and one second for each 256 KiB; one that does not reach
 // the end is no proof of what it gave: the store's own digest is compared there.
-func (o *Objects) Find(ctx context.Context, ref string) (files.Object, error) {
+func (o *Store) Find(ctx context.Context, ref string) (files.Object, error) {
 	bucket, key, err := splitRef(ref)
 	if err != nil {
 		return files.Object{}, err
@@ -75,7 +82,7 @@ func (o *Objects) Find(ctx context.Context, ref string) (files.Object, error) {
 }
 
 // open begins to read an object.
-func (o *Objects) open(ctx context.Context, info *jetstream.ObjectInfo) (io.ReadCloser, error) {
+func (o *Store) open(ctx context.Context, info *jetstream.ObjectInfo) (io.ReadCloser, error) {
 	content, err := o.read(ctx, info)
 	if err != nil {
 		return nil, o.failed("get object", err)
@@ -85,7 +92,7 @@ func (o *Objects) open(ctx context.Context, info *jetstream.ObjectInfo) (io.Read
 
 // read begins to read an object's chunks. They are pulled, few at a time: the client's own reader
 // has them pushed ahead of it, which cost 55 MiB for an object of 100.
-func (o *Objects) read(ctx context.Context, info *jetstream.ObjectInfo) (*object, error) {
+func (o *Store) read(ctx context.Context, info *jetstream.ObjectInfo) (*object, error) {
 	bounded, cancel := context.WithTimeout(ctx, objectTime(info.Size))
 	content := &object{cancel: cancel, left: info.Size, sum: sha256.New(), digest: info.Digest}
 	consumer, err := o.link.JetStream().OrderedConsumer(bounded, "OBJ_"+info.Bucket, jetstream.OrderedConsumerConfig{
@@ -112,7 +119,7 @@ func objectTime(size uint64) time.Duration {
 }
 
 // failed tells what is not there from what may pass.
-func (o *Objects) failed(doing string, err error) error {
+func (o *Store) failed(doing string, err error) error {
 	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrObjectNotFound) ||
 		errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrInvalidStoreName) {
 		return fmt.Errorf("%s: %w", doing, files.ErrNoObject)
