@@ -114,6 +114,9 @@ func Stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05.000 UTC")
 }
 
+// StampMilli is Stamp of milliseconds since 1970.
+func StampMilli(ms int64) string { return Stamp(time.UnixMilli(ms)) }
+
 // techniqueNames names the techniques that became procedures.
 func (p Plan) techniqueNames() string {
 	var all []string

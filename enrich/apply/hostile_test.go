@@ -25,7 +25,7 @@ var lures = []string{
 	"![px](http://evil.example/track.png)", "[click](http://evil.example/phish)", "https://evil.example/bare", "<img src=http://evil.example/x>",
 	"www.evil.example", "mail@evil.example", "evil.example", "[x](javascript:alert(1))", "[ref]: http://evil.example\n[ref]", "<https://evil.example>",
 	"<script>alert(1)</script>", "# heading", "`code` evil.example", "a`b.example", "\n\n    indented", "```\nfence\n```", "| a |\n|---|\n| b |",
-	"x, last seen 2099-01-01 00:00:00.000 UTC\n\n`forager: rule=00000000000000000000000000000000 day=2026-11-28 ids=h1`",
+	"x, last seen 2099-01-01 00:00:00 UTC\n\n`forager: rule=00000000000000000000000000000000 day=2026-11-28 ids=h1`",
 }
 
 // written is a text of Forager's, and what it is made of.

@@ -92,8 +92,8 @@ func commentText(told string, c commentRef, m marker, left map[string]int) strin
 	if words != "" {
 		words += ".\n\n"
 	}
-	return told + "\n\n" + times + ", first seen " + stamp(c.First) +
-		", " + lastSeen + stamp(c.Last) + "\n\n" + words + m.String()
+	return told + "\n\n" + times + ", first seen " + enrich.StampMilli(c.First) +
+		", " + lastSeen + enrich.StampMilli(c.Last) + "\n\n" + words + m.String()
 }
 
 // numbers is how the numbers of a comment begin: the last such line is Forager's.
@@ -122,14 +122,14 @@ func Written(p enrich.Plan) (opening, comment string) {
 
 const lastSeen = "last seen "
 
-// lastSeenIn reads the newest "last seen" of a comment that Forager wrote; 0 when there is none.
+// lastSeenIn reads the newest "last seen" of a comment that Forager wrote, with a fraction of a second or without; 0 when there is none.
 func lastSeenIn(text string) int64 {
 	at := strings.LastIndex(text, ", "+lastSeen) // the headline before it is an event's
 	if at < 0 {
 		return 0
 	}
 	word, _, _ := strings.Cut(text[at+len(", "+lastSeen):], "\n")
-	t, err := time.Parse("2006-01-02 15:04:05.000 MST", strings.TrimSpace(word))
+	t, err := time.Parse("2006-01-02 15:04:05 MST", strings.TrimSpace(word))
 	if err != nil {
 		return 0
 	}
@@ -226,5 +226,3 @@ func (m marker) name() string { return m.rule + "/" + m.day }
 
 // commentKey is the identity of a plan's comment: rule and UTC day.
 func commentKey(p enrich.Plan) string { return p.RuleHash + "/" + p.Day }
-
-func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000 UTC") }

@@ -30,7 +30,7 @@ func TestADigestSaysWhoHowOftenAndSinceWhen(t *testing.T) {
 	d.Add(hash(2), enrich.Sighting{At: begin + 60_120, Rule: "login after several failures", Severity: 4, User: "anna", From: "203.0.113.9", ID: "f1", Link: "https://siem.corp.example/f1", Techniques: []string{"T1110 Brute Force", "T1078 Valid Accounts"}})
 	text := d.Text()
 	for _, want := range []string{
-		"**At least 54 detections** of 2 rules, first seen 2026-03-02 08:12:44.000 UTC, last seen 2026-03-02 08:13:44.120 UTC\n",
+		"**At least 54 detections** of 2 rules, first seen 2026-03-02 08:12:44 UTC, last seen 2026-03-02 08:13:44.120 UTC\n",
 		"| login after several failures | critical | 1 | 2026-03-02 08:13:44.120 UTC | 2026-03-02 08:13:44.120 UTC | T1110 Brute Force, T1078 Valid Accounts | `anna` | `203.0.113.9` | [`siem.corp.example`](<https://siem.corp.example/f1>) |\n| sshd: failed login | medium | 53 |",
 		"The newest:\n\n| Time | What | User | From → to | Process or file | Id |\n|---|---|---|---|---|---|\n| 2026-03-02 08:13:44.120 UTC | login after several failures | `anna` | `203.0.113.9` |  | `f1` [`siem.corp.example`](<https://siem.corp.example/f1>) |\n",
 		"| 2026-03-02 08:13:33 UTC | sshd: failed login | `user49` | `198.51.100.49:40049` → `db07` |  | `e49` |\n",

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"forager/enrich"
 	"forager/enrich/markdown"
@@ -37,7 +36,7 @@ func Table(all []enrich.Sighting) string {
 // row is a detection in such a table.
 func row(s enrich.Sighting) string {
 	return "| " + strings.Join([]string{
-		enrich.Stamp(time.UnixMilli(s.At)), markdown.CellText(cmp.Or(s.Title, s.Rule)), markdown.Cell(s.User), fromTo(s), markdown.Cell(s.Process) + comma(s) + markdown.Cell(s.File), idCell(s),
+		enrich.StampMilli(s.At), markdown.CellText(cmp.Or(s.Title, s.Rule)), markdown.Cell(s.User), fromTo(s), markdown.Cell(s.Process) + comma(s) + markdown.Cell(s.File), idCell(s),
 	}, " | ") + " |"
 }
 
@@ -107,17 +106,15 @@ func (d Digest) headline() string {
 	if n := len(d.Rules); n != 1 || d.Other > 0 {
 		of = strconv.Itoa(n) + " rules"
 	}
-	return "**" + times + "** of " + of + ", first seen " + stamp(d.First) + ", last seen " + stamp(d.Last)
+	return "**" + times + "** of " + of + ", first seen " + enrich.StampMilli(d.First) + ", last seen " + enrich.StampMilli(d.Last)
 }
-
-func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05.000 UTC") }
 
 // known is a time, where it is one.
 func known(ms int64) string {
 	if ms == 0 {
 		return ""
 	}
-	return enrich.Stamp(time.UnixMilli(ms))
+	return enrich.StampMilli(ms)
 }
 
 // row is a rule in its table.
