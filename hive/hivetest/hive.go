@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc"
+	"github.com/sourcegraph/conc/panics"
 )
 
 // Hive is the server. It is an http.Handler, safe for concurrent use.
@@ -28,6 +29,7 @@ type Hive struct {
 	outage  outage
 	crowd   crowd
 	hooked  webhooks
+	changes chan struct{} // holds one when something may have changed since it was last taken
 
 	mu     sync.RWMutex // guards all below; never held while a call waits, is read or is answered
 	store  *store
@@ -66,13 +68,14 @@ func (h *Hive) catchUp() {
 		p.act()
 	}
 	h.later = waiting
+	h.changed()
 }
 
 var _ http.Handler = (*Hive)(nil)
 
 // New makes a server that behaves.
 func New(o Options) *Hive {
-	h := &Hive{options: o.withDefaults()}
+	h := &Hive{options: o.withDefaults(), changes: make(chan struct{}, 1)}
 	h.release = releaseOf(h.options.Version)
 	h.quirks = h.options.Quirks.settled(h.release)
 	h.dice.rand = rand.New(rand.NewPCG(o.Seed, 0))
@@ -90,6 +93,15 @@ func (h *Hive) Reset() {
 	h.store, h.audits, h.later = s, nil, nil
 	h.mu.Unlock()
 	h.journal.reset()
+	h.changed()
+}
+
+// changed tells whoever keeps the state that it may be another one.
+func (h *Hive) changed() {
+	select {
+	case h.changes <- struct{}{}:
+	default:
+	}
 }
 
 // Set replaces the misbehaviour, for calls that begin from now on.
@@ -431,5 +443,17 @@ func (o *outage) watch(f func(bool)) (forget func()) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		delete(o.watchers, id)
+	}
+}
+
+// loud makes a panic of f end the process at once: the group that f runs in would keep it until somebody
+// waits, and a simulator that stopped answering would look like a slow one.
+func loud(f func()) func() {
+	return func() {
+		var caught panics.Catcher
+		caught.Try(f)
+		if r := caught.Recovered(); r != nil {
+			time.AfterFunc(0, func() { panic(r.AsError()) }) // on a goroutine of its own: nothing recovers it
+		}
 	}
 }

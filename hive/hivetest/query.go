@@ -371,8 +371,7 @@ func profileType(name string) string {
 // found makes the store of a server that was just installed.
 func (h *Hive) found() *store {
 	s, st := newStore(), h.stamp(systemUser)
-	s.refuseUnknown, s.replaces = h.quirks.UnknownField == "refused", h.release.before(release{5, 7, 1})
-	s.templateTags = h.quirks.TemplateTags == "always"
+	h.temper(s)
 	st.lag, st.childLag = 0, 0
 	profiles := maps.Clone(permissionsOf)
 	maps.Copy(profiles, h.options.Profiles)
@@ -398,6 +397,12 @@ func (h *Hive) found() *store {
 	}
 	h.people(s, st)
 	return s
+}
+
+// temper tells a store what this server does otherwise than others.
+func (h *Hive) temper(s *store) {
+	s.refuseUnknown, s.replaces = h.quirks.UnknownField == "refused", h.release.before(release{5, 7, 1})
+	s.templateTags = h.quirks.TemplateTags == "always"
 }
 
 func (h *Hive) people(s *store, st stamp) {

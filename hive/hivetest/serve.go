@@ -174,6 +174,7 @@ func (c *call) act() (reply, error) {
 	} else {
 		c.h.mu.Lock()
 		defer c.h.mu.Unlock()
+		defer c.h.changed()
 	}
 	if err := cmp.Or(c.denies(), c.collides()); err != nil {
 		return reply{}, err

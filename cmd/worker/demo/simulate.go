@@ -3,6 +3,7 @@ package demo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -39,6 +40,7 @@ type simulateCmd struct {
 	Restrict     string
 	TemplateTags string
 	As           string
+	State        string
 }
 
 func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
@@ -60,6 +62,7 @@ func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.StringVar(&c.Restrict, "restrict", "", "`HOW` a restricted case looks to whom it is closed: hidden (404), refused (403), shown.")
 	flags.StringVar(&c.TemplateTags, "template-tags", "", "`WHEN` a case template's tags come: always, or unless sent (with the request); else as the release does.")
 	flags.StringVar(&c.As, "as", "", "Be as the server that \"worker check --connect --conform --json\" wrote into `FILE`.")
+	flags.StringVar(&c.State, "state", "", "Keep what is there in `FILE`, and begin with what lies in it; written at most once a second, and at the end.")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "error-class" { // of a 500 the type is a class
 			name = "error-type"
@@ -138,6 +141,10 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag, LagChildren: c.Children,
 		Error: c.Error, ErrorStatus: c.ErrorStatus, ErrorType: c.ErrorType, ErrorMessage: c.ErrorMessage, ErrorAfter: c.ErrorAfter,
 	})
+	keeper, err := c.keep(h, sh)
+	if err != nil {
+		return err
+	}
 	server, err := hivetest.Listen(c.Addr, h)
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
@@ -146,5 +153,21 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		hivetest.DefaultUser, hivetest.DefaultPassword, hivetest.DefaultAPIKey, hivetest.DefaultOrganisation, o.Version)
 	sh.Say("GET %s/_sim/stats counts, POST %s/_sim/reset forgets, POST %s/_sim/misbehave changes its manners", server.URL(), server.URL(), server.URL())
 	<-ctx.Done()
-	return server.Close()
+	err = server.Close()
+	if keeper != nil {
+		err = errors.Join(err, keeper.Close())
+	}
+	return err
+}
+
+// keep begins to keep the state in a file, where one is named.
+func (c *simulateCmd) keep(h *hivetest.Hive, sh *shell.Shell) (*hivetest.Keeper, error) {
+	if c.State == "" {
+		return nil, nil //nolint:nilnil // nothing is kept
+	}
+	k, err := h.Keep(c.State, func(err error) { sh.Say("--state: what is there is not in the file: %v", err) })
+	if err != nil {
+		return nil, shell.Misuse(fmt.Errorf("--state: %w", err))
+	}
+	return k, nil
 }
