@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -437,24 +436,24 @@ type Keeper struct {
 	last   error
 }
 
-// Keep takes the state that lies in file in the place of the present one, where there is a file, and writes what changes from now
-// on: at once, at most once a second, and less often where writing takes long. What a request wrote within that time before a sudden
-// end is lost; the file is always whole. Effects that are still to come, audits, counts and the journal are not in it. failed is
-// told of each writing that fails; it may be nil. A file that cannot be read, or is no state, is an error, and is left as it is.
-func (h *Hive) Keep(file string, failed func(error)) (*Keeper, error) {
-	raw, err := os.ReadFile(file)
-	switch {
-	case err == nil:
-		if err := h.restore(raw); err != nil {
+// Keep takes the state that was read of file (nil: there is none yet) in the place of the present one, and writes into the file what
+// changes from now on: at once, at most once a second, and less often where writing takes long. What a request wrote within that time
+// before a sudden end is lost; the file is always whole. Effects that are still to come, audits, counts and the journal are not in it.
+// failed is told of each writing that fails; it may be nil. What is no state is an error, and the file is left as it is.
+func (h *Hive) Keep(file string, was []byte, failed func(error)) (*Keeper, error) {
+	if was != nil {
+		if err := h.restore(was); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
 	}
 	if failed == nil {
 		failed = func(error) {}
 	}
 	k := &Keeper{hive: h, file: file, failed: failed, stop: make(chan struct{})}
+	select {
+	case <-h.changes: // of the time before
+	default:
+	}
 	if err := k.write(); err != nil { // what cannot be written is known before anybody relies on it
 		return nil, err
 	}

@@ -20,7 +20,11 @@ import (
 // keep keeps a server's state in a file, until the test ends.
 func keep(t *testing.T, h *hivetest.Hive, file string) *hivetest.Keeper {
 	t.Helper()
-	k, err := h.Keep(file, func(err error) { t.Errorf("keep: %v", err) })
+	was, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	k, err := h.Keep(file, was, func(err error) { t.Errorf("keep: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +194,7 @@ func TestBrokenStateIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := hivetest.New(hivetest.Options{})
-		if _, err := h.Keep(file, nil); err == nil || !strings.Contains(err.Error(), "no state of a simulated TheHive") {
+		if _, err := h.Keep(file, []byte(broken), nil); err == nil || !strings.Contains(err.Error(), "no state of a simulated TheHive") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if string(content(t, file)) != broken {
@@ -200,7 +204,7 @@ func TestBrokenStateIsRefused(t *testing.T) {
 			t.Errorf("%s: a part was taken", name)
 		}
 	}
-	if _, err := hivetest.New(hivetest.Options{}).Keep(filepath.Join(t.TempDir(), "none", "state"), nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := hivetest.New(hivetest.Options{}).Keep(filepath.Join(t.TempDir(), "none", "state"), nil, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 }

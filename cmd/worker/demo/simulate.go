@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,12 +161,19 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	return err
 }
 
+// maxState bounds the file of --state, in bytes.
+const maxState = 2 << 30
+
 // keep begins to keep the state in a file, where one is named.
 func (c *simulateCmd) keep(h *hivetest.Hive, sh *shell.Shell) (*hivetest.Keeper, error) {
 	if c.State == "" {
 		return nil, nil //nolint:nilnil // nothing is kept
 	}
-	k, err := h.Keep(c.State, func(err error) { sh.Say("--state: what is there is not in the file: %v", err) })
+	was, err := filebound.Read(c.State, maxState)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, shell.Misuse(fmt.Errorf("--state: %w", err))
+	}
+	k, err := h.Keep(c.State, was, func(err error) { sh.Say("--state: what is there is not in the file: %v", err) })
 	if err != nil {
 		return nil, shell.Misuse(fmt.Errorf("--state: %w", err))
 	}
