@@ -11,13 +11,13 @@ import (
 	"forager/hive"
 )
 
-// snippet is a piece of Go in docs/go-client.md, and the example that it was taken from.
+// snippet is a piece of Go in docs/how-to/go-client.md, and the example that it was taken from.
 var snippet = regexp.MustCompile("(?s)<!-- (Example[A-Za-z_]*) -->\n```go\n(.*?)\n```")
 
-// TestPageShowsWhatExamplesRun: the code of docs/go-client.md is that of examples, line by line.
+// TestPageShowsWhatExamplesRun: the code of docs/how-to/go-client.md is that of examples, line by line.
 func TestPageShowsWhatExamplesRun(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "docs", "go-client.md"))
+	page, err := os.ReadFile(filepath.Join("..", "docs", "how-to", "go-client.md"))
 	must(t, err)
 	files, err := filepath.Glob("example*_test.go")
 	must(t, err)

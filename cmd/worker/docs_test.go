@@ -18,9 +18,9 @@ import (
 	"forager/config"
 )
 
-// TestReferenceOfTheReadmeIsThatOfTheCode: -update writes it anew.
-func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
-	name := filepath.Join(workertest.Root(t), "README.md")
+// TestReferenceOfTheConfigurationIsThatOfTheCode: -update writes it anew.
+func TestReferenceOfTheConfigurationIsThatOfTheCode(t *testing.T) {
+	name := filepath.Join(workertest.Root(t), "docs", "reference", "configuration.md")
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
 	head, rest, ok := strings.Cut(string(text), "-update -->\n")
 	got, tail, closed := strings.Cut(rest, "<!-- /reference -->")
 	if !ok || !closed {
-		t.Fatal("README.md has lost the marks around its reference")
+		t.Fatal("configuration.md has lost the marks around its reference")
 	}
 	var want strings.Builder
 	if err := config.WriteReference(&want); err != nil {
@@ -46,12 +46,12 @@ func TestReferenceOfTheReadmeIsThatOfTheCode(t *testing.T) {
 	}
 }
 
-// inTable is a command that README's table describes.
+// inTable is a command that the table of commands describes.
 var inTable = regexp.MustCompile("`worker ([a-z]+)`")
 
-// TestReadmeTellsOfTheCommandsInTheOrderOfHelp, and of no other.
-func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "README.md"))
+// TestReferenceTellsOfTheCommandsInTheOrderOfHelp, and of no other.
+func TestReferenceTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "docs", "reference", "commands.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestReadmeTellsOfTheCommandsInTheOrderOfHelp(t *testing.T) {
 		told = append(told, row[1])
 	}
 	if d := cmp.Diff(shell.Names(newCommandLine(&shell.Shell{})), told); d != "" {
-		t.Errorf("commands, help -, README +:\n%s", d)
+		t.Errorf("commands, help -, commands.md +:\n%s", d)
 	}
 }
 
@@ -108,7 +108,7 @@ var block = regexp.MustCompile("(?ms)^```([a-z]+)(?: (\\S+))?\n(.*?)^```$")
 
 // TestTheTutorialOfFormatsIsTrue: its files are written, its commands run, in their order, and what they print is what it shows.
 func TestTheTutorialOfFormatsIsTrue(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "docs", "own-format.md"))
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "docs", "tutorial", "own-format.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

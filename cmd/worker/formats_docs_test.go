@@ -14,14 +14,14 @@ import (
 	"forager/enrich/detection/formats"
 )
 
-// TestReferenceOfFormatsIsThatOfTheirFiles: -update writes docs/formats.md anew.
+// TestReferenceOfFormatsIsThatOfTheirFiles: -update writes docs/reference/formats.md anew.
 func TestReferenceOfFormatsIsThatOfTheirFiles(t *testing.T) {
 	all, err := formats.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := workertest.Root(t)
-	name := filepath.Join(root, "docs", "formats.md")
+	name := filepath.Join(root, "docs", "reference", "formats.md")
 	var want strings.Builder
 	want.WriteString(formatsHead)
 	for _, f := range all {
@@ -29,10 +29,10 @@ func TestReferenceOfFormatsIsThatOfTheirFiles(t *testing.T) {
 	}
 	for _, f := range all {
 		writeFormat(&want, f)
-		fmt.Fprintf(&want, "\n[Format file](../enrich/detection/formats/%s)", f.File)
+		fmt.Fprintf(&want, "\n[Format file](../../enrich/detection/formats/%s)", f.File)
 		sample := filepath.Join("cmd", "worker", "demo", "samples", f.Name+".ndjson")
 		if _, err := os.Stat(filepath.Join(root, sample)); err == nil {
-			fmt.Fprintf(&want, ", [sample](../%s)", filepath.ToSlash(sample))
+			fmt.Fprintf(&want, ", [sample](../../%s)", filepath.ToSlash(sample))
 		}
 		want.WriteString("\n")
 	}
@@ -50,7 +50,7 @@ func TestReferenceOfFormatsIsThatOfTheirFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want.String(), string(got)); d != "" {
-		t.Errorf("docs/formats.md (go test ./cmd/worker -run Reference -update), want -, got +:\n%s", d)
+		t.Errorf("docs/reference/formats.md (go test ./cmd/worker -run Reference -update), want -, got +:\n%s", d)
 	}
 }
 

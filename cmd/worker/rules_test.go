@@ -12,19 +12,18 @@ import (
 	"forager/cmd/worker/workertest"
 )
 
-// TestTheRulesOfTheReadmeWork: what is shown is a configuration that compiles.
-func TestTheRulesOfTheReadmeWork(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "README.md"))
+// TestTheRulesOfTheDocumentsWork: what is shown is a configuration that compiles.
+func TestTheRulesOfTheDocumentsWork(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(workertest.Root(t), "docs", "how-to", "rules.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(text), "## Routes and silences")
-	_, rest, fenced := strings.Cut(rest, "```yaml\n")
+	_, rest, fenced := strings.Cut(string(text), "```yaml\n")
 	shown, rest, closed := strings.Cut(rest, "```\n")
 	_, rest, again := strings.Cut(rest, "```yaml\n")
 	texts, _, end := strings.Cut(rest, "```\n")
-	if !ok || !fenced || !closed || !again || !end {
-		t.Fatal("README.md shows no routes, or no texts")
+	if !fenced || !closed || !again || !end {
+		t.Fatal("rules.md shows no routes, or no texts")
 	}
 	shown = strings.Replace(shown, "silences:\n", "  - name: texts\n    case:\n      "+strings.ReplaceAll(texts, "\n", "\n      ")+"\nsilences:\n", 1)
 	dir := t.TempDir()

@@ -125,11 +125,11 @@ func base(name string) string {
 	return name
 }
 
-// metrics are the names and labels of deploy/metrics.md, which a test of cmd/worker/service compares with
+// metrics are the names and labels of docs/reference/metrics.md, which a test of cmd/worker/service compares with
 // the worker's registry.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile("../metrics.md")
+	text, err := os.ReadFile("../../docs/reference/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func metrics(t *testing.T) map[string][]string {
 		known[m[1]] = strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	if len(known) == 0 {
-		t.Fatal("deploy/metrics.md names no metric")
+		t.Fatal("docs/reference/metrics.md names no metric")
 	}
 	return known
 }

@@ -17,10 +17,10 @@ import (
 	"forager/enrich/detection/formats"
 )
 
-// schema compiles one of docs/schema.
+// schema compiles one of docs/reference/schema.
 func schema(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
-	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "schema", name))
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "reference", "schema", name))
 	mustBe(t, err)
 	return s
 }
@@ -86,7 +86,7 @@ func TestTheSchemaOfTheNativeFormIsThatOfItsFormat(t *testing.T) {
 		}
 	}
 	var described struct{ Properties map[string]any }
-	text, err := os.ReadFile("../../docs/schema/detection.json")
+	text, err := os.ReadFile("../../docs/reference/schema/detection.json")
 	mustBe(t, err)
 	mustBe(t, json.Unmarshal(text, &described))
 	native, err := os.ReadFile("formats/native.yaml")

@@ -1,7 +1,7 @@
 // Package metrics counts what happens, for Prometheus.
 //
 // Promise: a counter is there before its first event, so that the first is an increase; no label holds anything of an
-// event, and no label has more than a hundred-odd values. The reference in the README is written by the same code.
+// event, and no label has more than a hundred-odd values. The reference in docs/reference/metrics.md is written by the same code.
 //
 // Its way:
 //

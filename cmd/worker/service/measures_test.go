@@ -41,14 +41,14 @@ func reference(t *testing.T) string {
 
 // TestTableOfMetricsIsThatOfTheCode: -update writes it anew.
 func TestTableOfMetricsIsThatOfTheCode(t *testing.T) {
-	name := filepath.Join(workertest.Root(t), "deploy", "metrics.md")
+	name := filepath.Join(workertest.Root(t), "docs", "reference", "metrics.md")
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, table, ok := strings.Cut(string(text), "\n| Metric ")
 	if !ok {
-		t.Fatal("deploy/metrics.md has lost its table")
+		t.Fatal("docs/reference/metrics.md has lost its table")
 	}
 	want := reference(t)
 	if *update {
