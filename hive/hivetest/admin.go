@@ -301,7 +301,7 @@ var catalogKind = newKind(kind{
 var kinds = byName(
 	caseKind, taskKind, logKind, pageKind, pageTemplateKind, commentKind, observableKind, procedureKind, alertKind,
 	attachmentKind, eventKind, patternKind, userKind, organisationKind, customFieldKind, profileKind, observableTypeKind,
-	caseTemplateKind, caseStatusKind, alertStatusKind, catalogKind, shareKind, jobKind,
+	caseTemplateKind, caseStatusKind, alertStatusKind, catalogKind, shareKind, jobKind, actionKind,
 )
 
 func byName(all ...*kind) map[string]*kind {

@@ -142,7 +142,7 @@ func (w auditWriter) rootID() string {
 
 func (w auditWriter) kind(k *kind) string {
 	if !w.old {
-		return k.name
+		return or(k.listed, k.name)
 	}
 	switch k {
 	case observableKind:

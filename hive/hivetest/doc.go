@@ -11,8 +11,8 @@
 //
 // The way of a request: hive.go (options, counters, listening), serve.go (route, answer, problem), user.go (who asks, and may),
 // routes.go (which handler), query.go, steps.go, filter.go (queries), schema.go (what a body may hold), quirks.go (what one release
-// or one server does and another does not, and who sees a restricted case), then a file a resource, access.go for shares, elsewhere.go
-// for archives, MISP, Cortex and an organisation's own pages; store.go keeps it, render.go writes it, audit.go tells webhooks; faults.go misbehaves; snapshot.go shows it to tests,
+// or one server does and another does not, and who sees a restricted case), then a file a resource, access.go for shares, cortex.go,
+// elsewhere.go for archives, MISP and an organisation's own pages; store.go keeps it, render.go writes it, audit.go tells webhooks; faults.go misbehaves; snapshot.go shows it to tests,
 // state.go keeps it in a file.
 //
 // Limits: everything is held in memory, attachments too (a state file is written as a whole); one server, no cluster. What of TheHive's API description is not served has

@@ -6,39 +6,14 @@ import (
 	"slices"
 )
 
-// What leads out of TheHive or beside its cases: archives of cases, MISP and Cortex (a server has neither unless an option says
-// so), and an organisation's own pages and files.
-
-var jobKind = newKind(kind{
-	name: "case_artifact_job", listed: "Job",
-	fields: []field{
-		{name: "analyzerId", shape: text, lo: 1, hi: 512, use: must | give | show},
-		{name: "cortexId", shape: text, lo: 1, hi: 512, use: must | give | show},
-		{name: "artifactId", shape: text, lo: 1, hi: 64, use: must | give},
-		{name: "parameters", shape: object, use: give},
-		{name: "analyzerName", shape: text, use: show},
-		{name: "analyzerDefinition", shape: text, use: show},
-		{name: "status", shape: text, use: show},
-		{name: "startDate", shape: date, use: show},
-		{name: "cortexJobId", shape: text, use: show},
-		{name: "id", shape: text, use: show},
-		{name: "operations", shape: text, use: show},
-	},
-})
+// What leads out of TheHive or beside its cases: archives of cases, MISP (a server has none unless an option says so), and an
+// organisation's own pages and files.
 
 var elsewhereRoutes = []route{
 	{method: "GET", template: "/api/v1/case/{id}/export", run: needs(caseKind, exportCase)},
 	{method: "POST", template: "/api/v1/case/import", form: formBody, permission: "manageCase/create", run: importCase},
 	{method: "POST", template: "/api/v1/connector/misp/export/{id}/{misp}", run: needs(caseKind, exportToMISP)},
 	{method: "POST", template: "/api/v1/connector/misp/case/import", form: formBody, permission: "manageCase/create", run: importFromMISP},
-	{method: "POST", template: "/api/v1/connector/cortex/job", form: jsonBody, permission: "manageAnalyse", run: createJob},
-	{method: "POST", template: "/api/connector/cortex/job", form: jsonBody, permission: "manageAnalyse", run: createJob},
-	{method: "POST", template: "/api/v1/connector/cortex/job/_bulk", form: jsonBody, permission: "manageAnalyse", run: createJobs},
-	{method: "GET", template: "/api/v1/connector/cortex/job/{id}", run: needs(jobKind, showEntry)},
-	{method: "GET", template: "/api/connector/cortex/job/{id}", run: needs(jobKind, showEntry)},
-	{method: "GET", template: "/api/v1/connector/cortex/analyzer/{id}", run: noAnalyzer},
-	{method: "GET", template: "/api/connector/cortex/analyzer/{id}", run: noAnalyzer},
-	{method: "GET", template: "/api/v1/connector/cortex/responders/{type}", permission: "manageAction", since: release{5, 7}, run: empty},
 	{method: "POST", template: "/api/v1/page", form: jsonBody, permission: "manageKnowledgeBase", run: addKnowledge},
 	{method: "PATCH", template: "/api/v1/page/{id}", form: jsonBody, permission: "manageKnowledgeBase", run: patch(pageKind, ofOrganisation)},
 	{method: "DELETE", template: "/api/v1/page/{id}", permission: "manageKnowledgeBase", run: needs(pageKind, deleteOwn)},
@@ -196,58 +171,6 @@ func importFromMISP(c *call) (reply, error) {
 	}
 	c.body = map[string]any{"title": event.Event.Info, "description": "Imported from MISP event " + event.Event.UUID}
 	return createCase(c)
-}
-
-func noAnalyzer(c *call) (reply, error) { return reply{}, notFound("Analyzer %s not found", c.args[0]) }
-
-// newJob is an analysis that waits: an analyzer that nobody knows is accepted.
-func (c *call) newJob(body map[string]any) (*entry, error) {
-	values, err := jobKind.decode(body, creating, c.terms())
-	if err != nil {
-		return nil, err
-	}
-	o, err := c.get(observableKind, values["artifactId"].(string))
-	if err != nil {
-		return nil, err
-	}
-	st := c.stamp()
-	values["analyzerName"], values["analyzerDefinition"], values["status"] = values["analyzerId"], values["analyzerId"], "Waiting"
-	if len(c.h.options.Cortex) > 0 && slices.Contains(c.h.options.Cortex, values["cortexId"].(string)) {
-		values["status"] = "Success"
-	}
-	values["startDate"], values["operations"] = st.ms, "[]"
-	e := c.h.store.add(jobKind, o.org, nil, values, st)
-	e.doc.set("id", e.id)
-	e.doc.set("cortexJobId", e.id)
-	return e, nil
-}
-
-func createJob(c *call) (reply, error) {
-	e, err := c.newJob(c.body)
-	if err != nil {
-		return reply{}, err
-	}
-	return show1(http.StatusCreated, e.doc), nil
-}
-
-func createJobs(c *call) (reply, error) {
-	out := reply{status: http.StatusCreated, list: true}
-	jobs, ok := c.body["jobs"].([]any)
-	if !ok {
-		return reply{}, missing("jobs")
-	}
-	for _, j := range jobs {
-		body, ok := j.(map[string]any)
-		if !ok {
-			return reply{}, invalid("jobs", j, "object")
-		}
-		e, err := c.newJob(body)
-		if err != nil {
-			return reply{}, err
-		}
-		out.rows = append(out.rows, row{doc: e.doc})
-	}
-	return out, nil
 }
 
 // ofOrganisation refuses to change by a path of the organisation what belongs to a case.

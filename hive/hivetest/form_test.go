@@ -330,7 +330,7 @@ func TestMISPAndCortexByOption(t *testing.T) {
 		t.Errorf("%s", a.raw)
 	}
 	o := r.must(201, "POST", "/api/v1/case/1/observable", `{"dataType":"ip","data":"192.0.2.1"}`).text("0._id")
-	if a := r.must(201, "POST", "/api/v1/connector/cortex/job", `{"analyzerId":"a","cortexId":"local","artifactId":"`+o+`"}`); a.text("status") != "Success" {
+	if a := r.must(201, "POST", "/api/v1/connector/cortex/job", `{"analyzerId":"a","cortexId":"local","artifactId":"`+o+`"}`); a.text("status") != "Waiting" {
 		t.Errorf("%s", a.raw)
 	}
 	kept := r.upload(201, "/api/v1/attachment", file("attachments", "a.txt", "", "text")).text("attachments.0._id")

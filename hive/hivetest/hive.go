@@ -186,6 +186,13 @@ type Options struct {
 	Journal int
 	// MISP and Cortex are the names of servers that the connectors have. nil: there are none.
 	MISP, Cortex []string
+	// Analyzers and Responders are those of the servers in Cortex. nil: a few. Without Cortex there are none.
+	Analyzers  []Analyzer
+	Responders []Responder
+	// JobTime is how long a job or an action of Cortex takes. 0: a second.
+	JobTime time.Duration
+	// RefuseJobs answers 404 to a job for an analyzer or a Cortex that there is not; else it is taken, and fails.
+	RefuseJobs bool
 	// Webhooks are told of every change, as the endpoints of an organisation are. Changes are recorded whether there are
 	// any or not: see [Hive.Documents].
 	Webhooks []Webhook
@@ -225,6 +232,13 @@ func (o Options) withDefaults() Options {
 	o.MaxBody = or(o.MaxBody, 10<<20)
 	o.MaxUpload = or(o.MaxUpload, 256<<20)
 	o.Journal = or(o.Journal, 4096)
+	o.JobTime = or(o.JobTime, time.Second)
+	switch {
+	case len(o.Cortex) == 0:
+		o.Analyzers, o.Responders = nil, nil
+	case o.Analyzers == nil && o.Responders == nil:
+		o.Analyzers, o.Responders = analyzers, responders
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}

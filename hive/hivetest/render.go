@@ -102,7 +102,7 @@ func (r row) append(b []byte, v viewer, hidden []string) []byte {
 	if d.kind.style != typeless {
 		o.text("_type", d.kind.name)
 	}
-	iso := d.kind == jobKind && v.release.before(release{5, 6}) // until then their dates are texts
+	iso := (d.kind == jobKind || d.kind == actionKind) && v.release.before(release{5, 6}) // until then their dates are texts
 	d.stamps(&o, iso)
 	for i, f := range d.kind.fields {
 		if f.use&show != 0 && d.vals[i] != nil && !v.release.before(f.since) {
@@ -159,7 +159,7 @@ func without(object []byte, names []string) []byte {
 
 // bare kinds have no extraData in TheHive's OpenAPI 5.5.13.
 func bare(k *kind) bool {
-	return k == eventKind || k == profileKind || k == observableTypeKind || k == shareKind || k == jobKind
+	return k == eventKind || k == profileKind || k == observableTypeKind || k == shareKind || k == jobKind || k == actionKind
 }
 
 // moment writes a date in milliseconds, or as a text.
@@ -256,7 +256,13 @@ func intervals(o *jsonObject, d *doc, step string) {
 	}
 }
 
-func renderObservable(o *jsonObject, _ *doc, _ viewer) { o.any("reports", map[string]any{}) }
+func renderObservable(o *jsonObject, d *doc, _ viewer) {
+	reports := d.get("reports")
+	if reports == nil {
+		reports = map[string]any{}
+	}
+	o.any("reports", reports)
+}
 
 func renderProcedure(o *jsonObject, d *doc, _ viewer) {
 	if t := d.text("tactic"); t != "" {

@@ -9,7 +9,7 @@ import (
 
 var allRoutes = sync.OnceValue(func() router {
 	return newRouter(
-		systemRoutes, userRoutes, adminRoutes(), shareRoutes, elsewhereRoutes, miscRoutes, linkRoutes,
+		systemRoutes, userRoutes, adminRoutes(), shareRoutes, elsewhereRoutes, cortexRoutes(), miscRoutes, linkRoutes,
 		caseRoutes, childRoutes, observableRoutes, procedureRoutes, attachmentRoutes, alertRoutes, logRoutes, timelineRoutes,
 	)
 })
@@ -33,12 +33,6 @@ var miscRoutes = []route{
 	{method: "POST", template: "/api/v1/pattern/import/attack", form: eitherOne, permission: "managePattern", run: importPatterns},
 	{method: "GET", template: "/api/v1/connector/misp/status", run: mispStatus},
 	{method: "GET", template: "/api/v1/connector/misp/_syncAlerts", run: func(*call) (reply, error) { return done(), nil }},
-	{method: "GET", template: "/api/connector/cortex/analyzer", run: empty},
-	{method: "GET", template: "/api/connector/cortex/analyzer/type/{type}", run: empty},
-	{method: "GET", template: "/api/connector/cortex/responder/{type}/{id}", run: empty},
-	{method: "GET", template: "/api/v1/connector/cortex/analyzer", run: empty},
-	{method: "GET", template: "/api/v1/connector/cortex/analyzer/type/{type}", run: empty},
-	{method: "GET", template: "/api/v1/connector/cortex/responder/{type}/{id}", run: empty},
 	{method: "GET", template: "/api/v1/customField", run: listAll(customFieldKind)},
 	{method: "GET", template: "/api/v1/permission", run: permissions},
 	{method: "GET", template: "/api/v1/flow", run: flow},
@@ -106,8 +100,12 @@ func mergeObservables(_ *call, e *entry) (reply, error) {
 	}}, nil
 }
 
-func mispStatus(*call) (reply, error) {
-	return reply{status: http.StatusOK, value: map[string]any{"status": map[string]any{}, "syncInProgress": false}}, nil
+func mispStatus(c *call) (reply, error) {
+	status := map[string]any{}
+	for _, name := range c.h.options.MISP {
+		status[name] = "OK"
+	}
+	return reply{status: http.StatusOK, value: map[string]any{"status": status, "syncInProgress": false}}, nil
 }
 
 func permissions(c *call) (reply, error) {

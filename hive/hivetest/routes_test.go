@@ -23,7 +23,6 @@ var notServed = map[string]string{
 	"/api/v1/config/user":                        "settings of a person's web page",
 	"/api/v1/connector/alert-feeder":             "makes TheHive fetch addresses: this server fetches nothing",
 	"/api/v1/connector/email-intake":             "makes TheHive read mailboxes",
-	"/api/v1/connector/cortex/action":            "runs responders: this server knows none",
 	"/api/v1/connector/cortex/analyzer/template": "how a web page shows reports of analyzers",
 	"/api/v1/dashboard":                          "belongs to the web page",
 	"/api/v1/views":                              "belongs to the web page",

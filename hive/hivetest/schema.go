@@ -427,6 +427,7 @@ var observableKind = newKind(kind{
 		{name: "ignoreSimilarity", shape: boolean, use: own, preset: false},
 		{name: "external", shape: boolean, use: change | show, preset: false, since: release{5, 6}},
 		{name: "sharedWith", shape: texts}, // names of organisations
+		{name: "reports", shape: object},   // what analyzers said, by their names
 		{name: "isZip", shape: boolean, use: give},
 		{name: "zipPassword", shape: text, lo: 1, hi: 512, use: give},
 		addTags, dropTags,

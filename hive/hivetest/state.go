@@ -362,6 +362,7 @@ func (h *Hive) restore(raw []byte) error {
 	h.temper(s)
 	h.mu.Lock()
 	h.store, h.audits, h.later = s, nil, nil
+	h.resume()
 	h.mu.Unlock()
 	return nil
 }

@@ -27,7 +27,7 @@ var steps = map[string]map[string]leap{
 	},
 	"Task":         {"logs": {kind: logKind}, "case": {kind: caseKind, up: true}},
 	"Log":          {"task": {kind: taskKind, up: true}},
-	"Observable":   {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}, "similar": {kind: observableKind, from: "data"}},
+	"Observable":   {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}, "similar": {kind: observableKind, from: "data"}, "jobs": {kind: jobKind}},
 	"Procedure":    {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}, "pattern": {kind: patternKind, from: "pattern"}},
 	"Comment":      {"case": {kind: caseKind, up: true}, "alert": {kind: alertKind, up: true}},
 	"Page":         {"case": {kind: caseKind, up: true}},

@@ -42,6 +42,9 @@ type simulateCmd struct {
 	TemplateTags string
 	As           string
 	State        string
+	Cortex       []string
+	MISP         []string
+	JobTime      time.Duration
 }
 
 func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
@@ -63,6 +66,9 @@ func (c *simulateCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.StringVar(&c.Restrict, "restrict", "", "`HOW` a restricted case looks to whom it is closed: hidden (404), refused (403), shown.")
 	flags.StringVar(&c.TemplateTags, "template-tags", "", "`WHEN` a case template's tags come: always, or unless sent (with the request); else as the release does.")
 	flags.StringVar(&c.As, "as", "", "Be as the server that \"worker check --connect --conform --json\" wrote into `FILE`.")
+	flags.StringSliceVar(&c.Cortex, "cortex", nil, "Be connected with the Cortex servers `NAME,…`, which have a few analyzers and a responder.")
+	flags.DurationVar(&c.JobTime, "job-time", time.Second, "`DURATION` of a job of Cortex.")
+	flags.StringSliceVar(&c.MISP, "misp", nil, "Be connected with the MISP servers `NAME,…`.")
 	flags.StringVar(&c.State, "state", "", "Keep what is there in `FILE`, and begin with what lies in it; written at most once a second, and at the end.")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "error-class" { // of a 500 the type is a class
@@ -84,8 +90,11 @@ func (c *simulateCmd) read(args []string) error {
 	if c.ErrorStatus < 400 || c.ErrorStatus > 599 {
 		return fmt.Errorf("--error-status: %d is no status of an error: expected 400 to 599", c.ErrorStatus)
 	}
-	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 {
-		return fmt.Errorf("--throttle, --latency and --lag must not be negative")
+	if !(c.Throttle >= 0) || c.Latency < 0 || c.Lag < 0 || c.JobTime < 0 {
+		return fmt.Errorf("--throttle, --latency, --lag and --job-time must not be negative")
+	}
+	if slices.Contains(c.Cortex, "") || slices.Contains(c.MISP, "") {
+		return fmt.Errorf("--cortex, --misp: a name is empty")
 	}
 	if !releases.MatchString(c.Version) {
 		return fmt.Errorf("--version: %s: expected a release of TheHive from 5.2 to 5.7, such as 5.6.2", c.Version)
@@ -106,7 +115,7 @@ var newestOf = map[string]string{"5.2": "5.2.16", "5.3": "5.3.11", "5.4": "5.4.1
 
 // options are what kind of server it is.
 func (c *simulateCmd) options() (hivetest.Options, error) {
-	o := hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Version: c.Version}
+	o := hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Version: c.Version, Cortex: c.Cortex, MISP: c.MISP, JobTime: c.JobTime}
 	if c.As != "" {
 		raw, err := filebound.Read(c.As, 1<<20)
 		if err != nil {
@@ -142,7 +151,7 @@ func (c *simulateCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		Latency: c.Latency, Refuse: c.Fail, Ambiguous: c.Ambiguous, Throttle: c.Throttle, Lag: c.Lag, LagChildren: c.Children,
 		Error: c.Error, ErrorStatus: c.ErrorStatus, ErrorType: c.ErrorType, ErrorMessage: c.ErrorMessage, ErrorAfter: c.ErrorAfter,
 	})
-	keeper, err := c.keep(h, sh)
+	keeper, err := c.keep(h, sh) //nolint:contextcheck // jobs that were on their way belong to no call
 	if err != nil {
 		return err
 	}
