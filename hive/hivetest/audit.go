@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -502,4 +503,45 @@ func timeline(c *call, e *entry) (reply, error) {
 	})
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.Date, b.Date) })
 	return reply{status: http.StatusOK, value: map[string]any{"events": events}}, nil
+}
+
+// auditKind is the audit trail as queries list it. Its entities are made when they are asked for.
+var auditKind = newKind(kind{
+	name: "Audit",
+	fields: append([]field{
+		{name: "mainAction", shape: boolean, use: show},
+		{name: "details", shape: object, use: show},
+		{name: "object", shape: object, use: show},
+		{name: "context", shape: object, use: show},
+	}, shown(text, "action", "requestId", "rootId", "objectId", "objectType")...),
+})
+
+// auditPart is a part of an audit, written when somebody reads it.
+type auditPart func() map[string]any
+
+// MarshalJSON writes the part.
+func (p auditPart) MarshalJSON() ([]byte, error) { return json.Marshal(p()) }
+
+// trail are the audits of the caller's organisation that are remembered, oldest first.
+func (c *call) trail() []*entry {
+	var out []*entry
+	for _, a := range c.h.audits {
+		if a.org != c.viewer.org {
+			continue
+		}
+		w := auditWriter{audit: a}
+		e := &entry{id: entityID(a.serial), serial: a.serial, org: a.org}
+		e.doc = &doc{kind: auditKind, entry: e, vals: make([]any, len(auditKind.fields)), by: a.by, at: a.at}
+		for name, v := range map[string]any{
+			"action": a.action, "requestId": a.requestID, "rootId": w.rootID(), "objectId": a.object.entry.id, "objectType": w.kind(a.object.kind),
+			"mainAction": a.main, "details": auditPart(w.details), "context": auditPart(w.context),
+		} {
+			e.doc.set(name, v)
+		}
+		if a.action != "delete" {
+			e.doc.set("object", auditPart(w.shown))
+		}
+		out = append(out, e)
+	}
+	return out
 }

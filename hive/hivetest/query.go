@@ -106,6 +106,10 @@ func (c *call) order(sel *selection) []*entry {
 // start runs the first operation: listX or getX.
 func (c *call) start(sel *selection, op map[string]any, rest []map[string]any) error {
 	name := op["_name"].(string)
+	if name == "listAudit" {
+		sel.kind, sel.listed, sel.entries = auditKind, true, c.trail()
+		return c.only(op)
+	}
 	if k, ok := kinds[strings.TrimPrefix(name, "list")]; ok && strings.HasPrefix(name, "list") {
 		if err := c.only(op); err != nil {
 			return err

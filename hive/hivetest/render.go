@@ -159,7 +159,7 @@ func without(object []byte, names []string) []byte {
 
 // bare kinds have no extraData in TheHive's OpenAPI 5.5.13.
 func bare(k *kind) bool {
-	return k == eventKind || k == profileKind || k == observableTypeKind || k == shareKind || k == jobKind || k == actionKind
+	return k == eventKind || k == profileKind || k == observableTypeKind || k == shareKind || k == jobKind || k == actionKind || k == auditKind
 }
 
 // moment writes a date in milliseconds, or as a text.
