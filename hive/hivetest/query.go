@@ -498,6 +498,7 @@ func (d Duplicates) Total() int {
 // Stats counts what the server holds. Window is the span within which cases of one tag are duplicates: 0 is
 // DefaultWindow, less than 0 is no limit.
 func (h *Hive) Stats(window time.Duration) Stats {
+	h.catchUp()
 	s := Stats{}
 	s.Calls, s.Total = h.journal.tally()
 	h.mu.RLock()

@@ -70,6 +70,7 @@ type File struct {
 
 // Snapshot returns the present state.
 func (h *Hive) Snapshot() Snapshot {
+	h.catchUp()
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	s := Snapshot{}
