@@ -51,7 +51,9 @@ type Plan struct {
 	When   string   // its condition; empty holds always
 	Faults []string // rules that failed at run time and gave way to the default, bounded words
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
-	KeyCap int      // cases that the key may open in an hour of event time; 0 is no limit
+	// ByAlert lets what the plan asks for come into its case by an alert: one that becomes the case, or is imported into it.
+	ByAlert bool
+	KeyCap  int // cases that the key may open in an hour of event time; 0 is no limit
 
 	said  *detection.Detection // what it tells of, without what the plan has
 	raw   Raw

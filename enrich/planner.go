@@ -280,11 +280,27 @@ func (t Technique) Tag() string {
 	}
 }
 
+// ownerByAlert says who has a case that an alert becomes.
+func (p Plan) ownerByAlert() string {
+	switch p.Shape.Assignee {
+	case "":
+		return "assigned to Forager's account, as TheHive does it"
+	case rules.Nobody:
+		return "assigned to nobody"
+	default:
+		return "assigned to " + p.Shape.Assignee
+	}
+}
+
 // Steps says in words what the plan would do, for worker explain.
 func (p Plan) Steps() []string {
 	steps := []string{
 		"case of " + p.Key.String() + " (tag " + TagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
 			", window " + windowWords(p.Window) + ", or a new one" + p.capWords() + ": " + p.Title,
+	}
+	if p.ByAlert {
+		steps = append(steps, "by alert: a new case is the alert forager/forager/"+p.Hash+"-… promoted with what follows, and "+p.ownerByAlert()+
+			"; what a known case lacks is imported as an alert, where that is more than one call")
 	}
 	byType := map[string]int{}
 	for _, o := range p.Observables {

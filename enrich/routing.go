@@ -57,6 +57,7 @@ func (p *Planner) route(plan *Plan, d detection.Detection) error {
 func (plan *Plan) identify(r rules.Decision) {
 	plan.Organisation = cmp.Or(r.Organisation, plan.Organisation)
 	plan.Closed = cmp.Or(r.Closed, plan.Closed)
+	plan.ByAlert = r.Via == rules.ViaAlert
 	if r.Window != nil {
 		plan.Window = *r.Window
 	}

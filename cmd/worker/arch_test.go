@@ -46,7 +46,8 @@ var arrows = map[string][]string{
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "hive"},
-	"enrich/apply":           {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich/apply":           {"enrich", "enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich/alert":           {"hive"},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
 	"enrich/lookup":          {"enrich/detection/canon", "filebound"},

@@ -101,6 +101,8 @@ const (
 	EventTechnique  EventKind = "technique refused by the server"
 	EventBarred     EventKind = "object that its sender may not name"
 	EventUnreleased EventKind = "claim could not be released"
+	EventImported   EventKind = "alert imported into a case"
+	EventNoAlert    EventKind = "not by alert as the route wants"
 )
 
 // Applier makes TheHive agree with plans. Safe for concurrent use.
@@ -116,6 +118,7 @@ type Applier struct {
 	types      fieldTypes
 	templates  templateTags
 	pages      sync.Map // organisation → whether the account may write pages, a bool
+	alerts     sync.Map // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
 }
 
 // New makes an applier, or says which option cannot work.

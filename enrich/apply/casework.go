@@ -93,6 +93,9 @@ type task struct {
 	reopen   bool
 	degraded bool // something of the configuration is not in the case
 	page     pageState
+	before   int     // number of the key's case before this one; 0 is none
+	promoted bool    // created as an alert
+	brought  brought // what the alert brought, or brings in a moment
 }
 
 // caseWork adds what plans ask for to one case, under its claim: it learns what is known or there, posts
@@ -125,6 +128,9 @@ func (w *caseWork) run(ctx context.Context) error {
 		return err
 	}
 	w.ready = true
+	if err := w.addByAlert(held); err != nil {
+		return err
+	}
 	steps, ahead := w.steps()
 	defer ahead(held)()
 	for _, s := range steps {
@@ -297,6 +303,7 @@ func (w *caseWork) remember() {
 	for _, kind := range []string{kindObservable, kindProcedure, kindComment, kindFile} {
 		w.listed[kind] = true
 	}
+	w.has(w.brought)
 }
 
 // Kinds of items, in marks and refusals.
@@ -384,7 +391,10 @@ func (w *caseWork) rebuild(held context.Context) error {
 			return err
 		}
 	}
-	if err := (&digestStep{caseWork: w}).adopt(held); err != nil && scopeOf(err) == scopeAll {
+	if err := (&digestStep{caseWork: w}).adopt(held); err != nil && scopeOf(err) != scopeRefused {
+		return err
+	}
+	if err := w.adoptAlerts(held); err != nil {
 		return err
 	}
 	w.a.happened(EventRebuilt, w.c.Number, w.claim.Name())

@@ -25,7 +25,10 @@
 //	comments.go      a comment for each rule and day; texts.go: its words, and the marker by which it is found
 //	digest.go        the page that says how many detections of which rules there are (package digest)
 //	files.go         uploads files; fileforms.go: in which form, and whether the case has it in another
-//	entry.go         what the entry of a case remembers; marks.go: what analysts removed
+//	marks.go         what the entry of a case remembers, and what analysts removed
+//
+// A route may want that by alert (byalert.go): then TheHive itself knows by the alert's name what was done, and nobody waits
+// until a lost request shows.
 //
 // Beside that way: bisect.go takes a request apart that fails for what it holds, and says whom an error concerns;
 // audit.go notes what TheHive's audit says, and shows and changes what is remembered; upkeep.go brings comments up to

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"forager/enrich"
+	"forager/enrich/rules"
 	"forager/hive"
 )
 
@@ -81,7 +82,7 @@ func (w *fieldStep) changes() (all []change) {
 	raise(changeSeverity, severity, w.c.Severity, w.body.High.Severity, func(p enrich.Plan) int { return p.Severity }, func(u *hive.CaseUpdate) { u.Severity = &severity })
 	raise("tlp", tlp, w.c.TLP, w.body.High.TLP, func(p enrich.Plan) int { return p.TLP }, func(u *hive.CaseUpdate) { u.TLP = &tlp })
 	raise("pap", pap, w.c.PAP, w.body.High.PAP, func(p enrich.Plan) int { return p.PAP }, func(u *hive.CaseUpdate) { u.PAP = &pap })
-	if w.created && noAssignee(w.plans[0].Shape) && w.c.Assignee != "" {
+	if w.created && w.nobody() && w.c.Assignee != "" {
 		all = append(all, change{"assignee", func(u *hive.CaseUpdate) { u.Clear = append(u.Clear, hive.ClearAssignee) }, []int{0}})
 	}
 	if w.reopen && w.c.Stage == stageClosed {
@@ -89,6 +90,13 @@ func (w *fieldStep) changes() (all []change) {
 		all = append(all, change{changeStatus, func(u *hive.CaseUpdate) { u.Status = &status }, w.everybody()})
 	}
 	return slices.DeleteFunc(all, func(c change) bool { return w.refused[c.name] })
+}
+
+// nobody tells whether a new case is to be taken from the account, which TheHive gives it to. By alert that is asked for in so
+// many words, since it is a call more.
+func (w *fieldStep) nobody() bool {
+	s := w.plans[0].Shape
+	return s.Assignee == rules.Nobody || s.Assignee == "" && !w.promoted
 }
 
 // patch updates the case.

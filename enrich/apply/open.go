@@ -25,7 +25,7 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	if err := r.waitForRoom(held); err != nil {
 		return false, err
 	}
-	c, created, degraded, page, err := r.createOf(held, t)
+	n, c, created, err := r.createOf(held, t)
 	if err != nil || c.ID == "" {
 		return false, err
 	}
@@ -39,33 +39,37 @@ func (r *resolution) open(ctx, held context.Context, t *target) (again bool, err
 	r.unshown(c.ID)
 	r.a.happened(EventNewCase, c.Number, plans[0].Key.String())
 	return false, r.withCase(ctx, held, c.ID, func(cc *caseClaim) error {
-		return r.handOver(ctx, cc, task{c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true, degraded: degraded, page: page})
+		return r.handOver(ctx, cc, task{
+			c: c, plans: plans, charged: r.pick(*t), sources: r.lost.sources[c.ID], created: true,
+			degraded: n.degraded() || len(lostFields(c, n.sent)) > 0, page: n.digest, promoted: n.alert.ID != "", brought: n.items,
+		})
 	})
 }
 
 // createOf opens the case of the target's plans. When TheHive does not take it for what it holds, it
 // is opened by half of them, and what is left of the target is what was done: the others come next.
 // A plan that alone cannot open the case is charged, and there is no case.
-func (r *resolution) createOf(held context.Context, t *target) (c hive.Case, created, degraded bool, page pageState, err error) {
+func (r *resolution) createOf(held context.Context, t *target) (n *creation, c hive.Case, created bool, err error) {
 	place, sure := r.a.digests(held, r.organisation, r.hive)
 	for {
 		plans := r.chosen(*t)
-		n := r.newCreation(plans, sure && place == DigestPage)
+		n = r.newCreation(plans, sure && place == DigestPage)
 		if n.err == nil {
 			c, created, n.err = r.create(held, n)
 		}
 		switch {
 		case n.err == nil:
 			r.chargeTexts(*t, n)
-			return c, created, n.degraded() || created && len(lostFields(c, n.sent)) > 0, n.page(place, sure), nil
+			n.digest = n.page(place, sure)
+			return n, c, created, nil
 		case scopeOf(n.err) == scopeAll, isUnseen(n.err), errors.Is(n.err, enrich.ErrUnsettled) && len(plans) == 1 && r.out.opensFailed >= maxFailedOpens:
-			return c, false, false, pageNone, n.err
+			return n, c, false, n.err
 		case len(plans) == 1:
 			if scopeOf(n.err) == scopeFailed {
 				r.out.opensFailed++
 			}
 			r.out.charge(r.pick(*t), refusalOf("case", plans[0].Title, n.err), n.err)
-			return hive.Case{}, false, false, pageNone, nil
+			return n, hive.Case{}, false, nil
 		}
 		t.plans = t.plans[:(len(t.plans)+1)/2]
 	}
@@ -123,6 +127,12 @@ type creation struct {
 	tries int
 	cause error // the first refusal
 	err   error
+
+	digest  pageState
+	byAlert bool
+	alert   hive.Alert // that it made, to become the case
+	items   brought    // what that holds
+	try     int        // of its name
 }
 
 func (r *resolution) newCreation(plans []enrich.Plan, paged bool) *creation {
@@ -166,17 +176,21 @@ func (r *resolution) create(held context.Context, n *creation) (c hive.Case, cre
 	if err := r.leaveOutLinks(calls, n); err != nil {
 		return c, false, err
 	}
-	if err := r.key.Intend(held, kindCase); err != nil {
-		return c, false, err
-	}
+	n.byAlert = r.byAlert(calls, n.plans[0])
+	n.items = r.itemsOf(n)
 	for lost := 0; lost < maxCreates; {
-		c, err = r.hive.CreateCase(calls, n.sent)
+		c, created, err = r.post(held, calls, n)
 		switch {
+		case err == nil && !created:
+			r.opened = c.ID
+			return c, false, nil
 		case err == nil:
 			if n.degraded() || len(lostFields(c, n.sent)) > 0 {
 				r.a.happened(EventDegraded, c.Number, "route "+n.plans[0].Route+": "+n.why(c))
 			}
 			return c, true, nil
+		case n.byAlert && r.goesDirect(n, err):
+			continue
 		case scopeOf(err) == scopeRefused:
 			n.cause = cmp.Or(n.cause, err)
 			if len(n.plans) > 1 && !n.named(err) || !n.leaveOut(err) {
@@ -187,19 +201,41 @@ func (r *resolution) create(held context.Context, n *creation) (c hive.Case, cre
 			return c, false, err
 		}
 		lost++
-		r.unclear = true
 		r.a.happened(EventAmbiguous, 0, "create case")
-		found, lookErr := r.await(held, n.plans[0].At, err)
-		if lookErr != nil {
-			return c, false, lookErr
-		}
-		r.unclear = false
-		if found.ID != "" {
-			r.opened = found.ID
-			return found, false, nil
+		found, lookErr := r.afterLost(held, n, lost, err)
+		if lookErr != nil || found.ID != "" {
+			return found, false, lookErr
 		}
 	}
 	return c, false, errors.Join(enrich.ErrUnsettled, err)
+}
+
+// post creates the case, or the alert that becomes it; false where it was there already.
+func (r *resolution) post(held, calls context.Context, n *creation) (c hive.Case, created bool, err error) {
+	if n.byAlert {
+		return r.promote(calls, n)
+	}
+	if err := r.key.Intend(held, kindCase); err != nil {
+		return c, false, err
+	}
+	c, err = r.hive.CreateCase(calls, n.sent)
+	return c, err == nil, err
+}
+
+// afterLost looks for a case whose creation had no certain answer. By alert nothing is to be waited for: what was done
+// is found under the alert's name.
+func (r *resolution) afterLost(held context.Context, n *creation, lost int, cause error) (hive.Case, error) {
+	if n.byAlert {
+		return hive.Case{}, r.wait(held, lookPause(lost, r.a.options.Settle))
+	}
+	r.unclear = true
+	found, err := r.await(held, n.plans[0].At, cause)
+	if err != nil {
+		return hive.Case{}, err
+	}
+	r.unclear = false
+	r.opened = cmp.Or(found.ID, r.opened)
+	return found, nil
 }
 
 // await looks for a case of a start that a lost answer may have created: at once, and again with growing

@@ -302,7 +302,7 @@ func (w *procedureStep) list(held context.Context) error {
 	}
 	if w.lags(kindProcedure) {
 		for id, ref := range w.body.Procedures {
-			if _, ok := there[id]; !ok {
+			if _, ok := there[id]; !ok && (!strings.HasPrefix(id, broughtID) || !named(there, ref)) {
 				there[id] = ref
 			}
 		}

@@ -39,6 +39,7 @@ type storm struct {
 	rng     *rand.Rand
 	files   apply.FilePolicy
 	place   apply.DigestPlace
+	mode    mode
 	pending []enrich.Plan
 	left    int
 }
@@ -229,29 +230,61 @@ func endings(snapshot hivetest.Snapshot) map[string]ending {
 	return all
 }
 
+// mode is by which of TheHive's ways plans are applied.
+type mode string
+
+const (
+	direct  mode = "case"
+	byAlert mode = "case by alert"
+)
+
+// of makes plans go that way.
+func (m mode) of(plans []enrich.Plan) []enrich.Plan {
+	for i := range plans {
+		plans[i].ByAlert = m == byAlert
+	}
+	return plans
+}
+
 func TestP2P3AnyFaultsEndInTheStateOfOneCleanRun(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(*stormRuns) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				rng := rand.New(rand.NewPCG(seed, 2))
-				all := events(rng, 60)
-				policy := []enrich.ZipPolicy{enrich.ZipNever, enrich.ZipAlways}[seed%2]
-				files := apply.FilePolicy{Attach: seed%4 > 1, Spool: t.TempDir()}
-				want := clean(t, files, zipped(t, policy, 1, all...))
-				s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng, files: files, place: []apply.DigestPlace{apply.DigestPage, apply.DigestComment}[seed/4%2]}
-				s.hive.Set(faults(rng))
-				s.pending = zipped(t, policy, 1, all...)
-				s.left = len(all)
-				s.rage(t)
-				s.hive.Set(hivetest.Misbehaviour{})
-				s.calm(t, zipped(t, policy, 1, all...))
-				if diff := cmp.Diff(want, endings(s.hive.Snapshot())); diff != "" {
-					t.Errorf("seed %d: clean run against storm (-want +got):\n%s", seed, diff)
-				}
-				s.countsAtMost(t, zipped(t, policy, 1, all...))
+	for _, m := range []mode{direct, byAlert} {
+		for seed := range uint64(*stormRuns) {
+			t.Run(fmt.Sprint(m, " ", seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { stormOf(t, m, seed) })
 			})
-		})
+		}
+	}
+}
+
+// stormOf is one history, and what it must end in: a run in the direct way in which nothing fails.
+func stormOf(t *testing.T, m mode, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	all := events(rng, 60)
+	policy := []enrich.ZipPolicy{enrich.ZipNever, enrich.ZipAlways}[seed%2]
+	files := apply.FilePolicy{Attach: seed%4 > 1, Spool: t.TempDir()}
+	want := clean(t, files, zipped(t, policy, 1, all...))
+	plans := func() []enrich.Plan { return m.of(zipped(t, policy, 1, all...)) }
+	s := &storm{site: newSite(t, hivetest.Options{Seed: seed}), rng: rng, files: files, mode: m, place: []apply.DigestPlace{apply.DigestPage, apply.DigestComment}[seed/4%2]}
+	bad := faults(rng)
+	if m == byAlert {
+		bad.ImportLag = time.Duration(seed%3) * 2 * time.Second
+	}
+	s.hive.Set(bad)
+	s.pending = plans()
+	s.left = len(all)
+	s.rage(t)
+	s.hive.Set(hivetest.Misbehaviour{})
+	wait(t.Context(), 61*time.Minute) // then a page that nobody sees is none
+	s.calm(t, plans())
+	if diff := cmp.Diff(want, endings(s.hive.Snapshot())); diff != "" {
+		t.Errorf("seed %d: clean run against storm (-want +got):\n%s", seed, diff)
+	}
+	s.countsAtMost(t, plans())
+	for _, a := range s.hive.Snapshot().Alerts {
+		if !a.Imported {
+			t.Errorf("alert %s is part of no case", a.SourceRef)
+		}
 	}
 }
 

@@ -137,7 +137,7 @@ func (r *resolution) assigned(held context.Context) (t target, err error) {
 			err = r.newest(held, t.ref)
 		case t.fate == fateUnseen, t.fate == fateDeleted && !t.ref.looked:
 			err = r.lookAgain(held, t.ref)
-		case !r.searched && (t.fate == fateOpen || r.full && !r.surely(t)):
+		case !r.searched && (t.fate == fateOpen && !r.isFirst(held) || r.full && !r.surely(t)):
 			err = r.search(held)
 		default:
 			return t, nil
@@ -158,8 +158,10 @@ func (r *resolution) settleKey(held context.Context) error {
 	if r.key.Owed() == 0 {
 		return r.takeSlot(held)
 	}
-	if err := r.wait(held, r.key.Owed()); err != nil {
-		return err
+	if !r.byAlert(held, r.all[r.rest[0]]) { // whose cases are found by their alerts' names
+		if err := r.wait(held, r.key.Owed()); err != nil {
+			return err
+		}
 	}
 	if err := r.searchLatest(held); err != nil {
 		return err
@@ -213,7 +215,7 @@ func (r *resolution) join(ctx, held context.Context, t target) (again bool, err 
 			cc.body.Tags, cc.body.High = c.Tags, high{Severity: c.Severity, TLP: c.TLP, PAP: c.PAP}
 		}
 		return r.handOver(ctx, cc, task{
-			c: c, plans: r.chosen(t), charged: r.pick(t), reopen: t.fate == fateReopen, sources: r.lost.sources[c.ID],
+			c: c, plans: r.chosen(t), charged: r.pick(t), reopen: t.fate == fateReopen, sources: r.lost.sources[c.ID], before: r.before(c.Number),
 		})
 	})
 	switch {

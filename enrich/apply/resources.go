@@ -21,6 +21,21 @@ type Hive interface {
 	Files
 	Account
 	FieldLister
+	Alerts
+	AlertLister
+}
+
+// Alerts creates alerts and makes them parts of cases.
+type Alerts interface {
+	CreateAlert(ctx context.Context, n hive.NewAlert) (hive.Alert, error)
+	AlertOf(ctx context.Context, kind, source, ref string) (hive.Alert, bool, error)
+	PromoteAlert(ctx context.Context, id string, n hive.CaseFromAlert) (hive.Case, error)
+	ImportAlert(ctx context.Context, id, caseID string) (hive.Case, error)
+}
+
+// AlertLister lists the alerts that are part of a case.
+type AlertLister interface {
+	CaseAlerts(ctx context.Context, caseID string) iter.Seq2[hive.Alert, error]
 }
 
 // FieldLister tells which custom fields cases can have, and which tags a template has: none where there is no such template.

@@ -10,6 +10,7 @@
 //
 //	recorder.go   cases: what is found, opened, changed; and the list of effects
 //	parts.go      observables, procedures, comments and files of a case
+//	alerts.go     alerts that become cases, or are imported into them
 //	ledger.go     entries of the ledger, read once and kept here
 //
 // # Limits

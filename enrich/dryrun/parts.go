@@ -205,6 +205,7 @@ const (
 	kindProcedure  = "procedure"
 	kindComment    = "comment"
 	kindFile       = "file"
+	kindAlert      = "alert"
 )
 
 // observableName is what an observable is known by.

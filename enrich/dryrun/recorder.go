@@ -15,7 +15,7 @@ import (
 
 // Effect is one thing that an apply would change in TheHive.
 type Effect struct {
-	Kind string // "found" (looked at, no change), "case", "reopen", "observable", "procedure", "fields", "comment", "file"
+	Kind string // "found" (looked at, no change), "case", "reopen", "alert", "observable", "procedure", "fields", "comment", "file"
 	Case string // its number, "#12"; or "new-1" for a case that would be opened
 	Item string // what: a title, "ip 203.0.113.7", "T1059/execution", a file's name
 }
@@ -34,6 +34,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	made    int               // ids handed out
 	cases   map[string]*draft // by id
+	alerts  map[string]hive.NewAlert
 	effects []Effect
 	entries map[string]kept
 	rev     uint64
@@ -54,7 +55,7 @@ type draft struct {
 
 // New makes one over TheHive and the ledger, of which it only ever reads.
 func New(h func(organisation string) apply.Hive, l claim.Store) *Recorder {
-	return &Recorder{hive: h, ledger: l, cases: map[string]*draft{}, entries: map[string]kept{}}
+	return &Recorder{hive: h, ledger: l, cases: map[string]*draft{}, alerts: map[string]hive.NewAlert{}, entries: map[string]kept{}}
 }
 
 // Take gives the effects since it was called last, in order.

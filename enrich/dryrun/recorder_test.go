@@ -78,3 +78,39 @@ func TestADryRunTellsWhatAnApplyWouldDoAndWritesNothing(t *testing.T) {
 		t.Errorf("the ledger has %v", keys)
 	}
 }
+
+// TestADryRunTellsWhatComesByAlert: the alert that a case was, and the one that is imported, with what they bring.
+func TestADryRunTellsWhatComesByAlert(t *testing.T) {
+	t.Parallel()
+	h, c := server(t)
+	r := dryrun.New(func(string) apply.Hive { return c }, claimtest.New())
+	a, err := apply.New(apply.Options{Hive: r.Hive, Ledger: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(p enrich.Plan) []dryrun.Effect {
+		p.ByAlert = true
+		if err := a.Apply(t.Context(), enrich.BatchOf(p))[0]; err != nil {
+			t.Fatal(err)
+		}
+		return r.Take()
+	}
+	hash := plan("a", "T1059", 2).Hash
+	first := []dryrun.Effect{
+		{Kind: "case", Case: "new-1", Item: "Logon"}, {Kind: "alert", Case: "new-1", Item: hash + "-0 becomes the case"},
+		{Kind: "procedure", Case: "new-1", Item: "T1059/execution"},
+	}
+	if diff := cmp.Diff(first, tell(plan("a", "T1059", 2))); diff != "" {
+		t.Errorf("the first (-want +got):\n%s", diff)
+	}
+	second := []dryrun.Effect{
+		{Kind: "found", Case: "new-1", Item: "Logon"}, {Kind: "alert", Case: "new-1", Item: "~new2-0 is imported"},
+		{Kind: "procedure", Case: "new-1", Item: "T1204/execution"},
+	}
+	if diff := cmp.Diff(second, tell(plan("b", "T1204", 2))); diff != "" {
+		t.Errorf("the second (-want +got):\n%s", diff)
+	}
+	if s := h.Snapshot(); len(s.Cases)+len(s.Alerts) != 0 {
+		t.Errorf("TheHive has %+v", s)
+	}
+}

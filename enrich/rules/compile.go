@@ -68,6 +68,11 @@ func (c *compiler) route(raw Route) route {
 	default:
 		c.complain("closed", "%q is none of new, reopen, comment", raw.Closed)
 	}
+	switch raw.Via {
+	case "", ViaCase, ViaAlert:
+	default:
+		c.complain("via", "%q is none of case, alert", raw.Via)
+	}
 	if raw.Minimum < 0 || raw.Minimum > 4 {
 		c.complain("minimum", "%d is no severity from 1 to 4", raw.Minimum)
 	}

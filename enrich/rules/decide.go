@@ -23,6 +23,7 @@ type Decision struct {
 	Window       *time.Duration
 	Closed       ClosedPolicy
 	MaxNewCases  int // in an hour; 0 is no limit
+	Via          Via
 
 	Title              *string // empty: the route's own gave nothing
 	Description        *string // Markdown
@@ -72,7 +73,7 @@ func (r *Router) Decide(s Seen, now time.Time) (d Decision) {
 
 // identity says to which case a detection belongs.
 func (q *route) identity(d *Decision, s Seen, fault func(string)) {
-	d.Organisation, d.Window, d.Closed = q.Organisation, q.Window, q.Closed
+	d.Organisation, d.Window, d.Closed, d.Via = q.Organisation, q.Window, q.Closed, q.Via
 	if q.key != nil {
 		value, err := evaluate[string](q.key, s)
 		if err != nil {

@@ -14,6 +14,15 @@ const (
 	ClosedComment ClosedPolicy = "comment" // adds to the case and leaves it closed
 )
 
+// Via says by which of TheHive's ways detections come into their case.
+type Via string
+
+// The ways. Either way they end in one case of the key; see the package apply for what differs.
+const (
+	ViaCase  Via = "case"  // the case is created, and added to (default)
+	ViaAlert Via = "alert" // an alert is created with everything, and becomes the case or is imported into it
+)
+
 // Route says what a SOC wants of some detections. Routes are tried in order, the first whose
 // condition holds decides; what a route leaves empty is the default. Conditions and keys are CEL
 // over the variable `detection` (see Seen). Texts are templates: what they say is literal, but for
@@ -31,6 +40,7 @@ type Route struct {
 	Filter       []Term         // finds the case instead of the key's tag; all terms hold
 	Closed       ClosedPolicy   // empty is the planner's
 	MaxNewCases  int            // cases that the route may open in an hour, over all replicas; 0 is no limit
+	Via          Via            // empty is ViaCase
 	Case         CaseFields
 }
 

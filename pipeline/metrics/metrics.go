@@ -58,6 +58,8 @@ var eventMetrics = map[apply.EventKind][2]string{
 	apply.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},
 	apply.EventLate:       {"forager_late_answers_total", "writes confirmed after the claim on their case was lost"},
 	apply.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
+	apply.EventImported:   {"forager_alerts_imported_total", "alerts imported into cases, by routes that want it (via: alert)"},
+	apply.EventNoAlert:    {"forager_alerts_bypassed_total", "times that the direct way was gone though a route wants it by alert (via: alert)"},
 	apply.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},
 }
 

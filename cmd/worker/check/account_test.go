@@ -53,8 +53,37 @@ func TestCheckNotesListsOfTasks(t *testing.T) {
 	}
 }
 
+// TestCheckAsksForTheRightsToAlerts: only where a route uses them, and then it says that nobody has seen it.
+func TestCheckAsksForTheRightsToAlerts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		via, profile string
+		lacks, noted bool
+	}{{"alert", "few", true, true}, {"alert", "analyst", false, true}, {"case", "few", false, false}, {"", "few", false, false}} {
+		found := lookWith(t, hivetest.Options{}, hivetest.User{Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: c.profile}}},
+			func(all *config.Config) {
+				all.Routes = []config.Route{{Name: "storms", Via: c.via, Organisation: all.Hive.Organisation}}
+			})
+		lacks := slices.ContainsFunc(found, func(f inspect.Finding) bool {
+			return f.Level == inspect.LevelHurts && strings.Contains(f.What, "route storms wants it (via: alert)") && strings.HasSuffix(f.Remedy, "manageAlert/create and manageAlert/import")
+		})
+		noted := slices.ContainsFunc(found, func(f inspect.Finding) bool {
+			return f.Level == inspect.LevelNote && f.What == "route storms opens cases by alert"
+		})
+		if lacks != c.lacks || noted != c.noted {
+			t.Errorf("%+v: %+v", c, found)
+		}
+	}
+}
+
 // lookAs looks at a server as an account that it has.
 func lookAs(t *testing.T, o hivetest.Options, u hivetest.User, env ...string) []inspect.Finding {
+	t.Helper()
+	return lookWith(t, o, u, func(*config.Config) {}, env...)
+}
+
+// lookWith does so with a changed configuration.
+func lookWith(t *testing.T, o hivetest.Options, u hivetest.User, change func(*config.Config), env ...string) []inspect.Finding {
 	t.Helper()
 	u.Login, u.APIKey = "forager@x.example", "a-key"
 	if u.Memberships == nil {
@@ -74,6 +103,7 @@ func lookAs(t *testing.T, o hivetest.Options, u hivetest.User, env ...string) []
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(c)
 	found, err := inspectHive(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

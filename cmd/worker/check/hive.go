@@ -271,6 +271,7 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 		h.add(inspect.LevelNote, about, user.Login+" (profile "+user.Profile+") may not add pages", "a comment takes the place of the page that counts a case's detections", "give its profile the permission "+pageRight.name+", or set case.digest to comment")
 	}
 	h.reopening(user, organisation)
+	h.alerting(user, organisation)
 	if user.Type == "Normal" {
 		h.add(inspect.LevelNote, about, user.Login+" is an account of the type Normal", "a case that an analyst restricts vanishes for it: what comes then goes into a new case; and the licence counts it",
 			"give Forager an account of the type Service, which is said to see restricted cases")
@@ -303,6 +304,32 @@ func (h *hiveInspection) reopening(user hive.User, organisation string) {
 		h.add(inspect.LevelHurts, aboutAccount(organisation), user.Login+" (profile "+user.Profile+") may not reopen cases, and "+strings.Join(routes, ", ")+" wants it",
 			"a detection after a case's end is added, the case stays closed, and its message becomes a dead letter", "give its profile the permission "+right)
 	}
+}
+
+// alerting looks whether the account may do what routes want by alert.
+func (h *hiveInspection) alerting(user hive.User, organisation string) {
+	about := aboutAccount(organisation)
+	var routes []string
+	for _, r := range h.routes(organisation) {
+		if r.Via == "alert" {
+			routes = append(routes, "route "+r.Name)
+		}
+	}
+	if len(routes) == 0 {
+		return
+	}
+	var lacks []string
+	for _, right := range []string{"manageAlert/create", "manageAlert/import"} {
+		if !user.May(right) {
+			lacks = append(lacks, right)
+		}
+	}
+	if len(lacks) > 0 {
+		h.add(inspect.LevelHurts, about, user.Login+" (profile "+user.Profile+") may not create alerts and make cases of them, and "+strings.Join(routes, ", ")+" wants it (via: alert)",
+			"its detections come into their cases in the direct way: more calls, and nothing lost", "give its profile the permission "+strings.Join(lacks, " and "))
+	}
+	h.add(inspect.LevelNote, about, strings.Join(routes, ", ")+" opens cases by alert", "what Forager relies on there (a name of an alert is taken once; a promoted alert brings its observables and techniques within hive.settle) is documented and was never seen on a real TheHive",
+		"run check --connect --conform against this TheHive once, and compare a case with one that was opened in the direct way")
 }
 
 // rights are those that an organisation's cases need.
