@@ -7,7 +7,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 # Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
 PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help test check lint cover fuzz boxes week build bench integration chart image sbom vulnerabilities deadcode demo tools clean
+.PHONY: help test check lint cover fuzz boxes week build bench integration chart image sbom vulnerabilities deadcode minute demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -69,6 +69,9 @@ vulnerabilities: ## known vulnerabilities in what is called; skipped where their
 
 deadcode: ## functions that nothing reaches
 	.ci/deadcode
+
+minute: ## from the unpacked program to the first case, timed: nats-server, simulate, init, run, publish
+	.ci/first-minute
 
 demo: ## a real alert becomes a case
 	go run ./cmd/worker demo --once

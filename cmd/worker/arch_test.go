@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream"},
 	"cmd/worker/events":       {"filebound"},
+	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
 
@@ -110,7 +111,7 @@ var kept = map[string][]string{
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/status"},
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/setup", "cmd/worker/status"},
 }
 
 // banned packages must not be in the binary, however they got there.

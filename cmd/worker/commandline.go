@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"forager/cmd/worker/setup"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/status"
 	"forager/config"
@@ -33,7 +35,11 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	all := []*cobra.Command{(&runCmd{}).command(sh), (&intakeCmd{}).command(sh)}
 	all = append(all, demonstration(sh)...)
 	from := new(configFlag) // of the status
+	look := func(ctx context.Context, sh *shell.Shell, file string) error {
+		return (&checkCmd{configFlag: configFlag{Config: file}, Connect: true}).Run(ctx, sh)
+	}
 	return append(all,
+		setup.Command(sh, look),
 		(&explainCmd{}).command(sh),
 		(&publishCmd{}).command(sh),
 		formatsCommands(sh),
