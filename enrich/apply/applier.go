@@ -44,6 +44,12 @@ type Options struct {
 	Files       FilePolicy
 	Opener      files.Opener // of files by reference; nil: there are none
 	Events      Events       // told of what is worth counting; nil: nobody
+	// SourceAlerts is how many source alerts the entry of a case remembers, for whom tells sources what became of them;
+	// 0 is none. A plan is then done only when its alert is remembered.
+	SourceAlerts int
+	// Joined is told of a case that was closed already when a detection was added to it, by id. It must not block;
+	// nil: nobody is. It is told with SourceAlerts alone.
+	Joined func(caseID string)
 	// Digest is where a case says how many detections of which rules it has (default DigestPage).
 	Digest DigestPlace
 }

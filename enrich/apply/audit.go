@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/hive"
 )
 
@@ -333,4 +334,35 @@ func (a *Applier) isTechnique(id, tactic, meant string) bool {
 	have, _ := a.target().Key(id, tactic)
 	wanted, _ := a.target().Key(strings.ToUpper(meant), tactic)
 	return have == wanted
+}
+
+// SourceAlert is a detection as its source names it.
+type SourceAlert struct {
+	Source string // name of the format that read it
+	ID     string // the source's own, up to 200 bytes; a digest where it is longer, or there is none
+}
+
+// SourceAlerts are those of one case.
+type SourceAlerts struct {
+	Known        bool          // the ledger has an entry of the case
+	Organisation string        // that the case is in; "" is the account's own
+	Alerts       []SourceAlert // in the order in which they came; what is there stays where it is
+	LeftOut      int           // for which there was no room, about
+}
+
+// ReadSourceAlerts tells which alerts of sources a case has, as far as they are remembered ([Options].SourceAlerts).
+// What a holder has not released yet is not in it. Errors: of the ledger, or of an entry that cannot be read.
+func ReadSourceAlerts(ctx context.Context, ledger claim.Store, caseID string) (SourceAlerts, error) {
+	known, body, err := readCase(ctx, ledger, caseID)
+	if err != nil || known == nil {
+		return SourceAlerts{}, err
+	}
+	s := SourceAlerts{Known: true, LeftOut: body.AlertsOut, Alerts: make([]SourceAlert, 0, len(body.SourceAlerts))}
+	if body.Organisation != nil {
+		s.Organisation = *body.Organisation
+	}
+	for _, a := range body.SourceAlerts {
+		s.Alerts = append(s.Alerts, SourceAlert{Source: a[0], ID: a[1]})
+	}
+	return s, nil
 }

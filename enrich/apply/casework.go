@@ -25,11 +25,13 @@ type caseClaim struct {
 	number  int  // of the case, once it was looked at
 	ready   bool // the body says what is in the case
 	unclear bool // an effect is unknown: leave the entry dirty
+	keeps   bool // the plans are done only when the entry is written
+	joined  bool // they are in a case that was closed before
 }
 
 // withCase takes the lock of a case in this process, claims it, reads what the ledger knows of it, and does
 // something with it. Whatever ends that, the claim and the lock are given back; dirty, if it was a panic.
-func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim) error) error {
+func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim) error) (err error) {
 	if err := t.a.locks.Lock(held, id, t.slot.Leave); err != nil {
 		return err
 	}
@@ -48,7 +50,9 @@ func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim
 	sound := false
 	defer func() {
 		cc.unclear = cc.unclear || !sound
-		cc.release(ctx)
+		if unwritten := cc.release(ctx); cc.keeps && err == nil {
+			err = unwritten
+		}
 	}()
 	err = do(cc)
 	sound = true
@@ -68,19 +72,23 @@ func (b *caseBody) prepare(fresh bool) {
 	}
 }
 
-// release gives the claim up, clean with what is known, or dirty.
-func (cc *caseClaim) release(ctx context.Context) {
+// release gives the claim up, clean with what is known, or dirty. Its error is told of already.
+func (cc *caseClaim) release(ctx context.Context) error {
 	var body any = cc.body
 	if cc.fresh && !cc.ready {
 		body = nil // never looked at: the next holder must, too
 	}
-	if err := cc.claim.Release(ctx, body, cc.unclear); err != nil {
+	err := cc.claim.Release(ctx, body, cc.unclear)
+	if err != nil {
 		kind := EventUnreleased
 		if errors.Is(err, enrich.ErrLostClaim) {
 			kind = EventLate
 		}
 		cc.a.happened(kind, cc.number, cc.claim.Name())
+	} else if cc.joined && cc.a.options.Joined != nil {
+		cc.a.options.Joined(cc.id)
 	}
+	return err
 }
 
 // task is what is to be done with a case: whose plans, and how the case was come by.
@@ -144,7 +152,13 @@ func (w *caseWork) run(ctx context.Context) error {
 			}
 		}
 	}
-	return w.settle(held, claim.AnyKind)
+	if err := w.settle(held, claim.AnyKind); err != nil {
+		return err
+	}
+	if most := w.a.options.SourceAlerts; most > 0 {
+		w.keeps, w.joined = w.body.rememberAlerts(w.plans, most), w.c.Stage == stageClosed
+	}
+	return nil
 }
 
 // step adds what is missing of one kind.

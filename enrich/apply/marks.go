@@ -110,6 +110,8 @@ func (b *caseBody) absorb(old caseBody) {
 		}
 		b.Posted[kind] = max(b.Posted[kind], at)
 	}
+	b.SourceAlerts = append(b.SourceAlerts, lacking(b.SourceAlerts, old.SourceAlerts)...)
+	b.AlertsOut += old.AlertsOut
 	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
 	b.Tags = append(b.Tags, subtract(old.Tags, b.Tags)...)
 	for _, f := range subtract(old.Files, b.Files) {
@@ -233,7 +235,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "organisation",
+	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "organisation", "sourceAlerts", "alertsOut",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -266,6 +268,10 @@ type caseBody struct {
 	Posted      map[string]int64        `json:"posted,omitempty"`    // by kind, when something was posted last, ms
 	Alerts      int                     `json:"alerts,omitempty"`    // how many names of alerts for this case are used
 	Loose       bool                    `json:"loose,omitempty"`     // an alert of the next name may be part of no case yet
+	// SourceAlerts are the source's name and id of each detection, as far as there is room: they only ever grow, at the
+	// end. AlertsOut counts those for which there was none, about: what comes again counts again.
+	SourceAlerts [][2]string `json:"sourceAlerts,omitempty"`
+	AlertsOut    int         `json:"alertsOut,omitempty"`
 	home
 }
 
@@ -300,4 +306,33 @@ type marksBody struct {
 	Moved   string      `json:"moved,omitempty"`   // id of the case that this one was merged into
 	Gone    int64       `json:"gone,omitempty"`    // when a document said that the case was deleted, ms; 0: none did
 	Lifted  [][2]string `json:"lifted,omitempty"`  // removals that were taken back, until the items are there again
+}
+
+// rememberAlerts adds the source alerts of plans that the entry does not list, as far as there is room; it tells whether
+// there were any.
+func (b *caseBody) rememberAlerts(plans []enrich.Plan, most int) bool {
+	named := make([][2]string, 0, len(plans))
+	for _, p := range plans {
+		named = append(named, [2]string{p.Format, p.SourceID})
+	}
+	anew := lacking(b.SourceAlerts, named)
+	room := max(most-len(b.SourceAlerts), 0)
+	b.AlertsOut += max(len(anew)-room, 0)
+	b.SourceAlerts = append(b.SourceAlerts, anew[:min(room, len(anew))]...)
+	return len(anew) > 0
+}
+
+// lacking are those of a list that another has not, each once.
+func lacking(all, of [][2]string) (anew [][2]string) {
+	there := make(map[[2]string]bool, len(all))
+	for _, a := range all {
+		there[a] = true
+	}
+	for _, a := range of {
+		if !there[a] && a[1] != "" {
+			there[a] = true
+			anew = append(anew, a)
+		}
+	}
+	return anew
 }

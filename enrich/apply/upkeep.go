@@ -213,7 +213,7 @@ func (s *sweeper) sweep(ctx context.Context, key string) error {
 		return err
 	}
 	if kind == "case" {
-		err = s.purgeMarks(ctx, name)
+		err = errors.Join(s.purgeMarks(ctx, name), s.purgeTold(ctx, name))
 	}
 	return errors.Join(err, s.purge(ctx, key, revision))
 }
@@ -235,6 +235,23 @@ func (s *sweeper) purgeMarks(ctx context.Context, id string) error {
 		return err
 	}
 	return s.purge(ctx, marksKey(id), revision)
+}
+
+// FeedbackPrefix begins the keys of what sources were told of a case, which goes with the case's entry.
+const FeedbackPrefix = "feedback."
+
+func (s *sweeper) purgeTold(ctx context.Context, id string) error {
+	if s.a.options.SourceAlerts == 0 {
+		return nil
+	}
+	_, revision, err := s.a.options.Ledger.Get(ctx, FeedbackPrefix+id)
+	if errors.Is(err, claim.ErrNoEntry) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.purge(ctx, FeedbackPrefix+id, revision)
 }
 
 // oldKey tells whether all cases of a key are over for long.
