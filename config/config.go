@@ -48,6 +48,7 @@ type Config struct {
 	Routes      []Route     `key:"routes" doc:"list of routes, tried in order: what becomes of which detections; none is needed"`
 	Silences    []Silence   `key:"silences" doc:"list of silences: what does nothing for a while"`
 	Webhook     Webhook     `key:"webhook"`
+	Feedback    Feedback    `key:"feedback"`
 	Intake      Intake      `key:"intake"`
 	Ops         Ops         `key:"ops"`
 	Log         Log         `key:"log"`
@@ -174,6 +175,15 @@ type Webhook struct {
 	Stream       string `key:"stream" need:"webhook" doc:"JetStream stream that keeps audit documents until the ledger has learnt them"`
 }
 
+// Feedback is how sources are told what became of their alerts. It is off without a subject.
+type Feedback struct {
+	Subject  string        `key:"subject" doc:"what the subjects begin with on which sources are told what became of their alerts, such as forager.feedback: one message for each alert on <subject>.<source>.<case number>.<id>; empty turns it off"`
+	Stream   string        `key:"stream" doc:"JetStream stream that keeps these messages"`
+	Statuses string        `key:"statuses" oneof:"closed all" doc:"what is told: that a case is closed, with its status, and that it is open again; or each status of an open case as well"`
+	Look     time.Duration `key:"look" min:"10s" max:"24h" doc:"how often TheHive is asked for cases that changed, by one replica; what the webhook tells is told at once"`
+	PerCase  int           `key:"perCase" min:"1" max:"5000" doc:"source alerts that a case remembers, from the first on; each message says how many more there were"`
+}
+
 // Ops is the operations server.
 type Ops struct {
 	Addr  string `key:"addr" doc:"address of the operations server (/healthz, /readyz, /version, /metrics); empty turns it off"`
@@ -208,6 +218,7 @@ func Default() Config {
 		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},
 		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},
+		Feedback:    Feedback{Stream: "FORAGER_FEEDBACK", Statuses: "closed", Look: 5 * time.Minute, PerCase: 500},
 		Intake:      Intake{Addr: ":8082", MaxInFlight: 256, MaxBytesHeld: 32 << 20},
 		Ops:         Ops{Addr: ":8080"},
 		Log:         Log{Level: "info", Format: "json"},

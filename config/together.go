@@ -27,6 +27,7 @@ func (l *loader) together() {
 	l.addresses()
 	l.credentials()
 	l.subjects()
+	l.feedback()
 	l.intake()
 	l.rules()
 }

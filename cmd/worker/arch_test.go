@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
 	"cmd/worker/check":        {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
 	"cmd/worker/rulefiles":    {"cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/formats", "enrich/lookup", "enrich/rules", "filebound", "mitre"},
-	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/files", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry"},
+	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/feedback", "enrich/files", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/feedback", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry"},
 	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream"},
@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/objects":    {"enrich/files", "pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
+	"pipeline/feedback":   {"enrich/feedback", "pipeline/stream", "retry"},
 	"pipeline/intake":     {"pipeline/stream"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/metrics":    {"enrich", "enrich/apply", "enrich/detection", "pipeline", "pipeline/stream"},
@@ -49,6 +50,7 @@ var arrows = map[string][]string{
 	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "hive"},
 	"enrich/apply":           {"enrich", "enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
 	"enrich/alert":           {"hive"},
+	"enrich/feedback":        {"enrich/apply", "enrich/claim", "enrich/detection/canon", "hive"},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
 	"enrich/lookup":          {"enrich/detection/canon", "filebound"},
@@ -96,6 +98,7 @@ var ownTests = map[string][]string{
 	"enrich/detection/draft": {"enrich/detection/formats"},
 	"pipeline":               {"pipeline/objects", "enrich/answertest", "enrich/claim/claimtest", "pipeline/natstest", "racedetector"},
 	"pipeline/objects":       {"enrich", "pipeline/natstest"},
+	"pipeline/feedback":      {"enrich/claim", "hive", "pipeline/kvledger", "pipeline/natstest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
 	"cmd/worker/check":       {"hive/hivetest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
@@ -104,8 +107,8 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/status", "cmd/worker/telemetry"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers"}, // the last: the demonstration's forwarder
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/status", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},

@@ -26,6 +26,12 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *inspect.Expected) {
 			i.Audit = &audit.Options{Manage: true}
 		}},
+		"FORAGER_FEEDBACK": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) {
+			i.Feedback = &inspect.Feedback{Stream: "FORAGER_FEEDBACK", Subject: "forager.feedback"}
+		}},
+		"FORAGER_FEEDBACK_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_FEEDBACK"}, func(i *inspect.Expected) {
+			i.Feedback = &inspect.Feedback{Stream: "FORAGER_FEEDBACK", Subject: "forager.feedback", Manage: true}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,6 +33,8 @@ var parts = []part{
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
 	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: learnAudits},
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
+	{name: "FORAGER_FEEDBACK", on: []string{"FORAGER_BIND"}, task: tellSources},
+	{name: "FORAGER_FEEDBACK_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_FEEDBACK"}, task: feedbackManaged},
 	{name: "FORAGER_INTAKE", task: takeIn},
 	{name: "FORAGER_LETTERS", task: letters},
 }

@@ -11,6 +11,7 @@
 //	stream.go       where detections wait
 //	consumer.go     what all replicas share
 //	ledger.go       the ledger, the dead letters, the webhook's documents
+//	feedback.go     where sources are told what became of their alerts
 //	finding.go      what a finding is, and how bad
 //
 // Limits: one question after the other, each for as long as Expected.Confirm; what only the server's files say

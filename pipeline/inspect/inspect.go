@@ -25,6 +25,7 @@ type Expected struct {
 	Confirm         time.Duration  // how long one question may take
 	Window          time.Duration  // how long after its newest event a case takes more; 0 is no limit
 	Audit           *audit.Options // of TheHive's webhook; nil is off
+	Feedback        *Feedback      // where sources are told of their alerts; nil is off
 	Intake          []string       // subjects to which the intake's sources post
 	Reach           time.Duration  // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
@@ -66,6 +67,7 @@ func Inspect(ctx context.Context, link *stream.Link, expected Expected) ([]Findi
 	i.ledger(ctx, consumer)
 	i.deadLetters(ctx)
 	i.audits(ctx)
+	i.feedback(ctx)
 	i.unseen()
 	if ctx.Err() != nil {
 		i.add(LevelBroken, "NATS", "the time for the inspection was over before everything was seen",

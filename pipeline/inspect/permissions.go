@@ -75,6 +75,9 @@ func (i *inspection) needed() []permission {
 	if i.expected.Audit != nil {
 		all = append(all, i.toAudit()...)
 	}
+	if i.expected.Feedback != nil {
+		all = append(all, i.toTell()...)
+	}
 	return all
 }
 

@@ -57,6 +57,21 @@ var spoilt = map[string]func(*testing.T, *site){
 		c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"workers"}
 	}),
 
+	"feedback is missing": func(_ *testing.T, s *site) { s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb"} },
+	"feedback is made": func(_ *testing.T, s *site) {
+		s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb", Manage: true}
+	},
+	"feedback of a work queue": func(t *testing.T, s *site) {
+		s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb"}
+		_, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "FB", Subjects: []string{"fb.elastic.>"}, Retention: jetstream.WorkQueuePolicy, MaxAge: time.Hour, MaxMsgs: 10})
+		must(t, err)
+	},
+	"feedback as it should be": func(t *testing.T, s *site) {
+		s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb"}
+		_, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "FB", Subjects: []string{"fb.>"}, AllowDirect: true})
+		must(t, err)
+	},
+
 	"ledger is missing":            func(t *testing.T, s *site) { must(t, s.js.DeleteStream(t.Context(), "KV_FORAGER_LEDGER")) },
 	"ledger with history":          onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 }),
 	"ledger forgets":               onStream("KV_FORAGER_LEDGER", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }),

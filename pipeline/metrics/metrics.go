@@ -20,6 +20,7 @@ import (
 type Metrics struct {
 	*table
 	*Intake
+	*Feedback
 
 	reasons, formats, operations *words
 
@@ -77,7 +78,7 @@ var (
 func New(r prometheus.Registerer, version string) (*Metrics, error) {
 	m := &Metrics{table: &table{registry: r}, reasons: newWords(), formats: newWords(), operations: newWords(), events: map[apply.EventKind]prometheus.Counter{}}
 	m.build(version)
-	m.Intake = newIntake(m.table)
+	m.Intake, m.Feedback = newIntake(m.table), newFeedback(m.table)
 	m.makeSettlements()
 	m.makeCalls()
 	m.makeState()

@@ -59,6 +59,9 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 	if w.Addr != "" && (!w.Token.Empty() || w.TokenFile != "" || w.User != "") {
 		what.Audit = new(service.AuditOptions(c, log))
 	}
+	if f := c.Feedback; f.Subject != "" {
+		what.Feedback = &inspect.Feedback{Stream: f.Stream, Subject: f.Subject, Manage: c.NATS.Manage}
+	}
 	found, err := inspect.Inspect(ctx, link, what)
 	if err != nil {
 		return nil, shell.Misuse(err)

@@ -43,6 +43,7 @@ type Service struct {
 	hangup    chan os.Signal
 	applier   *apply.Applier
 	hooks     *hooks         // nil: off
+	back      *back          // nil: off
 	intake    *intake.Server // nil: off
 	ledger    *kvledger.Ledger
 	meter     *stream.Meter
@@ -85,7 +86,12 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		return nil, shell.Misuse(err)
 	}
 	parts.worker.Store(worker)
-	hooks, err := openHooks(ctx, c, link, applier, parts.measures.metrics, options.Log)
+	back, err := openBack(c, link, parts, parts.measures.metrics, options.Log)
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
+	hooks, err := openHooks(ctx, c, link, applier, back, parts.measures.metrics, options.Log)
 	if err != nil {
 		link.Close()
 		return nil, err
@@ -102,7 +108,7 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 	s := &Service{
 		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
 		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
-		applier: applier, hooks: hooks, intake: events, log: options.Log,
+		applier: applier, hooks: hooks, back: back, intake: events, log: options.Log,
 		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
@@ -133,6 +139,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	beside.Go("sessions", func() { s.applier.Follow(ctx, s.ledger) })
 	beside.Go("maintain", func() { s.maintain(ctx) })
 	beside.Go("webhook", func() { s.hooks.run(ctx) })
+	beside.Go("feedback", func() { s.back.run(ctx) })
 	s.measureOnce(ctx, false)
 	beside.Go("measure", func() { s.measure(ctx) })
 	beside.Go("sweep", func() { s.sweep(ctx) })

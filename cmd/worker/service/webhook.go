@@ -33,6 +33,7 @@ const hookPath = "POST /hooks/thehive"
 type hooks struct {
 	audits  *audit.Queue
 	applier *apply.Applier
+	back    *back
 	server  *operations
 	metrics *metrics.Metrics
 	log     *zap.Logger
@@ -40,7 +41,7 @@ type hooks struct {
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier *apply.Applier, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
+func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier *apply.Applier, back *back, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
@@ -53,7 +54,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
-	h := &hooks{audits: audits, applier: applier, metrics: metrics, log: log}
+	h := &hooks{audits: audits, applier: applier, back: back, metrics: metrics, log: log}
 	h.server, err = serveHooks(ctx, w.Addr, newHookHandler(keys, audits, metrics.Received, log))
 	if err != nil {
 		return nil, err
@@ -87,6 +88,9 @@ func (h *hooks) Learn(ctx context.Context, document []byte) error {
 		return &enrich.MalformedError{Reason: "no audit document", Detail: err.Error()}
 	}
 	effect, err := h.applier.NoteAudit(ctx, a)
+	if err == nil {
+		err = h.back.noted(ctx, a)
+	}
 	if err != nil {
 		h.metrics.Learnt(metrics.LearntNot)
 		return err

@@ -34,7 +34,7 @@ type office struct {
 	sent    int
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, more ...string) *office {
 	t.Helper()
 	nats, err := natstest.Start(t.TempDir())
 	workertest.Must(t, err)
@@ -57,7 +57,7 @@ func newOffice(t *testing.T) *office {
 	t.Cleanup(analyst.CloseIdle)
 	o := &office{t: t, hive: simulated, analyst: analyst}
 	o.open(append(servers.Config(nats.URL(), server.URL()),
-		"FORAGER_WEBHOOK_ADDR="+addr, "FORAGER_WEBHOOK_TOKEN=tok", "FORAGER_WEBHOOK_USER=u", "FORAGER_WEBHOOK_PASSWORD=p"))
+		"FORAGER_WEBHOOK_ADDR="+addr, "FORAGER_WEBHOOK_TOKEN=tok", "FORAGER_WEBHOOK_USER=u", "FORAGER_WEBHOOK_PASSWORD=p"), more...)
 	o.forward, err = servers.NewForwarder(nats.URL())
 	workertest.Must(t, err)
 	t.Cleanup(o.forward.Close)
@@ -65,9 +65,9 @@ func newOffice(t *testing.T) *office {
 }
 
 // open starts the worker as run does.
-func (o *office) open(env []string) {
+func (o *office) open(env []string, more ...string) {
 	o.t.Helper()
-	c, err := config.Load(config.Source{Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
+	c, err := config.Load(config.Source{Env: append(env, more...), Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
 	workertest.Must(o.t, err)
 	options := PipelineOptions(c, zap.NewNop())
 	s, err := New(o.t.Context(), c, rulefiles.NewWitness(), options)

@@ -19,6 +19,7 @@ import (
 	"forager/mitre"
 	"forager/pipeline"
 	"forager/pipeline/audit"
+	"forager/pipeline/feedback"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/objects"
 	"forager/pipeline/stream"
@@ -47,6 +48,7 @@ type Parts struct {
 	reading   *reading      // of the start
 
 	worker atomic.Pointer[pipeline.Worker] // once it is made
+	back   atomic.Pointer[feedback.Runner] // where sources are told, once it is made
 }
 
 // says tells other people's "worker status" why this worker consumes nothing.
@@ -146,7 +148,18 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Limits:      caseLimits(c),
 		Events:      happenings{eventLog{log}, p.measures.metrics},
 		Digest:      apply.DigestPlace(c.Case.Digest),
+
+		SourceAlerts: sourceAlerts(c),
+		Joined:       func(id string) { p.back.Load().Note(id) },
 	}
+}
+
+// sourceAlerts is how many alerts a case remembers: none where nobody is told of them.
+func sourceAlerts(c *config.Config) int {
+	if c.Feedback.Subject == "" {
+		return 0
+	}
+	return c.Feedback.PerCase
 }
 
 // filePolicy says what becomes of files.
