@@ -78,6 +78,7 @@ type NATS struct {
 	TLSFirst     bool          `key:"tlsFirst" doc:"begin with the TLS handshake, for servers with handshake_first"`
 	InboxPrefix  string        `key:"inboxPrefix" doc:"prefix of reply subjects, where permissions ask for one"`
 	Domain       string        `key:"domain" doc:"JetStream domain that holds the streams, where the server is a leaf node with another or none; empty is the server's own"`
+	EndsFile     string        `key:"endsFile" path:"yes" doc:"file that the worker keeps beside itself, which says how far stream and ledger had reached: by it a worker that starts after both went back notices that; it should outlive a restart"`
 	APIPrefix    string        `key:"apiPrefix" doc:"prefix of JetStream's API, instead of nats.domain, where it is imported from another account under a name of its own"`
 }
 

@@ -63,6 +63,7 @@ type Settlement struct {
 	Plans   int           // detections of the message that asked for something
 	Dropped []string      // reasons of parts that asked for nothing, one each
 
+	Stored  time.Time     // when the stream stored the message
 	Age     time.Duration // since the stream stored the message
 	Held    time.Duration // since it arrived here
 	Applied time.Duration // in the last apply that held a part of it
@@ -89,7 +90,7 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 		Queue: m.queue, Deliveries: m.deliveries, Tries: tries, Bytes: m.bytes,
 		Action: v.Action, Delay: v.Delay, Class: enrich.ClassOf(err), Reason: enrich.ReasonOf(err), Err: err,
 		Plans: m.plans, Dropped: m.dropped,
-		Age: now.Sub(m.stored), Held: now.Sub(m.arrived), Applied: applied,
+		Stored: m.stored, Age: now.Sub(m.stored), Held: now.Sub(m.arrived), Applied: applied,
 	}
 	if _, held := errors.AsType[*heldError](err); held {
 		s.Reason = reasonHeld

@@ -26,6 +26,7 @@ type checkCmd struct {
 	Listen     time.Duration
 	Conform    bool
 	ConformKey string
+	Monitor    string
 	JSON       bool
 }
 
@@ -37,6 +38,7 @@ func (c *checkCmd) command(sh *shell.Shell) *cobra.Command {
 	cmd.Flags().DurationVar(&c.Listen, "listen", 0, "With --connect: hear for so long whether alerts are published where the stream does not listen, and would be lost. Needs a user that may subscribe to everything.")
 	cmd.Flags().BoolVar(&c.Conform, "conform", false, "With --connect: ask TheHive what nobody knows of it for sure, in some hundred cases that say so and are deleted again. At most ten minutes; not on a system that is busy.")
 	cmd.Flags().StringVar(&c.ConformKey, "conform-key-file", "", "With --conform: the API key of another account of the organisation is in `FILE`, for what one account cannot ask.")
+	cmd.Flags().StringVar(&c.Monitor, "nats-monitor", "", "With --connect: ask the monitoring port of a NATS server, http://host:8222, how soon it writes to its disk what it confirmed (sync_interval).")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "With --connect: print the findings as JSON.")
 	return cmd
 }
@@ -47,7 +49,7 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		flag, with string
 		given, has bool
 	}{
-		{"json", "connect", c.JSON, c.Connect}, {"measure-lag", "connect", c.MeasureLag, c.Connect}, {"listen", "connect", c.Listen != 0, c.Connect},
+		{"json", "connect", c.JSON, c.Connect}, {"measure-lag", "connect", c.MeasureLag, c.Connect}, {"listen", "connect", c.Listen != 0, c.Connect}, {"nats-monitor", "connect", c.Monitor != "", c.Connect},
 		{"conform", "connect", c.Conform, c.Connect}, {"conform-key-file", "conform", c.ConformKey != "", c.Conform},
 	} {
 		if f.given && !f.has {
@@ -86,6 +88,13 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	found, err := check.Inspect(ctx, cfg, check.InspectWithin)
 	if err != nil {
 		return err
+	}
+	if c.Monitor != "" {
+		more, err := check.Monitored(ctx, c.Monitor)
+		if err != nil {
+			return err
+		}
+		found = append(found, more...)
 	}
 	if c.MeasureLag {
 		more, err := check.Lag(ctx, cfg, found)

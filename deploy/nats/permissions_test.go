@@ -28,6 +28,7 @@ type part struct {
 
 var parts = []part{
 	{name: "FORAGER_BIND", task: consume},
+	{name: "FORAGER_ROLLBACK", on: []string{"FORAGER_BIND"}, task: lookBack},
 	{name: "FORAGER_MANAGE", on: []string{"FORAGER_BIND"}, task: manage},
 	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replayAll},
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},

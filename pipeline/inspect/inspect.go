@@ -175,7 +175,7 @@ func (i *inspection) gone(s *jetstream.StreamInfo, c *jetstream.ConsumerInfo) {
 func (i *inspection) unseen() {
 	i.add(LevelNote, "NATS", "sync_interval cannot be seen from here",
 		"by default a server writes to its disk every two minutes: what it confirmed before a power failure may be gone, on all nodes at once",
-		"jetstream { sync_interval: always } in the server's configuration, where detections must not be lost; the monitoring port shows it under /jsz?config=true")
+		"jetstream { sync_interval: always } in the server's configuration, where detections must not be lost; worker check --connect --nats-monitor URL reads it")
 }
 
 // account looks at limits that all streams share, where that is allowed. It is false when there is no

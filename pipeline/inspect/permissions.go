@@ -69,6 +69,10 @@ func (i *inspection) needed() []permission {
 	all := i.toConsume("FORAGER_BIND", i.expected.Stream, i.expected.Consumer)
 	all = append(all, i.toStoreDead()...)
 	all = append(all, i.toClaim()...)
+	all = append(all, permission{
+		line: i.api("STREAM.MSG.GET." + i.expected.Stream), body: malformed, level: LevelNote, block: "FORAGER_ROLLBACK",
+		why: "where the stream went back and its sequences were used again before anybody looked, nobody notices",
+	})
 	if i.expected.Manage {
 		all = append(all, i.toManage()...)
 	}

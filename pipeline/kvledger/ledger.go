@@ -47,6 +47,9 @@ type Ledger struct {
 	mu      sync.Mutex
 	kv      jetstream.KeyValue
 	made    time.Time // when the bucket was made, by the server's clock
+	back    uint64    // the lowest revision that a write got although a higher one was known; 0 is none
+	before  uint64    // and that higher one
+	since   time.Time // when the bucket was seen to have gone back, by our monotonic clock
 	trusted bool
 	checked time.Time // when made was asked last, by our monotonic clock
 }
@@ -146,7 +149,9 @@ func (l *Ledger) judge(ctx context.Context) (bool, error) {
 	defer l.mu.Unlock()
 	if !made.Equal(l.made) { // another bucket: its revisions begin anew
 		l.highest.Store(last)
+		l.since = time.Time{}
 	}
+	trusted = trusted && (l.since.IsZero() || time.Since(l.since) >= l.options.Young)
 	l.made, l.trusted, l.checked = made, trusted, asked
 	return trusted, nil
 }
@@ -244,8 +249,30 @@ func (l *Ledger) notice(revision, before uint64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trusted = false
+	if l.back == 0 || revision < l.back {
+		l.back = revision
+	}
+	l.before = max(l.before, before)
+	l.trusted, l.since = false, time.Now()
 	l.highest.Store(revision)
+}
+
+// Reached is the highest revision that any answer named, and the lowest that a write got although a higher one was
+// known, 0 for none: the bucket went back then.
+func (l *Ledger) Reached() (highest, back uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.highest.Load(), l.before), l.back
+}
+
+// Distrust says that the bucket went back, to a revision: for as long as it would be young, an entry that is missing
+// means nothing.
+func (l *Ledger) Distrust(last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trusted, l.since = false, time.Now()
+	l.back, l.before = 0, 0
+	l.highest.Store(last)
 }
 
 // failed turns an error of the client into one of the interface, and forgets the trust where

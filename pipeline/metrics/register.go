@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"forager/pipeline"
+	"forager/pipeline/rollback"
 )
 
 // row is one metric in the reference.
@@ -89,6 +90,22 @@ func (m *Metrics) watchOrganisations(read func() []pipeline.Organisation) {
 		func(show func(string, float64)) {
 			for _, o := range read() {
 				show(o.Name, float64(o.Waiting))
+			}
+		})
+}
+
+// WatchRollbacks shows what stands of rollbacks of the stream and the ledger. It is called before [Metrics.Watch], once.
+func (m *Metrics) WatchRollbacks(stands func() []rollback.Incident) {
+	m.watchEach("forager_rolled_back_messages", "messages, or changes of the ledger, that are gone since the stream or the ledger went back, for a day after it was noticed; of a mirror or consumer, by how many it is off; at least 1", "what",
+		func(show func(string, float64)) {
+			sums := map[rollback.Kind]uint64{}
+			for _, i := range stands() {
+				sums[i.Kind] += max(i.Count, 1)
+			}
+			for _, kind := range rollback.Kinds() {
+				if sums[kind] > 0 {
+					show(string(kind), float64(sums[kind]))
+				}
 			}
 		})
 }

@@ -62,6 +62,8 @@ type Link struct {
 
 	mu         sync.Mutex
 	violations []string // what the server refused, each once
+	tolerated  []string // subjects whose refusal keeps nobody from work
+	missed     []string // of these, those that were refused
 	failed     error    // of the last attempt to connect; nil once it succeeded
 	closed     chan struct{}
 }
@@ -194,6 +196,20 @@ func (l *Link) Violations() []string {
 	return slices.Clone(l.violations)
 }
 
+// Tolerate says that a subject may be refused: what it is for is left out then, and [Link.Violations] does not name it.
+func (l *Link) Tolerate(subject string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tolerated = append(l.tolerated, subject)
+}
+
+// Refused tells whether the server refused a subject that is tolerated.
+func (l *Link) Refused(subject string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.missed, subject)
+}
+
 // Closed is closed when the connection is, for good: by [Link.Close] alone, in practice.
 func (l *Link) Closed() <-chan struct{} { return l.closed }
 
@@ -291,6 +307,12 @@ func (l *Link) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 func (l *Link) remember(refused string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if n := slices.IndexFunc(l.tolerated, func(s string) bool { return strings.HasSuffix(refused, " to "+s) }); n >= 0 {
+		if !slices.Contains(l.missed, l.tolerated[n]) {
+			l.missed = append(l.missed, l.tolerated[n])
+		}
+		return false
+	}
 	if slices.Contains(l.violations, refused) || len(l.violations) >= maxViolations {
 		return false
 	}
@@ -321,7 +343,7 @@ func (l *Link) onConnect(*nats.Conn) {
 // onReconnect forgets what was refused: permissions may have been mended meanwhile.
 func (l *Link) onReconnect(nc *nats.Conn) {
 	l.mu.Lock()
-	l.violations, l.failed = nil, nil
+	l.violations, l.missed, l.failed = nil, nil, nil
 	l.mu.Unlock()
 	l.log.Info("nats connected", zap.String("server", nc.ConnectedUrlRedacted()))
 }

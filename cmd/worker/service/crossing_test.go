@@ -80,6 +80,12 @@ func newCrossing(t testing.TB, seed uint64, env ...string) *crossing {
 	nats, err := natstest.Start(t.TempDir())
 	workertest.Must(t, err)
 	t.Cleanup(nats.Close)
+	return newCrossingOn(t, nats, seed, env...)
+}
+
+// newCrossingOn starts everything but NATS.
+func newCrossingOn(t testing.TB, nats *natstest.Server, seed uint64, env ...string) *crossing {
+	t.Helper()
 	c := &crossing{t: t, ends: map[uint64][]pipeline.Settlement{}, naks: map[uint64]pipeline.Settlement{}}
 	c.hive = hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded())})
 	server, err := hivetest.Listen("127.0.0.1:0", c.hive)

@@ -101,6 +101,7 @@ func (h happenings) Happened(e apply.Event) {
 // watched adds to the metrics what is read at each scrape.
 func (s *Service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
+	s.parts.measures.metrics.WatchRollbacks(s.rollbacks.Stands)
 	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.applier.Replicas)
 }
 

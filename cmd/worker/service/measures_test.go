@@ -18,6 +18,7 @@ import (
 	"forager/enrich/apply"
 	"forager/hive"
 	"forager/pipeline"
+	"forager/pipeline/rollback"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -29,6 +30,7 @@ func reference(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.metrics.WatchRollbacks(func() []rollback.Incident { return nil })
 	if err := m.metrics.Watch(func() (int, int) { return 0, 0 }, func() int { return 0 }, func() bool { return false }, func() []pipeline.Organisation { return nil }, func() (int, bool) { return 0, false }); err != nil {
 		t.Fatal(err)
 	}

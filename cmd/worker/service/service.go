@@ -20,6 +20,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/metrics"
+	"forager/pipeline/rollback"
 	"forager/pipeline/stream"
 )
 
@@ -47,6 +48,7 @@ type Service struct {
 	intake    *intake.Server // nil: off
 	ledger    *kvledger.Ledger
 	meter     *stream.Meter
+	rollbacks *rollback.Watch
 	keep      time.Duration // of ledger entries
 	drift     string        // where NATS differs from the configuration, as told last
 	start     *start
@@ -76,7 +78,8 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		return nil, err
 	}
 	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
-	options.Observer = parts.measures.observer(options.Observer)
+	rollbacks := newRollbacks(c, link, parts.memory(c, link), options.Streams(), options.Log)
+	options.Observer = settling{parts.measures.observer(options.Observer), rollbacks}
 	options.Replicas, options.Slots = applier.Replicas, parts.slots
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	options.Replan = rules
@@ -109,7 +112,7 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
 		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
 		applier: applier, hooks: hooks, back: back, intake: events, log: options.Log,
-		ledger: newLedger(c, link), meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
+		ledger: parts.memory(c, link), rollbacks: rollbacks, meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
 }
@@ -141,10 +144,19 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	beside.Go("webhook", func() { s.hooks.run(ctx) })
 	beside.Go("feedback", func() { s.back.run(ctx) })
 	s.measureOnce(ctx, false)
+	s.lookBack(ctx)
+	beside.Go("rollbacks", func() { s.rollbacks.Run(ctx) })
 	beside.Go("measure", func() { s.measure(ctx) })
 	beside.Go("sweep", func() { s.sweep(ctx) })
 	defer s.endSession(ctx)
 	return s.worker.Run(ctx)
+}
+
+// lookBack looks, before anything is taken, whether the stream or the ledger went back while nobody ran.
+func (s *Service) lookBack(ctx context.Context) {
+	if err := s.rollbacks.Look(ctx); err != nil && ctx.Err() == nil {
+		s.log.Info("whether the stream went back while nobody ran cannot be seen yet", zap.Error(err))
+	}
 }
 
 // endSession tells the other workers that this one is gone, so that nobody waits for its lease.
@@ -182,12 +194,14 @@ func (s *Service) Ready() (bool, []string) {
 	if reasons := s.start.reasons(); len(reasons) > 0 {
 		return false, reasons
 	}
-	return s.worker.Ready()
+	ready, reasons := s.worker.Ready()
+	more := s.rollbacks.Reasons()
+	return ready && len(more) == 0, append(reasons, more...)
 }
 
 // Notes says what is not as it should be, and keeps nobody from work.
 func (s *Service) Notes() []string {
-	notes := s.worker.Notes()
+	notes := append(s.worker.Notes(), s.rollbacks.Notes()...)
 	if s.reloader != nil {
 		notes = append(notes, s.reloader.notes()...)
 	}

@@ -49,6 +49,7 @@ type Parts struct {
 
 	worker atomic.Pointer[pipeline.Worker] // once it is made
 	back   atomic.Pointer[feedback.Runner] // where sources are told, once it is made
+	ledger atomic.Pointer[kvledger.Ledger] // once it is made: who learns that it went back tells all
 }
 
 // says tells other people's "worker status" why this worker consumes nothing.
@@ -114,6 +115,12 @@ func HiveOptions(c *config.Config) hive.Options {
 	}
 }
 
+// memory is the worker's one view of the memory that the replicas share.
+func (p *Parts) memory(c *config.Config, link *stream.Link) *kvledger.Ledger {
+	p.ledger.CompareAndSwap(nil, newLedger(c, link))
+	return p.ledger.Load()
+}
+
 // newLedger is the memory that the replicas share.
 func newLedger(c *config.Config, link *stream.Link) *kvledger.Ledger {
 	return kvledger.New(link, kvledger.Options{Bucket: c.Ledger.Bucket, Young: c.Ledger.Lease + c.Hive.Settle})
@@ -130,7 +137,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Hive:      p.clients.of,
 		Files:     filePolicy(c),
 		Opener:    objects.New(link),
-		Ledger:    newLedger(c, link),
+		Ledger:    p.memory(c, link),
 		Knowledge: p.knowledge.known,
 		Login: func(ctx context.Context) (string, error) {
 			u, err := p.clients.CurrentUser(ctx)

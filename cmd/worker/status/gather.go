@@ -17,6 +17,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/deadletter"
 	"forager/pipeline/kvledger"
+	"forager/pipeline/rollback"
 	"forager/pipeline/stream"
 )
 
@@ -131,8 +132,14 @@ func (s *Status) askNATS(ctx context.Context, c *config.Config, topology stream.
 	if err := s.readLetters(ctx, deadletter.Open(link, topology.DeadLetters)); err != nil {
 		problems = append(problems, "dead letters: "+stream.OneLine(err.Error()))
 	}
-	if err := s.readReplicas(ctx, kvledger.New(link, kvledger.Options{Bucket: topology.Bucket})); err != nil {
+	ledger := kvledger.New(link, kvledger.Options{Bucket: topology.Bucket})
+	if err := s.readReplicas(ctx, ledger); err != nil {
 		problems = append(problems, "ledger: "+stream.OneLine(err.Error()))
+	}
+	if known, _, err := rollback.Read(ctx, ledger, topology.Stream); err == nil { // the ledger's failure was told
+		for _, i := range rollback.Recent(known.Incidents, time.Now()) {
+			problems = append(problems, i.Noticed.UTC().Format(time.RFC3339)+": "+stream.OneLine(i.String()))
+		}
 	}
 	return append(problems, s.troubles()...)
 }
