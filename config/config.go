@@ -39,6 +39,7 @@ type Config struct {
 	Limits      Limits      `key:"limits"`
 	Ledger      Ledger      `key:"ledger"`
 	DeadLetters DeadLetters `key:"deadLetters"`
+	Journal     Journal     `key:"journal"`
 	Formats     Formats     `key:"formats"`
 	AllowLists  []AllowList `key:"allowLists" doc:"list of {name, file or kind and values, action, types}: values too common to be observables, or to correlate on"`
 	Lookups     []Lookup    `key:"lookups" doc:"list of {name, file, key, match}: tables that conditions and templates ask, as lookup.NAME[detection.host].COLUMN"`
@@ -147,6 +148,12 @@ type DeadLetters struct {
 	Stream string `key:"stream" need:"nats" doc:"JetStream stream that takes dead letters"`
 }
 
+// Journal is where a line is kept for every settlement.
+type Journal struct {
+	Stream string        `key:"stream" doc:"JetStream stream that takes a line for every message that was settled: what became of it, why, and in which cases; empty is off"`
+	Keep   time.Duration `key:"keep" min:"1h" max:"87600h" doc:"how long lines are kept, in a stream that nats.manage creates"`
+}
+
 // Formats says how alerts are read.
 type Formats struct {
 	Directories []string `key:"directories" path:"yes" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
@@ -215,6 +222,7 @@ func Default() Config {
 		},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
+		Journal:     Journal{Keep: 30 * 24 * time.Hour},
 		Formats:     Formats{Unknown: "deadLetter"},
 		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},

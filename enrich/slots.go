@@ -66,6 +66,9 @@ type Batch struct {
 	// More gives what came for the queue meanwhile. It is asked where an apply had to wait for another replica, and
 	// what it gave is part of the batch, behind Plans. Nil is nothing.
 	More func() []Plan
+	// Landed is told the number of the case that a plan is in, by the plan's place in the batch, once it is known and
+	// before the apply returns; of a plan that is applied twice, twice. Nil is nobody.
+	Landed func(plan, number int)
 }
 
 // BatchOf is the batch of some plans of one queue, at least one, without a slot.

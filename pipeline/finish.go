@@ -14,6 +14,7 @@ import (
 
 	"forager/enrich"
 	"forager/pipeline/deadletter"
+	"forager/pipeline/journal"
 )
 
 // errDeadLetter says that a letter was not stored; the message stays in the stream.
@@ -154,10 +155,47 @@ const reasonUnconfirmed = "unconfirmed"
 func (w *Worker) acknowledge(ctx context.Context, m *message, s *Settlement) {
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
+	if err := w.note(bounded, m, s); err != nil {
+		w.rememberDone(m)
+		w.unnoted(m, s, err)
+		return
+	}
 	if err := m.settle().DoubleAck(bounded); err != nil {
 		w.rememberDone(m)
 		w.unconfirmed(s, err)
 	}
+}
+
+// note writes a settlement into the journal, where there is one.
+func (w *Worker) note(ctx context.Context, m *message, s *Settlement) error {
+	if w.options.Journal == nil {
+		return nil
+	}
+	e := journal.Entry{
+		Stream: m.stream, Sequence: m.sequence, Stored: m.stored.UTC(), Outcome: journal.Acknowledged, Dropped: s.Dropped, Plans: s.Plans,
+		Digest: journal.Digest(m.msg.Data()), Worker: w.options.Worker, Time: w.now().UTC(),
+	}
+	switch {
+	case s.Action == ActionDeadLetter:
+		e.Outcome, e.Reason = journal.DeadLetter, s.Reason
+	case s.Class == enrich.Dropped:
+		e.Outcome, e.Reason = journal.Dropped, s.Reason
+	}
+	for i := range m.parts {
+		if n := m.parts[i].number; n != 0 && !slices.Contains(e.Cases, n) {
+			e.Cases = append(e.Cases, n)
+		}
+	}
+	return w.options.Journal.Write(ctx, e)
+}
+
+// reasonUnnoted is the reason of a message that comes again because the journal does not take its line.
+const reasonUnnoted = "journal not written"
+
+// unnoted puts a message back whose settlement the journal does not take.
+func (w *Worker) unnoted(m *message, s *Settlement, err error) {
+	s.Action, s.Class, s.Reason, s.Err = ActionNak, enrich.Blocked, reasonUnnoted, err
+	s.Delay = w.options.Policy.Blocked.After(m.deliveries, rand.Float64())
 }
 
 // rememberDone keeps all results of a message that cannot be acknowledged now.
@@ -218,6 +256,10 @@ func (w *Worker) storeDeadLetter(ctx context.Context, m *message, s *Settlement)
 	}
 	if !open && reason == reasonLetters {
 		w.gate.open()
+	}
+	if err := w.note(bounded, m, s); err != nil {
+		w.unnoted(m, s, err)
+		return
 	}
 	if err := w.terminate(ctx, m.settle()); err != nil {
 		w.unconfirmed(s, err)

@@ -14,6 +14,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline/inspect"
+	"forager/pipeline/journal"
 	"forager/pipeline/stream"
 )
 
@@ -37,6 +38,12 @@ type Planner interface {
 // [enrich.ErrStopping] for what is not done.
 type Applier interface {
 	Apply(ctx context.Context, b enrich.Batch) []error
+}
+
+// Journal keeps what became of messages. An error means that it may not have been kept: then the message is not settled, and
+// comes again.
+type Journal interface {
+	Write(ctx context.Context, e journal.Entry) error
 }
 
 // Options says what a worker consumes and how much it takes upon itself. Zero values are
@@ -70,6 +77,8 @@ type Options struct {
 	// Replan plans again what waited while too many did for all plans to be kept; nil is the planner itself.
 	// Who counts plans can count each once by it.
 	Replan Planner
+
+	Journal Journal // keeps a line of every settlement, written before it; nil is none
 
 	Source Source // where messages come from; nil is the consumer of the topology
 

@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"cmd/worker/demo/servers": {"hive/hivetest", "mitre"},
 	"cmd/worker/check":        {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/inspect", "pipeline/stream"},
 	"cmd/worker/rulefiles":    {"cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/formats", "enrich/lookup", "enrich/rules", "filebound", "mitre"},
-	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/feedback", "enrich/files", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/feedback", "pipeline/intake", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry", "pipeline/rollback"},
+	"cmd/worker/service":      {"cmd/worker/intake", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "config", "enrich", "enrich/apply", "enrich/detection", "enrich/feedback", "enrich/files", "filebound", "hive", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/feedback", "pipeline/intake", "pipeline/journal", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry", "pipeline/rollback"},
 	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
 
-	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "pipeline/deadletter", "pipeline/inspect", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "pipeline/deadletter", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/objects":    {"enrich/files", "pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
@@ -42,7 +42,8 @@ var arrows = map[string][]string{
 	"pipeline/intake":     {"pipeline/stream"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/metrics":    {"enrich", "enrich/apply", "enrich/detection", "pipeline", "pipeline/rollback", "pipeline/stream"},
-	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/stream"},
+	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/journal", "pipeline/stream"},
+	"pipeline/journal":    {"pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/rollback":   {"enrich/claim", "filebound", "pipeline/stream"},
 	"pipeline/stream":     {"filebound"},
@@ -101,6 +102,7 @@ var ownTests = map[string][]string{
 	"pipeline/objects":       {"enrich", "pipeline/natstest"},
 	"pipeline/feedback":      {"enrich/claim", "hive", "pipeline/kvledger", "pipeline/natstest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
+	"pipeline/journal":       {"pipeline/natstest"},
 	"pipeline/rollback":      {"pipeline/kvledger", "pipeline/natstest"},
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
@@ -109,7 +111,7 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "pipeline/rollback"}, // the last: the demonstration's forwarder
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "pipeline/rollback"}, // the last: the demonstration's forwarder
 	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/status", "cmd/worker/telemetry", "pipeline/rollback"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

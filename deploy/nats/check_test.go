@@ -20,9 +20,10 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 		on     []string
 		change func(*inspect.Expected)
 	}{
-		"FORAGER_BIND":   {nil, func(*inspect.Expected) {}},
-		"FORAGER_MANAGE": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Manage = true }},
-		"FORAGER_AUDIT":  {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Audit = &audit.Options{} }},
+		"FORAGER_BIND":    {nil, func(*inspect.Expected) {}},
+		"FORAGER_MANAGE":  {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Manage = true }},
+		"FORAGER_JOURNAL": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Journal = "FORAGER_JOURNAL" }},
+		"FORAGER_AUDIT":   {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Audit = &audit.Options{} }},
 		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *inspect.Expected) {
 			i.Audit = &audit.Options{Manage: true}
 		}},

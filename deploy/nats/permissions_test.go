@@ -32,6 +32,8 @@ var parts = []part{
 	{name: "FORAGER_MANAGE", on: []string{"FORAGER_BIND"}, task: manage},
 	{name: "FORAGER_REPLAY", on: []string{"FORAGER_BIND"}, task: replayAll},
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
+	{name: "FORAGER_JOURNAL", on: []string{"FORAGER_BIND"}, task: journalled},
+	{name: "FORAGER_JOURNAL_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_JOURNAL"}, task: journalManaged},
 	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: learnAudits},
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
 	{name: "FORAGER_FEEDBACK", on: []string{"FORAGER_BIND"}, task: tellSources},

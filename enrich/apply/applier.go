@@ -200,7 +200,7 @@ func (deaf) Happened(Event) {}
 // are held elsewhere, and returns early with ErrStopping's class when the context ends.
 // At most one apply of a queue may run in a process.
 func (a *Applier) Apply(ctx context.Context, b enrich.Batch) []error {
-	j := &job{queue: b.Queue, slot: b.Slot, more: b.More, out: newOutcomes(0)}
+	j := &job{queue: b.Queue, slot: b.Slot, more: b.More, landed: b.Landed, out: newOutcomes(0)}
 	j.add(b.Plans)
 	for len(j.rest) > 0 {
 		done, err := a.turn(ctx, j)

@@ -29,6 +29,18 @@ type job struct {
 	out   *outcomes
 	slot  *enrich.Slot         // left while the apply only waits
 	more  func() []enrich.Plan // what came meanwhile; nil is nothing
+
+	landed func(plan, number int) // told where plans are; nil is nobody
+}
+
+// land tells where plans are.
+func (j *job) land(plans []int, number int) {
+	if j.landed == nil {
+		return
+	}
+	for _, i := range plans {
+		j.landed(i, number)
+	}
 }
 
 // add adds plans to what is to be done.

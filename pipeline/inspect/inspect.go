@@ -27,6 +27,7 @@ type Expected struct {
 	Audit           *audit.Options // of TheHive's webhook; nil is off
 	Feedback        *Feedback      // where sources are told of their alerts; nil is off
 	Intake          []string       // subjects to which the intake's sources post
+	Journal         string         // the stream of the journal; empty is off
 	Reach           time.Duration  // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
 
@@ -67,6 +68,7 @@ func Inspect(ctx context.Context, link *stream.Link, expected Expected) ([]Findi
 	i.ledger(ctx, consumer)
 	i.deadLetters(ctx)
 	i.audits(ctx)
+	i.journal(ctx)
 	i.feedback(ctx)
 	i.unseen()
 	if ctx.Err() != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"forager/pipeline/deadletter"
+	"forager/pipeline/journal"
 	"forager/pipeline/stream"
 )
 
@@ -79,10 +80,29 @@ func (i *inspection) needed() []permission {
 	if i.expected.Audit != nil {
 		all = append(all, i.toAudit()...)
 	}
+	if i.expected.Journal != "" {
+		all = append(all, i.toJournal()...)
+	}
 	if i.expected.Feedback != nil {
 		all = append(all, i.toTell()...)
 	}
 	return all
+}
+
+// toJournal is what a line of every settlement needs.
+func (i *inspection) toJournal() []permission {
+	all := []permission{{
+		line: journal.SubjectPrefix + i.expected.Stream + ".>", subject: journal.Subject(i.expected.Stream, 0), header: misdirected(), level: LevelBroken,
+		why: "no line can be written, and nothing is settled without one", block: "FORAGER_JOURNAL",
+	}}
+	if !i.expected.Manage {
+		return all
+	}
+	const block, why = "FORAGER_JOURNAL_MANAGE", "the journal cannot be made"
+	return append(all,
+		permission{line: i.api("STREAM.INFO." + i.expected.Journal), body: malformed, level: LevelBroken, why: why, block: block},
+		permission{line: i.api("STREAM.CREATE." + i.expected.Journal), body: malformed, level: LevelBroken, why: why, block: block},
+	)
 }
 
 // toConsume is what a durable consumer needs.

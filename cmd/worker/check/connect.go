@@ -55,6 +55,7 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 	for _, s := range c.Intake.Sources {
 		what.Intake = append(what.Intake, s.Subject)
 	}
+	what.Journal = c.Journal.Stream
 	w := c.Webhook
 	if w.Addr != "" && (!w.Token.Empty() || w.TokenFile != "" || w.User != "") {
 		what.Audit = new(service.AuditOptions(c, log))

@@ -78,11 +78,13 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		return nil, err
 	}
 	options.Check, options.Organisations = parts.knowledge.check, parts.clients.served
-	rollbacks := newRollbacks(c, link, parts.memory(c, link), options.Streams(), options.Log)
-	options.Observer = settling{parts.measures.observer(options.Observer), rollbacks}
-	options.Replicas, options.Slots = applier.Replicas, parts.slots
+	rollbacks, err := parts.remember(c, link, &options)
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
 	rules := newLive(parts.reading, options.Log, options.Observer)
-	options.Replan = rules
+	options.Replicas, options.Slots, options.Replan = applier.Replicas, parts.slots, rules
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(applier))
 	if err != nil {
 		link.Close()

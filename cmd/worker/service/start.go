@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"forager/pipeline"
+	"forager/pipeline/journal"
 	"forager/pipeline/stream"
 	"forager/retry"
 )
@@ -51,7 +52,14 @@ func reaching(link *stream.Link, o pipeline.Options) func(context.Context) error
 	if !o.Manage {
 		return func(context.Context) error { return link.Reach() }
 	}
-	return func(ctx context.Context) error { return stream.Ensure(ctx, link, o.Streams()) }
+	return func(ctx context.Context) error {
+		if lines, ok := o.Journal.(*journal.Journal); ok {
+			if err := lines.Ensure(ctx); err != nil {
+				return err
+			}
+		}
+		return stream.Ensure(ctx, link, o.Streams())
+	}
 }
 
 // wait looks for everything at a time and returns when all is there; its error is ctx's, or a panic
