@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"forager/cmd/worker/feedback"
 	"forager/cmd/worker/setup"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/status"
@@ -34,7 +35,12 @@ func newCommandLine(sh *shell.Shell) *cobra.Command {
 func commands(sh *shell.Shell) []*cobra.Command {
 	all := []*cobra.Command{(&runCmd{}).command(sh), (&intakeCmd{}).command(sh)}
 	all = append(all, demonstration(sh)...)
-	from := new(configFlag) // of the status
+	configured := func() (func(*pflag.FlagSet), func(*shell.Shell, ...string) (*config.Config, error)) {
+		from := new(configFlag)
+		return from.addTo, func(sh *shell.Shell, connects ...string) (*config.Config, error) { return from.load(sh, connects...) }
+	}
+	statusFlags, statusConfig := configured()
+	feedbackFlags, feedbackConfig := configured()
 	look := func(ctx context.Context, sh *shell.Shell, file string) error {
 		return (&checkCmd{configFlag: configFlag{Config: file}, Connect: true}).Run(ctx, sh)
 	}
@@ -44,10 +50,11 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		(&publishCmd{}).command(sh),
 		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
-		status.Command(sh, status.Configured{AddTo: from.addTo, Load: func(sh *shell.Shell, connects ...string) (*config.Config, error) { return from.load(sh, connects...) }}),
+		status.Command(sh, status.Configured{AddTo: statusFlags, Load: statusConfig}),
 		(&replayCmd{}).command(sh),
 		dlqCommands(sh),
 		caseCommands(sh),
+		feedback.Commands(sh, feedback.Configured{AddTo: feedbackFlags, Load: feedbackConfig}),
 		attackCommands(sh),
 		(&completionCmd{}).command(sh),
 		(&helpCmd{}).command(sh),

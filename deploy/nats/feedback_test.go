@@ -49,3 +49,34 @@ func tellOnce(ctx context.Context, s *site, o feedback.Options) error {
 	}
 	return nil
 }
+
+// readFeedback reads what a source is told, and acknowledges it.
+func readFeedback(ctx context.Context, s *site) error {
+	o := feedback.Options{Subject: "forager.feedback", Manage: true}
+	made, err := feedback.New(s.admin, o)
+	if err != nil {
+		return err
+	}
+	if err := made.Ensure(ctx); err != nil {
+		return err
+	}
+	if err := made.Put(ctx, []told.Message{{Schema: told.Schema, ID: fmt.Sprintf("%032d", 1), Alert: told.Alert{Source: "elastic", ID: "a"}}}); err != nil {
+		return err
+	}
+	reader := feedback.NewReader(s.worker, feedback.Reading{Stream: "FORAGER_FEEDBACK", Subject: o.OfSource("elastic"), Consumer: "elastic"})
+	if err := reader.Open(ctx); err != nil {
+		return err
+	}
+	got, _, err := reader.Take(ctx)
+	if err != nil {
+		return err
+	}
+	if len(got.Messages) != 1 {
+		return fmt.Errorf("%d messages are read", len(got.Messages))
+	}
+	got.Working()
+	if err := got.Done(ctx); err != nil {
+		return err
+	}
+	return s.acknowledged(ctx, "FORAGER_FEEDBACK", "elastic")
+}

@@ -38,6 +38,7 @@ var parts = []part{
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
 	{name: "FORAGER_FEEDBACK", on: []string{"FORAGER_BIND"}, task: tellSources},
 	{name: "FORAGER_FEEDBACK_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_FEEDBACK"}, task: feedbackManaged},
+	{name: "FORAGER_FEEDBACK_READ", task: readFeedback},
 	{name: "FORAGER_INTAKE", task: takeIn},
 	{name: "FORAGER_LETTERS", task: letters},
 }

@@ -12,6 +12,7 @@
 //	outbox.go  the stream and its limits; Put stores messages
 //	runner.go  Note and Run: looks at the cases that somebody names, those that changed, and those that are owed something
 //	queue.go   the cases that are to be looked at, and when
+//	reader.go  the other end: takes messages of one source, in order
 //
 // # Limits
 //

@@ -317,6 +317,34 @@ func TestAMessageIsKnownBySubject(t *testing.T) {
 	}
 }
 
+func TestASourceReadsItsOwnInOrder(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i := range 250 {
+		source := []string{"elastic", "wazuh"}[i%2]
+		must(t, s.outbox.Put(t.Context(), []told.Message{{Schema: told.Schema, ID: fmt.Sprintf("%032d", i), Turn: i, Alert: told.Alert{Source: source, ID: "a"}}}))
+	}
+	_, err := s.link.JetStream().Publish(t.Context(), "forager.feedback.elastic.1.x", []byte("{}"))
+	must(t, err)
+	reading := feedback.Reading{Stream: "FORAGER_FEEDBACK", Subject: options.OfSource("elastic"), Consumer: "elastic"}
+	turns, broken := []int{}, 0
+	for len(turns) < 125 || broken == 0 {
+		r := feedback.NewReader(s.connect(), reading) // each time another process
+		must(t, r.Open(t.Context()))
+		got, unreadable, err := r.Take(t.Context())
+		must(t, err)
+		for _, m := range got.Messages {
+			turns = append(turns, m.Turn)
+		}
+		broken += unreadable
+		got.Working()
+		must(t, got.Done(t.Context()))
+	}
+	if !slices.IsSorted(turns) || len(slices.Compact(turns)) != 125 || broken != 1 {
+		t.Errorf("%d unreadable; read %v", broken, turns)
+	}
+}
+
 func TestImpossibleNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, o := range []feedback.Options{{}, {Subject: "a.>"}, {Subject: "a b"}, {Subject: "a", Stream: "a.b"}} {

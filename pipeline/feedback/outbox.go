@@ -40,6 +40,9 @@ func (o Options) WithDefaults() Options {
 // Subjects are what the stream listens to.
 func (o Options) Subjects() []string { return []string{o.Subject + ".*.*.*"} }
 
+// OfSource is the subject of all that one source is told: what its forwarder consumes.
+func (o Options) OfSource(source string) string { return o.Subject + "." + token(source) + ".>" }
+
 // subjectOf is the message's own.
 func (o Options) subjectOf(m feedback.Message) string {
 	return strings.Join([]string{o.Subject, token(m.Alert.Source), strconv.Itoa(m.Case.Number), m.ID}, ".")
