@@ -65,6 +65,9 @@ type NATS struct {
 	Consumer     string        `key:"consumer" need:"nats" doc:"durable pull consumer that all replicas share"`
 	Subjects     []string      `key:"subjects" doc:"subjects of the stream that are consumed; with nats.manage also what a new stream listens to"`
 	Manage       bool          `key:"manage" doc:"create stream, consumer, dead-letter stream and ledger bucket when they are missing"`
+	Replicas     int           `key:"replicas" min:"1" max:"5" doc:"copies of each stream and of the ledger that nats.manage makes; what is there keeps its own"`
+	MaxAge       time.Duration `key:"maxAge" max:"87600h" doc:"how long the stream that nats.manage makes keeps messages: longer than the longest outage; 0 is no limit"`
+	MaxBytes     Size          `key:"maxBytes" doc:"bytes that the stream that nats.manage makes keeps, then the oldest go; 0 is no limit"`
 	AckWait      time.Duration `key:"ackWait" min:"3s" max:"1h" doc:"how long the server waits for a sign of life before it delivers a message again"`
 	User         string        `key:"user" doc:"user name, with nats.password"`
 	Password     Secret        `key:"password" doc:"password of nats.user"`
@@ -145,7 +148,8 @@ type Ledger struct {
 
 // DeadLetters is where messages go that can never become part of a case.
 type DeadLetters struct {
-	Stream string `key:"stream" need:"nats" doc:"JetStream stream that takes dead letters"`
+	Stream   string `key:"stream" need:"nats" doc:"JetStream stream that takes dead letters"`
+	MaxBytes Size   `key:"maxBytes" doc:"bytes that the stream that nats.manage makes takes; when it is full their messages stay where they are; 0 is no limit"`
 }
 
 // Journal is where a line is kept for every settlement.
@@ -210,7 +214,7 @@ func Default() Config {
 	return Config{
 		NATS: NATS{
 			Stream: "DETECTIONS", Consumer: "forager", Subjects: []string{"detections.>"},
-			AckWait: 15 * time.Second,
+			AckWait: 15 * time.Second, Replicas: 1,
 		},
 		Hive:     Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100, PerCase: 2},
 		Pipeline: Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},

@@ -187,3 +187,38 @@ func TestConsumerThatLosesMessagesIsRefused(t *testing.T) {
 		t.Errorf("ready %v, reasons %q", ok, reasons)
 	}
 }
+
+// TestEnsureMakesAsManyAndAsLargeAsItIsTold, and without being told, without limits.
+func TestEnsureMakesAsManyAndAsLargeAsItIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		told    stream.Topology
+		age     time.Duration
+		bytes   int64
+		letters int64
+	}{
+		"nothing": {bytes: -1, letters: -1},
+		"limits":  {told: stream.Topology{MaxAge: 72 * time.Hour, MaxBytes: 1 << 30, MaxLetters: 1 << 20}, age: 72 * time.Hour, bytes: 1 << 30, letters: 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			told := r.options.Streams()
+			told.MaxAge, told.MaxBytes, told.MaxLetters = c.told.MaxAge, c.told.MaxBytes, c.told.MaxLetters
+			must(t, stream.Ensure(t.Context(), r.link, told))
+			detections, err := r.js.Stream(t.Context(), told.Stream)
+			must(t, err)
+			letters, err := r.js.Stream(t.Context(), told.WithDefaults().DeadLetters)
+			must(t, err)
+			d, l := detections.CachedInfo().Config, letters.CachedInfo().Config
+			if d.MaxAge != c.age || d.MaxBytes != c.bytes || l.MaxBytes != c.letters || l.MaxAge != 0 {
+				t.Errorf("stream %v, %d bytes; letters %v, %d bytes", d.MaxAge, d.MaxBytes, l.MaxAge, l.MaxBytes)
+			}
+		})
+	}
+	// One server has no room for three copies: that it says so shows that three were asked for.
+	r := newRig(t, nil)
+	told := r.options.Streams()
+	told.Replicas = 3
+	if err := stream.Ensure(t.Context(), r.link, told); err == nil || !strings.Contains(err.Error(), "replicas") {
+		t.Errorf("three copies on one server: %v", err)
+	}
+}

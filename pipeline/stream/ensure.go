@@ -32,11 +32,12 @@ func Ensure(ctx context.Context, link *Link, topology Topology) error {
 func EnsureStreams(ctx context.Context, link *Link, t Topology) error {
 	stream := jetstream.StreamConfig{
 		Name: t.Stream, Subjects: t.Subjects, Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		MaxAge: t.MaxAge, MaxBytes: t.MaxBytes,
 		Description: "detections for TheHive",
 	}
 	letters := jetstream.StreamConfig{
 		Name: t.DeadLetters, Subjects: []string{DeadLetterPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: t.Replicas,
-		Discard: jetstream.DiscardNew, AllowDirect: true,
+		Discard: jetstream.DiscardNew, AllowDirect: true, MaxBytes: t.MaxLetters,
 		Description: "detections that could not be carried to TheHive",
 	}
 	for _, config := range []jetstream.StreamConfig{stream, letters} {

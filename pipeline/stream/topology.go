@@ -21,6 +21,10 @@ type Topology struct {
 	DeadLetters string // dead-letter stream, "FORAGER_DLQ"
 	Replicas    int    // copies of what Manage creates, 1
 
+	MaxAge     time.Duration // how long the stream that Manage creates keeps messages; 0 is no limit
+	MaxBytes   int64         // bytes that it keeps; 0 is no limit
+	MaxLetters int64         // bytes of dead letters that the stream that Manage creates takes; 0 is no limit
+
 	MaxAckPending int           // of the consumer that Manage creates, 32768
 	AckWait       time.Duration // of the consumer that Manage creates, 15 s
 }

@@ -203,7 +203,7 @@ func Connection(c *config.Config, log *zap.Logger) stream.Connection {
 // AuditOptions says where the documents of TheHive's webhook wait.
 func AuditOptions(c *config.Config, log *zap.Logger) audit.Options {
 	return audit.Options{
-		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer, Manage: c.NATS.Manage, AckWait: c.NATS.AckWait, Log: log,
+		Stream: c.Webhook.Stream, Consumer: c.NATS.Consumer, Manage: c.NATS.Manage, Replicas: c.NATS.Replicas, AckWait: c.NATS.AckWait, Log: log,
 	}
 }
 
@@ -217,6 +217,10 @@ func PipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
 			Manage:      c.NATS.Manage,
 			Bucket:      c.Ledger.Bucket,
 			DeadLetters: c.DeadLetters.Stream,
+			Replicas:    c.NATS.Replicas,
+			MaxAge:      c.NATS.MaxAge,
+			MaxBytes:    int64(c.NATS.MaxBytes),
+			MaxLetters:  int64(c.DeadLetters.MaxBytes),
 			AckWait:     c.NATS.AckWait,
 		},
 		MaxMessageBytes: int(c.Pipeline.MaxMessageBytes),

@@ -133,6 +133,8 @@ nats:
 		b.WriteString(line("  manage: false", streamsName+" makes the streams"))
 	} else {
 		b.WriteString(line("  manage: true", fmt.Sprintf("makes %s, %s and %s when they are missing", usual.Stream, t.DeadLetters, t.Bucket)))
+		b.WriteString(line("  # replicas: 3", "copies of them, in a cluster"))
+		b.WriteString(line("  # maxAge: 168h", "how long the stream keeps alerts: longer than the longest outage"))
 	}
 	b.WriteString("\nhive:\n  url: " + quoted(a.hive) + "\n")
 	b.WriteString(line("  apiKeyFile: "+quoted(cmp.Or(a.keyFile, keyName)), "of an account of the type Service, with the profile analyst"))
