@@ -186,8 +186,12 @@ func TestWorkerReadsItsConfiguration(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for set, values := range valueSets(t) {
-		text := at(one(t, workerMaps(render(t, "--values", values)), "ConfigMap").tree, "data", "worker.yaml").(string)
-		text = strings.ReplaceAll(text, "/formats", t.TempDir())
+		all := render(t, "--values", values)
+		text := at(one(t, workerMaps(all), "ConfigMap").tree, "data", "worker.yaml").(string)
+		text = strings.ReplaceAll(text, "/etc/forager/rules", mounted(t, all, "-rules"))
+		text = strings.ReplaceAll(text, "/etc/forager/formats", mounted(t, all, "-formats"))
+		text = strings.ReplaceAll(text, "[/formats]", "["+t.TempDir()+"]")
+		text = strings.ReplaceAll(text, "- /formats", "- "+t.TempDir())
 		file := filepath.Join(t.TempDir(), "worker.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -241,6 +245,15 @@ func TestBadValuesAreRefused(t *testing.T) {
 		"/nats/stream":                     {"nats.stream=a.b"},
 		"/tracing/endpoint":                {"tracing.endpoint=collector:4317"},
 		"/podSecurityContext/fsGroup":      {"podSecurityContext.fsGroup=nobody"},
+		"how does TheHive show itself":     {"webhook.enabled=true"},
+		"webhook: give one of":             {"webhook.enabled=true", "webhook.token.secret.name=a", "webhook.user.name=b"},
+		"webhook.user.secret.name":         {"webhook.enabled=true", "webhook.user.name=b"},
+		"webhook.ingress.tlsSecretName":    {"webhook.enabled=true", "webhook.token.secret.name=a", "webhook.ingress.enabled=true", "webhook.ingress.host=h"},
+		"/nats/maxAge":                     {"nats.maxAge=forever"},
+		"/nats/replicas":                   {"nats.replicas=7"},
+		"/nats/maxBytes":                   {"nats.maxBytes=much"},
+		"/rules/silences/0":                {"rules.silences[0].name=a"},
+		"/formats":                         {"formats.acme=x"},
 		"intake.sources is needed":         {"intake.enabled=true"},
 		"/intake/sources/0/subject":        {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b.>", "intake.sources[0].token.secret.name=c"},
 		"/intake/sources/0":                {"intake.enabled=true", "intake.sources[0].name=a", "intake.sources[0].subject=b"},
@@ -342,7 +355,27 @@ func read(t *testing.T, o object, into any) {
 
 // workerMaps leaves the dashboard's ConfigMap out.
 func workerMaps(all []object) []object {
-	return slices.DeleteFunc(all, func(o object) bool { return strings.HasSuffix(o.name, "-dashboard") })
+	return slices.DeleteFunc(slices.Clone(all), func(o object) bool {
+		return strings.HasSuffix(o.name, "-dashboard") || strings.HasSuffix(o.name, "-rules") || strings.HasSuffix(o.name, "-formats")
+	})
+}
+
+// mounted writes the files of the ConfigMap whose name ends so, as a pod finds them.
+func mounted(t *testing.T, all []object, suffix string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, o := range all {
+		if o.kind != "v1 ConfigMap" || !strings.HasSuffix(o.name, suffix) {
+			continue
+		}
+		data, _ := o.tree["data"].(map[string]any)
+		for name, text := range data {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text.(string)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
 }
 
 func workerConfig(t *testing.T, all []object) map[string]any {

@@ -140,14 +140,40 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{/* A number of bytes as the configuration has it: Helm makes a large number a float. */}}
+{{- define "forager.size" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}
+{{- end }}
+
+{{/* Where TheHive's webhook is taken in, and by what TheHive shows itself. */}}
+{{- define "forager.webhook" -}}
+{{- $w := .Values.webhook }}
+{{- $keys := dict "addr" (printf ":%d" (int $w.port)) }}
+{{- if and $w.token.secret.name $w.user.name }}{{ fail "webhook: give one of token and user" }}{{ end }}
+{{- if $w.token.secret.name }}{{ $_ := set $keys "tokenFile" "/etc/forager/secrets/webhook" }}
+{{- else if $w.user.name }}{{ $_ := set $keys "user" $w.user.name }}{{ $_ := set $keys "passwordFile" "/etc/forager/secrets/webhook" }}
+{{- else }}{{ fail "webhook.token.secret.name is needed, or webhook.user: how does TheHive show itself?" }}
+{{- end }}
+{{- toYaml $keys }}
+{{- end }}
+
 {{/* The configuration file: what the values say, and .config on top. */}}
 {{- define "forager.config" -}}
 {{- $nats := include "forager.nats" (dict "nats" .Values.nats "account" .Values.nats) | fromYaml }}
-{{- $_ := merge $nats (dict "consumer" .Values.nats.consumer "subjects" .Values.nats.subjects "manage" (and .Values.nats.manage (not .Values.nack.enabled)) "ackWait" (printf "%ss" (include "forager.ackWaitSeconds" .))) }}
+{{- $manage := and .Values.nats.manage (not .Values.nack.enabled) }}
+{{- $_ := merge $nats (dict "consumer" .Values.nats.consumer "subjects" .Values.nats.subjects "manage" $manage "ackWait" (printf "%ss" (include "forager.ackWaitSeconds" .))) }}
+{{- $letters := dict "stream" .Values.deadLetters.stream }}
+{{- if $manage }}
+{{- $_ := merge $nats (dict "replicas" (int .Values.nats.replicas) "maxAge" .Values.nats.maxAge "maxBytes" (include "forager.size" .Values.nats.maxBytes)) }}
+{{- $_ := set $letters "maxBytes" (include "forager.size" .Values.deadLetters.maxBytes) }}
+{{- end }}
 {{- $hive := dict "url" (required "thehive.url is needed: the address of TheHive 5" .Values.thehive.url) "apiKeyFile" "/etc/forager/secrets/hive.key" "concurrency" (int .Values.thehive.concurrency) "timeout" (printf "%ds" (int .Values.thehive.timeoutSeconds)) }}
 {{- with .Values.thehive.organisation }}{{ $_ := set $hive "organisation" . }}{{ end }}
 {{- if .Values.thehive.ca.secret.name }}{{ $_ := set $hive "caFile" "/etc/forager/secrets/hive.ca" }}{{ end }}
-{{- $all := dict "nats" $nats "hive" $hive "ledger" (dict "bucket" .Values.ledger.bucket "lease" (printf "%ss" (include "forager.leaseSeconds" .))) "deadLetters" (dict "stream" .Values.deadLetters.stream) "ops" (dict "addr" (printf ":%d" (int .Values.ops.port))) }}
+{{- $all := dict "nats" $nats "hive" $hive "ledger" (dict "bucket" .Values.ledger.bucket "lease" (printf "%ss" (include "forager.leaseSeconds" .))) "deadLetters" $letters "ops" (dict "addr" (printf ":%d" (int .Values.ops.port))) }}
+{{- if .Values.webhook.enabled }}{{ $_ := set $all "webhook" (include "forager.webhook" . | fromYaml) }}{{ end }}
+{{- with .Values.rules }}{{ $_ := set $all "rules" (dict "files" (list "/etc/forager/rules")) }}{{ end }}
+{{- with .Values.formats }}{{ $_ := set $all "formats" (dict "directories" (list "/etc/forager/formats")) }}{{ end }}
 {{- toYaml (mergeOverwrite $all (deepCopy .Values.config)) }}
 {{- end }}
 
