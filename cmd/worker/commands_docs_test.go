@@ -149,7 +149,7 @@ func argumentsOfTheWorker(words []string) []string {
 
 // eachCommand gives the words of each line, as a shell parts them, up to where its output goes elsewhere.
 func eachCommand(text string, do func([]string)) {
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
 		var words []string
 		var quote rune
 		fresh := true
