@@ -115,12 +115,13 @@ type Pipeline struct {
 
 // Case says when detections meet in one case.
 type Case struct {
-	Window time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
-	Closed string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
-	Host   string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
-	Digest string        `key:"digest" oneof:"page comment none" doc:"where a case says how many detections of which rules it has: on a page of its own, for which the account needs the right managePage, else in one comment that takes its place; in one comment; or nowhere: then there is a comment for each rule and day, not only for the first detection of each rule"`
-	Raw    string        `key:"raw" oneof:"first all none" doc:"which detections stand in the case as the event that was sent, up to 16 KiB each: the first of the case and of each rule, all that the description tells of, or none"`
-	Redact []string      `key:"redact" doc:"what is left out of such events, of detection.raw and detection.fields, and of all that formats read (titles, observables, command lines …): a name is every member that ends with it (token, access_token), a path with dots is what lies there; ids and keys made of such a path are digests"`
+	Window  time.Duration `key:"window" max:"8760h" doc:"how long after its newest event a case takes more; 0 is no limit"`
+	Closed  string        `key:"closed" oneof:"new reopen comment" doc:"what a detection does after the end of its case, within the window: open a new one, reopen it, or comment on it"`
+	Host    string        `key:"host" oneof:"short full" doc:"what makes two names one host: the first label (ws-7.acme.example is ws-7), or the full name"`
+	Digest  string        `key:"digest" oneof:"page comment none" doc:"where a case says how many detections of which rules it has: on a page of its own, for which the account needs the right managePage, else in one comment that takes its place; in one comment; or nowhere: then there is a comment for each rule and day, not only for the first detection of each rule"`
+	Related bool          `key:"related" doc:"a new case is linked with the open cases of the organisation that have one of its indicators (what the event calls an indicator, hashes, external addresses on no allow-list; at most five), with ten at most, about a minute after it was opened; before TheHive 5.5, which has no links, the page of detections names them"`
+	Raw     string        `key:"raw" oneof:"first all none" doc:"which detections stand in the case as the event that was sent, up to 16 KiB each: the first of the case and of each rule, all that the description tells of, or none"`
+	Redact  []string      `key:"redact" doc:"what is left out of such events, of detection.raw and detection.fields, and of all that formats read (titles, observables, command lines …): a name is every member that ends with it (token, access_token), a path with dots is what lies there; ids and keys made of such a path are digests"`
 }
 
 // Limits bound what detections can bring about.
@@ -218,7 +219,7 @@ func Default() Config {
 		},
 		Hive:     Hive{Concurrency: 32, Timeout: 10 * time.Second, Batch: 100, PerCase: 2},
 		Pipeline: Pipeline{MaxMessageBytes: 1 << 20, MaxBytesHeld: 32 << 20},
-		Case:     Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
+		Case:     Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Related: true, Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
 		Limits: Limits{
 			NewCasesPerKey:     20,
 			ObservablesPerCase: 2000, ProceduresPerCase: 500, CommentsPerCase: 500, TagsPerCase: 100,

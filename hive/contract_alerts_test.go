@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"forager/hive"
 )
 
@@ -209,7 +211,19 @@ func contractTimeline(t *testing.T, c contract) {
 	if len(similar) != 1 || similar[0].Data != "198.51.100.7" {
 		t.Errorf("similar %+v", similar)
 	}
+	open, err := c.OpenCasesWith(t.Context(), hive.ObservableName{DataType: "ip", Data: "198.51.100.7"}, hive.ObservableName{DataType: "domain", Data: "nowhere.example"})
+	must(t, err)
+	if len(open) != 2 || open[0].Number < open[1].Number {
+		t.Errorf("open cases %+v", open)
+	}
 	must(t, c.LinkCases(t.Context(), in.ID, other.ID, "related"))
+	for _, end := range [][2]string{{in.ID, other.ID}, {other.ID, in.ID}} {
+		links, err := c.CaseLinks(t.Context(), end[0])
+		must(t, err)
+		if diff := cmp.Diff([]hive.Linked{{Kind: "related", CaseID: end[1]}}, links); diff != "" {
+			t.Error(diff)
+		}
+	}
 	must(t, c.UnlinkCases(t.Context(), in.ID, other.ID, "related"))
 	must(t, c.LinkURL(t.Context(), in.ID, "https://ticket.example/1", "ticket"))
 	must(t, c.UnlinkURL(t.Context(), in.ID, "https://ticket.example/1", "ticket"))

@@ -188,6 +188,8 @@
 //
 //	LinkedCases            GET /case/{caseId}/links
 //	LinkCases              POST /case/{caseId}/link/case/add
+//	CaseLinks              POST /query, getCase with the extra data "links"
+//	OpenCasesWith          POST /query, listObservable and case
 //	UnlinkCases            POST /case/{caseId}/link/case/remove
 //	LinkURL                POST /case/{caseId}/link/external/add
 //	UnlinkURL              POST /case/{caseId}/link/external/remove

@@ -119,6 +119,14 @@ func caseMoreEndpoints() []endpoint {
 		reads("linked cases", "/case/7/links", "["+linked+"]", []hive.LinkedCase{{Case: wantCase(), Shared: []hive.Observable{wantObservable()}, Links: 4}},
 			func(x ctx, c client) ([]hive.LinkedCase, error) { return c.LinkedCases(x, "7") }),
 		does("link cases", "POST", "/case/7/link/case/add", `{"type":"related","caseId":"~2"}`, func(x ctx, c client) error { return c.LinkCases(x, "7", "~2", "related") }),
+		asks("links of a case", `{"query":[{"_name":"getCase","idOrName":"7"},{"_name":"page","from":0,"to":1,"extraData":["links"]}]}`,
+			`[{"_id":"~41","extraData":{"links":{"caseLinks":[{"type":"related","caseId":"~2"}],"externalLinks":[{"type":"t","url":"https://t.example/1"}]}}}]`,
+			[]hive.Linked{{Kind: "related", CaseID: "~2"}}, func(x ctx, c client) ([]hive.Linked, error) { return c.CaseLinks(x, "7") }),
+		asks("open cases with values", `{"query":[{"_name":"listObservable"},{"_name":"filter","_and":[{"_in":{"_field":"data","_values":["192.0.2.1","a.example"]}},{"_in":{"_field":"dataType","_values":["ip","domain"]}}]},
+			{"_name":"case"},{"_name":"filter","_not":{"_eq":{"_field":"stage","_value":"Closed"}}},{"_name":"sort","_fields":[{"number":"desc"}]},{"_name":"page","from":0,"to":200}],
+			"excludeFields":["description","summary","customFields","tags","userPermissions"]}`, "["+caseJSON+","+caseJSON+"]", []hive.Case{wantCase()}, func(x ctx, c client) ([]hive.Case, error) {
+			return c.OpenCasesWith(x, hive.ObservableName{DataType: "ip", Data: "192.0.2.1"}, hive.ObservableName{DataType: "domain", Data: "a.example"})
+		}),
 		does("unlink cases", "POST", "/case/7/link/case/remove", `{"type":"related","caseId":"~2"}`, func(x ctx, c client) error { return c.UnlinkCases(x, "7", "~2", "related") }),
 		does("link address", "POST", "/case/7/link/external/add", `{"type":"ticket","url":"https://t.example/1"}`, func(x ctx, c client) error { return c.LinkURL(x, "7", "https://t.example/1", "ticket") }),
 		does("unlink address", "POST", "/case/7/link/external/remove", `{"type":"ticket","url":"https://t.example/1"}`, func(x ctx, c client) error {

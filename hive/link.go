@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // LinkedCase is a case that shares observables with another (OutputCaseWithLinks).
@@ -31,6 +32,80 @@ func (c *Client) LinkedCases(ctx context.Context, caseID string) ([]LinkedCase, 
 // 1 to MaxName units.
 func (c *Client) LinkCases(ctx context.Context, caseID, otherID, kind string) error {
 	return c.linkCase(ctx, "link cases", "add", caseID, otherID, kind)
+}
+
+// Linked is a case that another one is linked with, and how.
+type Linked struct {
+	// Kind is as in LinkCases; CaseID the other case's id.
+	Kind   string `json:"type"`
+	CaseID string `json:"caseId"`
+}
+
+// CaseLinks lists what a case by id or number was linked with by LinkCases, from
+// either side (the query getCase with the extra data "links"; the official
+// client's tests of 5.5.13 read it so). A TheHive before 5.5 answers none, and so
+// does one that has no such case.
+func (c *Client) CaseLinks(ctx context.Context, caseID string) ([]Linked, error) {
+	const op = "list links"
+	if err := checkCase(op, caseID); err != nil {
+		return nil, err
+	}
+	var found []struct {
+		Extra struct {
+			Links struct {
+				Cases []Linked `json:"caseLinks"`
+			} `json:"links"`
+		} `json:"extraData"`
+	}
+	s := source{op: op, steps: []step{{"_name": "getCase", "idOrName": caseID}, {"_name": "page", "from": 0, "to": 1, "extraData": []string{"links"}}}}
+	if err := c.query(ctx, s, s.steps, into(&found)); err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return found[0].Extra.Links.Cases, nil
+}
+
+// ObservableName names an observable by its type and its value.
+type ObservableName struct{ DataType, Data string }
+
+// mostTwins is how many observables are looked through for the cases that they are in.
+const mostTwins = 200
+
+// OpenCasesWith finds the cases that are not closed and have one of these values among
+// their observables, newest first, in one call (the query listObservable, case). Types
+// and values are looked for each by itself: a case with one's type and another's value
+// is found, too. No values find nothing. What was just written may not be found yet.
+func (c *Client) OpenCasesWith(ctx context.Context, values ...ObservableName) ([]Case, error) {
+	const op = "find cases with values"
+	if len(values) == 0 {
+		return nil, nil
+	}
+	var types, data []string
+	for _, v := range values {
+		types, data = append(types, v.DataType), append(data, v.Data)
+	}
+	which, err := And(In("data", data...), In("dataType", types...)).step(op)
+	if err != nil {
+		return nil, err
+	}
+	open, err := Not(Eq("stage", "Closed")).step(op)
+	if err != nil {
+		return nil, err
+	}
+	s := source{op: op, omit: []string{"description", "summary", "customFields", "tags", "userPermissions"}}
+	var found []Case
+	err = c.query(ctx, s, []step{
+		{"_name": "listObservable"}, which, {"_name": "case"}, open,
+		{"_name": "sort", "_fields": []map[string]string{{"number": "desc"}}}, {"_name": "page", "from": 0, "to": mostTwins},
+	}, intoEntities(&found, caseID))
+	seen := map[string]bool{}
+	return slices.DeleteFunc(found, func(c Case) bool { // a case comes once for each of its observables
+		again := seen[c.ID]
+		seen[c.ID] = true
+		return again
+	}), err
 }
 
 // UnlinkCases takes such a link away (POST /api/v1/case/{caseId}/link/case/remove).

@@ -16,7 +16,7 @@ var queryOperations = map[string][]string{
 	"listCustomField": {}, "listCaseTemplate": {}, "listUser": {}, "listAlert": {}, "listTask": {}, "listProfile": {},
 	"listOrganisation": {}, "listPageTemplate": {},
 	"getCase": {"idOrName"}, "getAlert": {"idOrName"}, "getTask": {"idOrName"},
-	"alerts": {}, "logs": {},
+	"alerts": {}, "logs": {}, "case": {},
 	"observables": {}, "comments": {}, "procedures": {}, "tasks": {}, "pages": {}, "attachments": {},
 	"sort":  {"_fields"},
 	"page":  {"from", "to"},
@@ -55,6 +55,9 @@ func judgeQuery(sent []byte) []string {
 		if name == "filter" {
 			out = append(out, judgeFilter(op)...)
 			continue
+		}
+		if _, extra := op["extraData"].([]any); extra && name == "page" {
+			delete(op, "extraData")
 		}
 		fields, known := queryOperations[name]
 		if !known || len(fields) != len(op) {

@@ -51,11 +51,12 @@ var arrows = map[string][]string{
 
 	"enrich":                 {"enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre"},
 	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "hive"},
-	"enrich/apply":           {"enrich", "enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre", "retry"},
+	"enrich/apply":           {"enrich", "enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/related", "enrich/rules", "hive", "mitre", "retry"},
 	"enrich/alert":           {"hive"},
 	"enrich/feedback":        {"enrich/apply", "enrich/claim", "enrich/detection/canon", "hive"},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
+	"enrich/related":         {"enrich/detection", "hive"},
 	"enrich/lookup":          {"enrich/detection/canon", "filebound"},
 	"enrich/dryrun":          {"enrich", "enrich/apply", "enrich/claim", "hive"},
 	"enrich/claim":           {},

@@ -13,6 +13,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/claim"
 	"forager/enrich/files"
+	"forager/enrich/related"
 	"forager/hive"
 	"forager/mitre"
 
@@ -52,6 +53,8 @@ type Options struct {
 	Joined func(caseID string)
 	// Digest is where a case says how many detections of which rules it has (default DigestPage).
 	Digest DigestPlace
+	// Unrelated leaves new cases alone that have an indicator in common with others; else they are linked with them.
+	Unrelated bool
 }
 
 // DigestPlace is where a case says how many detections of which rules it has.
@@ -106,6 +109,7 @@ const (
 	EventCrowded    EventKind = "key opened too many cases"
 	EventTechnique  EventKind = "technique refused by the server"
 	EventBarred     EventKind = "object that its sender may not name"
+	EventRelated    EventKind = "case linked with one that has the same indicator"
 	EventUnreleased EventKind = "claim could not be released"
 	EventImported   EventKind = "alert imported into a case"
 	EventNoAlert    EventKind = "not by alert as the route wants"
@@ -123,6 +127,7 @@ type Applier struct {
 	login      atomic.Pointer[string]            // the worker's own account, once known
 	types      fieldTypes
 	templates  templateTags
+	due        *related.Due
 	pages      sync.Map // organisation → whether the account may write pages, a bool
 	alerts     sync.Map // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
 }
@@ -147,6 +152,7 @@ func New(o Options) (*Applier, error) {
 		locks:      claim.NewKeyedLock(),
 		contention: claim.NewContention(),
 		pace:       newPace(),
+		due:        related.NewDue(),
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
 		crowded:    expirable.NewLRU[string, time.Time](maxPaced, nil, 0),
 	}, nil

@@ -9,6 +9,8 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/claim"
+	"forager/enrich/detection"
+	"forager/enrich/related"
 	"forager/hive"
 
 	"github.com/sourcegraph/conc/pool"
@@ -136,6 +138,7 @@ func (w *caseWork) run(ctx context.Context) error {
 		return err
 	}
 	w.ready = true
+	w.noteRelated()
 	if err := w.addByAlert(held); err != nil {
 		return err
 	}
@@ -158,8 +161,40 @@ func (w *caseWork) run(ctx context.Context) error {
 	if most := w.a.options.SourceAlerts; most > 0 {
 		w.keeps, w.joined = w.body.rememberAlerts(w.plans, most), w.c.Stage == stageClosed
 	}
+	w.relate()
 	return nil
 }
+
+// noteRelated notes of a new case by which values others may have to do with it. A case that the ledger does not know may be new: whoever
+// opened it died before it said so.
+func (w *caseWork) noteRelated() {
+	if w.a.options.Unrelated || w.body.Related != nil || !w.created && (!w.fresh || time.Since(w.c.CreatedAt.Time()) >= surelyListed) {
+		return
+	}
+	var all []detection.Observable
+	for _, p := range w.plans {
+		all = append(all, p.Observables...)
+	}
+	w.body.Related = related.New(w.c.Number, time.Now(), all)
+}
+
+// relate lets others be looked for, when nobody waits for that: what this case has is in TheHive, so that of two cases that are new
+// at a time the one that looks last finds the other.
+func (w *caseWork) relate() {
+	state := w.body.Related
+	switch {
+	case w.a.options.Unrelated || state == nil:
+	case slices.ContainsFunc(w.charged, func(i int) bool { return w.out.unsettled[i] != nil }): // something of it is to come
+	case state.Over(time.Now()) || w.a.due.WasAlone(w.id):
+		state.Done()
+	default:
+		state.Ready = true
+		w.a.due.Later(related.Case{ID: w.id, Organisation: w.organisation, State: *state}, time.Now().Add(relateAfter))
+	}
+}
+
+// relateAfter is how long after a detection of a new case the others are looked for: by then search shows what they have.
+const relateAfter = 10 * time.Second
 
 // step adds what is missing of one kind.
 type step struct {
@@ -333,6 +368,7 @@ const (
 const (
 	kindCase   = "case"
 	kindFields = "fields"
+	kindLink   = "link"
 )
 
 // charge charges an item to the plans that brought it, by what its error says.

@@ -32,7 +32,7 @@
 //
 // Beside that way: bisect.go takes a request apart that fails for what it holds, and says whom an error concerns;
 // audit.go notes what TheHive's audit says, and shows and changes what is remembered; upkeep.go brings comments up to
-// date and purges entries; resources.go declares what is needed of TheHive.
+// date, links new cases with others (package related) and purges entries; resources.go declares what is needed of TheHive.
 //
 // # Limits
 //

@@ -11,6 +11,7 @@ import (
 
 	"forager/enrich"
 	"forager/enrich/claim"
+	"forager/enrich/related"
 )
 
 // marks are what analysts did to a case, as far as it is known: what they removed stays away.
@@ -235,7 +236,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "organisation", "sourceAlerts", "alertsOut",
+	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "organisation", "sourceAlerts", "alertsOut", "related",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -266,6 +267,7 @@ type caseBody struct {
 	LeftOut     map[string]int          `json:"leftOut,omitempty"`   // by kind, what a limit left out
 	LeftItems   []string                `json:"leftItems,omitempty"` // hashes of what was counted so
 	Posted      map[string]int64        `json:"posted,omitempty"`    // by kind, when something was posted last, ms
+	Related     *related.State          `json:"related,omitempty"`   // of a new case: which others it may have to do with
 	Alerts      int                     `json:"alerts,omitempty"`    // how many names of alerts for this case are used
 	Loose       bool                    `json:"loose,omitempty"`     // an alert of the next name may be part of no case yet
 	// SourceAlerts are the source's name and id of each detection, as far as there is room: they only ever grow, at the

@@ -19,6 +19,7 @@ type Hive interface {
 	Comments
 	Pages
 	Files
+	Relations
 	Account
 	FieldLister
 	Alerts
@@ -91,6 +92,13 @@ type Files interface {
 	AddFile(ctx context.Context, caseID string, o hive.NewObservable, u hive.Upload) (hive.ObservableResult, error)
 	AddAttachments(ctx context.Context, caseID string, files ...hive.Upload) ([]hive.Attachment, error)
 	CaseAttachments(ctx context.Context, caseID string) iter.Seq2[hive.Attachment, error]
+}
+
+// Relations finds cases by what they hold, and links them.
+type Relations interface {
+	OpenCasesWith(ctx context.Context, values ...hive.ObservableName) ([]hive.Case, error)
+	CaseLinks(ctx context.Context, caseID string) ([]hive.Linked, error)
+	LinkCases(ctx context.Context, caseID, otherID, kind string) error
 }
 
 var _ Hive = (*hive.Client)(nil)

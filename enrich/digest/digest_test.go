@@ -59,6 +59,9 @@ func drawn(r *rapid.T, name string) digest.Digest {
 			Techniques: rapid.SliceOfN(rapid.SampledFrom([]string{"T1059.001 PowerShell", "T1110 Brute Force", "T1078 Valid Accounts", "`T1 x`", `T1\_a`, "T1486 x (2)"}), 0, 3).Draw(r, "techniques"),
 		})
 	}
+	for _, n := range rapid.SliceOfN(rapid.IntRange(1, 1<<30), 0, 12).Draw(r, "related") {
+		d.Relate(n)
+	}
 	return d
 }
 

@@ -74,7 +74,7 @@ func (d Digest) Text() string {
 	last := marker(rules, d.Other)
 	room := MaxText - len(last) - 1<<10 // for what stands around
 	var b strings.Builder
-	b.WriteString(d.headline() + "\n\n" + ruleHead)
+	b.WriteString(d.headline() + "\n\n" + d.relatedLine() + ruleHead)
 	for i, r := range rules {
 		line := r.row()
 		if b.Len()+len(line) > room*2/3 {
@@ -94,6 +94,35 @@ func (d Digest) Text() string {
 		b.WriteString(line + "\n")
 	}
 	return seal(b.String(), last)
+}
+
+const relatedBegins = "Cases with the same indicators: "
+
+// relatedLine says which cases have the same indicators, where they are known here.
+func (d Digest) relatedLine() string {
+	if len(d.Related) == 0 {
+		return ""
+	}
+	var all []string
+	for _, n := range d.Related {
+		all = append(all, "#"+strconv.Itoa(n))
+	}
+	return relatedBegins + strings.Join(all, ", ") + "\n\n"
+}
+
+// readRelated reads what relatedLine wrote.
+func (d *Digest) readRelated(head string) {
+	for line := range strings.Lines(head) {
+		numbers, ok := strings.CutPrefix(strings.TrimSpace(line), relatedBegins)
+		if !ok {
+			continue
+		}
+		for one := range strings.SplitSeq(numbers, ", ") {
+			if n, err := strconv.Atoi(strings.TrimPrefix(one, "#")); err == nil && n > 0 {
+				d.Relate(n)
+			}
+		}
+	}
 }
 
 // headline says how many since when.
@@ -180,7 +209,8 @@ func Parse(text string) (d Digest, intact bool) {
 	if len(tables) < 2 {
 		return Digest{}, false
 	}
-	_, rows, _ := strings.Cut(tables[0], ruleHead)
+	head, rows, _ := strings.Cut(tables[0], ruleHead)
+	d.readRelated(head)
 	lines := strings.Split(rows, "\n")
 	for i, mark := range strings.Split(part[5], " ") {
 		if r, ok := readRule(mark); ok && len(d.Rules) < MaxRules {

@@ -119,6 +119,17 @@ func (s *staged) CasePages(ctx context.Context, caseID string) iter.Seq2[hive.Pa
 	return s.real.CasePages(ctx, caseID)
 }
 
+// OpenCasesWith finds none: whom a case is linked with is no effect of a detection.
+func (s *staged) OpenCasesWith(context.Context, ...hive.ObservableName) ([]hive.Case, error) {
+	return nil, nil
+}
+
+// CaseLinks lists none, as above.
+func (s *staged) CaseLinks(context.Context, string) ([]hive.Linked, error) { return nil, nil }
+
+// LinkCases does nothing, as above.
+func (s *staged) LinkCases(context.Context, string, string, string) error { return nil }
+
 // AddFile notes a file as an observable.
 func (s *staged) AddFile(_ context.Context, caseID string, _ hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
 	s.mu.Lock()

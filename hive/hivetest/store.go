@@ -359,10 +359,10 @@ func (s *store) found(k *kind, name, value string) []*entry {
 }
 
 var linkRoutes = []route{
-	{method: "POST", template: "/api/v1/case/{id}/link/case/add", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, linkCase(true))},
-	{method: "POST", template: "/api/v1/case/{id}/link/case/remove", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, linkCase(false))},
-	{method: "POST", template: "/api/v1/case/{id}/link/external/add", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, linkExternal(true))},
-	{method: "POST", template: "/api/v1/case/{id}/link/external/remove", form: jsonBody, permission: "manageCase/update", run: needs(caseKind, linkExternal(false))},
+	{method: "POST", template: "/api/v1/case/{id}/link/case/add", form: jsonBody, permission: "manageCase/update", since: release{5, 5}, run: needs(caseKind, linkCase(true))},
+	{method: "POST", template: "/api/v1/case/{id}/link/case/remove", form: jsonBody, permission: "manageCase/update", since: release{5, 5}, run: needs(caseKind, linkCase(false))},
+	{method: "POST", template: "/api/v1/case/{id}/link/external/add", form: jsonBody, permission: "manageCase/update", since: release{5, 5}, run: needs(caseKind, linkExternal(true))},
+	{method: "POST", template: "/api/v1/case/{id}/link/external/remove", form: jsonBody, permission: "manageCase/update", since: release{5, 5}, run: needs(caseKind, linkExternal(false))},
 	{method: "POST", template: "/api/v1/case/_bulk/caseTemplate", form: jsonBody, permission: "manageCase/update", run: applyTemplates},
 }
 
@@ -421,9 +421,18 @@ func linkExternal(add bool) func(*call, *entry) (reply, error) {
 }
 
 func (c *call) linkBody(name string) (label, target string, err error) {
+	for f, v := range c.body {
+		if f != "type" && f != name && !c.h.options.Lenient {
+			return "", "", attributes([]attributeFault{{Type: "UnknownAttributeError", Name: f, Field: v}})
+		}
+	}
 	for _, f := range []string{"type", name} {
-		if s, ok := c.body[f].(string); !ok || s == "" {
+		s, ok := c.body[f].(string)
+		if !ok || s == "" {
 			return "", "", missing(f)
+		}
+		if f == "type" && units(s) > 64 {
+			return "", "", invalid(f, s, "string")
 		}
 	}
 	return c.body["type"].(string), c.body[name].(string), nil

@@ -61,6 +61,7 @@ var eventMetrics = map[apply.EventKind][2]string{
 	apply.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
 	apply.EventImported:   {"forager_alerts_imported_total", "alerts imported into cases, by routes that want it (via: alert)"},
 	apply.EventNoAlert:    {"forager_alerts_bypassed_total", "times that the direct way was gone though a route wants it by alert (via: alert)"},
+	apply.EventRelated:    {"forager_cases_linked_total", "links of new cases with open ones that have the same indicator"},
 	apply.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},
 }
 

@@ -158,6 +158,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 
 		SourceAlerts: sourceAlerts(c),
 		Joined:       func(id string) { p.back.Load().Note(id) },
+		Unrelated:    !c.Case.Related,
 	}
 }
 
