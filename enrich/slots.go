@@ -66,9 +66,15 @@ type Batch struct {
 	// More gives what came for the queue meanwhile. It is asked where an apply had to wait for another replica, and
 	// what it gave is part of the batch, behind Plans. Nil is nothing.
 	More func() []Plan
-	// Landed is told the number of the case that a plan is in, by the plan's place in the batch, once it is known and
-	// before the apply returns; of a plan that is applied twice, twice. Nil is nobody.
-	Landed func(plan, number int)
+	// Landed is told to which case a plan belongs, by the plan's place in the batch, before anything is added there
+	// for it. It is called by the goroutine of the apply. Nil is nobody.
+	Landed func(plan int, in Landing)
+}
+
+// Landing is a case of TheHive in which a plan ends.
+type Landing struct {
+	ID     string // "~4128"
+	Number int    // as people call it
 }
 
 // BatchOf is the batch of some plans of one queue, at least one, without a slot.

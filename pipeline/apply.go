@@ -103,7 +103,7 @@ func (a *applying) batch(w *Worker) enrich.Batch {
 		joining := w.again(w.group.joining(a.queue, a.parts))
 		a.parts = append(a.parts, joining...)
 		return plansOf(joining)
-	}, Landed: func(plan, number int) { a.parts[plan].number = number }}
+	}, Landed: func(plan int, in enrich.Landing) { a.parts[plan].in = in }}
 }
 
 // plansOf are the plans of some parts, of which an apply is made.

@@ -182,7 +182,7 @@ func (w *Worker) note(ctx context.Context, m *message, s *Settlement) error {
 		e.Outcome, e.Reason = journal.Dropped, s.Reason
 	}
 	for i := range m.parts {
-		if n := m.parts[i].number; n != 0 && !slices.Contains(e.Cases, n) {
+		if n := m.parts[i].in.Number; n != 0 && !slices.Contains(e.Cases, n) {
 			e.Cases = append(e.Cases, n)
 		}
 	}

@@ -77,13 +77,13 @@ func (p *position) identity() identity {
 
 // part is one plan of a message and, once known, its result.
 type part struct {
-	of     *message
-	index  int          // of the detection in its message
-	queue  string       // of the plan
-	plan   *enrich.Plan // nil while it waits: then it is made again when it goes
-	number int          // of the case that it is in; 0 is unknown
-	err    error        // written by the apply that had it, before the message's last part closes
-	done   bool         // it has its result
+	of    *message
+	index int            // of the detection in its message
+	queue string         // of the plan
+	plan  *enrich.Plan   // nil while it waits: then it is made again when it goes
+	err   error          // written by the apply that had it, before the message's last part closes
+	in    enrich.Landing // the case where it ended; zero until an apply said so
+	done  bool           // it has its result
 }
 
 // renew takes a newer delivery of a message that is still held: the server gave the older up.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -68,6 +69,9 @@ type Settlement struct {
 	Held    time.Duration // since it arrived here
 	Applied time.Duration // in the last apply that held a part of it
 
+	Cases []enrich.Landing // where the parts of the message ended that were applied now, each once
+	First *enrich.Plan     // the first plan of those, not to be kept: it holds the event; nil where none was applied
+
 	Trace string // W3C trace id, 32 hexadecimal digits, of the sender's headers or of the message's own span; empty without
 	Span  string // id of the message's own span, 16 hexadecimal digits; empty where nobody will see it
 }
@@ -96,7 +100,34 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 		s.Reason = reasonHeld
 	}
 	s.Trace, s.Span = m.traceIDs()
+	s.Cases, s.First = m.landings()
 	return s
+}
+
+// landings are the cases of the message's parts, each once, and the first plan.
+func (m *message) landings() (cases []enrich.Landing, first *enrich.Plan) {
+	for i := range m.parts {
+		p := &m.parts[i]
+		if first == nil {
+			first = p.plan
+		}
+		if p.in.ID != "" && !slices.Contains(cases, p.in) {
+			cases = append(cases, p.in)
+		}
+	}
+	return cases, first
+}
+
+// numbers are the numbers of the cases; the field is left out where there are none.
+func numbers(cases []enrich.Landing) zap.Field {
+	if len(cases) == 0 {
+		return zap.Skip()
+	}
+	all := make([]int, 0, len(cases))
+	for _, c := range cases {
+		all = append(all, c.Number)
+	}
+	return zap.Ints("cases", all)
 }
 
 // traceIDs are the ids by which the message is found in a store of traces: the trace that the sender
@@ -131,7 +162,7 @@ func (w *Worker) write(s *Settlement) {
 	line.Write(
 		zap.Stringer("action", s.Action), zap.Stringer("class", s.Class), zap.String("reason", s.Reason),
 		zap.String("stream", s.Stream), zap.Uint64("sequence", s.Sequence), zap.String("subject", s.Subject),
-		zap.String("format", s.Format), zap.String("queue", s.Queue),
+		zap.String("format", s.Format), zap.String("queue", s.Queue), numbers(s.Cases),
 		zap.Int("deliveries", s.Deliveries), zap.Int("tries", s.Tries), zap.Int("bytes", s.Bytes),
 		zap.Int("plans", s.Plans), zap.Strings("dropped", s.Dropped), zap.Duration("delay", s.Delay),
 		zap.Duration("age", s.Age), zap.Duration("held", s.Held), zap.Duration("applied", s.Applied),

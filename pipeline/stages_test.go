@@ -32,6 +32,9 @@ func (s *scripted) Apply(ctx context.Context, b enrich.Batch) []error {
 	if joining != nil {
 		b.Plans = append(b.Plans, joining(b)...)
 	}
+	for i, p := range b.Plans {
+		b.Landed(i, landingOf(p))
+	}
 	results := make([]error, len(b.Plans))
 	if script != nil {
 		results = script(ctx, b.Queue, b.Plans)
@@ -47,6 +50,11 @@ func (s *scripted) Apply(ctx context.Context, b enrich.Batch) []error {
 		}
 	}
 	return results
+}
+
+// landingOf is the case where a plan ends: of each key one.
+func landingOf(p enrich.Plan) enrich.Landing {
+	return enrich.Landing{ID: "~" + p.Hash, Number: int(p.Hash[0])}
 }
 
 func (s *scripted) set(script func(ctx context.Context, queue string, plans []enrich.Plan) []error) {

@@ -252,7 +252,7 @@ func (r *resolution) withCase(ctx, held context.Context, id string, do func(*cas
 func (r *resolution) handOver(ctx context.Context, cc *caseClaim, t task) error {
 	r.touch(t.c.ID, t.plans)
 	cc.number = t.c.Number
-	r.land(t.charged, t.c.Number)
+	r.land(t.charged, t.c.ID, t.c.Number)
 	if err := r.release(ctx, nil); err != nil {
 		return err
 	}

@@ -30,16 +30,16 @@ type job struct {
 	slot  *enrich.Slot         // left while the apply only waits
 	more  func() []enrich.Plan // what came meanwhile; nil is nothing
 
-	landed func(plan, number int) // told where plans are; nil is nobody
+	landed func(plan int, in enrich.Landing) // told where plans end; nil is nobody
 }
 
-// land tells where plans are.
-func (j *job) land(plans []int, number int) {
+// land tells in which case plans end.
+func (j *job) land(plans []int, id string, number int) {
 	if j.landed == nil {
 		return
 	}
 	for _, i := range plans {
-		j.landed(i, number)
+		j.landed(i, enrich.Landing{ID: id, Number: number})
 	}
 }
 
