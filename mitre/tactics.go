@@ -19,6 +19,28 @@ var aliases = [...][2]string{
 // Defense Evasion into Stealth and Defense Impairment; ICS says Evasion.
 var evasive = []string{"defense-evasion", "stealth", "defense-impairment", "evasion"}
 
+// A Tactic is a column of a matrix.
+type Tactic struct {
+	ID    string // "TA0002"
+	Name  string // "Execution"
+	Short string // "execution"
+}
+
+// Tactics gives the columns of a domain's matrix in a release ("19.0"), from left to right; none where the
+// catalogue does not hold that release of the domain.
+func (c *Catalogue) Tactics(domain, version string) []Tactic {
+	var all []Tactic
+	for _, r := range c.releases {
+		if r.domain != domain || r.version != version {
+			continue
+		}
+		for _, t := range r.tactics {
+			all = append(all, Tactic{ID: t.id, Name: t.name, Short: t.short})
+		}
+	}
+	return all
+}
+
 // Tactic gives the short name of the tactic that a text names: TA ids, names,
 // short names, CamelCase, with underscores, with a prefix such as "attack." or
 // "mitre_", old and new. An id whose tactic was renamed gives the new name

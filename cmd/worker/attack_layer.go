@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -16,6 +15,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/sightings"
 	"forager/config"
 	"forager/hive"
 	"forager/mitre"
@@ -65,18 +65,18 @@ func (c *attackLayerCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return shell.Misuse(err)
 	}
 	defer client.CloseIdle()
-	counted := newSightings(catalogue, release, c.Domain)
+	counted := sightings.New(catalogue, release, c.Domain)
 	for p, err := range c.procedures(ctx, client) {
 		if err != nil {
 			return fmt.Errorf("read procedures: %w", err)
 		}
-		counted.add(p)
+		counted.Add(p.PatternID, p.Tactic, 1)
 	}
-	layer, err := mitre.Layer(c.name(), counted.counts, release, c.Domain)
+	layer, err := mitre.Layer(c.name(), counted.Counts, release, c.Domain)
 	if err != nil {
 		return err
 	}
-	counted.report(sh)
+	report(sh, counted)
 	_, err = sh.Out.Write(layer)
 	return err
 }
@@ -138,46 +138,13 @@ func (c *attackLayerCmd) proceduresTagged(ctx context.Context, client *hive.Clie
 	}
 }
 
-// sightings counts techniques for one domain in one release.
-type sightings struct {
-	catalogue *mitre.Catalogue
-	target    *mitre.Target
-	domain    string
-	counts    map[string]map[string]int // technique → tactic → number
-	elsewhere map[string]int            // techniques of other domains, by domain
-	unknown   map[string]int            // ids that the release does not hold in any form
-}
-
-func newSightings(c *mitre.Catalogue, release, domain string) *sightings {
-	return &sightings{
-		catalogue: c, target: c.For(mitre.KnownRelease(release)), domain: domain,
-		counts: map[string]map[string]int{}, elsewhere: map[string]int{}, unknown: map[string]int{},
-	}
-}
-
-func (s *sightings) add(p hive.Procedure) {
-	m := s.target.Map(p.PatternID, p.Tactic)
-	if m.Kind == mitre.KindNone {
-		s.unknown[cmp.Or(p.PatternID, "a pattern that was deleted")]++
-		return
-	}
-	if t, ok := s.catalogue.Technique(m.ID); ok && t.Domain != s.domain {
-		s.elsewhere[t.Domain]++
-		return
-	}
-	if s.counts[m.ID] == nil {
-		s.counts[m.ID] = map[string]int{}
-	}
-	s.counts[m.ID][m.Tactic]++
-}
-
 // report says what the layer cannot show.
-func (s *sightings) report(sh *shell.Shell) {
-	for _, domain := range slices.Sorted(maps.Keys(s.elsewhere)) {
-		sh.Say("not in this layer: %d of %s, see --domain", s.elsewhere[domain], domain)
+func report(sh *shell.Shell, s *sightings.Sightings) {
+	for _, domain := range slices.Sorted(maps.Keys(s.Elsewhere)) {
+		sh.Say("not in this layer: %d of %s, see --domain", s.Elsewhere[domain], domain)
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.unknown)) {
-		sh.Say("not in this ATT&CK release: %d of %s", s.unknown[id], shell.Shown(id))
+	for _, id := range slices.Sorted(maps.Keys(s.Unknown)) {
+		sh.Say("not in this ATT&CK release: %d of %s", s.Unknown[id], shell.Shown(id))
 	}
 }
 

@@ -94,7 +94,7 @@ func TestEveryRuleOfTheExampleIsExplained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.planner = rulefiles.NewPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
+		x.Planner = rulefiles.NewPlanner(cfg, mitre.Embedded(), nil, router, exampleNow)
 		if err := x.explain(events.Event{File: e.Subject, Body: e.Event}); err != nil {
 			t.Fatal(err)
 		}

@@ -245,3 +245,11 @@ func (s *shownFormat) print(w io.Writer, comment string) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// notNil is a list that JSON shows as one, empty or not.
+func notNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/events"
+	"forager/cmd/worker/explanation"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/enrich/detection"
@@ -47,17 +48,17 @@ func (c *formatsTestCmd) command(sh *shell.Shell) *cobra.Command {
 // tested is one line of "formats test --json". The names of its keys are a contract with scripts;
 // every key is always there.
 type tested struct {
-	File        string                `json:"file"`
-	Passed      bool                  `json:"passed"`
-	Reason      string                `json:"reason"` // why it did not
-	Format      string                `json:"format"` // that read it
-	Time        string                `json:"time"`   // RFC 3339, UTC, milliseconds; empty: the event does not say it
-	Severity    int                   `json:"severity"`
-	Title       string                `json:"title"`
-	Host        string                `json:"host"`
-	Observables []explainedObservable `json:"observables"`
-	Marks       []string              `json:"marks"`   // what was assumed
-	Dropped     string                `json:"dropped"` // the reason of a part that is no detection; empty for detections
+	File        string                   `json:"file"`
+	Passed      bool                     `json:"passed"`
+	Reason      string                   `json:"reason"` // why it did not
+	Format      string                   `json:"format"` // that read it
+	Time        string                   `json:"time"`   // RFC 3339, UTC, milliseconds; empty: the event does not say it
+	Severity    int                      `json:"severity"`
+	Title       string                   `json:"title"`
+	Host        string                   `json:"host"`
+	Observables []explanation.Observable `json:"observables"`
+	Marks       []string                 `json:"marks"`   // what was assumed
+	Dropped     string                   `json:"dropped"` // the reason of a part that is no detection; empty for detections
 }
 
 // errTested says that samples were not read as they should be.
@@ -134,7 +135,7 @@ func (t *tester) test(e events.Event) (lines []tested) {
 	}
 	got, err := t.decoder.Decode(detection.Message{Body: e.Body, Time: time.Now()})
 	if err != nil {
-		return []tested{failedSample(e.File, reasonOf(err))}
+		return []tested{failedSample(e.File, explanation.ReasonOf(err))}
 	}
 	for _, d := range got.Detections {
 		lines = append(lines, t.judged(testedOf(e, d)))
@@ -145,14 +146,14 @@ func (t *tester) test(e events.Event) (lines []tested) {
 		lines = append(lines, t.judged(line))
 	}
 	for _, u := range got.Unreadable {
-		lines = append(lines, failedSample(e.File, reasonOf(u)))
+		lines = append(lines, failedSample(e.File, explanation.ReasonOf(u)))
 	}
 	return lines
 }
 
 // failedSample is the line of what is no detection.
 func failedSample(file, reason string) tested {
-	return tested{File: file, Reason: reason, Observables: []explainedObservable{}, Marks: []string{}}
+	return tested{File: file, Reason: reason, Observables: []explanation.Observable{}, Marks: []string{}}
 }
 
 // judged says whether the format is the one that is expected.
@@ -165,7 +166,7 @@ func (t *tester) judged(line tested) tested {
 
 // testedOf is the line of a detection.
 func testedOf(e events.Event, d detection.Detection) tested {
-	x := explanation(e, d)
+	x := explanation.LineOf(e.File, d)
 	line := tested{
 		File: x.File, Format: x.Format, Time: x.Time, Severity: x.Severity, Title: x.Title, Host: x.Host,
 		Observables: x.Observables, Marks: notNil(d.Marks),

@@ -163,6 +163,13 @@ func New(o Options) (*Decoder, error) {
 	return d, nil
 }
 
+// Explaining is a decoder that reads the same and fills Detection.Why, at some cost.
+func (d *Decoder) Explaining() *Decoder {
+	other := &Decoder{formats: d.formats, pins: d.pins, policy: d.policy, redact: d.redact, limits: d.limits, why: true, generic: d.generic}
+	other.scratchs.New = d.scratchs.New
+	return other
+}
+
 // genericFormat is the name of the format without conditions, which reads well-known names.
 const genericFormat = "generic"
 

@@ -237,3 +237,10 @@ func (l *limit) current() int {
 	defer l.mu.Unlock()
 	return int(l.now)
 }
+
+// underWay is how many calls hold a place.
+func (l *limit) underWay() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.flying
+}

@@ -75,6 +75,9 @@ func New(most int) *Throttle {
 // Limit is how many calls may be in flight now.
 func (t *Throttle) Limit() int { return t.limit.current() }
 
+// InFlight is how many calls are under way.
+func (t *Throttle) InFlight() int { return t.limit.underWay() }
+
 // Ending is how a call ended.
 type Ending int
 

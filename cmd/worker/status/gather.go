@@ -3,7 +3,6 @@ package status
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -146,25 +145,13 @@ func (s *Status) askNATS(ctx context.Context, c *config.Config, topology stream.
 
 // readLetters groups the dead letters.
 func (s *Status) readLetters(ctx context.Context, letters *deadletter.Queue) error {
-	groups, read := map[Reason]Reason{}, 0
-	for l, err := range letters.List(ctx, deadletter.Filter{}) {
-		if err != nil {
-			return err
-		}
-		of := Reason{Reason: l.Reason, Step: l.Step, Status: l.Status}
-		g := groups[of]
-		g.Reason, g.Step, g.Status, g.Count = l.Reason, l.Step, l.Status, g.Count+1
-		if l.Died.After(g.Newest) {
-			g.Newest = l.Died
-		}
-		groups[of] = g
-		if read++; read == MostLetters {
-			break
-		}
+	groups, _, err := letters.Groups(ctx, deadletter.Filter{}, MostLetters)
+	if err != nil {
+		return err
 	}
-	s.Letters.ByReason = slices.SortedFunc(maps.Values(groups), func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Step, b.Step))
-	})
+	for _, g := range groups {
+		s.Letters.ByReason = append(s.Letters.ByReason, Reason{Reason: g.Reason, Step: g.Step, Status: g.Status, Count: g.Count, Newest: g.Newest})
+	}
 	s.Letters.Known = true
 	return nil
 }
