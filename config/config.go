@@ -199,8 +199,15 @@ type Feedback struct {
 
 // Ops is the operations server.
 type Ops struct {
-	Addr  string `key:"addr" doc:"address of the operations server (/healthz, /readyz, /version, /metrics); empty turns it off"`
-	Pprof bool   `key:"pprof" doc:"serve Go's profiles on the operations server (/debug/pprof/); they slow the worker and show its memory"`
+	Addr         string   `key:"addr" doc:"address of the operations server (the page at /, /healthz, /readyz, /version, /metrics); empty turns it off"`
+	Page         bool     `key:"page" doc:"show the page at /: what flows, the last messages with titles and hosts, dead letters, ATT&CK; false turns it off"`
+	Hosts        []string `key:"hosts" doc:"names by which the page is asked for, where these are public names; addresses, names without a dot and those of a cluster need not be listed"`
+	User         string   `key:"user" doc:"user of the page (Basic), with ops.password; without a user and a token everybody who reaches ops.addr may look"`
+	Password     Secret   `key:"password" doc:"password of ops.user"`
+	PasswordFile string   `key:"passwordFile" doc:"file that holds ops.password; read again when it changes"`
+	Token        Secret   `key:"token" doc:"bearer token of the page; a browser takes it as the password of any user"`
+	TokenFile    string   `key:"tokenFile" doc:"file that holds ops.token; read again when it changes"`
+	Pprof        bool     `key:"pprof" doc:"serve Go's profiles on the operations server (/debug/pprof/); they slow the worker and show its memory"`
 }
 
 // Log says what is written to standard error.
@@ -234,7 +241,7 @@ func Default() Config {
 		Webhook:     Webhook{Addr: ":8081", Stream: "FORAGER_AUDIT"},
 		Feedback:    Feedback{Stream: "FORAGER_FEEDBACK", Statuses: "closed", Look: 5 * time.Minute, PerCase: 500},
 		Intake:      Intake{Addr: ":8082", MaxInFlight: 256, MaxBytesHeld: 32 << 20},
-		Ops:         Ops{Addr: ":8080"},
+		Ops:         Ops{Addr: ":8080", Page: true},
 		Log:         Log{Level: "info", Format: "json"},
 	}
 }

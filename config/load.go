@@ -219,6 +219,9 @@ func (l *loader) readSecret(f, holder leaf) {
 	if section == "files" {
 		section = ToHive // that is where they go
 	}
+	if section == "ops" {
+		section = ToWebhook // somebody connects to the worker
+	}
 	if !slices.Contains(l.source.Connects, section) || l.source.ReadFile == nil {
 		return
 	}

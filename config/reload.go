@@ -38,6 +38,8 @@ func (c *Config) turn(newer *Config) {
 		{&c.Hive.APIKey, c.Hive.APIKeyFile, newer.Hive.APIKey, newer.Hive.APIKeyFile},
 		{&c.Hive.Password, c.Hive.PasswordFile, newer.Hive.Password, newer.Hive.PasswordFile},
 		{&c.Webhook.Token, c.Webhook.TokenFile, newer.Webhook.Token, newer.Webhook.TokenFile},
+		{&c.Ops.Token, c.Ops.TokenFile, newer.Ops.Token, newer.Ops.TokenFile},
+		{&c.Ops.Password, c.Ops.PasswordFile, newer.Ops.Password, newer.Ops.PasswordFile},
 		{&c.Webhook.Password, c.Webhook.PasswordFile, newer.Webhook.Password, newer.Webhook.PasswordFile},
 	} {
 		if s.file != "" && s.file == s.newerFromFile {

@@ -133,6 +133,8 @@ func (l *loader) credentials() {
 	l.both("hive.user", h.User != "", "hive.password", !h.Password.Empty() || h.PasswordFile != "")
 	w := l.config.Webhook
 	l.both("webhook.user", w.User != "", "webhook.password", !w.Password.Empty() || w.PasswordFile != "")
+	o := l.config.Ops
+	l.both("ops.user", o.User != "", "ops.password", !o.Password.Empty() || o.PasswordFile != "")
 	l.both("hive.certFile", h.CertFile != "", "hive.keyFile", h.KeyFile != "")
 	if h.User != "" && (!h.APIKey.Empty() || h.APIKeyFile != "") {
 		l.refuse("hive.user", ErrValue, "give an API key or a user, not both")

@@ -89,7 +89,7 @@ func (c *demoCmd) Run(ctx context.Context, sh *shell.Shell) (err error) {
 		return err
 	}
 	if page != nil && ctx.Err() == nil {
-		if err := s.stay(ctx, sh, page); err != nil {
+		if err := s.stay(ctx, sh, page, func(context.Context) {}); err != nil {
 			return err
 		}
 	}

@@ -40,6 +40,7 @@ type stage struct {
 	server  *hivetest.Server
 	service *service.Service
 	decoder *detection.Decoder
+	config  *config.Config
 	forward *servers.Forwarder
 	tally   *tally
 	sent    []sent // in the order of publication
@@ -85,6 +86,7 @@ func (s *stage) start(ctx context.Context, sh *shell.Shell, verbose bool) error 
 	if err != nil {
 		return err
 	}
+	s.config = c
 	log := zap.NewNop() // what went wrong is in the report
 	if verbose {
 		if log, err = service.NewLogger(c, sh.Err); err != nil {

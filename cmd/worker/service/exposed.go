@@ -83,6 +83,7 @@ func secretFiles(c *config.Config) map[string]string {
 		"nats.passwordFile": c.NATS.PasswordFile, "nats.tokenFile": c.NATS.TokenFile, "nats.credsFile": c.NATS.CredsFile,
 		"nats.nkeyFile": c.NATS.NKeyFile, "nats.keyFile": c.NATS.KeyFile,
 		"hive.apiKeyFile": c.Hive.APIKeyFile, "hive.passwordFile": c.Hive.PasswordFile, "hive.keyFile": c.Hive.KeyFile,
+		"ops.tokenFile": c.Ops.TokenFile, "ops.passwordFile": c.Ops.PasswordFile,
 		"webhook.tokenFile": c.Webhook.TokenFile, "webhook.passwordFile": c.Webhook.PasswordFile,
 	}
 	for i, s := range c.Intake.Sources {

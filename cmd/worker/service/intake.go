@@ -117,7 +117,7 @@ func (i *Intake) Notes() []string { return i.link.Violations() }
 // Serve runs until ctx ends, behind its operations server; requests that have begun are answered.
 func (i *Intake) Serve(ctx context.Context, c *config.Config) (err error) {
 	if c.Ops.Addr != "" {
-		ops, err := listenOps(ctx, c.Ops, i, (&measures{registry: i.registry}).handler())
+		ops, err := listenOps(ctx, c.Ops, i, (&measures{registry: i.registry}).handler(), nil)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/recent"
 	"forager/cmd/worker/shell"
 	"forager/enrich/apply"
 	"forager/hive"
@@ -91,10 +92,14 @@ func (all observers) Noticed(what string) {
 type happenings struct {
 	log     eventLog
 	metrics *metrics.Metrics
+	history *recent.History // nil: there is no page
 }
 
 func (h happenings) Happened(e apply.Event) {
 	h.metrics.Happened(e)
+	if h.history != nil {
+		h.history.Happened(e)
+	}
 	h.log.Happened(e)
 }
 
@@ -126,6 +131,9 @@ func (s *Service) measureOnce(ctx context.Context, failing bool) bool {
 	lag, err := s.meter.Measure(ctx)
 	if err == nil {
 		s.parts.measures.metrics.Measured(lag)
+		if s.history != nil {
+			s.history.Measured(lag)
+		}
 		s.tellDrift(lag.Drift)
 	} else if !failing && ctx.Err() == nil {
 		s.log.Warn("the lag cannot be measured", zap.Error(err))

@@ -75,8 +75,8 @@ func TestMetricsAreServedAndProfilesOnlyWhenAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.called(hive.Call{Op: "get case", Status: 200, Duration: time.Second})
-	happenings{eventLog{zap.NewNop()}, m.metrics}.Happened(apply.Event{Kind: apply.EventDoubled})
-	closed, open := opsHandler(well{}, m.handler(), false), opsHandler(well{}, m.handler(), true)
+	happenings{eventLog{zap.NewNop()}, m.metrics, nil}.Happened(apply.Event{Kind: apply.EventDoubled})
+	closed, open := opsHandler(well{}, m.handler(), nil, false), opsHandler(well{}, m.handler(), nil, true)
 	status, _, body := workertest.Scrape(t, closed, "/metrics", "")
 	if status != http.StatusOK {
 		t.Errorf("/metrics: %d", status)

@@ -31,15 +31,15 @@ type operations struct {
 	addr string
 }
 
-// listenOps serves /healthz, /readyz, /version, /metrics and, when asked for, /debug/pprof/.
-func listenOps(ctx context.Context, c config.Ops, r readiness, metrics http.Handler) (*operations, error) {
+// listenOps serves /healthz, /readyz, /version, /metrics, the page where there is one and, when asked for, /debug/pprof/.
+func listenOps(ctx context.Context, c config.Ops, r readiness, metrics, page http.Handler) (*operations, error) {
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("ops.addr: %w", err)
 	}
 	o := &operations{addr: l.Addr().String(), http: &http.Server{
-		Handler:           opsHandler(r, metrics, c.Pprof),
+		Handler:           opsHandler(r, metrics, page, c.Pprof),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      writeTimeout(c.Pprof),
@@ -61,8 +61,12 @@ func (o *operations) Close() error {
 }
 
 // opsHandler answers probes. Alive is who answers; ready is who gets work done.
-func opsHandler(r readiness, metrics http.Handler, profiles bool) http.Handler {
+func opsHandler(r readiness, metrics, page http.Handler, profiles bool) http.Handler {
 	mux := http.NewServeMux()
+	if page != nil {
+		mux.Handle("GET /{$}", page)
+		mux.Handle("GET /page/", page)
+	}
 	mux.Handle("GET /metrics", metrics)
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

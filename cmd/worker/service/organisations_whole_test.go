@@ -182,7 +182,7 @@ func (p *provider) shows(path string) (int, string) {
 	p.t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodGet, path, http.NoBody)
-	opsHandler(p.service, p.service.parts.measures.handler(), false).ServeHTTP(w, r)
+	opsHandler(p.service, p.service.parts.measures.handler(), nil, false).ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
 

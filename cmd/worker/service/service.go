@@ -10,8 +10,10 @@ import (
 	"go.uber.org/zap"
 
 	"forager/cmd/worker/intake"
+	"forager/cmd/worker/recent"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/view"
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/apply"
@@ -49,8 +51,10 @@ type Service struct {
 	ledger    *kvledger.Ledger
 	meter     *stream.Meter
 	rollbacks *rollback.Watch
-	keep      time.Duration // of ledger entries
-	drift     string        // where NATS differs from the configuration, as told last
+	keep      time.Duration   // of ledger entries
+	history   *recent.History // nil: there is no page
+	view      *view.View      // nil: nobody may look
+	drift     string          // where NATS differs from the configuration, as told last
 	start     *start
 	log       *zap.Logger
 }
@@ -83,6 +87,9 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		link.Close()
 		return nil, err
 	}
+	if parts.history != nil {
+		options.Observer = observers{options.Observer, parts.history}
+	}
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	options.Replicas, options.Slots, options.Replan = applier.Replicas, parts.slots, rules
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(applier))
@@ -113,7 +120,7 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 	s := &Service{
 		start: begin, Link: link, worker: worker, client: parts.clients.own, Knowledge: parts.knowledge.known,
 		Decoder: parts.reading.decoder, Planner: parts.reading.planner, live: rules, parts: parts,
-		applier: applier, hooks: hooks, back: back, intake: events, log: options.Log,
+		applier: applier, hooks: hooks, back: back, intake: events, history: parts.history, log: options.Log,
 		ledger: parts.memory(c, link), rollbacks: rollbacks, meter: stream.NewMeter(link, options.Streams()), keep: c.Ledger.Keep,
 	}
 	return s, s.watched()
@@ -214,6 +221,9 @@ func (s *Service) Notes() []string {
 func (s *Service) Close() {
 	s.hooks.Close()
 	s.intake.Close()
+	if s.view != nil {
+		s.view.Close()
+	}
 	s.Link.Close()
 	s.client.CloseIdle()
 }
@@ -237,7 +247,7 @@ func (h *health) check(ctx context.Context) error {
 // Serve runs the service behind its operations server, which answers from the first moment on.
 func (s *Service) Serve(ctx context.Context, c *config.Config) (err error) {
 	if c.Ops.Addr != "" {
-		ops, err := listenOps(ctx, c.Ops, s, s.parts.measures.handler())
+		ops, err := listenOps(ctx, c.Ops, s, s.parts.measures.handler(), s.opsPage(c))
 		if err != nil {
 			return err
 		}

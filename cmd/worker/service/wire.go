@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/recent"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
 	"forager/config"
@@ -44,8 +45,9 @@ type Parts struct {
 	clients   *clients
 	knowledge *health
 	measures  *measures
-	slots     *enrich.Slots // of what works at TheHive
-	reading   *reading      // of the start
+	slots     *enrich.Slots   // of what works at TheHive
+	reading   *reading        // of the start
+	history   *recent.History // nil: there is no page
 
 	worker atomic.Pointer[pipeline.Worker] // once it is made
 	back   atomic.Pointer[feedback.Runner] // where sources are told, once it is made
@@ -78,6 +80,9 @@ func NewParts(c *config.Config, w *rulefiles.Witness, log *zap.Logger) (*Parts, 
 	}
 	known := enrich.NewKnowledge(all, catalogue)
 	p := &Parts{catalogue: catalogue, clients: all, measures: counts, slots: enrich.NewSlots(2 * c.Hive.Concurrency), knowledge: &health{clients: all, known: known}}
+	if c.Ops.Page {
+		p.history = recent.New(time.Now)
+	}
 	p.reading, err = p.read(c, w)
 	return p, err
 }
@@ -153,7 +158,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Batch:       c.Hive.Batch,
 		PerCase:     c.Hive.PerCase,
 		Limits:      caseLimits(c),
-		Events:      happenings{eventLog{log}, p.measures.metrics},
+		Events:      happenings{eventLog{log}, p.measures.metrics, p.history},
 		Digest:      apply.DigestPlace(c.Case.Digest),
 
 		SourceAlerts: sourceAlerts(c),

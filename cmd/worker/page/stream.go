@@ -1,0 +1,117 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/maphash"
+	"net/http"
+	"sync"
+	"time"
+
+	g "maragu.dev/gomponents"
+)
+
+// Bounds of streams.
+const (
+	MostViewers = 32
+	StreamFor   = 10 * time.Minute // then the browser asks again
+	Every       = 2 * time.Second
+	sendWithin  = 10 * time.Second // a viewer that takes longer is let go
+)
+
+// part is a piece of the page that changes, as it is sent.
+type part struct {
+	name string
+	line []byte // the event, whole
+	sum  uint64
+}
+
+// parts makes them, once for all viewers.
+type parts struct {
+	source Source
+	seed   maphash.Seed
+
+	mu   sync.Mutex
+	made time.Time
+	last []part
+}
+
+func newParts(s Source) *parts { return &parts{source: s, seed: maphash.MakeSeed()} }
+
+// now are the parts, no older than Every.
+func (p *parts) now(ctx context.Context) []part {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.made) < Every-Every/10 {
+		return p.last
+	}
+	s := p.source.Snapshot(ctx)
+	p.last = p.last[:0:0]
+	for _, one := range live(s) {
+		p.last = append(p.last, p.part(one.name, one.node))
+	}
+	p.made = time.Now()
+	return p.last
+}
+
+// part renders one as an event: JSON keeps what is in it from ending a line.
+func (p *parts) part(name string, node g.Node) part {
+	var html, line bytes.Buffer
+	_ = node.Render(&html) // a buffer takes all
+	line.WriteString("event: " + name + "\ndata: ")
+	out := json.NewEncoder(&line)
+	out.SetEscapeHTML(false)
+	_ = out.Encode(html.String()) // ends in a newline
+	line.WriteByte('\n')
+	return part{name: name, line: line.Bytes(), sum: maphash.Bytes(p.seed, html.Bytes())}
+}
+
+// events sends the parts that changed until the viewer leaves or the time is over.
+func (s *site) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.streams <- struct{}{}:
+		defer func() { <-s.streams }()
+	default:
+		w.Header().Set("Retry-After", "30")
+		refuse(w, http.StatusServiceUnavailable, "as many look as may")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), StreamFor)
+	defer cancel()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	to := http.NewResponseController(w)
+	_ = to.SetReadDeadline(time.Time{}) // else the server's own ends the stream; where there is none to set, there is none
+	tick := time.NewTicker(Every)
+	defer tick.Stop()
+	for sent := map[string]uint64{}; ; {
+		if !s.update(ctx, w, to, sent) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// update sends what is new to a viewer, and tells whether the viewer is there.
+func (s *site) update(ctx context.Context, w http.ResponseWriter, to *http.ResponseController, sent map[string]uint64) bool {
+	if err := to.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return false
+	}
+	for _, p := range s.parts.now(ctx) {
+		if sum, known := sent[p.name]; known && sum == p.sum {
+			continue
+		}
+		if _, err := w.Write(p.line); err != nil {
+			return false
+		}
+		sent[p.name] = p.sum
+	}
+	_, err := w.Write([]byte(": here\n\n"))
+	return err == nil && to.Flush() == nil
+}

@@ -1,0 +1,88 @@
+package page
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// sentParts are the names and the contents of what a stream sent.
+func sentParts(t *testing.T, text string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for event := range strings.SplitSeq(text, "\n\n") {
+		head, data, ok := strings.Cut(event, "\ndata: ")
+		if !ok {
+			continue
+		}
+		var content string
+		if err := json.Unmarshal([]byte(data), &content); err != nil {
+			t.Fatalf("%v: %.300s", err, event)
+		}
+		_, name, _ := strings.Cut(head, "event: ")
+		all[name] = content
+	}
+	return all
+}
+
+// TestAViewerGetsWhatChanged: all parts at first, then those that differ; a hostile text ends no event. The parts are
+// made once for all.
+func TestAViewerGetsWhatChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fixed{snapshot: hostileSnapshot()}
+		s := &site{source: source, parts: newParts(source), streams: make(chan struct{}, MostViewers)}
+		viewers := make([]map[string]uint64, 10)
+		for i := range viewers {
+			viewers[i] = map[string]uint64{}
+		}
+		look := func() (got map[string]string) {
+			for i := range viewers {
+				w := httptest.NewRecorder()
+				if !s.update(t.Context(), w, http.NewResponseController(w), viewers[i]) {
+					t.Fatal("the viewer was let go")
+				}
+				got = sentParts(t, w.Body.String())
+			}
+			return got
+		}
+		if got := look(); len(got) != 5 || got["live-recent"] != render(t, rows(source.snapshot.Recent, filter{})) {
+			t.Errorf("at first: %d parts", len(got))
+		}
+		time.Sleep(Every)
+		if got := look(); len(got) != 0 {
+			t.Errorf("nothing changed, and came: %v", got)
+		}
+		source.snapshot.Flow.Ready = true
+		time.Sleep(Every)
+		if got := look(); len(got) != 1 || !strings.Contains(got["live-state"], "Work gets done") {
+			t.Errorf("the state changed, and came: %v", got)
+		}
+		if source.asked != 3 {
+			t.Errorf("parts were made %d times for ten viewers, want 3", source.asked)
+		}
+	})
+}
+
+// TestStreamsAreBounded in number and in time.
+func TestStreamsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fixed{}
+		s := &site{source: source, parts: newParts(source), streams: make(chan struct{}, 1)}
+		began := time.Now()
+		w := httptest.NewRecorder()
+		s.events(w, httptest.NewRequest(http.MethodGet, "/page/events", nil))
+		if took := time.Since(began); took != StreamFor || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" {
+			t.Errorf("%v, %d", took, w.Code)
+		}
+		s.streams <- struct{}{}
+		w = httptest.NewRecorder()
+		s.events(w, httptest.NewRequest(http.MethodGet, "/page/events", nil))
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("one too many: %d", w.Code)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package view
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"forager/cmd/worker/page"
+	"forager/enrich/claim"
+	"forager/enrich/detection/canon"
+	"forager/pipeline/deadletter"
+	"forager/pipeline/kvledger"
+)
+
+// MostLetters are read of the dead letters.
+const MostLetters = 2000
+
+// The states of a replica.
+const (
+	live   = "live"
+	silent = "silent"
+	ended  = "ended"
+)
+
+// shownReplicas is how many are shown.
+const shownReplicas = 50
+
+// replicas are those that the ledger knows, or why they are not known.
+type replicas struct {
+	all     []page.Replica
+	trouble string
+}
+
+func (v *View) askReplicas(ctx context.Context) replicas {
+	link, err := v.connected(ctx)
+	if err != nil {
+		return replicas{trouble: said(err)}
+	}
+	var all []page.Replica
+	for record, err := range kvledger.New(link, kvledger.Options{Bucket: v.options.Topology.Bucket}).Written(ctx, claim.SessionPrefix) {
+		if err != nil {
+			return replicas{trouble: said(err)}
+		}
+		if s, ok := claim.ReadSession(record.Value); ok {
+			all = append(all, replicaOf(s, record.Age))
+		}
+	}
+	slices.SortFunc(all, func(a, b page.Replica) int {
+		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), b.Started.Compare(a.Started), cmp.Compare(a.Name, b.Name))
+	})
+	return replicas{all: all[:min(len(all), shownReplicas)]}
+}
+
+func rank(state string) int { return slices.Index([]string{live, silent, ended}, state) }
+
+func replicaOf(s claim.Session, age time.Duration) page.Replica {
+	state := live
+	switch {
+	case s.Ended:
+		state = ended
+	case s.Dead, age >= s.Lease:
+		state = silent
+	}
+	return page.Replica{Name: s.Pod, State: state, Seen: age, Started: s.Started, Says: s.Says}
+}
+
+// askLetters groups the dead letters.
+func (v *View) askLetters(ctx context.Context) page.Letters {
+	link, err := v.connected(ctx)
+	if err != nil {
+		return page.Letters{Trouble: said(err)}
+	}
+	groups, whole, err := deadletter.Open(link, v.options.Topology.DeadLetters).Groups(ctx, deadletter.Filter{}, MostLetters)
+	if err != nil {
+		return page.Letters{Trouble: said(err)}
+	}
+	l := page.Letters{Known: true, Whole: whole}
+	for _, x := range groups {
+		l.Waiting += uint64(x.Count)
+		l.Groups = append(l.Groups, page.Group{Reason: x.Reason, Step: x.Step, Status: x.Status, Count: x.Count, Oldest: x.Oldest, Newest: x.Newest})
+	}
+	if !whole {
+		l.Waiting = max(l.Waiting, v.options.History.Look().Lag.Letters)
+	}
+	return l
+}
+
+// said is an error in one line.
+func said(err error) string { return canon.Line(err.Error(), 300) }
