@@ -113,6 +113,7 @@ var ownTests = map[string][]string{
 	"pipeline/rollback":      {"pipeline/kvledger", "pipeline/natstest"},
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
+	"cmd/worker/recent":      {"enrich/detection"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
