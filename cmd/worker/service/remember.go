@@ -13,6 +13,9 @@ import (
 func (p *Parts) remember(c *config.Config, link *stream.Link, o *pipeline.Options) (*rollback.Watch, error) {
 	watch := rollback.New(link, p.memory(c, link), rollback.Options{Topology: o.Streams(), File: c.NATS.EndsFile, Log: o.Log})
 	o.Observer = settling{p.measures.observer(o.Observer), watch}
+	if p.history != nil {
+		o.Observer = observers{o.Observer, p.history}
+	}
 	if c.Journal.Stream == "" {
 		return watch, nil
 	}

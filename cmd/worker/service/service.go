@@ -87,9 +87,6 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		link.Close()
 		return nil, err
 	}
-	if parts.history != nil {
-		options.Observer = observers{options.Observer, parts.history}
-	}
 	rules := newLive(parts.reading, options.Log, options.Observer)
 	options.Replicas, options.Slots, options.Replan = applier.Replicas, parts.slots, rules
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(applier))
