@@ -61,6 +61,7 @@ type Config struct {
 // NATS says where detections come from.
 type NATS struct {
 	URL          string        `key:"url" need:"nats" doc:"address of the NATS server; several, parted by commas, are the servers of one cluster"`
+	Context      string        `key:"context" doc:"context of the nats command, by its name: address and credentials are those of its file in $XDG_CONFIG_HOME/nats/context (~/.config/nats/context) where the other keys of nats do not say otherwise; read at the start"`
 	Stream       string        `key:"stream" need:"nats" doc:"JetStream stream that holds the detections"`
 	Consumer     string        `key:"consumer" need:"nats" doc:"durable pull consumer that all replicas share"`
 	Subjects     []string      `key:"subjects" doc:"subjects of the stream that are consumed; with nats.manage also what a new stream listens to"`

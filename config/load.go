@@ -11,7 +11,7 @@ import (
 type Source struct {
 	Name     string                       // of the file, for messages
 	Text     []byte                       // content of the file; nil is none
-	Env      []string                     // environment as "NAME=value"; other names than FORAGER_… are ignored
+	Env      []string                     // environment as "NAME=value"; of other names than FORAGER_… those count that say where contexts of the nats command are
 	ReadFile func(string) ([]byte, error) // reads the files that …File keys and rules.files name, os.ReadFile
 
 	// ReadSecret reads the files that …File keys name, where they have a bound of their own; nil: ReadFile does.
@@ -44,6 +44,7 @@ func Load(s Source) (*Config, error) {
 	l.whole()
 	l.paths()
 	l.environment()
+	l.context()
 	l.ruleFiles()
 	l.secrets()
 	l.senders()

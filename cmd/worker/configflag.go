@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -14,10 +15,12 @@ import (
 
 // configFlag is the flag of every command that reads a configuration.
 type configFlag struct {
-	Config string
+	Config  string
+	Context string
 }
 
 func (f *configFlag) addTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.Context, "context", "", "`CONTEXT` of the nats command with address and credentials of NATS, as nats.context names it.")
 	flags.StringVarP(&f.Config, "config", "c", "", "Configuration `FILE` (YAML); FORAGER_CONFIG names it too. Keys may also come from the environment.")
 }
 
@@ -33,7 +36,7 @@ func (f configFlag) load(sh *shell.Shell, connects ...string) (*config.Config, e
 
 // loadBy reads the configuration through a witness.
 func (f configFlag) loadBy(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
-	src := config.Source{Name: f.Config, Env: sh.Env, ReadFile: w.ReadFile, ReadSecret: w.ReadSecret, ReadDir: w.ReadDir, Connects: connects}
+	src := config.Source{Name: f.Config, Env: f.env(sh.Env), ReadFile: w.ReadFile, ReadSecret: w.ReadSecret, ReadDir: w.ReadDir, Connects: connects}
 	if src.Name == "" {
 		src.Name = variable(sh.Env, "FORAGER_CONFIG")
 	}
@@ -45,6 +48,15 @@ func (f configFlag) loadBy(w *rulefiles.Witness, sh *shell.Shell, connects ...st
 		src.Text = text
 	}
 	return config.Load(src)
+}
+
+// env is the environment, with the context that the flag names.
+func (f configFlag) env(env []string) []string {
+	const name = "FORAGER_NATS_CONTEXT="
+	if f.Context == "" {
+		return env
+	}
+	return append(slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, name) }), name+f.Context)
 }
 
 // variable gives the last value of an environment variable.

@@ -75,7 +75,7 @@ func (a *answers) ask(q *questions) error {
 		{&a.nats, "Address of NATS", defaultNATS},
 		{&a.hive, "Address of TheHive", defaultHive},
 	} {
-		if *s.into != "" {
+		if *s.into != "" || s.into == &a.nats && a.context != "" {
 			continue
 		}
 		var err error

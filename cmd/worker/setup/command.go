@@ -30,6 +30,7 @@ func Command(sh *shell.Shell, look Looks) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&c.dir, "dir", ".", "Existing `DIRECTORY` to write to.")
 	flags.StringVar(&c.nats, "nats", "", "`ADDRESS` of NATS; "+defaultNATS+" when it is not given.")
+	flags.StringVar(&c.context, "context", "", "`CONTEXT` of the nats command with address and credentials of NATS.")
 	flags.StringVar(&c.creds, "nats-creds-file", "", "`FILE` with the credentials for NATS.")
 	flags.BoolVar(&c.ownStreams, "own-streams", false, "You make the streams yourself: a script with the nats commands is written.")
 	flags.StringVar(&c.hive, "hive", "", "`ADDRESS` of TheHive; "+defaultHive+" when it is not given.")

@@ -35,6 +35,7 @@ const (
 type answers struct {
 	dir           string // where the files are written
 	nats, creds   string
+	context       string // of the nats command, in place of both
 	ownStreams    bool
 	hive, keyFile string
 	key           string // of TheHive, as somebody typed it; empty: it is in keyFile
@@ -120,13 +121,7 @@ func (a *answers) configuration() []byte {
 
 nats:
 `)
-	b.WriteString(line("  url: "+quoted(a.nats), "the servers of a cluster are parted by commas"))
-	if a.creds != "" {
-		b.WriteString("  credsFile: " + quoted(a.creds) + "\n")
-	} else {
-		b.WriteString(line("  # credsFile: forager.creds", "or nkeyFile, or user and passwordFile, or tokenFile"))
-	}
-	b.WriteString(line("  # caFile: ca.pem", "where the system does not know who signed the server's certificate"))
+	b.WriteString(a.server())
 	b.WriteString(line("  stream: "+usual.Stream, "what holds the alerts"))
 	b.WriteString(line("  subjects: ["+quoted(usual.Subjects[0])+"]", "what is read of it"))
 	if a.ownStreams {
@@ -146,6 +141,20 @@ nats:
 	b.WriteString(a.intakeKeys())
 	b.WriteString(routesExample)
 	return []byte(b.String())
+}
+
+// server says where NATS is, and as whom a worker goes there.
+func (a *answers) server() string {
+	if a.context != "" {
+		return line("  context: "+quoted(a.context), "of the nats command: address and credentials")
+	}
+	text := line("  url: "+quoted(a.nats), "the servers of a cluster are parted by commas")
+	if a.creds != "" {
+		text += "  credsFile: " + quoted(a.creds) + "\n"
+	} else {
+		text += line("  # credsFile: forager.creds", "or nkeyFile, or user and passwordFile, or tokenFile")
+	}
+	return text + line("  # caFile: ca.pem", "where the system does not know who signed the server's certificate")
 }
 
 // intakeKeys are the keys of the intake, in comments where there is no sender yet.
@@ -177,27 +186,30 @@ const routesExample = `
 // streams is the script that makes what "nats.manage: true" would make.
 func (a *answers) streams() string {
 	usual, t := config.Default().NATS, stream.Topology{}.WithDefaults()
-	login := ""
-	if a.creds != "" {
-		login = " --creds " + shellQuoted(a.creds)
+	login := "--server " + shellQuoted(a.nats)
+	switch {
+	case a.context != "":
+		login = "--context " + shellQuoted(a.context)
+	case a.creds != "":
+		login += " --creds " + shellQuoted(a.creds)
 	}
 	return fmt.Sprintf(`#!/bin/sh
 # Makes in NATS what Forager needs. In a cluster set REPLICAS=3.
 set -eu
 cd "$(dirname "$0")"
 replicas=${REPLICAS:-1}
-nats() { command nats --server %[1]s%[2]s "$@"; }
+nats() { command nats %[1]s "$@"; }
 # The alerts. --max-age and --max-bytes say how long an outage of TheHive may last.
-nats stream add %[3]s --subjects '%[4]s' --storage file --retention limits --replicas "$replicas" --max-age="${MAX_AGE:--1}" --max-bytes="${MAX_BYTES:--1}" --defaults
+nats stream add %[2]s --subjects '%[3]s' --storage file --retention limits --replicas "$replicas" --max-age="${MAX_AGE:--1}" --max-bytes="${MAX_BYTES:--1}" --defaults
 # What reads them: all replicas of Forager share it.
-nats consumer add %[3]s %[5]s --pull --deliver all --ack explicit --wait %[6]s --max-deliver=-1 --max-pending %[7]d --filter '%[4]s' --replay instant --defaults
+nats consumer add %[2]s %[4]s --pull --deliver all --ack explicit --wait %[5]s --max-deliver=-1 --max-pending %[6]d --filter '%[3]s' --replay instant --defaults
 # Alerts that were given up, with their reason. It refuses when it is full, so that none is lost.
-nats stream add %[8]s --subjects '%[9]s' --storage file --retention limits --discard new --allow-direct --replicas "$replicas" --defaults
+nats stream add %[7]s --subjects '%[8]s' --storage file --retention limits --discard new --allow-direct --replicas "$replicas" --defaults
 # What was done in TheHive, and who works on what.
-nats kv add %[10]s --history 1 --storage file --replicas "$replicas"
+nats kv add %[9]s --history 1 --storage file --replicas "$replicas"
 # It is new, and so is the consumer: workers need not wait until they may trust it.
-nats kv create %[10]s %[11]s '{"v":1}'
-`, shellQuoted(a.nats), login, usual.Stream, usual.Subjects[0], usual.Consumer, stream.Duration(t.AckWait), t.MaxAckPending, t.DeadLetters, stream.DeadLetterPrefix+">", t.Bucket, stream.InitialisedKey)
+nats kv create %[9]s %[10]s '{"v":1}'
+`, login, usual.Stream, usual.Subjects[0], usual.Consumer, stream.Duration(t.AckWait), t.MaxAckPending, t.DeadLetters, stream.DeadLetterPrefix+">", t.Bucket, stream.InitialisedKey)
 }
 
 // shellQuoted is a text that a shell takes as one word.
