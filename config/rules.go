@@ -28,6 +28,9 @@ type Route struct {
 	Filter       []Term         `key:"filter" doc:"list of {field, op, value}: finds the case by its fields instead of Forager's tag; all must hold"`
 	Closed       string         `key:"closed" oneof:"new reopen comment" doc:"instead of case.closed"`
 	MaxNewCases  int            `key:"maxNewCases" max:"1000000" doc:"cases that the route may open in an hour, over all replicas; what is above goes into one overflow case; 0 is no limit"`
+	As           string         `key:"as" oneof:"case alert" doc:"what detections become: part of a case, or (alert) alerts for the analysts' queue, which come into a case when an analyst promotes them; case when empty"`
+	Group        string         `key:"group" oneof:"event rule" doc:"with as: alert, which detections share an alert: those of one event, by its id, or (rule) those of one rule and key within the window; event when empty"`
+	MaxNewAlerts int            `key:"maxNewAlerts" max:"1000000" doc:"with as: alert, alerts that the route may open in an hour, over all replicas; what is above goes into one overflow alert; 0 is no limit"`
 	Via          string         `key:"via" oneof:"case alert" doc:"by which way detections come into their case: it is created and added to, or (alert) an alert is created with observables and techniques and becomes the case, or is imported into it: fewer calls; the account needs manageAlert/create and manageAlert/import, and should not be used before check --connect --conform was seen on the server; case when empty"`
 	Case         RouteCase      `key:"case"`
 }

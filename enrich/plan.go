@@ -1,8 +1,10 @@
 package enrich
 
 import (
+	"slices"
 	"time"
 
+	"forager/enrich/alert"
 	"forager/enrich/detection"
 	"forager/enrich/rules"
 	"forager/hive"
@@ -53,7 +55,9 @@ type Plan struct {
 	NewCap int      // cases that the route may open in an hour; 0 is no limit
 	// ByAlert lets what the plan asks for come into its case by an alert: one that becomes the case, or is imported into it.
 	ByAlert bool
-	KeyCap  int // cases that the key may open in an hour of event time; 0 is no limit
+	AsAlert bool // it becomes an alert, and no case; then NewCap counts alerts
+	ByEvent bool // and that is its event's own, and no other detection's
+	KeyCap  int  // cases that the key may open in an hour of event time; 0 is no limit
 
 	said  *detection.Detection // what it tells of, without what the plan has
 	raw   Raw
@@ -81,6 +85,34 @@ func (p Plan) TellsAll() bool { return p.raw == RawAll }
 
 // Queue is what plans are queued and grouped by: one apply at a time for each.
 func (p Plan) Queue() string { return p.Hash }
+
+// AlertName names the alert that the plan becomes: by its event, or as one of its group, of which so many names are used.
+func (p Plan) AlertName(used int) alert.Name {
+	switch {
+	case p.ByEvent:
+		return alert.Event(p.Format, p.Source(), p.SourceID)
+	case slices.Contains(p.Tags, TagPrefix+"overflow"): // of whatever product
+		return alert.Nth(alert.Type, p.Hash, used)
+	default:
+		return alert.Nth(p.Format, p.Hash, used)
+	}
+}
+
+// Source is what sent the detection, as it says; empty where it does not.
+func (p Plan) Source() string {
+	if p.said == nil {
+		return ""
+	}
+	return p.said.Source
+}
+
+// Link is the way back to the product's console; empty where there is none.
+func (p Plan) Link() string {
+	if p.said == nil {
+		return ""
+	}
+	return p.said.Link
+}
 
 // Tag is what the case of the plan carries in TheHive: "forager:<hash>".
 func (p Plan) Tag() string { return TagPrefix + p.Hash }

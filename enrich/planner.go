@@ -97,6 +97,7 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	if err := p.route(&plan, d); err != nil {
 		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, err
 	}
+	plan.group()
 	if plan.Key.Value == "" {
 		return Plan{Route: plan.Route, When: plan.When, Faults: plan.Faults}, &MalformedError{Reason: "no correlation key", Detail: "neither key, host, user nor source address"}
 	}
@@ -280,6 +281,20 @@ func (t Technique) Tag() string {
 	}
 }
 
+// place says where the plan goes.
+func (p Plan) place() string {
+	at := " (tag " + TagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339)
+	switch name := p.AlertName(0); {
+	case p.AsAlert && p.ByEvent:
+		return "alert " + name.Type + ";" + name.Source + ";" + name.Ref + at + p.capWords() + ", or the case that it became: " + p.Title
+	case p.AsAlert:
+		return "alert of the rule and " + p.Key.String() + at + ", window " + windowWords(p.Window) + ", or the case that it became, or a new one such as " +
+			name.Type + ";" + name.Source + ";" + name.Ref + p.capWords() + ": " + p.Title
+	default:
+		return "case of " + p.Key.String() + at + ", window " + windowWords(p.Window) + ", or a new one" + p.capWords() + ": " + p.Title
+	}
+}
+
 // ownerByAlert says who has a case that an alert becomes.
 func (p Plan) ownerByAlert() string {
 	switch p.Shape.Assignee {
@@ -294,10 +309,7 @@ func (p Plan) ownerByAlert() string {
 
 // Steps says in words what the plan would do, for worker explain.
 func (p Plan) Steps() []string {
-	steps := []string{
-		"case of " + p.Key.String() + " (tag " + TagPrefix + p.Hash + ") at " + p.At.Format(time.RFC3339) +
-			", window " + windowWords(p.Window) + ", or a new one" + p.capWords() + ": " + p.Title,
-	}
+	steps := []string{p.place()}
 	if p.ByAlert {
 		steps = append(steps, "by alert: a new case is the alert forager/forager/"+p.Hash+"-… promoted with what follows, and "+p.ownerByAlert()+
 			"; what a known case lacks is imported as an alert, where that is more than one call")

@@ -58,6 +58,9 @@ func (plan *Plan) identify(r rules.Decision) {
 	plan.Organisation = cmp.Or(r.Organisation, plan.Organisation)
 	plan.Closed = cmp.Or(r.Closed, plan.Closed)
 	plan.ByAlert = r.Via == rules.ViaAlert
+	if r.As == rules.AsAlert {
+		plan.AsAlert, plan.ByEvent, plan.NewCap = true, r.Group != rules.GroupRule, r.MaxNewAlerts
+	}
 	if r.Window != nil {
 		plan.Window = *r.Window
 	}
@@ -66,6 +69,23 @@ func (plan *Plan) identify(r rules.Decision) {
 	}
 	if r.Filter != nil {
 		plan.findBy(*r.Filter)
+	}
+}
+
+// group says which alert the plan belongs to, where it becomes one: its event's own, whatever becomes of that and however late
+// more is heard of it, or the one of its rule and key.
+func (plan *Plan) group() {
+	switch {
+	case !plan.AsAlert:
+	case plan.ByEvent:
+		plan.Hash = ShortHash(plan.Organisation, "alert", plan.Format, plan.Source(), plan.SourceID)
+		plan.Window, plan.Closed, plan.KeyCap = 0, rules.ClosedComment, 0
+		if plan.Key.Value == "" {
+			plan.Key = Key{Kind: "alert", Value: plan.SourceID}
+		}
+	case plan.Key.Value != "":
+		plan.Hash = ShortHash(plan.Organisation, "alert of rule", plan.RuleHash, plan.Key.String())
+		plan.Closed = rules.ClosedNew
 	}
 }
 

@@ -121,3 +121,43 @@ func TestWhatFailsAtRunTimeGivesWayToTheDefault(t *testing.T) {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}
 }
+
+// TestAnAlertIsOfItsEventOrOfItsRule: what the plans of one alert share, and what tells others apart.
+func TestAnAlertIsOfItsEventOrOfItsRule(t *testing.T) {
+	t.Parallel()
+	for group, want := range map[rules.Group]map[string]bool{
+		rules.GroupEvent: {"later": true, "another id": false, "another rule": true, "another host": true, "another sender": false},
+		rules.GroupRule:  {"later": true, "another id": true, "another rule": false, "another host": false, "another sender": true},
+	} {
+		p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "queue", As: rules.AsAlert, Group: group, MaxNewAlerts: 7}}})
+		first := planned(t, p, 1, seen("web01", "a", day(9)))
+		if !first.AsAlert || first.ByEvent != (group == rules.GroupEvent) || first.NewCap != 7 || (first.Window == 0) != first.ByEvent {
+			t.Errorf("%s: plan %+v", group, first)
+		}
+		if of := planned(t, planner(t, rules.Rules{}), 1, seen("web01", "a", day(9))); of.Hash == first.Hash || of.AsAlert {
+			t.Errorf("%s: the group of an alert is the key of a case", group)
+		}
+		for change, same := range want {
+			d := seen("web01", "a", day(10))
+			switch change {
+			case "another id":
+				d.ID = "b"
+			case "another rule":
+				d.Rule.ID = "r9"
+			case "another host":
+				d.Host = "web02"
+			case "another sender":
+				d.Source = "manager02"
+			}
+			if got := planned(t, p, 2, d).Hash == first.Hash; got != same {
+				t.Errorf("%s, %s: one alert %t, want %t", group, change, got, same)
+			}
+		}
+	}
+	nowhere := seen("", "a", day(9))
+	nowhere.Observables, nowhere.User, nowhere.IP = nil, "", ""
+	p := planner(t, rules.Rules{Routes: []rules.Route{{Name: "queue", As: rules.AsAlert}}})
+	if got := planned(t, p, 1, nowhere); got.Key.String() != "alert:a" {
+		t.Errorf("an event without host, user and address: key %s", got.Key)
+	}
+}

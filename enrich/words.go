@@ -13,9 +13,9 @@ import (
 // capWords says how many new cases may be opened, where that is not the default.
 func (p Plan) capWords() string {
 	var words []string
-	switch p.KeyCap {
-	case DefaultNewCases:
-	case 0:
+	switch {
+	case p.KeyCap == DefaultNewCases, p.ByEvent:
+	case p.KeyCap == 0:
 		words = append(words, "any number of this key")
 	default:
 		words = append(words, "at most "+strconv.Itoa(p.KeyCap)+" of this key an hour")

@@ -222,6 +222,7 @@ func (s exampleSite) carry(t *testing.T, cfg *config.Config, log *zap.Logger, na
 
 // exampleCase is what the example's rules decide of a case.
 type exampleCase struct {
+	Alert                         string `json:",omitempty"` // type and source, of what is one, for the queue
 	Organisation, Title, Assignee string
 	Severity, TLP, PAP            int64
 	Tags                          []string // but Forager's own
@@ -248,6 +249,17 @@ func exampleCases(s hivetest.Snapshot) (all []exampleCase) {
 			if strings.HasPrefix(line, "- [") {
 				x.Links = append(x.Links, strings.TrimSpace(line))
 			}
+		}
+		all = append(all, x)
+	}
+	for _, a := range s.Alerts {
+		if a.Imported {
+			continue
+		}
+		x := exampleCase{Alert: a.Type + ";" + a.Source, Title: a.Title, Severity: a.Severity, Procedures: len(a.Procedures)}
+		x.Tags = slices.DeleteFunc(a.Tags, func(t string) bool { return len(t) == len("forager:")+32 && strings.HasPrefix(t, "forager:") })
+		for _, o := range a.Observables {
+			x.Observables = append(x.Observables, o.DataType+" "+o.Data)
 		}
 		all = append(all, x)
 	}

@@ -62,6 +62,7 @@ type publishedCase struct {
 	Number int    `json:"number"` // 0: TheHive shows no case with the tag of the key
 	Title  string `json:"title"`
 	Key    string `json:"key"`
+	Alert  string `json:"alert,omitempty"` // type;source;reference, where it is an alert and part of no case
 }
 
 // Outcomes of an event.
@@ -183,7 +184,7 @@ func (s *sending) one(ctx context.Context, e events.Event) (published, error) {
 func (p *published) became(b service.Became) {
 	p.Dropped = b.Dropped
 	for _, c := range b.Cases {
-		p.Cases = append(p.Cases, publishedCase{Number: c.Found.Number, Title: c.Found.Title, Key: c.Key})
+		p.Cases = append(p.Cases, publishedOf(c))
 	}
 	switch {
 	case b.Letter != nil:
@@ -193,6 +194,13 @@ func (p *published) became(b service.Became) {
 	default:
 		p.Outcome = outcomeDropped
 	}
+}
+
+func publishedOf(c service.BecameCase) publishedCase {
+	if c.Alert.ID != "" {
+		return publishedCase{Title: c.Alert.Title, Key: c.Key, Alert: c.Alert.Type + ";" + c.Alert.Source + ";" + c.Alert.SourceRef}
+	}
+	return publishedCase{Number: c.Found.Number, Title: c.Found.Title, Key: c.Key}
 }
 
 // say writes what became of an event.
@@ -220,6 +228,10 @@ func (c *publishCmd) say(sh *shell.Shell, p published) error {
 func shownPlaces(cases []publishedCase) []string {
 	var all []string
 	for _, c := range cases {
+		if c.Alert != "" {
+			all = append(all, fmt.Sprintf("alert %s %s (%s)", canon.Clean(c.Alert, 200), canon.Clean(c.Title, 120), canon.Clean(c.Key, 120)))
+			continue
+		}
 		if c.Number == 0 {
 			all = append(all, "acknowledged; TheHive shows no case of "+canon.Clean(c.Key, 120))
 			continue

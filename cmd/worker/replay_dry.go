@@ -25,6 +25,8 @@ type wouldLine struct {
 	Time        time.Time `json:"time"`              // of the event; of the message where there is none
 	CaseKey     string    `json:"caseKey,omitempty"` // what its case is found by
 	Case        string    `json:"case,omitempty"`    // "#12", or "new-1" for one that would be opened
+	Alert       string    `json:"alert,omitempty"`   // reference of the alert that it becomes, or by which it comes into the case
+	OpensAlert  bool      `json:"opensAlert,omitempty"`
 	Opens       bool      `json:"opens"`
 	Reopens     bool      `json:"reopens"`
 	Observables []string  `json:"observables"` // those that are missing: "ip 203.0.113.7"
@@ -38,7 +40,7 @@ type wouldLine struct {
 
 // would counts over all lines.
 type would struct {
-	messages, detections, unchanged, opened, observables, procedures, dropped, failing int
+	messages, detections, unchanged, opened, alerts, observables, procedures, dropped, failing int
 }
 
 // dryRun says what a replay would change, by looking at TheHive. The apply is the real one, on a
@@ -76,8 +78,12 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 			}
 		}
 	}
-	sh.Say("%d messages, %d detections: would open %d cases, add %d observables and %d procedures; %d change nothing, %d are dropped, %d fail; nothing was changed",
-		all.messages, all.detections, all.opened, all.observables, all.procedures, all.unchanged, all.dropped, all.failing)
+	alerts := ""
+	if all.alerts > 0 {
+		alerts = fmt.Sprintf(" and %d alerts", all.alerts)
+	}
+	sh.Say("%d messages, %d detections: would open %d cases%s, add %d observables and %d procedures; %d change nothing, %d are dropped, %d fail; nothing was changed",
+		all.messages, all.detections, all.opened, alerts, all.observables, all.procedures, all.unchanged, all.dropped, all.failing)
 	return nil
 }
 
@@ -117,8 +123,18 @@ func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r 
 
 // add takes an effect into the line.
 func (l *wouldLine) add(e dryrun.Effect) {
-	l.Case = e.Case
+	if ref, fresh := strings.CutPrefix(e.Case, "new alert "); fresh {
+		l.Alert, l.OpensAlert = ref, l.OpensAlert || e.Kind == "alert"
+	} else if ref, is := strings.CutPrefix(e.Case, "alert "); is {
+		l.Alert = ref
+	} else {
+		l.Case = e.Case
+	}
 	switch e.Kind {
+	case "alert":
+		if !l.OpensAlert {
+			l.Alert = e.Item
+		}
 	case "case":
 		l.Opens = true
 	case "reopen":
@@ -145,11 +161,14 @@ func (w *would) add(l wouldLine) {
 		return
 	case l.Fails != "":
 		w.failing++
-	case !l.Opens && !l.Reopens && len(l.Observables)+len(l.Procedures)+l.Comments+len(l.Files)+len(l.Fields) == 0:
+	case !l.Opens && !l.OpensAlert && !l.Reopens && len(l.Observables)+len(l.Procedures)+l.Comments+len(l.Files)+len(l.Fields) == 0:
 		w.unchanged++
 	}
 	if l.Opens {
 		w.opened++
+	}
+	if l.OpensAlert {
+		w.alerts++
 	}
 	w.detections++
 }

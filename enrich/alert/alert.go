@@ -1,4 +1,5 @@
-// Package alert says what the alerts are called and hold by which detections come into cases, purely.
+// Package alert says what Forager's alerts are called and hold, purely: those by which detections come into cases, and those for
+// the analysts' queue.
 //
 // # Promise
 //
@@ -8,14 +9,18 @@
 //
 // # The way
 //
-// [Opening] names the alert that becomes a case, [Addition] one that is imported into a case. [New] is an alert with
+// [Opening] names the alert that becomes a case, [Addition] one that is imported into a case; [Event] and [Nth] name those for the
+// queue, and [Queued] is one. [New] is an alert with
 // everything, and [Brought] what techniques that is; [Rest] is what only its promotion can say.
 package alert
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 
+	"forager/enrich/detection/canon"
 	"forager/hive"
 )
 
@@ -41,6 +46,43 @@ func Opening(hash string, after, try int) Name {
 // Addition names the n-th alert that is imported into a case, by TheHive's id of that, from 0.
 func Addition(caseID string, n int) Name {
 	return Name{Type, Source, caseID + "-" + strconv.Itoa(n)}
+}
+
+// Event names the alert of one event, by its product, what sent it, and its own id. What TheHive does not take as it is, or
+// could not be asked for by name, is told apart by a digest.
+func Event(product, source, id string) Name {
+	name := Name{part(product, hive.MaxAlertType), part(source, hive.MaxAlertType), part(id, hive.MaxSourceRef)}
+	if name.Source == "" {
+		name.Source = Source
+	}
+	return name
+}
+
+// Nth names the n-th alert of a group of a product's detections, from 0, by the group's hash.
+func Nth(product, hash string, n int) Name {
+	return Name{part(product, hive.MaxAlertType), Source, hash + "-" + strconv.Itoa(n)}
+}
+
+// part is a part of a name within so many units, without what separates the parts.
+func part(text string, most int) string {
+	clean := strings.ReplaceAll(canon.Clean(text, most), ";", ",")
+	if clean == text {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	digest := "-" + hex.EncodeToString(sum[:6])
+	return strings.TrimRight(canon.Clean(clean, most-len(digest)), ".… ") + digest
+}
+
+// Queued is the alert of a name for the analysts' queue, as a case would be, with what comes with it and the way back to the
+// product; a link that TheHive does not take is left out.
+func Queued(name Name, c hive.NewCase, items Items, link string) hive.NewAlert {
+	n := New(name, c, items)
+	n.Assignee, n.CaseTemplate, n.CustomFields = c.Assignee, c.CaseTemplate, c.CustomFields
+	if len(link) <= hive.MaxExternalLink {
+		n.ExternalLink = link
+	}
+	return n
 }
 
 // Items are what an alert brings into a case.

@@ -1,7 +1,9 @@
 package alert_test
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -43,5 +45,30 @@ func TestWhatAnAlertBringsIsReadBack(t *testing.T) {
 	}
 	if got := alert.Brought("an analyst wrote this"); got != nil {
 		t.Errorf("%v of a text of somebody else", got)
+	}
+}
+
+// TestAnEventsNameIsWhatTheHiveTakes: within its limits, without what separates the parts, and different for different events.
+func TestAnEventsNameIsWhatTheHiveTakes(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 300)
+	seen := map[alert.Name]string{}
+	for _, c := range [][3]string{
+		{"wazuh", "manager01", "4711"}, {"wazuh", "", "4711"}, {"wazuh", "m", "a;b"}, {"wazuh", "m", "a,b"}, {"wazuh", "m", long}, {"wazuh", "m", long + "x"},
+		{"wazuh", long, "1"}, {strings.Repeat("x", 60), "m", "1"}, {"wazuh", "m", "a\nb"}, {"wazuh", "m", "a b"},
+	} {
+		n := alert.Event(c[0], c[1], c[2])
+		if before, is := seen[n]; is {
+			t.Errorf("%q and %q are one", before, c)
+		}
+		seen[n] = strings.Join(c[:], ";")
+		units := func(s string) int { return len(utf16.Encode([]rune(s))) }
+		if units(n.Type) > hive.MaxAlertType || units(n.Source) > hive.MaxAlertType || units(n.Ref) > hive.MaxSourceRef ||
+			n.Type == "" || n.Source == "" || n.Ref == "" || strings.Contains(n.Type+n.Source+n.Ref, ";") {
+			t.Errorf("%+v", n)
+		}
+	}
+	if got := alert.Event("wazuh", "manager01", "4711"); got != (alert.Name{Type: "wazuh", Source: "manager01", Ref: "4711"}) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -111,6 +111,7 @@ const (
 	EventBarred     EventKind = "object that its sender may not name"
 	EventRelated    EventKind = "case linked with one that has the same indicator"
 	EventUnreleased EventKind = "claim could not be released"
+	EventNewAlert   EventKind = "alert opened"
 	EventImported   EventKind = "alert imported into a case"
 	EventNoAlert    EventKind = "not by alert as the route wants"
 )

@@ -281,6 +281,8 @@ func rightFor(err error) string {
 		"add observables": "manageObservable", "add file": "manageObservable", "update observable": "manageObservable",
 		"add procedures": "manageProcedure",
 		"add comment":    "manageComment", "update comment": "manageComment",
+		"update alert": "manageAlert/update", "add alert observables": "manageObservable", "add alert file": "manageObservable",
+		"add alert procedures": "manageProcedure", "add alert comment": "manageComment",
 	}[e.Op]
 }
 

@@ -247,7 +247,7 @@ func (w *caseWork) hasProcedure(id, tactic string) {
 // take so comes in the direct way.
 func (w *caseWork) addByAlert(held context.Context) error {
 	i := slices.IndexFunc(w.plans, func(p enrich.Plan) bool { return p.ByAlert })
-	if i < 0 || w.created || !w.byAlert(held, w.plans[i]) {
+	if i < 0 || w.created || w.addsToAlert() || !w.byAlert(held, w.plans[i]) {
 		return nil
 	}
 	w.body.Loose = w.body.Loose || w.fresh || w.claim.TakenOver()
@@ -431,7 +431,8 @@ func (w *caseWork) adopt(a hive.Alert) {
 // adoptAlerts notes, of a case that was listed, what its alerts bring that TheHive may not have copied, or not list yet, and which
 // of their names are used. It asks by names: a list may lag.
 func (w *caseWork) adoptAlerts(held context.Context) error {
-	if !slices.ContainsFunc(w.plans, func(p enrich.Plan) bool { return p.ByAlert }) {
+	w.adopt(w.alert)
+	if w.addsToAlert() || !slices.ContainsFunc(w.plans, func(p enrich.Plan) bool { return p.ByAlert }) {
 		return nil
 	}
 	calls, done := calling(held, w.claim)

@@ -47,6 +47,9 @@ func (t *turn) withCase(ctx, held context.Context, id string, do func(*caseClaim
 		return errors.Join(err, cl.Release(ctx, nil, false))
 	}
 	cc.body.belong(t.organisation)
+	if cc.body.Alert {
+		cc.turn = t.inAlert()
+	}
 	cc.fresh = cc.body.Procedures == nil
 	cc.body.prepare(cc.fresh)
 	sound := false
@@ -103,9 +106,10 @@ type task struct {
 	reopen   bool
 	degraded bool // something of the configuration is not in the case
 	page     pageState
-	before   int     // number of the key's case before this one; 0 is none
-	promoted bool    // created as an alert
-	brought  brought // what the alert brought, or brings in a moment
+	alert    hive.Alert // that became the case, or part of it, or that plans are added to; zero: none
+	before   int        // number of the key's case before this one; 0 is none
+	promoted bool       // created as an alert
+	brought  brought    // what the alert brought, or brings in a moment
 }
 
 // caseWork adds what plans ask for to one case, under its claim: it learns what is known or there, posts
@@ -168,7 +172,7 @@ func (w *caseWork) run(ctx context.Context) error {
 // noteRelated notes of a new case by which values others may have to do with it. A case that the ledger does not know may be new: whoever
 // opened it died before it said so.
 func (w *caseWork) noteRelated() {
-	if w.a.options.Unrelated || w.body.Related != nil || !w.created && (!w.fresh || time.Since(w.c.CreatedAt.Time()) >= surelyListed) {
+	if w.a.options.Unrelated || w.addsToAlert() || w.body.Related != nil || !w.created && (!w.fresh || time.Since(w.c.CreatedAt.Time()) >= surelyListed) {
 		return
 	}
 	var all []detection.Observable

@@ -386,6 +386,9 @@ func (w *digestStep) post(held context.Context, text string) (id string, err err
 // are several. What the entry took over of a merged case is among that, or not in its page yet.
 func (w *digestStep) adopt(held context.Context) error {
 	known := w.body.Digest
+	if w.addsToAlert() {
+		return nil // comments tell there
+	}
 	if known != nil && (known.Made || known.Without) {
 		return nil
 	}

@@ -14,8 +14,8 @@
 //	turn.go          waits for the key's lock and a slot; what became of each plan
 //	resolve.go       claims the key, finds or opens the case of the oldest plans
 //	spans.go         which of the key's cases a plan belongs to: a pure function of the entry's list
-//	search.go        looks for cases of the key, and for the newest event of one
-//	lost.go          what became of a listed case that TheHive does not show: merged, deleted, out of sight
+//	search.go        looks for cases of the key, for the newest event of one, and for what became of a listed case that
+//	                 TheHive does not show: merged, deleted, out of sight
 //	open.go          opens a case; and not too many; creation.go: without what TheHive refuses
 //	casework.go      claims the case, gives up the key, learns what is there, adds what is missing, records
 //	desired.go       what the plans ask of the case together, within its limits
@@ -27,7 +27,8 @@
 //	files.go         uploads files; fileforms.go: in which form, and whether the case has it in another
 //	marks.go         what the entry of a case remembers, and what analysts removed
 //
-// A route may want that by alert (byalert.go): then TheHive itself knows by the alert's name what was done, and nobody waits
+// A route may want alerts and no cases (raise.go): the entry of their group takes the place of the key's, and steps add to an
+// alert as to a case (resources.go). It may want that cases come by alert (byalert.go): then TheHive itself knows by the alert's name what was done, and nobody waits
 // until a lost request shows.
 //
 // Beside that way: bisect.go takes a request apart that fails for what it holds, and says whom an error concerns;

@@ -70,7 +70,10 @@ func (w *caseWork) takeOver(ctx context.Context, id string) error {
 	w.body.High.Severity = max(w.body.High.Severity, old.High.Severity)
 	w.body.High.TLP = max(w.body.High.TLP, old.High.TLP)
 	w.body.High.PAP = max(w.body.High.PAP, old.High.PAP)
-	if body.Moved == w.id || cameOf(w.c.Description, old) {
+	switch {
+	case id == w.alert.ID:
+		w.absorbAlert(old)
+	case body.Moved == w.id || cameOf(w.c.Description, old):
 		w.body.absorb(old)
 	}
 	if len(body.Removed) == 0 {
@@ -236,7 +239,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "organisation", "sourceAlerts", "alertsOut", "related",
+	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -269,6 +272,8 @@ type caseBody struct {
 	Posted      map[string]int64        `json:"posted,omitempty"`    // by kind, when something was posted last, ms
 	Related     *related.State          `json:"related,omitempty"`   // of a new case: which others it may have to do with
 	Alerts      int                     `json:"alerts,omitempty"`    // how many names of alerts for this case are used
+	Alert       bool                    `json:"alert,omitempty"`     // it is no case but an alert
+	From        []string                `json:"from,omitempty"`      // alerts that became the case, or part of it, and whose entries this one took over
 	Loose       bool                    `json:"loose,omitempty"`     // an alert of the next name may be part of no case yet
 	// SourceAlerts are the source's name and id of each detection, as far as there is room: they only ever grow, at the
 	// end. AlertsOut counts those for which there was none, about: what comes again counts again.

@@ -345,11 +345,17 @@ func (a *Applier) overflow(ctx context.Context, j *job, over *overflowError) ([]
 	}
 	a.happened(kind, 0, detail)
 	key := enrich.Key{Kind: "key", Value: "forager overflow of " + over.who()}
+	if over.plan.AsAlert {
+		key.Value = "forager overflow of alerts of " + over.who()
+	}
 	moved := slices.Clone(j.all)
 	for _, i := range j.rest {
 		p := &moved[i]
 		p.Key, p.Hash = key, key.Hash(p.Organisation)
 		p.Title = "Too many new cases: " + over.who()
+		if p.AsAlert {
+			p.Title, p.ByEvent = "Too many new alerts: "+over.who(), false
+		}
 		p.Tags = append(slices.Clone(p.Tags), enrich.TagPrefix+"overflow")
 		p.NewCap, p.KeyCap, p.Find, p.Shape = 0, 0, nil, rules.Shape{}
 		p.Closed = rules.ClosedComment

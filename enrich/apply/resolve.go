@@ -82,6 +82,10 @@ func (r *resolution) run(ctx, held context.Context) (target, error) {
 		return target{}, err
 	}
 	r.body.belong(r.organisation)
+	if r.all[r.rest[0]].AsAlert {
+		r.read = true
+		return r.raise(ctx, held)
+	}
 	r.read, r.full, r.many = true, len(r.body.Cases) >= maxRefs, len(r.body.Cases) >= maxFound
 	if err := r.settleKey(held); err != nil {
 		return target{}, err
@@ -261,9 +265,11 @@ func (r *resolution) handOver(ctx context.Context, cc *caseClaim, t task) error 
 
 // touch moves a case's newest event on.
 func (r *resolution) touch(id string, plans []enrich.Plan) {
-	for i := range r.body.Cases {
-		if r.body.Cases[i].ID == id {
-			r.body.Cases[i].Last = max(r.body.Cases[i].Last, plans[len(plans)-1].At.UnixMilli())
+	for _, refs := range [][]caseRef{r.body.Cases, r.body.Raised} {
+		for i := range refs {
+			if refs[i].ID == id {
+				refs[i].Last = max(refs[i].Last, plans[len(plans)-1].At.UnixMilli())
+			}
 		}
 	}
 }

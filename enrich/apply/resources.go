@@ -24,6 +24,32 @@ type Hive interface {
 	FieldLister
 	Alerts
 	AlertLister
+	QueuedAlerts
+	QueuedItems
+	QueuedFiles
+}
+
+// QueuedAlerts reads and changes alerts, and their comments.
+type QueuedAlerts interface {
+	Alert(ctx context.Context, id string) (hive.Alert, error)
+	UpdateAlert(ctx context.Context, id string, u hive.AlertUpdate) error
+	AddAlertComment(ctx context.Context, alertID, message string) (hive.Comment, error)
+	AlertComments(ctx context.Context, alertID string) iter.Seq2[hive.Comment, error]
+}
+
+// QueuedItems reads and writes the observables and procedures of alerts.
+type QueuedItems interface {
+	AddAlertObservables(ctx context.Context, alertID string, o hive.NewObservable) (hive.ObservableResult, error)
+	AlertObservables(ctx context.Context, id string) iter.Seq2[hive.Observable, error]
+	AddAlertProcedures(ctx context.Context, alertID string, p []hive.NewProcedure) ([]hive.Procedure, error)
+	AlertProcedures(ctx context.Context, alertID string) iter.Seq2[hive.Procedure, error]
+}
+
+// QueuedFiles reads and writes the files of alerts.
+type QueuedFiles interface {
+	AddAlertFile(ctx context.Context, alertID string, o hive.NewObservable, u hive.Upload) (hive.ObservableResult, error)
+	AddAlertAttachments(ctx context.Context, alertID string, files ...hive.Upload) ([]hive.Attachment, error)
+	AlertAttachments(ctx context.Context, alertID string) iter.Seq2[hive.Attachment, error]
 }
 
 // Alerts creates alerts and makes them parts of cases.
@@ -102,6 +128,80 @@ type Relations interface {
 }
 
 var _ Hive = (*hive.Client)(nil)
+
+// inAlert is TheHive where what is added to is an alert: it holds tags, levels, observables, procedures, comments and files as a
+// case does, and they are posted and looked for alike. It has no pages, and its entry in the ledger says that it is one.
+type inAlert struct{ Hive }
+
+// inAlert is the turn where what is added to is an alert.
+func (t *turn) inAlert() *turn {
+	if _, is := t.hive.(inAlert); is {
+		return t
+	}
+	on := *t
+	on.hive = inAlert{t.hive}
+	return &on
+}
+
+// addsToAlert tells whether what is added to is an alert.
+func (t *turn) addsToAlert() bool {
+	_, is := t.hive.(inAlert)
+	return is
+}
+
+// heldBy is an alert as what holds items.
+func heldBy(a hive.Alert) hive.Case {
+	return hive.Case{
+		ID: a.ID, Title: a.Title, Description: a.Description, Severity: a.Severity, TLP: a.TLP, PAP: a.PAP, StartDate: a.Date, Tags: a.Tags,
+		CustomFields: a.CustomFields, Assignee: a.Assignee, Status: a.Status, Stage: a.Stage, EndDate: a.ClosedDate,
+		CreatedAt: a.CreatedAt, CreatedBy: a.CreatedBy, UpdatedAt: a.UpdatedAt, UpdatedBy: a.UpdatedBy,
+	}
+}
+
+func (h inAlert) Case(ctx context.Context, id string) (hive.Case, error) {
+	a, err := h.Alert(ctx, id)
+	return heldBy(a), err
+}
+
+func (h inAlert) UpdateCase(ctx context.Context, id string, u hive.CaseUpdate) error {
+	return h.UpdateAlert(ctx, id, hive.AlertUpdate{Severity: u.Severity, TLP: u.TLP, PAP: u.PAP, AddTags: u.AddTags})
+}
+
+func (h inAlert) AddObservables(ctx context.Context, id string, o hive.NewObservable) (hive.ObservableResult, error) {
+	return h.AddAlertObservables(ctx, id, o)
+}
+
+func (h inAlert) CaseObservables(ctx context.Context, id string) iter.Seq2[hive.Observable, error] {
+	return h.AlertObservables(ctx, id)
+}
+
+func (h inAlert) AddProcedures(ctx context.Context, id string, p []hive.NewProcedure) ([]hive.Procedure, error) {
+	return h.AddAlertProcedures(ctx, id, p)
+}
+
+func (h inAlert) CaseProcedures(ctx context.Context, id string) iter.Seq2[hive.Procedure, error] {
+	return h.AlertProcedures(ctx, id)
+}
+
+func (h inAlert) AddComment(ctx context.Context, id, message string) (hive.Comment, error) {
+	return h.AddAlertComment(ctx, id, message)
+}
+
+func (h inAlert) CaseComments(ctx context.Context, id string) iter.Seq2[hive.Comment, error] {
+	return h.AlertComments(ctx, id)
+}
+
+func (h inAlert) AddFile(ctx context.Context, id string, o hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
+	return h.AddAlertFile(ctx, id, o, u)
+}
+
+func (h inAlert) AddAttachments(ctx context.Context, id string, files ...hive.Upload) ([]hive.Attachment, error) {
+	return h.AddAlertAttachments(ctx, id, files...)
+}
+
+func (h inAlert) CaseAttachments(ctx context.Context, id string) iter.Seq2[hive.Attachment, error] {
+	return h.AlertAttachments(ctx, id)
+}
 
 // calling gives the context for calls of TheHive under a claim: it ends when the claim is lost, but
 // not when the worker stops, so that a running call may finish; no write starts after either.

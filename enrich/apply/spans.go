@@ -193,6 +193,8 @@ func tied(refs []caseRef, chosen int) bool {
 type keyBody struct {
 	Cases  []caseRef   `json:"cases"`            // the newest maxRefs, and those that the search may not show yet
 	Opened []hourCount `json:"opened,omitempty"` // how many cases it opened by event hour, the latest use first
+	Raised []caseRef   `json:"raised,omitempty"` // of a group of alerts: the newest, each as a case would be
+	Names  int         `json:"names,omitempty"`  // of such a group: how many names of alerts are used
 	home
 }
 
@@ -277,6 +279,8 @@ func (b *keyBody) trim(now time.Time, shown time.Duration) {
 		}
 	}
 	b.Cases = kept
+	slices.SortStableFunc(b.Raised, func(x, y caseRef) int { return cmp.Compare(y.Start, x.Start) })
+	b.Raised = b.Raised[:min(len(b.Raised), maxRefs)]
 }
 
 // unshown tells whether the search may not show a case yet. The time is of the clock of whoever

@@ -425,7 +425,7 @@ func (s *sweeper) oldKey(ctx context.Context, value []byte) (bool, error) {
 	if err := e.Read(&body); err != nil {
 		return false, nil //nolint:nilerr // as above
 	}
-	for _, ref := range body.Cases {
+	for _, ref := range slices.Concat(body.Cases, body.Raised) {
 		if ref.Last > s.before.UnixMilli() {
 			return false, nil
 		}

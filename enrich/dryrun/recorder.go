@@ -16,7 +16,7 @@ import (
 // Effect is one thing that an apply would change in TheHive.
 type Effect struct {
 	Kind string // "found" (looked at, no change), "case", "reopen", "alert", "observable", "procedure", "fields", "comment", "file"
-	Case string // its number, "#12"; or "new-1" for a case that would be opened
+	Case string // its number, "#12"; "new-1" for a case that would be opened, "alert 4711" for an alert
 	Item string // what: a title, "ip 203.0.113.7", "T1059/execution", a file's name
 }
 
@@ -45,6 +45,7 @@ type draft struct {
 	hive.Case
 
 	isNew       bool
+	name        string // of an alert
 	observables []hive.Observable
 	listed      bool // there holds what TheHive says
 	there       map[string]bool
@@ -110,7 +111,9 @@ func (r *Recorder) draft(id string) *draft {
 // note notes an effect on a case. The lock is held.
 func (d *draft) note(r *Recorder, kind, item string) {
 	name := fmt.Sprintf("#%d", d.Number)
-	if d.isNew {
+	if d.name != "" {
+		name = d.name
+	} else if d.isNew {
 		name = fmt.Sprintf("new-%d", -d.Number)
 	}
 	r.effects = append(r.effects, Effect{Kind: kind, Case: name, Item: item})

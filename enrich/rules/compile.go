@@ -73,6 +73,7 @@ func (c *compiler) route(raw Route) route {
 	default:
 		c.complain("via", "%q is none of case, alert", raw.Via)
 	}
+	c.alertMode(raw)
 	if raw.Minimum < 0 || raw.Minimum > 4 {
 		c.complain("minimum", "%d is no severity from 1 to 4", raw.Minimum)
 	}
@@ -85,6 +86,37 @@ func (c *compiler) route(raw Route) route {
 	}
 	r.fields = c.fields(raw.Case)
 	return r
+}
+
+// alertMode refuses what alerts have not, and what only alerts have.
+func (c *compiler) alertMode(raw Route) {
+	const onlyCases, onlyAlerts = "is for cases, and the route makes alerts (as: alert)", "is for alerts, and the route makes cases"
+	refuse := func(field string, set bool, why string) {
+		if set {
+			c.complain(field, "%s", why)
+		}
+	}
+	switch raw.Group {
+	case "", GroupEvent, GroupRule:
+	default:
+		c.complain("group", "%q is none of event, rule", raw.Group)
+	}
+	switch raw.As {
+	case "", AsCase:
+		refuse("group", raw.Group != "", onlyAlerts)
+		refuse("maxNewAlerts", raw.MaxNewAlerts != 0, onlyAlerts)
+	case AsAlert:
+		refuse("via", raw.Via == ViaAlert, onlyCases)
+		refuse("filter", len(raw.Filter) > 0, onlyCases)
+		refuse("closed", raw.Closed != "", onlyCases)
+		refuse("maxNewCases", raw.MaxNewCases != 0, onlyCases)
+		refuse("case.tasks", len(raw.Case.Tasks) > 0, onlyCases)
+		refuse("case.pages", len(raw.Case.Pages) > 0, onlyCases)
+		refuse("key", raw.Key != "" && raw.Group != GroupRule, "is not looked at, since each event has its alert: say group: rule")
+		refuse("window", raw.Window != nil && raw.Group != GroupRule, "is not looked at, since each event has its alert: say group: rule")
+	default:
+		c.complain("as", "%q is none of case, alert", raw.As)
+	}
 }
 
 func (c *compiler) fields(raw CaseFields) fields {

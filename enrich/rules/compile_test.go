@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,5 +46,35 @@ func TestRulesThatCannotWorkAreRefusedAllAtOnceWithTheirPlace(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestARouteOfAlertsSaysNothingOfCases: nor one of cases of alerts.
+func TestARouteOfAlertsSaysNothingOfCases(t *testing.T) {
+	t.Parallel()
+	hour := time.Hour
+	for field, r := range map[string]rules.Route{
+		"as":           {As: "page"},
+		"group":        {As: rules.AsAlert, Group: "host"},
+		"maxNewAlerts": {MaxNewAlerts: 1},
+		"via":          {As: rules.AsAlert, Via: rules.ViaAlert},
+		"filter":       {As: rules.AsAlert, Filter: []rules.Term{{Field: "tags", Value: "x"}}},
+		"closed":       {As: rules.AsAlert, Closed: rules.ClosedNew},
+		"maxNewCases":  {As: rules.AsAlert, MaxNewCases: 1},
+		"case.tasks":   {As: rules.AsAlert, Case: rules.CaseFields{Tasks: []rules.Task{{Title: "x"}}}},
+		"case.pages":   {As: rules.AsAlert, Case: rules.CaseFields{Pages: []rules.Page{{Title: "x"}}}},
+		"key":          {As: rules.AsAlert, Key: "detection.user"},
+		"window":       {As: rules.AsAlert, Window: &hour},
+		"":             {As: rules.AsAlert, Group: rules.GroupRule, Key: "detection.user", Window: &hour, MaxNewAlerts: 5},
+	} {
+		r.Name = "x"
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{r}})
+		at, is := errors.AsType[*rules.RuleError](err)
+		if is != (field != "") || is && at.Field != field {
+			t.Errorf("%q: %v", field, err)
+		}
+	}
+	if _, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "x", Group: rules.GroupRule}}}); err == nil {
+		t.Error("a group of cases is taken")
 	}
 }

@@ -24,6 +24,9 @@ type Decision struct {
 	Closed       ClosedPolicy
 	MaxNewCases  int // in an hour; 0 is no limit
 	Via          Via
+	As           As
+	Group        Group
+	MaxNewAlerts int // in an hour; 0 is no limit
 
 	Title              *string // empty: the route's own gave nothing
 	Description        *string // Markdown
@@ -74,6 +77,7 @@ func (r *Router) Decide(s Seen, now time.Time) (d Decision) {
 // identity says to which case a detection belongs.
 func (q *route) identity(d *Decision, s Seen, fault func(string)) {
 	d.Organisation, d.Window, d.Closed, d.Via = q.Organisation, q.Window, q.Closed, q.Via
+	d.As, d.Group, d.MaxNewAlerts = q.As, q.Group, q.MaxNewAlerts
 	if q.key != nil {
 		value, err := evaluate[string](q.key, s)
 		if err != nil {

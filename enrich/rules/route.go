@@ -23,6 +23,24 @@ const (
 	ViaAlert Via = "alert" // an alert is created with everything, and becomes the case or is imported into it
 )
 
+// As says what detections become.
+type As string
+
+// What detections become.
+const (
+	AsCase  As = "case"  // they come into the case of their key (default)
+	AsAlert As = "alert" // they become alerts for the analysts' queue, and no case
+)
+
+// Group says which detections share an alert.
+type Group string
+
+// The groups.
+const (
+	GroupEvent Group = "event" // those of one event, known by its id (default)
+	GroupRule  Group = "rule"  // those of one rule and key, while none is later than the route's window
+)
+
 // Route says what a SOC wants of some detections. Routes are tried in order, the first whose
 // condition holds decides; what a route leaves empty is the default. Conditions and keys are CEL
 // over the variable `detection` (see Seen). Texts are templates: what they say is literal, but for
@@ -41,6 +59,9 @@ type Route struct {
 	Closed       ClosedPolicy   // empty is the planner's
 	MaxNewCases  int            // cases that the route may open in an hour, over all replicas; 0 is no limit
 	Via          Via            // empty is ViaCase
+	As           As             // empty is AsCase
+	Group        Group          // of alerts; empty is GroupEvent
+	MaxNewAlerts int            // alerts that the route may open in an hour, over all replicas; 0 is no limit
 	Case         CaseFields
 }
 

@@ -32,14 +32,19 @@ type Case struct {
 	Files                          []File // attachments; files that are observables are in Observables
 }
 
-// Alert is an alert with its observables and procedures.
+// Alert is an alert with all that lies below it.
 type Alert struct {
-	Type, Source, SourceRef, Title string
-	Status                         string
-	Tags                           []string
-	Imported                       bool
-	Observables                    []Observable
-	Procedures                     []Procedure
+	Type, Source, SourceRef  string
+	Title, Description       string
+	Severity                 int64
+	Status, Assignee, Linked string // Linked is its externalLink
+	Date                     int64  // ms
+	Tags                     []string
+	Imported                 bool
+	Observables              []Observable
+	Procedures               []Procedure
+	Comments                 []string
+	Files                    []File // attachments
 }
 
 // Observable is a value, or a file where File is not zero.
@@ -81,9 +86,12 @@ func (h *Hive) Snapshot() Snapshot {
 		d := e.doc
 		s.Alerts = append(s.Alerts, Alert{
 			Type: d.text("type"), Source: d.text("source"), SourceRef: d.text("sourceRef"), Title: d.text("title"),
+			Description: d.text("description"), Severity: d.num("severity"), Date: d.num("date"), Assignee: d.text("assignee"), Linked: d.text("externalLink"),
 			Status: d.text("status"), Tags: sorted(d.list("tags")), Imported: d.text("caseId") != "",
 			Observables: each(e, observableKind, observableOf, compareObservables),
 			Procedures:  each(e, procedureKind, procedureOf, compareProcedures),
+			Comments:    each(e, commentKind, func(d *doc) string { return d.text("message") }, cmp.Compare[string]),
+			Files:       each(e, attachmentKind, fileOf, compareFiles),
 		})
 	}
 	slices.SortFunc(s.Cases, func(a, b Case) int { return cmp.Compare(a.Number, b.Number) })

@@ -59,6 +59,7 @@ var eventMetrics = map[apply.EventKind][2]string{
 	apply.EventAmbiguous:  {"forager_ambiguous_answers_total", "writes of which it was unknown whether they took place"},
 	apply.EventLate:       {"forager_late_answers_total", "writes confirmed after the claim on their case was lost"},
 	apply.EventDegraded:   {"forager_degraded_total", "cases made without a value of the configuration that TheHive refuses"},
+	apply.EventNewAlert:   {"forager_alerts_opened_total", "alerts opened for the analysts' queue, by routes that want it (as: alert)"},
 	apply.EventImported:   {"forager_alerts_imported_total", "alerts imported into cases, by routes that want it (via: alert)"},
 	apply.EventNoAlert:    {"forager_alerts_bypassed_total", "times that the direct way was gone though a route wants it by alert (via: alert)"},
 	apply.EventRelated:    {"forager_cases_linked_total", "links of new cases with open ones that have the same indicator"},

@@ -76,6 +76,29 @@ func TestCheckAsksForTheRightsToAlerts(t *testing.T) {
 	}
 }
 
+// TestCheckAsksForTheRightsOfAlertMode: only where a route makes alerts.
+func TestCheckAsksForTheRightsOfAlertMode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		as, profile string
+		lacks       int
+	}{{"alert", "few", 2}, {"alert", "analyst", 0}, {"", "few", 0}} {
+		found := lookWith(t, hivetest.Options{}, hivetest.User{Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: c.profile}}},
+			func(all *config.Config) {
+				all.Routes = []config.Route{{Name: "queue", As: c.as, Organisation: all.Hive.Organisation}}
+			})
+		lacks := 0
+		for _, f := range found {
+			if strings.Contains(f.What, "route queue wants it (as: alert)") {
+				lacks++
+			}
+		}
+		if lacks != c.lacks {
+			t.Errorf("%+v: %+v", c, found)
+		}
+	}
+}
+
 // lookAs looks at a server as an account that it has.
 func lookAs(t *testing.T, o hivetest.Options, u hivetest.User, env ...string) []inspect.Finding {
 	t.Helper()

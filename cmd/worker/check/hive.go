@@ -272,6 +272,7 @@ func (h *hiveInspection) account(ctx context.Context, client *hive.Client, organ
 	}
 	h.reopening(user, organisation)
 	h.alerting(user, organisation)
+	h.queueing(user, organisation)
 	if user.Type == "Normal" {
 		h.add(inspect.LevelNote, about, user.Login+" is an account of the type Normal", "a case that an analyst restricts vanishes for it: what comes then goes into a new case; and the licence counts it",
 			"give Forager an account of the type Service, which is said to see restricted cases")
@@ -303,6 +304,29 @@ func (h *hiveInspection) reopening(user hive.User, organisation string) {
 	if len(routes) > 0 {
 		h.add(inspect.LevelHurts, aboutAccount(organisation), user.Login+" (profile "+user.Profile+") may not reopen cases, and "+strings.Join(routes, ", ")+" wants it",
 			"a detection after a case's end is added, the case stays closed, and its message becomes a dead letter", "give its profile the permission "+right)
+	}
+}
+
+// queueing looks whether the account may do what routes that make alerts want.
+func (h *hiveInspection) queueing(user hive.User, organisation string) {
+	var routes []string
+	for _, r := range h.routes(organisation) {
+		if r.As == "alert" {
+			routes = append(routes, "route "+r.Name)
+		}
+	}
+	for _, r := range []struct{ right, what, why string }{
+		{"manageAlert/create", "create alerts", "TheHive answers 403, and the worker stops until it may"},
+		{"manageAlert/update", "change alerts", "what raises an alert's severity, or adds tags to it, becomes a dead letter after the rest was added"},
+	} {
+		if len(routes) > 0 && !user.May(r.right) {
+			level := inspect.LevelHurts
+			if r.right == "manageAlert/create" {
+				level = inspect.LevelBroken
+			}
+			h.add(level, aboutAccount(organisation), user.Login+" (profile "+user.Profile+") may not "+r.what+", and "+strings.Join(routes, ", ")+" wants it (as: alert)",
+				r.why, "give its profile the permission "+r.right)
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ func routeOf(r config.Route) rules.Route {
 	out := rules.Route{
 		Name: r.Name, When: r.When, Drop: r.Drop, Organisation: r.Organisation, Key: r.Key, Window: r.Window,
 		Minimum: int(r.Minimum), Closed: rules.ClosedPolicy(r.Closed), MaxNewCases: r.MaxNewCases, Via: rules.Via(r.Via),
+		As: rules.As(r.As), Group: rules.Group(r.Group), MaxNewAlerts: r.MaxNewAlerts,
 		Case: rules.CaseFields{
 			Title: r.Case.Title, Description: r.Case.Description, Severity: r.Case.Severity, TLP: r.Case.TLP, PAP: r.Case.PAP,
 			Tags: r.Case.Tags, Assignee: r.Case.Assignee, Template: r.Case.Template,

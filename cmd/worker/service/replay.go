@@ -84,7 +84,9 @@ type Became struct {
 // BecameCase is where a detection is.
 type BecameCase struct {
 	Key   string    // what it is correlated by
-	Found hive.Case // zero: no case carries the tag of the key, at least TheHive shows none yet
+	Found hive.Case // zero: no case carries the tag of the key, at least TheHive shows none yet; or it is an alert
+	// Alert is the alert that the detection became; zero where it became none, or that is part of the case by now.
+	Alert hive.Alert
 }
 
 // ErrUnsettled says that a message is still in the stream.
@@ -134,11 +136,16 @@ func (s *ReplaySite) acknowledged(ctx context.Context, subject string, body []by
 			b.Dropped = append(b.Dropped, enrich.ReasonOf(err))
 			continue
 		}
-		found, err := s.caseOf(ctx, plan)
+		one := BecameCase{Key: plan.Key.String()}
+		if plan.AsAlert {
+			one.Found, one.Alert, err = s.alertOf(ctx, plan)
+		} else {
+			one.Found, err = s.caseOf(ctx, plan)
+		}
 		if err != nil {
 			return b, err
 		}
-		b.Cases = append(b.Cases, BecameCase{Key: plan.Key.String(), Found: found})
+		b.Cases = append(b.Cases, one)
 	}
 	return b, nil
 }
@@ -162,3 +169,29 @@ func (s *ReplaySite) caseOf(ctx context.Context, plan enrich.Plan) (hive.Case, e
 		}
 	}
 }
+
+// alertOf is the alert of a plan, the newest of its group that began before the event, or the case that it is part of.
+func (s *ReplaySite) alertOf(ctx context.Context, plan enrich.Plan) (c hive.Case, a hive.Alert, err error) {
+	client := s.Parts.clients.of(plan.Organisation)
+	for n := range mostAlerts {
+		name := plan.AlertName(n)
+		next, found, err := client.AlertOf(ctx, name.Type, name.Source, name.Ref)
+		if err != nil {
+			return c, a, err
+		}
+		if found && (a.ID == "" || next.Date.Time().Before(plan.At.Add(time.Millisecond))) {
+			a = next
+		}
+		if !found || plan.ByEvent {
+			break
+		}
+	}
+	if a.CaseID == "" {
+		return c, a, nil
+	}
+	c, err = client.Case(ctx, a.CaseID)
+	return c, hive.Alert{}, err
+}
+
+// mostAlerts bounds how many alerts of a group are asked for.
+const mostAlerts = 100
