@@ -36,6 +36,7 @@ type manners struct {
 	Latency      time.Duration `json:"latency"`
 	RefuseWrites float64       `json:"refuseWrites"`
 	Ambiguous    float64       `json:"ambiguous"`
+	Lag          time.Duration `json:"lag"` // of the search
 }
 
 // newScene starts everything but workers.
