@@ -77,8 +77,9 @@ func yourEvents(t *testing.T) string {
 		t.Fatal(err)
 	}
 	const event = `{"schema":"forager.detection/v1","title":"One","severity":2,"host":"web01"}`
-	for _, file := range []string{"alert.json", "events/one.json"} {
-		if err := os.WriteFile(filepath.Join(dir, "path", "to", file), []byte(event), 0o600); err != nil {
+	const foreign = `{"alert_id":"X-77","rule_name":"Suspicious login","severity":"high","hostname":"ws-42","username":"carla","src_ip":"203.0.113.50","timestamp":"2026-03-02T01:00:00Z"}`
+	for file, text := range map[string]string{"alert.json": event, "events/one.json": event, "alert-of-my-tool.json": foreign} {
+		if err := os.WriteFile(filepath.Join(dir, "path", "to", file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

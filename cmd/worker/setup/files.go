@@ -176,6 +176,11 @@ func (a *answers) intakeKeys() string {
 }
 
 const routesExample = `
+# ops:                           # health, metrics, and a page that shows titles and hosts of alerts
+#   addr: ":8080"
+#   user: soc                    # who may see the page; without it, whoever reaches the port
+#   passwordFile: ops.password
+
 # Without a route a detection goes to the case of its key, host, user or address.
 # routes:
 #   - name: noise
