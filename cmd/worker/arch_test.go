@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
+	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
 	"cmd/worker/explanation":  {"enrich", "enrich/apply", "enrich/detection", "enrich/detection/malformed"},
@@ -114,6 +115,7 @@ var ownTests = map[string][]string{
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
 	"cmd/worker/recent":      {"enrich/detection"},
+	"cmd/worker/silences":    {"cmd/worker/rulefiles", "enrich/apply", "enrich/detection", "hive/hivetest"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
@@ -126,7 +128,7 @@ var kept = map[string][]string{
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/status"},
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/silences", "cmd/worker/status"},
 }
 
 // banned packages must not be in the binary, however they got there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,6 +13,7 @@ import (
 	"forager/cmd/worker/feedback"
 	"forager/cmd/worker/setup"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/silences"
 	"forager/cmd/worker/status"
 	"forager/config"
 )
@@ -41,6 +43,8 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	}
 	statusFlags, statusConfig := configured()
 	feedbackFlags, feedbackConfig := configured()
+	silenceFlags, silenceConfig := configured()
+	closedSince := new(moment)
 	look := func(ctx context.Context, sh *shell.Shell, file string) error {
 		return (&checkCmd{configFlag: configFlag{Config: file}, Connect: true}).Run(ctx, sh)
 	}
@@ -55,6 +59,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		dlqCommands(sh),
 		caseCommands(sh),
 		feedback.Commands(sh, feedback.Configured{AddTo: feedbackFlags, Load: feedbackConfig}),
+		silences.Commands(sh, silences.Configured{AddTo: silenceFlags, Load: silenceConfig, Since: closedSince, Begin: func() time.Time { return closedSince.Time }}),
 		attackCommands(sh),
 		(&completionCmd{}).command(sh),
 		(&helpCmd{}).command(sh),
