@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
 	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
+	"cmd/worker/prove":        {"cmd/worker/shell", "config", "filebound"}, // of what it audits it imports nothing
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
 	"cmd/worker/explanation":  {"enrich", "enrich/apply", "enrich/detection", "enrich/detection/malformed"},
@@ -114,6 +115,7 @@ var ownTests = map[string][]string{
 	"pipeline/rollback":      {"pipeline/kvledger", "pipeline/natstest"},
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
+	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
 	"cmd/worker/recent":      {"enrich/detection"},
 	"cmd/worker/silences":    {"cmd/worker/rulefiles", "enrich/apply", "enrich/detection", "hive/hivetest"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
@@ -121,14 +123,14 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "pipeline/rollback"}, // the last: the demonstration's forwarder
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
 	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/status", "cmd/worker/telemetry", "pipeline/rollback"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/silences", "cmd/worker/status"},
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/silences", "cmd/worker/status", "cmd/worker/prove"},
 }
 
 // banned packages must not be in the binary, however they got there.
@@ -193,6 +195,9 @@ func TestEveryPackageIsDrawn(t *testing.T) {
 func TestOnlyTheForwarderKnowsNATS(t *testing.T) {
 	senders := []string{"cmd/worker/demo/servers/forwarder.go", "cmd/worker/large_test.go", "cmd/worker/tracing_whole_test.go", "cmd/worker/terminal_whole_test.go"}
 	for name, text := range tree(t, ".go") {
+		if strings.HasPrefix(name, "cmd/worker/prove/") {
+			continue // it audits what the pipeline did, and shares no code with it
+		}
 		if strings.HasPrefix(name, "cmd/worker/") && !slices.Contains(senders, name) && strings.Contains(text, "\"github.com/nats-io/"+"nats.go") {
 			t.Errorf("%s: imports nats.go", name)
 		}
@@ -208,6 +213,16 @@ func TestFilesAreReadToABound(t *testing.T) {
 		}
 		if found := reads.FindString(text); found != "" {
 			t.Errorf("%s: %s… has no bound: read by filebound", name, found)
+		}
+	}
+}
+
+// TestTheAuditorSharesNoCode: what proves the worker is no part of it, what its imports import included.
+func TestTheAuditorSharesNoCode(t *testing.T) {
+	for _, p := range goList(t, "-deps", "./cmd/worker/prove") {
+		inside, ours := strings.CutPrefix(p.ImportPath, module+"/")
+		if first, _, _ := strings.Cut(inside, "/"); ours && slices.Contains([]string{"enrich", "pipeline", "hive", "mitre"}, first) {
+			t.Errorf("the auditor holds %s", p.ImportPath)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/feedback"
+	"forager/cmd/worker/prove"
 	"forager/cmd/worker/setup"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/silences"
@@ -42,6 +43,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		return from.addTo, func(sh *shell.Shell, connects ...string) (*config.Config, error) { return from.load(sh, connects...) }
 	}
 	statusFlags, statusConfig := configured()
+	auditFlags, auditConfig := configured()
 	feedbackFlags, feedbackConfig := configured()
 	silenceFlags, silenceConfig := configured()
 	closedSince := new(moment)
@@ -55,6 +57,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
 		status.Command(sh, status.Configured{AddTo: statusFlags, Load: statusConfig}),
+		prove.Command(sh, prove.Configured{AddTo: auditFlags, Load: auditConfig}),
 		(&replayCmd{}).command(sh),
 		dlqCommands(sh),
 		caseCommands(sh),

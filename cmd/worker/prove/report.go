@@ -1,0 +1,167 @@
+package prove
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// Report is what a proof found. The names of its JSON keys are a contract with scripts.
+type Report struct {
+	Messages    int            `json:"messages"`
+	InCases     int            `json:"inCases"`
+	ByJournal   int            `json:"byJournal"` // of these, such that nothing but the journal says so
+	ByKey       int            `json:"byKey"`     // of these, such that nothing but the case's key is in the message
+	Dropped     int            `json:"dropped"`
+	Reasons     map[string]int `json:"reasons"` // why they were dropped
+	DeadLetters int            `json:"deadLetters"`
+	Waiting     int            `json:"waiting"`
+	Unaccounted int            `json:"unaccounted"` // settled, in no case, and without a journal nobody can say why
+	Cases       int            `json:"cases"`
+	Faults      []Fault        `json:"faults"`
+	Unknown     []string       `json:"unknown"` // what the proof cannot know, in words
+}
+
+// Fault is something that is not as it was promised.
+type Fault struct {
+	Kind     Kind   `json:"kind"`
+	Sequence uint64 `json:"sequence,omitempty"` // of the message
+	Case     int    `json:"case,omitempty"`     // its number
+	What     string `json:"what"`               // the evidence
+}
+
+// Kind is what is wrong, of a bounded vocabulary.
+type Kind string
+
+// The kinds of faults.
+const (
+	Lost                 Kind = "lost"
+	EffectMissing        Kind = "effect missing"
+	EffectDoubled        Kind = "effect doubled"
+	WithoutMessage       Kind = "effect without message"
+	DatedWrongly         Kind = "dated wrongly"
+	CaseDoubled          Kind = "case doubled"
+	CaseMissing          Kind = "case missing"
+	LetterMissing        Kind = "letter missing"
+	LetterDoubled        Kind = "letter doubled"
+	LetterAltered        Kind = "letter altered"
+	LetterWithoutMessage Kind = "letter without message"
+	LineMissing          Kind = "line missing"
+	LineAltered          Kind = "line altered"
+	LineContradicts      Kind = "line contradicts"
+	LineWithoutMessage   Kind = "line without message"
+)
+
+// mostFaults bounds what is kept of faults; the rest is counted.
+const mostFaults = 100_000
+
+func (p *proof) fault(f Fault) {
+	if len(p.report.Faults) < mostFaults {
+		p.report.Faults = append(p.report.Faults, f)
+	}
+}
+
+func (r *Report) reason(why string) {
+	if r.Reasons == nil {
+		r.Reasons = map[string]int{}
+	}
+	r.Reasons[why]++
+}
+
+// finish says what is not known, and orders the faults.
+func (r *Report) finish(p *proof) {
+	r.Cases = len(p.cases)
+	say := func(so bool, what string) {
+		if so {
+			r.Unknown = append(r.Unknown, what)
+		}
+	}
+	say(p.config.Journal.Stream == "", "there is no journal (journal.stream): of a message in no case nobody can say whether it was dropped, and why; nor whether one that was acknowledged had its effect before")
+	say(p.config.Journal.Stream != "" && p.begun == 0, "the journal is empty")
+	say(p.begun > p.place.first, fmt.Sprintf("the journal begins at message %d: of older ones nobody can say why they are in no case", p.begun))
+	say(r.Unaccounted > 0, fmt.Sprintf("%d messages are settled and in no case; routes, silences or formats may have dropped them", r.Unaccounted))
+	say(len(p.config.AllowLists) > 0, "values on allow-lists are no observables: which, is not asked, so that no single observable is missed")
+	say(!p.whole(), "the stream has not all that it ever had: effects without a message are not looked for")
+	say(r.ByJournal > 0, fmt.Sprintf("of %d messages only the journal says in which case they are", r.ByJournal))
+	say(r.ByKey > 0, fmt.Sprintf("of %d messages only the key says in which case they are: one that was dropped may be among them", r.ByKey))
+	if r.Faults == nil {
+		r.Faults = []Fault{}
+	}
+	slices.SortStableFunc(r.Faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Case, b.Case), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.What, b.What))
+	})
+}
+
+// shownFaults are shown to people; scripts see all.
+const shownFaults = 100
+
+// Write writes a report for people: what is wrong first.
+func Write(to io.Writer, r Report) error {
+	counts := map[Kind]int{}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for i, f := range r.Faults {
+		if counts[f.Kind]++; i < shownFaults {
+			fmt.Fprintf(t, "! %s\t%s\t%s\t%s\n", f.Kind, named("message", f.Sequence), named("case", uint64(max(f.Case, 0))), line1(f.What))
+		}
+	}
+	if len(r.Faults) > shownFaults {
+		fmt.Fprintf(t, "… %d more (--json shows all)\n", len(r.Faults)-shownFaults)
+	}
+	if len(r.Faults) > 0 {
+		fmt.Fprintln(t)
+	}
+	fmt.Fprintf(t, "messages\t%d\n", r.Messages)
+	fmt.Fprintf(t, "in cases\t%d of %d cases\n", r.InCases, r.Cases)
+	fmt.Fprintf(t, "dropped\t%d%s\n", r.Dropped, reasons(r.Reasons))
+	fmt.Fprintf(t, "dead letters\t%d\n", r.DeadLetters)
+	fmt.Fprintf(t, "waiting\t%d\n", r.Waiting)
+	fmt.Fprintf(t, "unaccounted\t%d\n", r.Unaccounted)
+	faults := make([]string, 0, len(counts))
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		faults = append(faults, fmt.Sprintf("%s %d", kind, counts[kind]))
+	}
+	fmt.Fprintf(t, "faults\t%d%s\n", len(r.Faults), bracketed(faults))
+	for _, u := range r.Unknown {
+		fmt.Fprintf(t, "not known\t%s\n", u)
+	}
+	return t.Flush()
+}
+
+func named(what string, n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %d", what, n)
+}
+
+func reasons(all map[string]int) string {
+	parts := make([]string, 0, len(all))
+	for _, why := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, fmt.Sprintf("%s %d", line1(why), all[why]))
+	}
+	return bracketed(parts)
+}
+
+func bracketed(all []string) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(all, ", ") + ")"
+}
+
+// line1 is a stranger's text on one line, without what steers a terminal.
+func line1(s string) string {
+	const most = 300
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	return s[:min(len(s), most)]
+}
