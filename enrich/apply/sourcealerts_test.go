@@ -6,11 +6,13 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/claim"
 	"forager/enrich/claim/claimtest"
 	"forager/hive"
 	"forager/hive/hivetest"
@@ -117,4 +119,33 @@ func TestWhoJoinsAClosedCaseIsTold(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestWhatSourcesWereToldGoesWithItsCase: and a word of all of them stays.
+func TestWhatSourcesWereToldGoesWithItsCase(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]int{"on": 10, "off": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk(t)
+			e := d.worker(t, remembering(n))
+			mustApply(t, e, plan(t, 1, seen("closed", "a", time.Now())))
+			mustApply(t, e, plan(t, 2, seen("open", "b", time.Now())))
+			closed := "TruePositive"
+			d.must(d.analyst.UpdateCase(t.Context(), d.theCase("1").ID, hive.CaseUpdate{Status: &closed}))
+			keys := []string{apply.FeedbackPrefix + d.theCase("1").ID, apply.FeedbackPrefix + d.theCase("2").ID, apply.FeedbackPrefix + "swept"}
+			for _, key := range keys {
+				_, err := d.ledger.Put(t.Context(), key, []byte("{}"), 0)
+				d.must(err)
+			}
+			<-time.After(100 * 24 * time.Hour)
+			_, err := e.Sweep(t.Context(), keysOf(d.ledger.Keys()), apply.SweepOptions{Organisations: []string{hivetest.DefaultOrganisation}, Keep: 90 * 24 * time.Hour})
+			d.must(err)
+			for i, key := range keys {
+				_, _, err := d.ledger.Get(t.Context(), key)
+				if gone := errors.Is(err, claim.ErrNoEntry); gone != (i == 0 && n > 0) {
+					t.Errorf("%s: %s is gone: %v (%v)", name, key, gone, err)
+				}
+			}
+		})
+	}
 }

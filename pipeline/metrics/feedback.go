@@ -1,12 +1,16 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Feedback counts what sources are told of their alerts. Safe for concurrent use.
 type Feedback struct {
-	shown  *table
-	told   *prometheus.CounterVec
-	untold prometheus.Counter
+	told    *prometheus.CounterVec
+	untold  prometheus.Counter
+	waiting atomic.Pointer[func() int] // nil: off
 }
 
 // What a message to a source is counted as.
@@ -17,10 +21,15 @@ const (
 
 func newFeedback(t *table) *Feedback {
 	f := &Feedback{
-		shown:  t,
 		told:   t.counter("forager_feedback_messages_total", "messages to sources, by what became of the case (closed, reopened, status) and whether the stream had them", "event", "result"),
 		untold: t.counter("forager_feedback_failed_total", "looks at cases whose sources could not be told; each is tried again").WithLabelValues(),
 	}
+	t.watch("forager_feedback_waiting", "cases that are to be looked at, since their sources may be owed word", func() float64 {
+		if waiting := f.waiting.Load(); waiting != nil {
+			return float64((*waiting)())
+		}
+		return 0
+	})
 	for _, event := range []string{"closed", "reopened", "status"} {
 		f.told.WithLabelValues(event, toldAnew)
 		f.told.WithLabelValues(event, toldAgain)
@@ -40,8 +49,5 @@ func (f *Feedback) Told(event string, anew bool) {
 // NotTold counts a look at a case that failed.
 func (f *Feedback) NotTold() { f.untold.Inc() }
 
-// WatchFeedback adds a gauge of the cases that wait to be looked at. It is called once.
-func (f *Feedback) WatchFeedback(waiting func() int) error {
-	f.shown.watch("forager_feedback_waiting", "cases that are to be looked at, since their sources may be owed word", func() float64 { return float64(waiting()) })
-	return f.shown.failed
-}
+// WatchFeedback says where the cases are counted that wait to be looked at; before, there are none.
+func (f *Feedback) WatchFeedback(waiting func() int) { f.waiting.Store(&waiting) }

@@ -54,7 +54,8 @@ func openBack(c *config.Config, link *stream.Link, parts *Parts, counts *metrics
 	})}
 	parts.back.Store(b.runner)
 	log.Info("tells sources what became of their alerts", zap.String("stream", o.Stream), zap.String("subject", o.Subject))
-	return b, counts.WatchFeedback(b.runner.Waiting)
+	counts.WatchFeedback(b.runner.Waiting)
+	return b, nil
 }
 
 // caseLink is where people see a case.
