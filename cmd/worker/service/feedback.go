@@ -73,10 +73,18 @@ func (b *back) run(ctx context.Context) {
 // noted takes from an audit document which case may be something else now. Its error is the ledger's: the document is
 // read again.
 func (b *back) noted(ctx context.Context, a hive.Audit) error {
-	if b == nil || a.ObjectType != hive.AuditCase {
+	if b == nil {
 		return nil
 	}
 	switch d := a.Details; {
+	case a.ObjectType == hive.AuditAlert && d.CaseID != "": // it became part of a case
+		if err := b.tracker.Merged(ctx, d.CaseID, a.ObjectID); err != nil {
+			return err
+		}
+		b.runner.Note(d.CaseID)
+		return nil
+	case a.ObjectType != hive.AuditCase:
+		return nil
 	case a.Action == hive.AuditMerge:
 		if err := b.tracker.Merged(ctx, a.ObjectID, d.MergedFrom...); err != nil {
 			return err

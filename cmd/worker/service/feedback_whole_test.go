@@ -155,3 +155,34 @@ func TestFeedbackIsOffUnasked(t *testing.T) {
 		t.Error("an outbox without a subject")
 	}
 }
+
+// TestFeedbackOfAlertsThatBecameACase: what lies in the queue has no verdict of a case; an analyst makes one of it.
+func TestFeedbackOfAlertsThatBecameACase(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "FORAGER_FEEDBACK_SUBJECT=forager.feedback", "FORAGER_NATS_MANAGE=true", "FORAGER_ROUTES=[{name: queue, as: alert}]")
+	o.detect("web01", 3, "")
+	var id string
+	workertest.Eventually(t, "an alert in the queue", func() bool {
+		for a, err := range o.analyst.FindAlerts(t.Context(), hive.Query{}) {
+			workertest.Must(t, err)
+			id = a.ID
+		}
+		return id != ""
+	}, func() string { return "none" })
+	o.known(id, "its source's alert to be remembered", func(m apply.CaseEntry) bool { return m.Known && !m.Held })
+	c, err := o.analyst.PromoteAlert(t.Context(), id, hive.CaseFromAlert{})
+	workertest.Must(t, err)
+	workertest.Eventually(t, "the case to be known", func() bool {
+		if _, missed := o.hive.WebhookStats(); missed[0]+missed[1] > 0 {
+			for _, document := range o.hive.Documents(1) {
+				workertest.Must(t, o.service.hooks.Learn(t.Context(), document))
+			}
+		}
+		_, _, err := o.service.ledger.Get(t.Context(), apply.FeedbackPrefix+c.ID)
+		return err == nil
+	}, func() string { return "it is not" })
+	o.set(c.ID, "FalsePositive")
+	if m := o.hears(c.ID, 1)[0]; m.Alert.ID != "d-1" || m.Verdict != "FalsePositive" || m.Case.Number != c.Number {
+		t.Errorf("%+v", m)
+	}
+}
