@@ -65,6 +65,8 @@ type Plan struct {
 	rows  []rules.Row
 	notes string // what follows the description
 
+	Analyze []rules.Analysis // what Cortex is to look at
+
 	Shape rules.Shape  // of the case, should one be opened
 	Find  *hive.Filter // the route's own filter, by which the case is found too; nil is none
 }

@@ -307,6 +307,18 @@ func (p Plan) ownerByAlert() string {
 	}
 }
 
+// analysisWords say what an analyzer is to look at.
+func analysisWords(a rules.Analysis) string {
+	of := "observables"
+	if a.IOC {
+		of = "indicators"
+	}
+	if len(a.Types) > 0 {
+		of += " of type " + strings.Join(a.Types, ", ")
+	}
+	return "analysis by " + a.Analyzer + ": " + of + " up to TLP " + cmp.Or(a.MaxTLP, "amber") + ", each once"
+}
+
 // Steps says in words what the plan would do, for worker explain.
 func (p Plan) Steps() []string {
 	steps := []string{p.place()}
@@ -320,6 +332,9 @@ func (p Plan) Steps() []string {
 	}
 	for _, dataType := range sortedKeys(byType) {
 		steps = append(steps, "observables of type "+dataType+": "+count(byType[dataType]))
+	}
+	for _, a := range p.Analyze {
+		steps = append(steps, analysisWords(a))
 	}
 	for _, t := range p.Techniques {
 		if t.ID != "" {

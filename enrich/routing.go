@@ -61,6 +61,7 @@ func (plan *Plan) identify(r rules.Decision) {
 	if r.As == rules.AsAlert {
 		plan.AsAlert, plan.ByEvent, plan.NewCap = true, r.Group != rules.GroupRule, r.MaxNewAlerts
 	}
+	plan.Analyze = r.Analyze
 	if r.Window != nil {
 		plan.Window = *r.Window
 	}

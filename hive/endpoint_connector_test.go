@@ -47,6 +47,8 @@ func connectorEndpoints() []endpoint {
 		makes("run analyzers", "/connector/cortex/job/_bulk", `{"jobs":[{"analyzerId":"w","cortexId":"c1","artifactId":"~9","parameters":{"a":1}}]}`, "["+newer+"]", []connector.Job{job},
 			func(x ctx, c client) ([]connector.Job, error) { return connector.New(c).RunAnalyzers(x, run) }).from("5.7.3"),
 		reads("job", "/connector/cortex/job/~50", jobJSON, job, func(x ctx, c client) (connector.Job, error) { return connector.New(c).Job(x, "~50") }),
+		asks("jobs of an observable", `{"query":[{"_name":"getObservable","idOrName":"~9"},{"_name":"jobs"},{"_name":"sort","_fields":[{"_createdAt":"desc"}]},{"_name":"page","from":0,"to":500}]}`,
+			"["+jobJSON+"]", []connector.Job{job}, func(x ctx, c client) ([]connector.Job, error) { return connector.New(c).Jobs(x, "~9") }),
 		reads("responders", "/connector/cortex/responder/case/~1", "["+workerJSON+"]", workers, func(x ctx, c client) ([]connector.Worker, error) { return connector.New(c).Responders(x, "case", "~1") }),
 		respond,
 		actions,

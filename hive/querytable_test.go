@@ -17,6 +17,7 @@ var queryOperations = map[string][]string{
 	"listOrganisation": {}, "listPageTemplate": {},
 	"getCase": {"idOrName"}, "getAlert": {"idOrName"}, "getTask": {"idOrName"},
 	"alerts": {}, "logs": {}, "case": {},
+	"getObservable": {"idOrName"}, "jobs": {}, // TheHive 4; the descriptions of 5 name no list of jobs
 	"observables": {}, "comments": {}, "procedures": {}, "tasks": {}, "pages": {}, "attachments": {},
 	"sort":  {"_fields"},
 	"page":  {"from", "to"},

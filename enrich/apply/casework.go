@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/analyze"
 	"forager/enrich/claim"
 	"forager/enrich/detection"
 	"forager/enrich/related"
@@ -166,7 +167,29 @@ func (w *caseWork) run(ctx context.Context) error {
 		w.keeps, w.joined = w.body.rememberAlerts(w.plans, most), w.c.Stage == stageClosed
 	}
 	w.relate()
+	w.wantAnalyses()
 	return nil
+}
+
+// wantAnalyses notes what Cortex is to look at; it is asked when nobody waits for that.
+func (w *caseWork) wantAnalyses() {
+	if w.a.options.Cortex == nil || w.addsToAlert() {
+		return
+	}
+	for _, p := range w.plans {
+		if len(p.Analyze) == 0 {
+			continue
+		}
+		if w.body.Jobs == nil {
+			w.body.Jobs = &analyze.State{}
+		}
+		if n := w.body.Jobs.Want(p.Analyze, p.Observables, w.a.options.Limits.Analyses); n > 0 {
+			w.a.happened(EventOverLimit, w.c.Number, "analyses")
+		}
+	}
+	if w.body.Jobs.Waits() {
+		w.a.analyses.Later(analyze.Case{ID: w.id, Organisation: w.organisation}, time.Now().Add(relateAfter))
+	}
 }
 
 // noteRelated notes of a new case by which values others may have to do with it. A case that the ledger does not know may be new: whoever
@@ -373,6 +396,7 @@ const (
 	kindCase   = "case"
 	kindFields = "fields"
 	kindLink   = "link"
+	kindJob    = "job"
 )
 
 // charge charges an item to the plans that brought it, by what its error says.

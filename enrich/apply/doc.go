@@ -28,12 +28,13 @@
 //	marks.go         what the entry of a case remembers, and what analysts removed
 //
 // A route may want alerts and no cases (raise.go): the entry of their group takes the place of the key's, and steps add to an
-// alert as to a case (resources.go). It may want that cases come by alert (byalert.go): then TheHive itself knows by the alert's name what was done, and nobody waits
+// alert as to a case (applier.go). It may want that cases come by alert (byalert.go): then TheHive itself knows by the alert's name what was done, and nobody waits
 // until a lost request shows.
 //
 // Beside that way: bisect.go takes a request apart that fails for what it holds, and says whom an error concerns;
 // audit.go notes what TheHive's audit says, and shows and changes what is remembered; upkeep.go brings comments up to
-// date, links new cases with others (package related) and purges entries; resources.go declares what is needed of TheHive.
+// date and purges entries; background.go does what nobody waits for: it links new cases with others (package related) and lets Cortex look
+// at observables (package analyze). applier.go also declares what is needed of TheHive.
 //
 // # Limits
 //

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/analyze"
 	"forager/enrich/claim"
 	"forager/enrich/related"
 )
@@ -239,7 +240,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related",
+	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related", "jobs",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's
@@ -270,6 +271,7 @@ type caseBody struct {
 	LeftOut     map[string]int          `json:"leftOut,omitempty"`   // by kind, what a limit left out
 	LeftItems   []string                `json:"leftItems,omitempty"` // hashes of what was counted so
 	Posted      map[string]int64        `json:"posted,omitempty"`    // by kind, when something was posted last, ms
+	Jobs        *analyze.State          `json:"jobs,omitempty"`      // what analyzers are to look at, and did
 	Related     *related.State          `json:"related,omitempty"`   // of a new case: which others it may have to do with
 	Alerts      int                     `json:"alerts,omitempty"`    // how many names of alerts for this case are used
 	Alert       bool                    `json:"alert,omitempty"`     // it is no case but an alert

@@ -359,7 +359,7 @@ func (s *storm) rageRelated(t *testing.T) {
 	for range 3 {
 		wg.Go(func() {
 			for !s.over() || time.Now().Before(end) {
-				s.liveRelated(t, end)
+				s.liveWith(t, end, func(*apply.Options, *hive.Client) {})
 			}
 		})
 	}
@@ -367,7 +367,8 @@ func (s *storm) rageRelated(t *testing.T) {
 	wait(t.Context(), 2*time.Minute)
 }
 
-func (s *storm) liveRelated(t *testing.T, end time.Time) {
+// liveWith is one life of a worker that looks after what nobody waits for, too.
+func (s *storm) liveWith(t *testing.T, end time.Time, change func(*apply.Options, *hive.Client)) {
 	dead := make(chan struct{})
 	var once sync.Once
 	kill := func() { once.Do(func() { close(dead) }) }
@@ -381,7 +382,9 @@ func (s *storm) liveRelated(t *testing.T, end time.Time) {
 		t.Error(err)
 		return
 	}
-	e, err := apply.New(apply.Options{Hive: func(string) apply.Hive { return c }, Ledger: shaky{s.ledger, s, dead}, Digest: s.place})
+	o := apply.Options{Hive: func(string) apply.Hive { return c }, Ledger: shaky{s.ledger, s, dead}, Digest: s.place}
+	change(&o, c)
+	e, err := apply.New(o)
 	if err != nil {
 		t.Error(err)
 		return

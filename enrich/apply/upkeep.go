@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +15,9 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
 	"forager/enrich"
+	"forager/enrich/analyze"
 	"forager/enrich/claim"
 	"forager/enrich/related"
-	"forager/hive"
 	"forager/retry"
 )
 
@@ -78,9 +76,9 @@ func (p *pace) quiet() map[string]string {
 // FlushComments brings the numbers in comments up to date for cases that had a quiet minute. The pipeline
 // calls it now and then; what it fails to do costs nothing but a stale number, and is tried again
 // after the next quiet minute. A case that fails keeps none of the others; where many do in a row,
-// the rest waits, too. Then new cases are linked with those that have an indicator in common with them. The error tells how many failed.
+// the rest waits, too. Then new cases are linked with those that have an indicator in common with them, and Cortex is asked to look at observables. The error tells how many failed.
 func (a *Applier) FlushComments(ctx context.Context) error {
-	return errors.Join(a.flushAll(ctx), a.relateAll(ctx))
+	return errors.Join(a.flushAll(ctx), a.relateAll(ctx), a.analyzeAll(ctx))
 }
 
 func (a *Applier) flushAll(ctx context.Context) error {
@@ -104,159 +102,6 @@ func (a *Applier) flushCase(ctx context.Context, id, organisation string) error 
 	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: organisation, hive: a.options.Hive(organisation)}
 	defer t.slot.Leave()
 	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
-}
-
-// relateFor bounds how long one pass looks for cases that have to do with new ones.
-const relateFor = 20 * time.Second
-
-// relateAll looks for the open cases that have to do with new ones, and links them: one after the other, so that a storm of new cases
-// keeps no more than one call of it busy. What fails is tried again by the next pass.
-func (a *Applier) relateAll(ctx context.Context) error {
-	var failed failures
-	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
-		c, ok := a.due.Take(time.Now())
-		if !ok {
-			break
-		}
-		err := a.relateCase(ctx, c)
-		if err != nil {
-			a.due.Later(c, time.Now().Add(relateAfter))
-		}
-		failed.note(err)
-	}
-	return failed.err()
-}
-
-// relateCase looks for the cases that one has to do with; only where there are some, it is claimed.
-func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
-	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
-	defer t.slot.Leave()
-	if err := t.takeSlot(ctx); err != nil {
-		return err
-	}
-	found, err := t.hive.OpenCasesWith(ctx, c.State.Indicators...)
-	if err != nil {
-		return inOrganisation(c.Organisation, err)
-	}
-	chosen := related.Choose(c.ID, found)
-	if len(chosen) == 0 {
-		a.due.Alone(c.ID)
-		return nil
-	}
-	return t.linking(ctx, func(cl *claim.Claim) error {
-		if owed := cl.Owed(); owed > 0 { // nobody waits for it, and no case is held meanwhile
-			if err := t.settleLinks(ctx, cl, owed); err != nil {
-				return errors.Join(err, cl.Release(ctx, nil, true))
-			}
-		}
-		unclear := false
-		err := t.withCase(ctx, ctx, c.ID, func(cc *caseClaim) (err error) {
-			unclear, err = cc.link(ctx, cl, chosen)
-			return err
-		})
-		if unclear {
-			a.due.Later(c, time.Now().Add(a.options.Settle))
-		}
-		return errors.Join(err, cl.Release(ctx, nil, unclear))
-	})
-}
-
-// linking lets one worker at a time link cases of the organisation: two cases would link each other else. TheHive may take doubles:
-// whoever takes over from one that died, or that lost an answer, waits until that has settled.
-func (t *turn) linking(ctx context.Context, do func(*claim.Claim) error) error {
-	t.slot.Leave()
-	cl, err := t.a.claims.Acquire(ctx, "link."+enrich.ShortHash(t.organisation), []string{kindLink}, t.slot.Leave)
-	if err != nil {
-		return err
-	}
-	return do(cl)
-}
-
-// settleLinks waits until what an earlier holder may have linked shows.
-func (t *turn) settleLinks(ctx context.Context, cl *claim.Claim, owed time.Duration) error {
-	held, free := cl.Bind(ctx)
-	defer free()
-	if err := claim.Wait(held, owed); err != nil {
-		return err
-	}
-	cl.Settled()
-	return nil
-}
-
-// link links a claimed new case with others, once: an analyst's answer is the last. unclear: an effect is unknown.
-func (cc *caseClaim) link(ctx context.Context, link *claim.Claim, chosen []hive.Case) (unclear bool, err error) {
-	state := cc.body.Related
-	if cc.fresh || state.Over(time.Now()) {
-		return false, nil // whoever adds to the case next rebuilds it; or another worker was faster
-	}
-	held, free := cc.claim.Bind(ctx)
-	defer free()
-	held, done := link.Bind(held)
-	defer done()
-	if err := cc.takeSlot(held); err != nil {
-		return false, err
-	}
-	calls, over := calling(held, cc.claim)
-	defer over()
-	there, err := cc.hive.CaseLinks(calls, cc.id)
-	if err != nil {
-		return false, err
-	}
-	for _, other := range related.Missing(chosen, there) {
-		if was, err := cc.linkedBy(held, other.ID); was || err != nil {
-			if err != nil {
-				return false, err
-			}
-			continue
-		}
-		err := cc.hive.LinkCases(calls, cc.id, other.ID, related.Kind)
-		switch {
-		case err == nil:
-			state.Linked = append(state.Linked, other.ID)
-			cc.a.happened(EventRelated, state.Number, "#"+strconv.Itoa(other.Number))
-		case noLinks(err):
-			cc.tellRelated(related.Missing(chosen, there))
-			state.Done()
-			return false, nil
-		case scopeOf(err) == scopeRefused, verdictOf(err) == hive.Denied:
-			cc.a.happened(EventDegraded, state.Number, "link with #"+strconv.Itoa(other.Number)+": "+enrich.Excerpt(err.Error()))
-		case uncertain(err):
-			cc.a.happened(EventAmbiguous, state.Number, "link cases")
-			return true, nil
-		default:
-			return false, err
-		}
-	}
-	state.Done()
-	return false, nil
-}
-
-// linkedBy tells whether another case was linked with this one, so that somebody took that away where it is not there.
-func (cc *caseClaim) linkedBy(ctx context.Context, id string) (bool, error) {
-	_, body, err := readCase(ctx, cc.a.options.Ledger, id)
-	if err != nil {
-		return false, err
-	}
-	return body.Related != nil && slices.Contains(body.Related.Linked, cc.id), nil
-}
-
-// noLinks tells whether TheHive has no links of cases, as before 5.5: it answers that there is no such path.
-func noLinks(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && e.Status == http.StatusNotFound && strings.HasSuffix(e.Message, "/link/case/add")
-}
-
-// tellRelated has the digest say which cases have to do with this one, where they cannot be linked.
-func (cc *caseClaim) tellRelated(cases []hive.Case) {
-	d := cc.body.Digest
-	if d == nil {
-		return
-	}
-	for _, c := range cases {
-		d.Relate(c.Number)
-	}
-	d.Pending = true
-	cc.a.pace.later(cc.id, cc.organisation)
 }
 
 // flush brings the numbers in the comments of a claimed case up to date.
@@ -478,6 +323,9 @@ func (s *sweeper) catchUp(id string, body caseBody) {
 	}
 	if body.Digest != nil && body.Digest.Pending {
 		s.a.pace.later(id, organisation)
+	}
+	if body.Jobs.Waits() && s.a.options.Cortex != nil {
+		s.a.analyses.Later(analyze.Case{ID: id, Organisation: organisation}, time.Now().Add(relateAfter))
 	}
 	if body.Related.Waits(time.Now()) && !s.a.options.Unrelated {
 		s.a.due.Later(related.Case{ID: id, Organisation: organisation, State: *body.Related}, time.Now().Add(relateAfter))

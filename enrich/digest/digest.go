@@ -19,7 +19,8 @@ type Digest struct {
 	Other int      `json:"other,omitempty"` // detections of rules that found no room
 	Rows  []string `json:"rows,omitempty"`  // of the table of the newest, newest first
 
-	Related []int `json:"related,omitempty"` // numbers of cases with the same indicators, where TheHive cannot link them
+	Unseen  []string `json:"unseen,omitempty"`  // which analyzers saw nothing, and why; written for a page already
+	Related []int    `json:"related,omitempty"` // numbers of cases with the same indicators, where TheHive cannot link them
 }
 
 // Rule is what is known of the detections of one rule.
@@ -47,6 +48,7 @@ type Tally struct {
 const (
 	MaxRules   = 100 // rules that are told apart
 	MaxRows    = 50  // detections that are told of
+	maxUnseen  = 10  // analyzers that did not look at something
 	maxRelated = 30  // cases with the same indicators
 	maxTallies = 5   // users, and sources, of a rule that are counted, and techniques
 )
@@ -77,10 +79,29 @@ func (d *Digest) Add(rule string, s enrich.Sighting) {
 	r.Last = max(r.Last, s.At)
 }
 
+// NotAnalysed notes that an analyzer did not look at something, and why.
+func (d *Digest) NotAnalysed(analyzer, why string) { d.unseen(markdown.Cell(analyzer) + ": " + why) }
+
+func (d *Digest) unseen(line string) {
+	if !slices.Contains(d.Unseen, line) && len(d.Unseen) < maxUnseen {
+		d.Unseen = append(d.Unseen, line)
+	}
+}
+
 // Relate notes the number of a case that has the same indicators.
 func (d *Digest) Relate(number int) {
 	if !slices.Contains(d.Related, number) && len(d.Related) < maxRelated {
 		d.Related = append(d.Related, number)
+	}
+}
+
+// add takes over what stands above the tables of another digest.
+func (d *Digest) add(o Digest) {
+	for _, n := range o.Related {
+		d.Relate(n)
+	}
+	for _, line := range o.Unseen {
+		d.unseen(line)
 	}
 }
 
@@ -112,9 +133,7 @@ func (d *Digest) AtLeast(o Digest) { d.unite(o, func(a, b int) int { return max(
 func (d *Digest) Complete(page Digest) {
 	d.First, d.Last = earliest(d.First, page.First), max(d.Last, page.Last)
 	d.JoinRows(page.Rows)
-	for _, n := range page.Related {
-		d.Relate(n)
-	}
+	d.add(page)
 	for _, theirs := range page.Rules {
 		i := slices.IndexFunc(d.Rules, func(r Rule) bool { return r.Hash == theirs.Hash })
 		if i < 0 {
@@ -138,9 +157,7 @@ func (d *Digest) unite(o Digest, of func(a, b int) int) {
 	d.Other = of(d.Other, o.Other)
 	d.First, d.Last = earliest(d.First, o.First), max(d.Last, o.Last)
 	d.JoinRows(o.Rows)
-	for _, n := range o.Related {
-		d.Relate(n)
-	}
+	d.add(o)
 	for _, theirs := range o.Rules {
 		if r := d.rule(theirs.Hash); r != nil {
 			r.unite(theirs, of)

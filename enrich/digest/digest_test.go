@@ -62,6 +62,9 @@ func drawn(r *rapid.T, name string) digest.Digest {
 	for _, n := range rapid.SliceOfN(rapid.IntRange(1, 1<<30), 0, 12).Draw(r, "related") {
 		d.Relate(n)
 	}
+	for range rapid.IntRange(0, 12).Draw(r, "unseen") {
+		d.NotAnalysed(texts.Draw(r, "analyzer"), rapid.SampledFrom([]string{"Cortex has no such analyzer", "its TLP is above amber"}).Draw(r, "why"))
+	}
 	return d
 }
 

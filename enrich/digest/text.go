@@ -74,7 +74,7 @@ func (d Digest) Text() string {
 	last := marker(rules, d.Other)
 	room := MaxText - len(last) - 1<<10 // for what stands around
 	var b strings.Builder
-	b.WriteString(d.headline() + "\n\n" + d.relatedLine() + ruleHead)
+	b.WriteString(d.headline() + "\n\n" + d.relatedLine() + d.unseenLines() + ruleHead)
 	for i, r := range rules {
 		line := r.row()
 		if b.Len()+len(line) > room*2/3 {
@@ -110,9 +110,23 @@ func (d Digest) relatedLine() string {
 	return relatedBegins + strings.Join(all, ", ") + "\n\n"
 }
 
-// readRelated reads what relatedLine wrote.
-func (d *Digest) readRelated(head string) {
+const unseenBegins = "Not analysed by "
+
+// unseenLines say which analyzers did not look at something.
+func (d Digest) unseenLines() string {
+	var b strings.Builder
+	for _, line := range d.Unseen {
+		b.WriteString(unseenBegins + line + "\n\n")
+	}
+	return b.String()
+}
+
+// readHead reads what relatedLine and unseenLines wrote.
+func (d *Digest) readHead(head string) {
 	for line := range strings.Lines(head) {
+		if why, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), unseenBegins); ok {
+			d.unseen(why)
+		}
 		numbers, ok := strings.CutPrefix(strings.TrimSpace(line), relatedBegins)
 		if !ok {
 			continue
@@ -210,7 +224,7 @@ func Parse(text string) (d Digest, intact bool) {
 		return Digest{}, false
 	}
 	head, rows, _ := strings.Cut(tables[0], ruleHead)
-	d.readRelated(head)
+	d.readHead(head)
 	lines := strings.Split(rows, "\n")
 	for i, mark := range strings.Split(part[5], " ") {
 		if r, ok := readRule(mark); ok && len(d.Rules) < MaxRules {

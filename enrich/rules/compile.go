@@ -84,6 +84,15 @@ func (c *compiler) route(raw Route) route {
 		}
 		r.filter = append(r.filter, c.term(at, t))
 	}
+	for i, a := range raw.Analyze {
+		at := fmt.Sprintf("analyze[%d]", i)
+		if a.Analyzer == "" {
+			c.complain(at+".analyzer", "is missing")
+		}
+		if _, known := tlpWords[a.MaxTLP]; a.MaxTLP != "" && !known {
+			c.complain(at+".maxTLP", "%q is no TLP", a.MaxTLP)
+		}
+	}
 	r.fields = c.fields(raw.Case)
 	return r
 }

@@ -27,6 +27,7 @@ type Decision struct {
 	As           As
 	Group        Group
 	MaxNewAlerts int // in an hour; 0 is no limit
+	Analyze      []Analysis
 
 	Title              *string // empty: the route's own gave nothing
 	Description        *string // Markdown
@@ -76,7 +77,7 @@ func (r *Router) Decide(s Seen, now time.Time) (d Decision) {
 
 // identity says to which case a detection belongs.
 func (q *route) identity(d *Decision, s Seen, fault func(string)) {
-	d.Organisation, d.Window, d.Closed, d.Via = q.Organisation, q.Window, q.Closed, q.Via
+	d.Organisation, d.Window, d.Closed, d.Via, d.Analyze = q.Organisation, q.Window, q.Closed, q.Via, q.Analyze
 	d.As, d.Group, d.MaxNewAlerts = q.As, q.Group, q.MaxNewAlerts
 	if q.key != nil {
 		value, err := evaluate[string](q.key, s)

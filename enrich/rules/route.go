@@ -62,7 +62,26 @@ type Route struct {
 	As           As             // empty is AsCase
 	Group        Group          // of alerts; empty is GroupEvent
 	MaxNewAlerts int            // alerts that the route may open in an hour, over all replicas; 0 is no limit
+	Analyze      []Analysis     // what Cortex is to look at
 	Case         CaseFields
+}
+
+// Analysis lets an analyzer of Cortex look at observables of a case, each once.
+type Analysis struct {
+	Analyzer string   // id or name
+	Cortex   string   // the server; empty is the first that has the analyzer
+	Types    []string // of observables; empty is all that the analyzer takes
+	IOC      bool     // indicators alone
+	MaxTLP   string   // "clear", "green", "amber", "amber+strict", "red": of an observable, above which it is not shown; empty is amber
+}
+
+// Most is the TLP of an observable up to which the analyzer sees it, 0–4: without a word AMBER, as Cortex presets it.
+func (a Analysis) Most() int {
+	most, known := tlpWords[a.MaxTLP]
+	if !known {
+		return tlpWords["amber"]
+	}
+	return most
 }
 
 // Term is one comparison of a route's own filter. The value is a template, and only ever a value.

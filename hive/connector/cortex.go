@@ -197,6 +197,26 @@ func (c *Connector) Job(ctx context.Context, id string) (Job, error) {
 	return read(ctx, c, op, "/connector/cortex/job/"+url.PathEscape(id), jobID)
 }
 
+// maxJobs is how many jobs of an observable are listed.
+const maxJobs = 500
+
+// Jobs lists the jobs of an observable by id, oldest first, the newest maxJobs at
+// most (the query getObservable, jobs, which TheHive 4 has; the descriptions of 5
+// name no such list).
+func (c *Connector) Jobs(ctx context.Context, observableID string) ([]Job, error) {
+	const op = "list jobs"
+	if err := needed(op, "observable", observableID); err != nil {
+		return nil, err
+	}
+	var out []Job
+	err := c.client.Exchange(ctx, hive.Exchange{Op: op, Method: http.MethodPost, Path: "/query", Reads: true, Into: &out, Body: map[string]any{"query": []map[string]any{
+		{"_name": "getObservable", "idOrName": observableID}, {"_name": "jobs"},
+		{"_name": "sort", "_fields": []map[string]string{{"_createdAt": "desc"}}}, {"_name": "page", "from": 0, "to": maxJobs},
+	}}})
+	slices.Reverse(out)
+	return out, err
+}
+
 // Responders lists what can act on an object, by its type as in [NewAction] and id
 // (GET /api/v1/connector/cortex/responder/{entityType}/{entityId}).
 func (c *Connector) Responders(ctx context.Context, objectType, objectID string) ([]Worker, error) {

@@ -6,7 +6,7 @@
 // Every call is one of [hive.Client.Exchange], with its limits and its one type of errors. A TheHive
 // without a connector answers empty lists, and refuses what names a server that it does not have.
 //
-//	cortex.go  Analyzers, AnalyzersFor, Analyzer, RunAnalyzer, RunAnalyzers, Job,
+//	cortex.go  Analyzers, AnalyzersFor, Analyzer, RunAnalyzer, RunAnalyzers, Job, Jobs,
 //	           Responders, RunResponder, Actions
 //	misp.go    MISPStatus, SyncMISP, ExportToMISP, ImportFromMISP
 //

@@ -99,6 +99,44 @@ func TestCheckAsksForTheRightsOfAlertMode(t *testing.T) {
 	}
 }
 
+// TestCheckLooksForAnalyzers: only where a route names one; whether the account may run it, and whether it is there.
+func TestCheckLooksForAnalyzers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		analyzer, profile string
+		cortex            []string
+		level             inspect.Level
+		what              string
+	}{
+		{"virustotal", "analyst", []string{"local"}, inspect.LevelOK, "every analyzer that routes name is there: virustotal"},
+		{"VirusTotal_GetReport_3_1", "analyst", []string{"local"}, inspect.LevelOK, "every analyzer that routes name is there: VirusTotal_GetReport_3_1"},
+		{"virustotal", "analyst", nil, inspect.LevelHurts, `Cortex has no analyzer "virustotal" for `},
+		{"nobody", "analyst", []string{"local"}, inspect.LevelHurts, `Cortex has no analyzer "nobody" for `},
+		{"virustotal", "few", []string{"local"}, inspect.LevelHurts, "forager@x.example (profile few) may not run analyzers, and routes want it (analyze)"},
+		{"", "few", nil, "", ""},
+	} {
+		found := lookWith(t, hivetest.Options{Cortex: c.cortex}, hivetest.User{Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: c.profile}}},
+			func(all *config.Config) {
+				all.Routes = []config.Route{{Name: "all", Organisation: all.Hive.Organisation}}
+				if c.analyzer != "" {
+					all.Routes[0].Analyze = []config.Analysis{{Analyzer: c.analyzer}}
+				}
+			})
+		var got []inspect.Finding
+		for _, f := range found {
+			if f.About == "analyzers" {
+				got = append(got, f)
+			}
+		}
+		if c.what == "" && len(got) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(got, func(f inspect.Finding) bool { return f.Level == c.level && strings.HasPrefix(f.What, c.what) }) {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+}
+
 // lookAs looks at a server as an account that it has.
 func lookAs(t *testing.T, o hivetest.Options, u hivetest.User, env ...string) []inspect.Finding {
 	t.Helper()

@@ -98,6 +98,7 @@ func inspectHive(ctx context.Context, c *config.Config) ([]inspect.Finding, erro
 			continue
 		}
 		h.rules(ctx, client, organisation)
+		h.analyzers(ctx, client, organisation)
 		if i == 0 {
 			h.types(ctx, client)
 			if err := h.attack(ctx, client); err != nil {

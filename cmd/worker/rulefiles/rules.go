@@ -90,6 +90,9 @@ func routeOf(r config.Route) rules.Route {
 			Tags: r.Case.Tags, Assignee: r.Case.Assignee, Template: r.Case.Template,
 		},
 	}
+	for _, a := range r.Analyze {
+		out.Analyze = append(out.Analyze, rules.Analysis{Analyzer: a.Analyzer, Cortex: a.Cortex, Types: a.Types, IOC: a.IOC, MaxTLP: a.MaxTLP})
+	}
 	for _, t := range r.Filter {
 		out.Filter = append(out.Filter, rules.Term(t))
 	}

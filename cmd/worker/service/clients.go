@@ -11,8 +11,10 @@ import (
 	"go.uber.org/zap"
 
 	"forager/config"
+	"forager/enrich/analyze"
 	"forager/enrich/apply"
 	"forager/hive"
+	"forager/hive/connector"
 	"forager/hive/throttle"
 )
 
@@ -98,7 +100,14 @@ func (c *clients) served() []string {
 
 // of gives the client of an organisation that rules name, or have named: clients are kept, since
 // plans of rules that were replaced may still be under way.
-func (c *clients) of(organisation string) apply.Hive {
+func (c *clients) of(organisation string) apply.Hive { return c.client(organisation) }
+
+// cortex reaches Cortex through TheHive, in an organisation as in of.
+func (c *clients) cortex(organisation string) analyze.Cortex {
+	return connector.New(c.client(organisation))
+}
+
+func (c *clients) client(organisation string) *hive.Client {
 	if organisation == c.config.Hive.Organisation {
 		return c.own
 	}

@@ -140,6 +140,7 @@ func NewApplier(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) 
 func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logger) apply.Options {
 	return apply.Options{
 		Hive:      p.clients.of,
+		Cortex:    p.clients.cortex,
 		Files:     filePolicy(c),
 		Opener:    objects.New(link),
 		Ledger:    p.memory(c, link),
@@ -186,7 +187,7 @@ func filePolicy(c *config.Config) apply.FilePolicy {
 // caseLimits bound what is added to one case.
 func caseLimits(c *config.Config) apply.Limits {
 	l := c.Limits
-	return apply.Limits{Observables: l.ObservablesPerCase, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
+	return apply.Limits{Observables: l.ObservablesPerCase, Analyses: l.AnalysesPerCase, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
 }
 
 // Connection says how to reach NATS. The log tells of secrets that were exchanged.

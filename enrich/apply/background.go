@@ -1,0 +1,354 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"forager/enrich"
+	"forager/enrich/analyze"
+	"forager/enrich/claim"
+	"forager/enrich/related"
+	"forager/hive"
+	"forager/hive/connector"
+)
+
+// relateFor bounds how long one pass looks for cases that have to do with new ones.
+const relateFor = 20 * time.Second
+
+// relateAll looks for the open cases that have to do with new ones, and links them: one after the other, so that a storm of new cases
+// keeps no more than one call of it busy. What fails is tried again by the next pass.
+func (a *Applier) relateAll(ctx context.Context) error {
+	var failed failures
+	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
+		c, ok := a.due.Take(time.Now())
+		if !ok {
+			break
+		}
+		err := a.relateCase(ctx, c)
+		if err != nil {
+			a.due.Later(c, time.Now().Add(relateAfter))
+		}
+		failed.note(err)
+	}
+	return failed.err()
+}
+
+// relateCase looks for the cases that one has to do with; only where there are some, it is claimed.
+func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
+	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	defer t.slot.Leave()
+	if err := t.takeSlot(ctx); err != nil {
+		return err
+	}
+	found, err := t.hive.OpenCasesWith(ctx, c.State.Indicators...)
+	if err != nil {
+		return inOrganisation(c.Organisation, err)
+	}
+	chosen := related.Choose(c.ID, found)
+	if len(chosen) == 0 {
+		a.due.Alone(c.ID)
+		return nil
+	}
+	unclear, err := t.alone(ctx, kindLink, c.ID, func(cc *caseClaim, cl *claim.Claim) (bool, error) { return cc.link(ctx, cl, chosen) })
+	if unclear {
+		a.due.Later(c, time.Now().Add(a.options.Settle))
+	}
+	return err
+}
+
+// alone does something with a claimed case of which TheHive may take doubles, one worker of the organisation at a time: two new cases would
+// link each other else. Whoever takes over from one that died, or that lost an answer, waits until that has settled; no case is held
+// meanwhile. unclear: an effect is unknown.
+func (t *turn) alone(ctx context.Context, kind, caseID string, do func(*caseClaim, *claim.Claim) (unclear bool, err error)) (unclear bool, err error) {
+	t.slot.Leave()
+	cl, err := t.a.claims.Acquire(ctx, kind+"."+enrich.ShortHash(t.organisation), []string{kind}, t.slot.Leave)
+	if err != nil {
+		return false, err
+	}
+	if owed := cl.Owed(); owed > 0 {
+		if err := settled(ctx, cl, owed); err != nil {
+			return false, errors.Join(err, cl.Release(ctx, nil, true))
+		}
+	}
+	err = t.withCase(ctx, ctx, caseID, func(cc *caseClaim) (err error) {
+		unclear, err = do(cc, cl)
+		return err
+	})
+	return unclear, errors.Join(err, cl.Release(ctx, nil, unclear))
+}
+
+// settled waits until what an earlier holder may have done shows.
+func settled(ctx context.Context, cl *claim.Claim, owed time.Duration) error {
+	held, free := cl.Bind(ctx)
+	defer free()
+	if err := claim.Wait(held, owed); err != nil {
+		return err
+	}
+	cl.Settled()
+	return nil
+}
+
+// link links a claimed new case with others, once: an analyst's answer is the last. unclear: an effect is unknown.
+func (cc *caseClaim) link(ctx context.Context, link *claim.Claim, chosen []hive.Case) (unclear bool, err error) {
+	state := cc.body.Related
+	if cc.fresh || state.Over(time.Now()) {
+		return false, nil // whoever adds to the case next rebuilds it; or another worker was faster
+	}
+	held, free := cc.claim.Bind(ctx)
+	defer free()
+	held, done := link.Bind(held)
+	defer done()
+	if err := cc.takeSlot(held); err != nil {
+		return false, err
+	}
+	calls, over := calling(held, cc.claim)
+	defer over()
+	there, err := cc.hive.CaseLinks(calls, cc.id)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range related.Missing(chosen, there) {
+		if was, err := cc.linkedBy(held, other.ID); was || err != nil {
+			if err != nil {
+				return false, err
+			}
+			continue
+		}
+		err := cc.hive.LinkCases(calls, cc.id, other.ID, related.Kind)
+		switch {
+		case err == nil:
+			state.Linked = append(state.Linked, other.ID)
+			cc.a.happened(EventRelated, state.Number, "#"+strconv.Itoa(other.Number))
+		case noPath(err, "/link/case/add"):
+			cc.tellRelated(related.Missing(chosen, there))
+			state.Done()
+			return false, nil
+		case scopeOf(err) == scopeRefused, verdictOf(err) == hive.Denied:
+			cc.a.happened(EventDegraded, state.Number, "link with #"+strconv.Itoa(other.Number)+": "+enrich.Excerpt(err.Error()))
+		case uncertain(err):
+			cc.a.happened(EventAmbiguous, state.Number, "link cases")
+			return true, nil
+		default:
+			return false, err
+		}
+	}
+	state.Done()
+	return false, nil
+}
+
+// linkedBy tells whether another case was linked with this one, so that somebody took that away where it is not there.
+func (cc *caseClaim) linkedBy(ctx context.Context, id string) (bool, error) {
+	_, body, err := readCase(ctx, cc.a.options.Ledger, id)
+	if err != nil {
+		return false, err
+	}
+	return body.Related != nil && slices.Contains(body.Related.Linked, cc.id), nil
+}
+
+// noPath tells whether TheHive has no such path, as before the release that brought it (links of cases: 5.5; jobs in bulk: 5.7).
+func noPath(err error, path string) bool {
+	e, ok := errors.AsType[*hive.Error](err)
+	return ok && e.Status == http.StatusNotFound && strings.HasSuffix(e.Message, path)
+}
+
+// tellRelated has the digest say which cases have to do with this one, where they cannot be linked.
+func (cc *caseClaim) tellRelated(cases []hive.Case) {
+	d := cc.body.Digest
+	if d == nil {
+		return
+	}
+	for _, c := range cases {
+		d.Relate(c.Number)
+	}
+	d.Pending = true
+	cc.a.pace.later(cc.id, cc.organisation)
+}
+
+// analyzeAll asks Cortex to look at what is wanted, one case after the other. What fails is tried again by the next pass.
+func (a *Applier) analyzeAll(ctx context.Context) error {
+	if a.options.Cortex == nil {
+		return nil
+	}
+	var failed failures
+	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
+		c, ok := a.analyses.Take(time.Now())
+		if !ok {
+			break
+		}
+		again, err := a.analyzeCase(ctx, c)
+		if again || err != nil {
+			a.analyses.Later(c, time.Now().Add(time.Minute))
+		}
+		failed.note(err)
+	}
+	return failed.err()
+}
+
+// analyzeCase asks for the jobs of one case; again: some are still to be asked for.
+func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, err error) {
+	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	defer t.slot.Leave()
+	unclear, err := t.alone(ctx, kindJob, c.ID, func(cc *caseClaim, cl *claim.Claim) (unclear bool, err error) {
+		if cc.fresh || !cc.body.Jobs.Waits() {
+			return false, nil
+		}
+		held, free := cc.claim.Bind(ctx)
+		defer free()
+		held, done := cl.Bind(held)
+		defer done()
+		if err := cc.takeSlot(held); err != nil {
+			return false, err
+		}
+		calls, over := calling(held, cc.claim)
+		defer over()
+		w := analysis{caseClaim: cc, cortex: a.options.Cortex(c.Organisation), jobs: cc.body.Jobs}
+		unclear, err = w.run(calls)
+		again = cc.body.Jobs.Waits()
+		return unclear, err
+	})
+	return again || unclear, inOrganisation(c.Organisation, err)
+}
+
+// analysis asks for the jobs that are wanted of a claimed case.
+type analysis struct {
+	*caseClaim
+
+	cortex analyze.Cortex
+	jobs   *analyze.State
+}
+
+// asked is a job that is about to be asked for.
+type asked struct {
+	job analyze.Job
+	new connector.NewJob
+}
+
+// run looks at what is there, and asks for what is missing. unclear: it is unknown what was asked for.
+func (w *analysis) run(calls context.Context) (unclear bool, err error) {
+	workers, err := w.cortex.Analyzers(calls)
+	if err != nil {
+		return false, err
+	}
+	there := map[hive.ObservableName]hive.Observable{}
+	for o, err := range w.hive.CaseObservables(calls, w.id) {
+		if err != nil {
+			return false, err
+		}
+		there[hive.ObservableName{DataType: o.DataType, Data: o.Data}] = o
+	}
+	listed := map[string][]connector.Job{}
+	var ready []asked
+	for _, j := range slices.Clone(w.jobs.Wanted) {
+		worker, server, known := j.Find(workers)
+		o, seen := there[hive.ObservableName{DataType: j.DataType, Data: j.Data}]
+		switch {
+		case !known:
+			if !w.jobs.Again(j) {
+				w.tell(j, "Cortex has no such analyzer")
+			}
+			continue
+		case !slices.Contains(worker.DataTypes, j.DataType):
+			w.jobs.Over(j)
+			continue
+		case !seen: // not listed yet, refused, or removed by an analyst
+			w.jobs.Again(j)
+			continue
+		case o.TLP > j.Most:
+			w.jobs.Over(j)
+			w.tell(j, "the TLP of an observable is above what it may see")
+			continue
+		}
+		if _, looked := listed[o.ID]; !looked {
+			if listed[o.ID], err = w.cortex.Jobs(calls, o.ID); err != nil {
+				return false, err
+			}
+		}
+		if analyze.Asked(worker, listed[o.ID]) {
+			w.jobs.Over(j)
+			continue
+		}
+		ready = append(ready, asked{j, connector.NewJob{AnalyzerID: worker.ID, CortexID: server, ObservableID: o.ID}})
+	}
+	for some := range slices.Chunk(ready, analyze.Bulk) {
+		if unclear, err := w.ask(calls, some); unclear || err != nil {
+			return unclear, err
+		}
+	}
+	return false, nil
+}
+
+// ask asks for jobs in one call; of a TheHive before 5.7, which has no such call, or where one is refused, in one each.
+func (w *analysis) ask(calls context.Context, some []asked) (unclear bool, err error) {
+	if _, single := w.a.singly.Load(w.organisation); !single {
+		var all []connector.NewJob
+		for _, s := range some {
+			all = append(all, s.new)
+		}
+		_, err := w.cortex.RunAnalyzers(calls, all...)
+		switch {
+		case err == nil:
+			for _, s := range some {
+				w.over(s.job)
+			}
+			return false, nil
+		case scopeOf(err) == scopeRefused, noPath(err, "/job/_bulk"): // which, and whether others were taken, the next pass sees
+			w.a.singly.Store(w.organisation, true)
+			return false, nil
+		default:
+			return w.failed(some, err)
+		}
+	}
+	for _, s := range some {
+		if _, err := w.cortex.RunAnalyzer(calls, s.new); err != nil {
+			if unclear, err := w.failed([]asked{s}, err); unclear || err != nil {
+				return unclear, err
+			}
+			continue
+		}
+		w.over(s.job)
+	}
+	return false, nil
+}
+
+// over notes that a job was asked for.
+func (w *analysis) over(j analyze.Job) {
+	w.jobs.Over(j)
+	w.a.happened(EventAnalysed, 0, j.Analyzer)
+}
+
+// failed says what becomes of jobs that TheHive did not take.
+func (w *analysis) failed(some []asked, err error) (unclear bool, _ error) {
+	denied := verdictOf(err) == hive.Denied
+	switch {
+	case denied || scopeOf(err) == scopeRefused:
+		for _, s := range some {
+			w.jobs.Over(s.job)
+			why := "TheHive refused it"
+			if denied {
+				why = "Forager's account has not the right manageAnalyse"
+			}
+			w.tell(s.job, why)
+		}
+		w.a.happened(EventDegraded, 0, "analysis: "+enrich.Excerpt(err.Error()))
+		return false, nil
+	case uncertain(err):
+		w.a.happened(EventAmbiguous, 0, "run analyzers")
+		return true, nil
+	default:
+		return false, err
+	}
+}
+
+// tell has the digest say what was not analysed.
+func (w *analysis) tell(j analyze.Job, why string) {
+	if d := w.body.Digest; d != nil {
+		d.NotAnalysed(j.Analyzer, why)
+		d.Pending = true
+		w.a.pace.later(w.id, w.organisation)
+	}
+}
