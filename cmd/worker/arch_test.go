@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
 	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
 	"cmd/worker/prove":        {"cmd/worker/shell", "config", "filebound"}, // of what it audits it imports nothing
+	"cmd/worker/whatif":       {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "pipeline/history", "pipeline/stream"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
 	"cmd/worker/explanation":  {"enrich", "enrich/apply", "enrich/detection", "enrich/detection/malformed"},
@@ -51,6 +52,7 @@ var arrows = map[string][]string{
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/metrics":    {"enrich", "enrich/apply", "enrich/detection", "pipeline", "pipeline/rollback", "pipeline/stream"},
 	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/journal", "pipeline/stream"},
+	"pipeline/history":    {"pipeline/stream"},
 	"pipeline/journal":    {"pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},
 	"pipeline/rollback":   {"enrich/claim", "filebound", "pipeline/stream"},
@@ -116,6 +118,7 @@ var ownTests = map[string][]string{
 	"pipeline/rollback":      {"pipeline/kvledger", "pipeline/natstest"},
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
+	"cmd/worker/whatif":      {"cmd/worker/demo/servers", "cmd/worker/workertest", "pipeline/natstest"},
 	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
 	"cmd/worker/recent":      {"enrich/detection"},
 	"cmd/worker/silences":    {"cmd/worker/rulefiles", "enrich/apply", "enrich/detection", "hive/hivetest"},
@@ -124,14 +127,14 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/status", "cmd/worker/telemetry", "pipeline/rollback"},
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/history", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/status", "cmd/worker/whatif", "cmd/worker/telemetry", "pipeline/rollback"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},
 	"go.opentelemetry.io/proto":          {"cmd/worker/telemetry/collectortest"},
 	"net/http/httptest":                  {"cmd/worker/workertest"}, // registers a flag in the binary
-	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/silences", "cmd/worker/status", "cmd/worker/prove"},
+	"github.com/spf13":                   {"cmd/worker", "cmd/worker/shell", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/setup", "cmd/worker/silences", "cmd/worker/status", "cmd/worker/whatif", "cmd/worker/prove"},
 }
 
 // banned packages must not be in the binary, however they got there.

@@ -12,10 +12,12 @@ import (
 
 	"forager/cmd/worker/feedback"
 	"forager/cmd/worker/prove"
+	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/setup"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/silences"
 	"forager/cmd/worker/status"
+	"forager/cmd/worker/whatif"
 	"forager/config"
 )
 
@@ -44,6 +46,7 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	}
 	statusFlags, statusConfig := configured()
 	auditFlags, auditConfig := configured()
+	compared := new(configFlag)
 	feedbackFlags, feedbackConfig := configured()
 	silenceFlags, silenceConfig := configured()
 	closedSince := new(moment)
@@ -59,6 +62,9 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		status.Command(sh, status.Configured{AddTo: statusFlags, Load: statusConfig}),
 		prove.Command(sh, prove.Configured{AddTo: auditFlags, Load: auditConfig}),
 		(&replayCmd{}).command(sh),
+		whatif.Command(sh, whatif.Configured{AddTo: compared.addTo, Load: func(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
+			return compared.loadBy(w, sh, connects...)
+		}}),
 		dlqCommands(sh),
 		caseCommands(sh),
 		feedback.Commands(sh, feedback.Configured{AddTo: feedbackFlags, Load: feedbackConfig}),

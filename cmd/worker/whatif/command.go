@@ -1,0 +1,187 @@
+package whatif
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.uber.org/zap"
+	"golang.org/x/term"
+
+	"forager/cmd/worker/rulefiles"
+	"forager/cmd/worker/service"
+	"forager/cmd/worker/shell"
+	"forager/config"
+	"forager/pipeline/history"
+	"forager/pipeline/stream"
+)
+
+// Configured reads the configuration that a flag names.
+type Configured struct {
+	AddTo func(*pflag.FlagSet)
+	Load  func(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error)
+}
+
+// Command is "worker whatif".
+func Command(sh *shell.Shell, from Configured) *cobra.Command {
+	c := &command{from: from}
+	cmd := shell.Leaf(sh, "whatif", "What other routes, silences and formats would have made of what the stream holds.", c.run)
+	from.AddTo(cmd.Flags())
+	cmd.Flags().StringVar(&c.rules, "rules", "", "The new rules are in `DIR`: its *.yaml take the place of rules.files, its folder formats of formats.directories. What the configuration file itself has stays.")
+	cmd.Flags().StringVar(&c.since, "since", "7d", "Read messages stored since `TIME`: RFC 3339, or a duration such as 7d or 24h.")
+	cmd.Flags().BoolVar(&c.json, "json", false, "Write one JSON object.")
+	return cmd
+}
+
+type command struct {
+	from         Configured
+	rules, since string
+	json         bool
+}
+
+func (c *command) run(ctx context.Context, sh *shell.Shell) error {
+	since, err := beginning(c.since, time.Now())
+	if err != nil {
+		return shell.Misuse(err)
+	}
+	if i, err := os.Stat(c.rules); err != nil || !i.IsDir() {
+		return shell.Misuse(fmt.Errorf("--rules: expected a directory with rules, not %q", c.rules))
+	}
+	dir, err := filepath.Abs(c.rules)
+	if err != nil {
+		return shell.Misuse(fmt.Errorf("--rules: %w", err))
+	}
+	cfg, old, now, err := c.both(sh, dir)
+	if err != nil {
+		return err
+	}
+	link, err := stream.Connect(ctx, service.Connection(cfg, zap.NewNop()), zap.NewNop())
+	if err != nil {
+		return shell.Misuse(err)
+	}
+	defer link.Close()
+	if err := link.Reach(); err != nil {
+		return fmt.Errorf("whatif: %w", err)
+	}
+	bar := newBar(sh.RawErr)
+	defer bar.end()
+	span := history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since, Begun: bar.begin}
+	read := func(ctx context.Context, do func(history.Message) error) error {
+		return history.Read(ctx, link, span, do)
+	}
+	r, err := newComparison(cfg.NATS.Stream, old, now).run(ctx, read, bar.tell)
+	if err != nil {
+		return fmt.Errorf("whatif: %w", err)
+	}
+	bar.end()
+	if c.json {
+		return json.NewEncoder(sh.Out).Encode(r)
+	}
+	return Write(sh.Out, r)
+}
+
+// both makes the rules in force, and those of the directory.
+func (c *command) both(sh *shell.Shell, dir string) (cfg *config.Config, old, now Rules, err error) {
+	cfg, old, err = c.make(sh)
+	if err != nil {
+		return nil, old, now, err
+	}
+	other := *sh
+	other.Env = with(sh.Env, "FORAGER_RULES_FILES", dir)
+	formats := filepath.Join(dir, "formats")
+	i, err := os.Stat(formats)
+	own := err == nil && i.IsDir()
+	if own {
+		other.Env = with(other.Env, "FORAGER_FORMATS_DIRECTORIES", formats)
+	}
+	_, now, err = c.make(&other)
+	if err == nil && !own {
+		now.Decoder = old.Decoder // each message is read once
+	}
+	return cfg, old, now, err
+}
+
+// make makes the rules of a configuration.
+func (c *command) make(sh *shell.Shell) (*config.Config, Rules, error) {
+	files := rulefiles.NewWitness()
+	cfg, err := c.from.Load(files, sh, config.ToNATS)
+	if err != nil {
+		return nil, Rules{}, err
+	}
+	router, wrong := rulefiles.NewRouter(cfg, files)
+	decoder, formats := rulefiles.NewDecoder(cfg, files, rulefiles.Trial{})
+	catalogue, bundles := rulefiles.NewCatalogue(cfg)
+	if err := config.Join(wrong, formats, bundles); err != nil {
+		return nil, Rules{}, err
+	}
+	return cfg, Rules{Decoder: decoder, Planner: rulefiles.NewPlanner(cfg, catalogue, nil, router, time.Now)}, nil
+}
+
+// with sets a variable.
+func with(env []string, name, value string) []string {
+	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, name+"=") })
+	return append(kept, name+"="+value)
+}
+
+// beginning reads a time, or how long ago it was.
+func beginning(text string, now time.Time) (time.Time, error) {
+	if days, is := strings.CutSuffix(text, "d"); is {
+		if d, err := time.ParseDuration(days + "h"); err == nil && d > 0 {
+			return now.Add(-24 * d), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("--since: impossible value %q: expected a time as 2026-03-02T08:00:00Z, or a duration such as 7d or 24h", text)
+	}
+	return t, nil
+}
+
+// bar shows on a terminal how far the reading is.
+type bar struct {
+	out io.Writer
+	bar *progressbar.ProgressBar
+}
+
+func newBar(out io.Writer) *bar {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return &bar{}
+	}
+	return &bar{out: out}
+}
+
+func (b *bar) begin(n uint64) {
+	if b.out == nil {
+		return
+	}
+	b.bar = progressbar.NewOptions64(int64(min(n, 1<<62)),
+		progressbar.OptionSetWriter(b.out), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("msg"),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionSetDescription("whatif"))
+}
+
+func (b *bar) tell(done int) {
+	if b.bar != nil {
+		_ = b.bar.Set(done)
+	}
+}
+
+// end leaves the bar as it is, and the line after it free.
+func (b *bar) end() {
+	if b.bar != nil {
+		fmt.Fprintln(b.out)
+		b.bar = nil
+	}
+}

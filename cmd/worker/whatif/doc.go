@@ -1,0 +1,23 @@
+// Package whatif is "worker whatif": what other routes, silences and formats would have made of what the stream holds.
+//
+// # Promise
+//
+// It reads the stream, and nothing else: no case is looked at, nothing is written. Every message is read and planned twice, by the
+// rules in force and by those of a directory, and both are counted the same way. Memory does not grow with the stream, but with
+// the keys whose cases may still take more, up to a bound.
+//
+// # What is counted
+//
+// Cases are those of the rules alone, as if the stream began with none and no analyst closed, merged or changed one: a
+// detection goes into the case of its key whose span holds it, else opens one. Limits of new cases, TheHive's refusals
+// and what lies before the beginning are not in it. What analysts see is the difference of two such counts.
+//
+// # The way of a comparison
+//
+//	command.go  the command: two configurations, a bar
+//	compare.go  reads messages, plans each twice, on all processors, and folds in the stream's order
+//	side.go     the cases of one set of rules
+//	report.go   the table, and what changes rule by rule
+//
+// Thresholds (several detections before a case) would be a field of outcome and a step of side.take.
+package whatif
