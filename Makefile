@@ -7,7 +7,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 # Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
 PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help test check lint cover fuzz boxes week build bench integration chart image sbom vulnerabilities deadcode minute demo tools clean
+.PHONY: help test check lint cover fuzz boxes week build bench integration chart page image sbom vulnerabilities deadcode minute demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -52,6 +52,9 @@ integration: ## real forwarders, and several hosts in containers while everythin
 
 chart: ## lint, render and validate the Helm chart, its rules and its dashboard, and the workflows; builds Helm the first time
 	cd deploy/test && go vet ./... && go test -count=1 -timeout 15m ./...
+
+page: ## the page of the demonstration in a browser; PICTURES=-update writes docs/pictures/page-*.png anew
+	cd deploy/browser && go vet ./... && go test -count=1 -timeout 5m ./... $(PICTURES)
 
 image: ## the container image forager:latest, compiled here
 	deploy/image/compile dist/image/worker

@@ -49,7 +49,8 @@ func lag(f Flow) g.Node {
 	var line strings.Builder
 	for i, m := range f.Minutes {
 		if m.Known {
-			fmt.Fprintf(&line, "%d,%d ", i*barWide+barWide/2, chartHigh-1-int(m.Lag*(chartHigh-2)/max(most, 1)))
+			x, y := i*barWide+barWide/2, chartHigh-1-int(m.Lag*(chartHigh-2)/max(most, 1))
+			fmt.Fprintf(&line, "%d,%d %d,%d ", x, y, x, y) // twice: a point alone shows, too
 		}
 	}
 	says := "not measured yet"

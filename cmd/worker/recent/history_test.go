@@ -40,7 +40,7 @@ func TestAMessageIsKeptInAFewWords(t *testing.T) {
 	h := New(c.read)
 	plan := enrich.Plan{
 		Title: "Brute force\x1b[2J\n" + strings.Repeat("x", 500), Severity: 3,
-		Observables: []detection.Observable{{DataType: "ip", Data: "203.0.113.7"}, {DataType: "hostname", Data: "web01"}},
+		Observables: []detection.Observable{{DataType: "ip", Data: "203.0.113.7"}, {DataType: "hostname", Data: "bad.example"}, {DataType: "hostname", Data: "web01", Tags: []string{"host"}}},
 		Techniques:  []enrich.Technique{{ID: "T1110"}, {ID: "T1110"}, {Reported: "T1059.001"}, {Found: "nothing"}},
 	}
 	h.Settled(pipeline.Settlement{

@@ -87,15 +87,18 @@ func messageOf(s *pipeline.Settlement, at time.Time) Message {
 	return m
 }
 
-// hostOf is the host by which the case is found, else the first that the plan names.
+// hostOf is the host that the plan's case is found by, else the one that its detection is about, else what the case
+// is found by.
 func hostOf(p *enrich.Plan) string {
+	if p.Key.Kind == "host" {
+		return p.Key.Value
+	}
 	for _, o := range p.Observables {
-		if o.DataType == "hostname" {
+		if (o.DataType == "hostname" || o.DataType == "fqdn") && slices.Contains(o.Tags, "host") {
 			return o.Data
 		}
 	}
-	_, host, _ := strings.Cut(p.Key.String(), ":")
-	return host
+	return p.Key.Value
 }
 
 // techniquesOf are the ids of a plan's techniques, each once.
