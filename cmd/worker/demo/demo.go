@@ -44,9 +44,9 @@ func (c *demoCmd) command(sh *shell.Shell) *cobra.Command {
 	cmd := shell.Leaf(sh, "demo", "Show the whole way of alerts with nothing but this binary.", c.Run,
 		shell.Arg("[FILE…]", "Files or directories of events to publish instead of the built-in samples."))
 	flags := cmd.Flags()
-	flags.BoolVar(&c.Once, "once", false, "End when everything is settled; exit 0 only if nothing was lost and nothing doubled.")
+	flags.BoolVar(&c.Once, "once", false, "End when everything is settled; exit 0 only if all could be read, nothing was lost and nothing doubled.")
 	flags.BoolVar(&c.JSON, "json", false, "Print one JSON object with the figures instead of the table.")
-	flags.BoolVar(&c.Calm, "calm", false, "Let the simulated TheHive behave; without it, it refuses some calls and loses some answers.")
+	flags.BoolVar(&c.Calm, "calm", false, "Let nothing go wrong; without it the simulated TheHive refuses some calls and loses some answers, and while the page stays up there is a storm, a poison message, an outage, a killed replica and an analyst who removes something, now and then.")
 	flags.BoolVarP(&c.Verbose, "verbose", "v", false, "Show the worker's own log.")
 	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "Address of the page with the cases, while it stays up: `HOST:PORT`.")
 	cmd.Args = shell.Reads(func(args []string) error { c.Files = args; return hostPort(c.Addr) })
@@ -60,6 +60,9 @@ const stalled = 2 * time.Minute
 
 // errDemo says that the demonstration did not end as it should.
 var errDemo = errors.New("demo: not everything ended in its case exactly once")
+
+// errUnread says that events are none that anybody reads.
+var errUnread = errors.New(`demo: some events could not be read: "worker explain" says why`)
 
 // Run shows the whole way of alerts.
 func (c *demoCmd) Run(ctx context.Context, sh *shell.Shell) (err error) {
@@ -89,7 +92,7 @@ func (c *demoCmd) Run(ctx context.Context, sh *shell.Shell) (err error) {
 		return err
 	}
 	if page != nil && ctx.Err() == nil {
-		if err := s.stay(ctx, sh, page, func(context.Context) {}); err != nil {
+		if err := s.stay(ctx, sh, page, c); err != nil {
 			return err
 		}
 	}

@@ -46,14 +46,16 @@ func listenPage(ctx context.Context, addr string) (net.Listener, error) {
 
 // stay shows the page until it is told to end. The worker keeps working: what is published to the embedded server in
 // the meantime appears.
-func (s *stage) stay(ctx context.Context, sh *shell.Shell, l net.Listener, meanwhile func(context.Context)) error {
+func (s *stage) stay(ctx context.Context, sh *shell.Shell, l net.Listener, how *demoCmd) error {
 	server := &http.Server{Handler: s.pages(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	var serving pipeline.Tasks
 	serving.Go("serve", func() { _ = server.Serve(l) }) // ends when it is closed, and not before
 	sh.Say("the page: http://%s/, the cases: http://%s/cases/", l.Addr(), l.Addr())
 	sh.Say("NATS listens at %s (stream DEMO, publish to demo.anything)", s.nats.URL())
 	sh.Say("TheHive is simulated at %s, API key %s", s.server.URL(), hivetest.DefaultAPIKey)
-	meanwhile(ctx)
+	if len(how.Files) == 0 {
+		s.goOn(ctx, sh, how)
+	}
 	<-ctx.Done()
 	err := server.Close()
 	_ = serving.Wait() // a panic has ended the process

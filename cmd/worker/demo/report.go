@@ -39,6 +39,7 @@ type report struct {
 	cases   []hivetest.Case
 	reasons []reason
 	dead    []string // the first dead letters, by file
+	unread  int      // events that nobody could read
 	missing []string // what acknowledged events asked for and TheHive does not hold
 }
 
@@ -49,7 +50,7 @@ func (s *stage) report(ctx context.Context, took time.Duration) (*report, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &report{cases: s.hive.Snapshot().Cases, reasons: s.tally.why()}
+	r := &report{cases: s.hive.Snapshot().Cases, reasons: s.tally.why(), unread: s.tally.unreadable()}
 	r.missing, r.dead = s.missing(r.cases), s.deadLetters()
 	r.figures = figures{
 		Published: len(s.sent), Acked: s.tally.count(acked) - len(r.missing), Dropped: s.tally.count(dropped), Dead: s.tally.count(dead),
@@ -149,8 +150,11 @@ func missingIn(cases []hivetest.Case, plan enrich.Plan) string {
 	return ""
 }
 
-// verdict is nil when every event is where it belongs, once.
+// verdict is nil when every event could be read and is where it belongs, once.
 func (r *report) verdict() error {
+	if r.unread > 0 {
+		return fmt.Errorf("%w: %d of %d", errUnread, r.unread, r.figures.Published)
+	}
 	if r.figures.Lost > 0 || r.figures.Duplicates > 0 {
 		return errDemo
 	}

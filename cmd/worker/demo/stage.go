@@ -72,7 +72,7 @@ func newStage(ctx context.Context, sh *shell.Shell, how *demoCmd) (s *stage, err
 	}
 	s.hive = hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Seed: 1})
 	if !how.Calm {
-		s.hive.Set(hivetest.Misbehaviour{Latency: 2 * time.Millisecond, Jitter: 8 * time.Millisecond, Refuse: 0.03, Ambiguous: 0.02})
+		s.hive.Set(rough())
 	}
 	if s.server, err = hivetest.Listen("127.0.0.1:0", s.hive); err != nil {
 		return s, fmt.Errorf("demo: %w", err)

@@ -16,6 +16,7 @@ type tally struct {
 	dead    []deadLetter // the first dead letters
 	reasons map[string]int
 	counts  [lastEnding + 1]int
+	unread  int           // dead letters that nobody could read
 	moved   chan struct{} // gets a token when something was settled
 }
 
@@ -60,6 +61,9 @@ func (t *tally) Settled(s pipeline.Settlement) {
 	if reason != "" {
 		t.reasons[reason]++
 	}
+	if end == dead && s.Class == enrich.Malformed {
+		t.unread++
+	}
 	if end == dead && len(t.dead) < mostDeadLetters {
 		t.dead = append(t.dead, deadLetter{s.Sequence, s.Err})
 	}
@@ -94,6 +98,13 @@ func (t *tally) count(e ending) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.counts[e]
+}
+
+// unreadable is how many dead letters nobody could read.
+func (t *tally) unreadable() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unread
 }
 
 // settled is how many messages ended at all.

@@ -52,6 +52,20 @@ func (v *View) askReplicas(ctx context.Context) replicas {
 	return replicas{all: all[:min(len(all), shownReplicas)]}
 }
 
+// marked says which of the replicas shows the page: of this name the one whose session began nearest to the history.
+func marked(all []page.Replica, name string, since time.Time) []page.Replica {
+	all, own := slices.Clone(all), -1
+	for i, r := range all {
+		if r.Name == name && r.State == live && (own < 0 || r.Started.Sub(since).Abs() < all[own].Started.Sub(since).Abs()) {
+			own = i
+		}
+	}
+	if own >= 0 {
+		all[own].Own = true
+	}
+	return all
+}
+
 func rank(state string) int { return slices.Index([]string{live, silent, ended}, state) }
 
 func replicaOf(s claim.Session, age time.Duration) page.Replica {

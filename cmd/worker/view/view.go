@@ -105,9 +105,7 @@ func (v *View) Snapshot(ctx context.Context) page.Snapshot {
 	}
 	of, _ := v.replicas.get(ctx, &v.beside)
 	s.Flow.Replicas, s.Flow.Trouble = of.all, of.trouble
-	for i := range s.Flow.Replicas {
-		s.Flow.Replicas[i].Own = s.Flow.Replicas[i].Name == v.options.Replica && s.Flow.Replicas[i].State == live
-	}
+	s.Flow.Replicas = marked(s.Flow.Replicas, v.options.Replica, seen.Since)
 	s.Letters, _ = v.letters.get(ctx, &v.beside)
 	return s
 }
