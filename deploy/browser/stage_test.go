@@ -31,7 +31,7 @@ type stage struct {
 	worker  string // the binary
 	address string // of the page
 	nats    string
-	browser context.Context
+	open    func() (context.Context, context.CancelFunc) // a tab of the browser
 }
 
 func newStage(t *testing.T) *stage {
@@ -58,7 +58,7 @@ func newStage(t *testing.T) *stage {
 	browser, end := chromedp.NewContext(allocated)
 	t.Cleanup(end)
 	must(t, chromedp.Do(browser))
-	s.browser = browser
+	s.open = func() (context.Context, context.CancelFunc) { return chromedp.NewContext(browser) }
 	return s
 }
 
@@ -100,7 +100,7 @@ func (s *stage) publish(event string) {
 // tab is a page of the browser; what should not happen in it is an error of the test.
 func (s *stage) tab(t *testing.T, wide, high int64, scheme string, actions ...chromedp.Action[chromedp.Void]) context.Context {
 	t.Helper()
-	ctx, end := chromedp.NewContext(s.browser)
+	ctx, end := s.open()
 	t.Cleanup(end)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
