@@ -32,6 +32,7 @@ func newCommandLine(sh *shell.Shell) *cobra.Command {
 	root.SetOut(sh.Out)
 	root.SetErr(sh.Err)
 	root.PersistentFlags().VarPF(helpFlag{}, "help", "h", "Show help for the command.").NoOptDefVal = "true"
+	root.Flags().VarPF(versionFlag{}, "version", "", "Show the version.").NoOptDefVal = "true"
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(sh, c, err) })
 	return root
 }
@@ -80,6 +81,9 @@ func commands(sh *shell.Shell) []*cobra.Command {
 func flagError(sh *shell.Shell, c *cobra.Command, err error) error {
 	if c.HasSubCommands() && c.Flags().NArg() > 0 {
 		return shell.NoCommand(c, c.Flags().Args()) // the flag was meant for a command that there is not
+	}
+	if errors.Is(err, errVersion) {
+		return errors.Join((&versionCmd{}).Run(c.Context(), sh), errHelped)
 	}
 	if errors.Is(err, errHelped) {
 		return errors.Join(shell.WriteHelp(sh.Out, c), errHelped)

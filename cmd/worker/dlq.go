@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"os"
 	"strconv"
 	"text/tabwriter"
@@ -76,12 +77,14 @@ func (f configFlag) openLetters(ctx context.Context, sh *shell.Shell) (*deadlett
 type dlqListCmd struct {
 	letterChoice
 
+	All  bool
 	JSON bool
 }
 
 func (c *dlqListCmd) command(sh *shell.Shell) *cobra.Command {
-	cmd := shell.Leaf(sh, "ls", "List dead letters, oldest first.", c.Run)
+	cmd := shell.Leaf(sh, "ls", "Count dead letters by reason; list them with --all, oldest first.", c.Run)
 	c.addTo(cmd.Flags())
+	cmd.Flags().BoolVar(&c.All, "all", false, "Write a line for each letter.")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Write one JSON line for each letter.")
 	return cmd
 }
@@ -105,7 +108,32 @@ func (c *dlqListCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		}
 		return nil
 	}
-	return listLetters(sh.Out, letters.List(ctx, c.filter()))
+	if c.All {
+		return listLetters(sh.Out, letters.List(ctx, c.filter()))
+	}
+	groups, _, err := letters.Groups(ctx, c.filter(), math.MaxInt)
+	if err != nil {
+		return err
+	}
+	return groupLetters(sh.Out, groups)
+}
+
+// groupLetters writes how many letters died of what, and how many there are.
+func groupLetters(w io.Writer, groups []deadletter.Group) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "LETTERS\tREASON\tSTEP\tANSWER\tBYTES\tOLDEST\tNEWEST")
+	letters, bytes := 0, 0
+	for _, g := range groups {
+		letters, bytes = letters+g.Count, bytes+g.Bytes
+		answer := ""
+		if g.Status != 0 {
+			answer = strconv.Itoa(g.Status)
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", g.Count, canon.Clean(g.Reason, 60), canon.Clean(g.Step, 30), answer, g.Bytes,
+			g.Oldest.UTC().Format(time.RFC3339), g.Newest.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(t, "%d\tin all\t\t\t%d\t\t\n", letters, bytes)
+	return t.Flush()
 }
 
 func listLetters(w io.Writer, all iter.Seq2[deadletter.Message, error]) error {

@@ -15,6 +15,9 @@ import (
 // errHelped ends the reading of a command line that asks for help.
 var errHelped = errors.New("help was shown")
 
+// errVersion says that the version was asked for, by a flag.
+var errVersion = errors.New("version asked for")
+
 // helpFlag is --help: it ends the reading where it stands.
 type helpFlag struct{}
 
@@ -25,6 +28,12 @@ func (helpFlag) Set(string) error { return errHelped }
 
 // Type is what cobra wants a flag of this name to be.
 func (helpFlag) Type() string { return "bool" }
+
+// versionFlag is --version of the worker itself: it ends the reading where it stands.
+type versionFlag struct{ helpFlag }
+
+// Set is called as soon as the flag is read; flagError then shows the version.
+func (versionFlag) Set(string) error { return errVersion }
 
 // placeholder is what help shows for the value of a flag.
 func placeholder(f *pflag.Flag) string {

@@ -65,7 +65,12 @@ func (i *inspection) deadLetters(ctx context.Context) {
 		return
 	}
 	i.judge(about, fmt.Sprintf("%d letters, %s", info.State.Msgs, bytesOf(info.State.Bytes)),
-		slices.Concat(i.deadLetterRules(info), storeRules(info.Config, "dead letters"))...)
+		slices.Concat([]rule{waiting(info.State.Msgs)}, i.deadLetterRules(info), storeRules(info.Config, "dead letters"))...)
+}
+
+// waiting tells of letters that nobody has seen to.
+func waiting(letters uint64) rule {
+	return when(letters > 0, LevelNote, fmt.Sprintf("%d letters wait for somebody", letters), "what is in them is in no case", "worker dlq ls says why; mend it, then worker dlq requeue")
 }
 
 func (i *inspection) deadLetterRules(info *jetstream.StreamInfo) []rule {
