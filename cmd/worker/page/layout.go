@@ -11,19 +11,22 @@ import (
 // livePart is a piece of the page that a script replaces by what the stream sends.
 type livePart struct {
 	name string
-	node g.Node
+	make func() g.Node
 }
 
 // live are the pieces that change, by the id of what holds each.
 func live(s Snapshot) []livePart {
 	return []livePart{
-		{"live-state", state(s)},
-		{"live-flow", flow(s.Flow)},
-		{"live-recent", rows(s.Recent, filter{})},
-		{"live-letters", letters(s.Letters, s.At)},
-		{"live-promises", promises(s.Promises)},
+		{"live-state", func() g.Node { return state(s) }},
+		{"live-flow", func() g.Node { return flow(s.Flow) }},
+		{liveRecent, func() g.Node { return rows(s.Recent, filter{}) }},
+		{"live-letters", func() g.Node { return letters(s.Letters, s.At) }},
+		{"live-promises", func() g.Node { return promises(s.Promises) }},
 	}
 }
+
+// liveRecent holds the rows: by far the largest piece.
+const liveRecent = "live-recent"
 
 // document is the whole page.
 func document(o Options, s Snapshot, m Matrix, f filter) g.Node {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	MostViewers = 32
 	StreamFor   = 10 * time.Minute // then the browser asks again
 	Every       = 2 * time.Second
+	crowded     = 3 * Every        // between two makings of the rows while none of them stays: nobody reads faster
 	sendWithin  = 10 * time.Second // a viewer that takes longer is let go
 )
 
@@ -36,6 +38,9 @@ type parts struct {
 	mu   sync.Mutex
 	made time.Time
 	last []part
+
+	newest uint64    // of the rows as they were made last
+	rowsAt time.Time // and when that was
 }
 
 func newParts(s Source) *parts { return &parts{source: s, seed: maphash.MakeSeed()} }
@@ -48,12 +53,30 @@ func (p *parts) now(ctx context.Context) []part {
 		return p.last
 	}
 	s := p.source.Snapshot(ctx)
-	p.last = p.last[:0:0]
-	for _, one := range live(s) {
-		p.last = append(p.last, p.part(one.name, one.node))
+	before, busy := p.last, p.crowded(s.Recent)
+	p.last = nil
+	for i, one := range live(s) {
+		if one.name == liveRecent && busy && len(before) > 0 {
+			p.last = append(p.last, before[i])
+			continue
+		}
+		p.last = append(p.last, p.part(one.name, one.make()))
 	}
 	p.made = time.Now()
 	return p.last
+}
+
+// crowded tells whether the rows are all new, and were so a moment ago.
+func (p *parts) crowded(all []Row) bool {
+	stays := slices.ContainsFunc(all, func(r Row) bool { return r.Sequence == p.newest })
+	if len(all) > 0 && !stays && time.Since(p.rowsAt) < crowded-Every/10 {
+		return true
+	}
+	p.rowsAt, p.newest = time.Now(), 0
+	if len(all) > 0 {
+		p.newest = all[0].Sequence
+	}
+	return false
 }
 
 // part renders one as an event: JSON keeps what is in it from ending a line.

@@ -86,3 +86,31 @@ func TestStreamsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestRowsThatNobodyCouldReadAreMadeLess: where none of the rows stays from one look to the next.
+func TestRowsThatNobodyCouldReadAreMadeLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fixed{}
+		p := newParts(source)
+		seen := map[uint64]bool{}
+		for n := range uint64(9) {
+			source.snapshot.Recent = []Row{{Sequence: 1000 * (n + 1)}}
+			for _, part := range p.now(t.Context()) {
+				if part.name == liveRecent {
+					seen[part.sum] = true
+				}
+			}
+			time.Sleep(Every)
+		}
+		if len(seen) != 3 {
+			t.Errorf("rows were made %d times in nine looks, want 3", len(seen))
+		}
+		source.snapshot.Recent = []Row{{Sequence: 20_000}, {Sequence: 9000}, {Sequence: 7000}}
+		time.Sleep(Every)
+		for _, part := range p.now(t.Context()) {
+			if part.name == liveRecent && seen[part.sum] {
+				t.Error("rows of which one stays were not made anew")
+			}
+		}
+	})
+}
