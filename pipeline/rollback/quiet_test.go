@@ -1,6 +1,7 @@
 package rollback_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 
+	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
 	"forager/pipeline/rollback"
 	"forager/pipeline/stream"
@@ -161,5 +163,45 @@ func TestAMirrorThatHearsNothingIsNamed(t *testing.T) {
 	i := rollback.Incident{Kind: rollback.MirrorLags, About: "D", Count: 7}
 	if text := fmt.Sprint(i); !strings.Contains(text, "7 messages behind") {
 		t.Errorf("text %q", text)
+	}
+}
+
+// lagging is a ledger whose reads come from a copy that is behind.
+type lagging struct {
+	*kvledger.Ledger
+
+	behind bool
+	value  []byte
+	at     uint64
+}
+
+func (l *lagging) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if l.behind {
+		return l.value, l.at, nil
+	}
+	value, revision, err := l.Ledger.Get(ctx, key)
+	l.value, l.at = value, revision
+	return value, revision, err
+}
+
+// TestACopyThatLagsIsNoRollback: what a follower of the bucket does not have yet is not gone.
+func TestACopyThatLagsIsNoRollback(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := &lagging{Ledger: s.ledger}
+	s.watch = rollback.New(s.link, l, rollback.Options{Topology: s.topology, Every: time.Nanosecond})
+	s.publish(3)
+	s.look()
+	s.look() // l knows the entry of the first look
+	for range 3 {
+		s.publish(1)
+		s.look()
+	}
+	l.behind, l.at = true, 1
+	s.publish(1)
+	s.look()
+	s.look()
+	if told := s.told(0); len(told) > 0 {
+		t.Errorf("told %v", told)
 	}
 }

@@ -93,7 +93,11 @@ func (s *site) settle() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	batch, err := consumer.FetchNoWait(1000)
+	waiting := int(consumer.CachedInfo().NumPending)
+	if waiting == 0 {
+		return
+	}
+	batch, err := consumer.Fetch(waiting)
 	if err != nil {
 		s.t.Fatal(err)
 	}
