@@ -130,54 +130,89 @@ type stored struct {
 	body     []byte
 }
 
-// errEnough ends a reading.
-var errEnough = errors.New("enough")
+// Bounds of a reading.
+const (
+	fetchBytes  = 8 << 20
+	fetchWithin = 5 * time.Second
+	mostEmpty   = 6 // fetches in a row that bring nothing
+)
 
-// each reads a stream up to a sequence; 0 is its end as it is now. A stream that is not there is empty.
+// errSilent says that messages are there and do not come.
+var errSilent = errors.New("messages are there and none comes")
+
+// each reads a stream up to a sequence; 0 is its end as it is now. A stream that is not there is empty. It reads by a consumer
+// of its own that needs no answers, one batch ahead of the one that is worked; what was lost on the way is read again.
 func (s *streams) each(ctx context.Context, name string, filters []string, since time.Time, upTo uint64, do func(stored) error) error {
-	of, err := s.js.Stream(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
+	config := jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: filters,
+		InactiveThreshold: time.Minute, MemoryStorage: true, Replicas: 1,
 	}
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	config := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverAllPolicy}
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
-	consumer, err := of.OrderedConsumer(ctx, config)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	if i := consumer.CachedInfo(); i != nil && i.NumPending == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2000))
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", name, err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", name, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", name, err)
-		}
-		if upTo > 0 && meta.Sequence.Stream > upTo {
+	for empty := 0; ; {
+		last, over, err := s.pass(ctx, name, config, upTo, do)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil
 		}
-		err = do(stored{sequence: meta.Sequence.Stream, subject: m.Subject(), at: meta.Timestamp, header: m.Headers(), body: m.Data()})
-		if errors.Is(err, errEnough) || err == nil && meta.NumPending == 0 {
-			return nil
-		}
-		if err != nil {
+		if err != nil || over {
 			return err
 		}
+		if empty++; last > 0 {
+			empty = 0
+			config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartSequencePolicy, last+1, nil
+		}
+		if empty > mostEmpty {
+			return fmt.Errorf("read stream %s: %w", name, errSilent)
+		}
 	}
+}
+
+// pass reads with one consumer, until the end or until something is lost on the way; last is what was given last, 0 is nothing.
+func (s *streams) pass(ctx context.Context, name string, config jetstream.ConsumerConfig, upTo uint64, do func(stored) error) (last uint64, over bool, err error) {
+	consumer, err := s.js.CreateConsumer(ctx, name, config)
+	if err != nil {
+		return 0, false, fmt.Errorf("read stream %s: %w", name, err)
+	}
+	info := consumer.CachedInfo()
+	defer func() {
+		_ = s.js.DeleteConsumer(context.WithoutCancel(ctx), name, info.Name) // else the server does, in a minute
+	}()
+	left, most := info.NumPending, max(fetchBytes, int(s.conn.MaxPayload())+64<<10)
+	if left == 0 {
+		return 0, true, nil
+	}
+	next, err := consumer.FetchBytes(most, jetstream.FetchMaxWait(fetchWithin))
+	for expected := uint64(1); err == nil; {
+		now := next
+		if next, err = consumer.FetchBytes(most, jetstream.FetchMaxWait(fetchWithin)); err != nil {
+			break
+		}
+		begun := expected
+		for m := range now.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return last, false, fmt.Errorf("read stream %s: %w", name, err)
+			}
+			if meta.Sequence.Consumer != expected {
+				return last, false, nil
+			}
+			if upTo > 0 && meta.Sequence.Stream > upTo {
+				return last, true, nil
+			}
+			if err := do(stored{sequence: meta.Sequence.Stream, subject: m.Subject(), at: meta.Timestamp, header: m.Headers(), body: m.Data()}); err != nil {
+				return last, true, err
+			}
+			expected, last = expected+1, meta.Sequence.Stream
+			if meta.NumPending == 0 || expected > left {
+				return last, true, nil
+			}
+		}
+		if err := ctx.Err(); err != nil || begun == expected {
+			return last, false, err
+		}
+	}
+	return last, false, fmt.Errorf("read stream %s: %w", name, err)
 }
 
 // letter is a dead letter, read by its headers.
