@@ -49,6 +49,16 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// TestEveryDocumentIsListed: who comes to docs finds all of it.
+func TestEveryDocumentIsListed(t *testing.T) {
+	pages := tree(t, ".md")
+	for name := range pages {
+		if below, ours := strings.CutPrefix(name, "docs/"); ours && below != "README.md" && !strings.Contains(pages["docs/README.md"], "]("+below) {
+			t.Errorf("docs/README.md does not list %s", below)
+		}
+	}
+}
+
 // anchors are the names by which the headings of a page are linked to, as GitHub makes them.
 func anchors(page string) (all []string) {
 	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
