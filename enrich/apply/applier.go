@@ -136,9 +136,10 @@ type Applier struct {
 	templates  templateTags
 	due        *related.Due
 	analyses   *analyze.Queue
-	singly     sync.Map // organisations in which jobs of Cortex are asked for one by one
-	pages      sync.Map // organisation → whether the account may write pages, a bool
-	alerts     sync.Map // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
+	restsUntil atomic.Int64 // ms; see rests
+	singly     sync.Map     // organisations in which jobs of Cortex are asked for one by one
+	pages      sync.Map     // organisation → whether the account may write pages, a bool
+	alerts     sync.Map     // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
 }
 
 // New makes an applier, or says which option cannot work.

@@ -23,6 +23,9 @@ const relateFor = 20 * time.Second
 // relateAll looks for the open cases that have to do with new ones, and links them: one after the other, so that a storm of new cases
 // keeps no more than one call of it busy. What fails is tried again by the next pass.
 func (a *Applier) relateAll(ctx context.Context) error {
+	if a.resting() {
+		return nil
+	}
 	var failed failures
 	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
 		c, ok := a.due.Take(time.Now())
@@ -34,9 +37,27 @@ func (a *Applier) relateAll(ctx context.Context) error {
 			a.due.Later(c, time.Now().Add(relateAfter))
 		}
 		failed.note(err)
+		if a.rests(err) {
+			break
+		}
 	}
 	return failed.err()
 }
+
+// restFor is how long what nobody waits for rests after TheHive refused the worker: TheHive's own advice is to ban an address after five
+// refused credentials in twenty minutes, and the gate's probes count, too.
+const restFor = 20 * time.Minute
+
+// rests tells whether TheHive refused the worker itself, and lets what nobody waits for rest then.
+func (a *Applier) rests(err error) bool {
+	if err == nil || enrich.ClassOf(err) != enrich.Blocked {
+		return false
+	}
+	a.restsUntil.Store(time.Now().Add(restFor).UnixMilli())
+	return true
+}
+
+func (a *Applier) resting() bool { return time.Now().UnixMilli() < a.restsUntil.Load() }
 
 // relateCase looks for the cases that one has to do with; only where there are some, it is claimed.
 func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
@@ -171,7 +192,7 @@ func (cc *caseClaim) tellRelated(cases []hive.Case) {
 
 // analyzeAll asks Cortex to look at what is wanted, one case after the other. What fails is tried again by the next pass.
 func (a *Applier) analyzeAll(ctx context.Context) error {
-	if a.options.Cortex == nil {
+	if a.options.Cortex == nil || a.resting() {
 		return nil
 	}
 	var failed failures
@@ -185,6 +206,9 @@ func (a *Applier) analyzeAll(ctx context.Context) error {
 			a.analyses.Later(c, time.Now().Add(time.Minute))
 		}
 		failed.note(err)
+		if a.rests(err) {
+			break
+		}
 	}
 	return failed.err()
 }

@@ -201,6 +201,34 @@ func TestAWorkerThatDiedLeavesTheLookToOthers(t *testing.T) {
 	})
 }
 
+// TestARefusedWorkerIsNotSeenToTry: TheHive bans an address after five refused credentials in twenty minutes.
+func TestARefusedWorkerIsNotSeenToTry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		e := s.worker(t, func(o *apply.Options) { o.Digest = apply.DigestNone })
+		for i := range 9 {
+			mustApply(t, e, plan(t, uint64(i+1), with(fmt.Sprint("host", i), day(1), indicator("c2.example"))))
+		}
+		s.hive.Set(hivetest.Misbehaviour{ExpiredKey: true})
+		calls := s.hive.Stats(0).Total
+		for range 19 {
+			wait(t.Context(), time.Minute)
+			_ = e.FlushComments(t.Context())
+		}
+		if got := s.hive.Stats(0).Total - calls; got != 1 {
+			t.Errorf("%d calls in nineteen minutes", got)
+		}
+		s.hive.Set(hivetest.Misbehaviour{})
+		l := s.links(t)
+		wait(t.Context(), 20*time.Minute)
+		quiet(t, e)
+		if len(l.seen(t)) == 0 {
+			t.Error("nothing is linked when it may again")
+		}
+	})
+}
+
 // TestBeforeFiveFiveTheDigestSaysIt: such a TheHive has no links; the page says which cases have the same indicators, once.
 func TestBeforeFiveFiveTheDigestSaysIt(t *testing.T) {
 	t.Parallel()
