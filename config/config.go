@@ -40,6 +40,7 @@ type Config struct {
 	Ledger      Ledger      `key:"ledger"`
 	DeadLetters DeadLetters `key:"deadLetters"`
 	Journal     Journal     `key:"journal"`
+	Hold        Hold        `key:"hold"`
 	Formats     Formats     `key:"formats"`
 	AllowLists  []AllowList `key:"allowLists" doc:"list of {name, file or kind and values, action, types}: values too common to be observables, or to correlate on"`
 	Lookups     []Lookup    `key:"lookups" doc:"list of {name, file, key, match}: tables that conditions and templates ask, as lookup.NAME[detection.host].COLUMN"`
@@ -161,6 +162,11 @@ type Journal struct {
 	Keep   time.Duration `key:"keep" min:"1h" max:"87600h" doc:"how long lines are kept, in a stream that nats.manage creates"`
 }
 
+// Hold is where detections wait below a threshold of their route.
+type Hold struct {
+	Stream string `key:"stream" need:"nats" doc:"JetStream stream that takes copies of messages that wait below a threshold (routes[].threshold); with nats.manage it is made when one first does, for a million messages"`
+}
+
 // Formats says how alerts are read.
 type Formats struct {
 	Directories []string `key:"directories" path:"yes" doc:"directories of format files (*.yaml) that add to the built-in formats or replace them; later ones win"`
@@ -237,6 +243,7 @@ func Default() Config {
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},
 		DeadLetters: DeadLetters{Stream: "FORAGER_DLQ"},
 		Journal:     Journal{Keep: 30 * 24 * time.Hour},
+		Hold:        Hold{Stream: "FORAGER_HOLD"},
 		Formats:     Formats{Unknown: "deadLetter"},
 		Files:       Files{MaxBytes: 100 << 20, SpoolBytes: 200 << 20, As: "observable", Zip: "never"},
 		Rules:       Rules{Reload: 10 * time.Second},

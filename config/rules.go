@@ -33,6 +33,7 @@ type Route struct {
 	MaxNewAlerts int            `key:"maxNewAlerts" max:"1000000" doc:"with as: alert, alerts that the route may open in an hour, over all replicas; what is above goes into one overflow alert; 0 is no limit"`
 	Via          string         `key:"via" oneof:"case alert" doc:"by which way detections come into their case: it is created and added to, or (alert) an alert is created with observables and techniques and becomes the case, or is imported into it: fewer calls; the account needs manageAlert/create and manageAlert/import, and should not be used before check --connect --conform was seen on the server; case when empty"`
 	Analyze      []Analysis     `key:"analyze" doc:"list of {analyzer, cortex, types, ioc, maxTLP}: what Cortex looks at, by TheHive's connector: each observable of the case once by each analyzer, about a minute after it came; the account needs the right manageAnalyse"`
+	Threshold    Threshold      `key:"threshold"`
 	Case         RouteCase      `key:"case"`
 }
 
@@ -43,6 +44,15 @@ type Analysis struct {
 	Types    []string `key:"types" doc:"types of observables; all that the analyzer takes when empty"`
 	IOC      bool     `key:"ioc" doc:"indicators alone"`
 	MaxTLP   string   `key:"maxTLP" oneof:"clear green amber amber+strict red" doc:"TLP of an observable above which the analyzer does not see it; amber when empty"`
+}
+
+// Threshold says how much must come together before a route opens a case.
+type Threshold struct {
+	Count  int           `key:"count" max:"1000" doc:"so many detections, or with of so many different values, open a case; fewer wait, and are dropped as below threshold when no more came; 0 and no sum is none"`
+	Sum    int           `key:"sum" max:"1000000000" doc:"instead of count: so many points, which of gives"`
+	Of     string        `key:"of" doc:"with count what must differ (CEL, gives a text or a list of texts), such as detection.user or detection.tactics; with sum the points of a detection (CEL, gives a number)"`
+	By     string        `key:"by" doc:"what is counted by (CEL, gives a text), such as detection.user; empty is the key of the case"`
+	Within time.Duration `key:"within" max:"720h" doc:"how far apart, by their own times, detections may be that count together"`
 }
 
 // Term is one comparison of a route's own filter.

@@ -59,6 +59,9 @@ type Plan struct {
 	ByEvent bool // and that is its event's own, and no other detection's
 	KeyCap  int  // cases that the key may open in an hour of event time; 0 is no limit
 
+	Threshold *Threshold // what must come together before the plan may be applied; nil is nothing
+
+	ask   *rules.Below         // the route's threshold, until the key is known
 	said  *detection.Detection // what it tells of, without what the plan has
 	raw   Raw
 	text  *string // the route's own description

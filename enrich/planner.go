@@ -104,6 +104,7 @@ func (p *Planner) Plan(d detection.Detection, o Origin) (Plan, error) {
 	if plan.Hash == "" {
 		plan.Hash = plan.Key.Hash(plan.Organisation)
 	}
+	plan.waitBelow()
 	return plan, nil
 }
 
@@ -321,7 +322,7 @@ func analysisWords(a rules.Analysis) string {
 
 // Steps says in words what the plan would do, for worker explain.
 func (p Plan) Steps() []string {
-	steps := []string{p.place()}
+	steps := append(p.waitSteps(), p.place())
 	if p.ByAlert {
 		steps = append(steps, "by alert: a new case is the alert forager/forager/"+p.Hash+"-… promoted with what follows, and "+p.ownerByAlert()+
 			"; what a known case lacks is imported as an alert, where that is more than one call")

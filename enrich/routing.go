@@ -33,6 +33,9 @@ func (p *Planner) see(d detection.Detection, techniques []Technique, o Origin) r
 		if t.ID != "" {
 			s.Techniques = append(s.Techniques, t.ID)
 		}
+		if t.ID != "" && t.Tactic != "" && !slices.Contains(s.Tactics, t.Tactic) {
+			s.Tactics = append(s.Tactics, t.Tactic)
+		}
 	}
 	return s
 }
@@ -50,6 +53,7 @@ func (p *Planner) route(plan *Plan, d detection.Detection) error {
 	}
 	plan.identify(r)
 	plan.shapeBy(r, d)
+	plan.ask = r.Threshold
 	return nil
 }
 

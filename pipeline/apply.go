@@ -62,6 +62,9 @@ func (w *Worker) run(ctx context.Context, slot *enrich.Slot, q *queue, batch []*
 	if batch = w.again(batch); len(batch) == 0 {
 		return
 	}
+	if batch = w.admit(ctx, q, batch); len(batch) == 0 {
+		return
+	}
 	organisation := batch[0].plan.Organisation // of all: the queue's name is made of it
 	pass, ok := w.organisations.enter(organisation, probe)
 	if !ok {

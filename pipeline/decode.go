@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -95,17 +96,27 @@ func (w *Worker) fill(ctx context.Context, m *message, results map[int]error) {
 		return
 	}
 	w.agree(result)
+	w.aside(m, result)
+	for i := range result.Detections {
+		if m.carried == nil || slices.Contains(m.carried.Parts, i) {
+			w.plan(m, i, result.Detections[i], results)
+		}
+	}
+	if m.plans+m.waits == 0 && m.failed == nil && len(m.dropped) == 0 {
+		m.failed = &enrich.MalformedError{Reason: "no detections"}
+	}
+}
+
+// aside notes what of a message asks for nothing, or cannot be read; of one that was held that was noted before.
+func (w *Worker) aside(m *message, result detection.Result) {
+	if m.carried != nil {
+		return
+	}
 	for _, d := range result.Dropped {
 		m.dropped = append(m.dropped, d.Reason)
 	}
 	for _, e := range result.Unreadable {
 		m.fail(e)
-	}
-	for i := range result.Detections {
-		w.plan(m, i, result.Detections[i], results)
-	}
-	if m.plans == 0 && m.failed == nil && len(m.dropped) == 0 {
-		m.failed = &enrich.MalformedError{Reason: "no detections"}
 	}
 }
 
@@ -158,14 +169,16 @@ func (w *Worker) plan(m *message, index int, d detection.Detection, results map[
 	if m.queue == "" {
 		m.queue = plan.Queue()
 	}
-	if known, done := results[index]; done {
+	if known, done := results[index]; done && (m.carried == nil || !errors.Is(known, errWaits)) {
 		if enrich.ClassOf(known) == enrich.Dropped {
 			m.void(known)
 		}
 		m.fail(known)
 		return
 	}
-	m.parts = append(m.parts, part{of: m, index: index, queue: plan.Queue(), plan: &plan})
+	m.parts = append(m.parts, part{
+		of: m, index: index, queue: plan.Queue(), plan: &plan, waits: plan.Threshold != nil && (m.carried == nil || !m.carried.Passed),
+	})
 }
 
 // content is what the message says.

@@ -52,6 +52,9 @@ func (w *Worker) settleSafely(ctx context.Context, m *message) {
 	}
 	w.senders.leave(m)
 	w.inflight.release(m)
+	if m.carried != nil {
+		w.holding.count(m.carried.Place.Hash, -1, time.Time{})
+	}
 	m.probe.end(m.met.Load())
 }
 
@@ -173,11 +176,13 @@ func (w *Worker) note(ctx context.Context, m *message, s *Settlement) error {
 	}
 	e := journal.Entry{
 		Stream: m.stream, Sequence: m.sequence, Stored: m.stored.UTC(), Outcome: journal.Acknowledged, Dropped: s.Dropped, Plans: s.Plans,
-		Digest: journal.Digest(m.msg.Data()), Worker: w.options.Worker, Time: w.now().UTC(),
+		Waits: s.Waits, Digest: journal.Digest(m.msg.Data()), Worker: w.options.Worker, Time: w.now().UTC(),
 	}
 	switch {
 	case s.Action == ActionDeadLetter:
 		e.Outcome, e.Reason = journal.DeadLetter, s.Reason
+	case s.Waits > 0:
+		e.Outcome = journal.Waits
 	case s.Class == enrich.Dropped:
 		e.Outcome, e.Reason = journal.Dropped, s.Reason
 	}
@@ -305,6 +310,9 @@ func (w *Worker) notStored(m *message, s *Settlement, err error) {
 func (w *Worker) terminate(ctx context.Context, msg jetstream.Msg) error {
 	bounded, cancel := context.WithTimeout(ctx, w.options.Confirm)
 	defer cancel()
+	if held, was := msg.(*heldMsg); was {
+		return held.DoubleAck(bounded)
+	}
 	if _, err := w.link.Conn().RequestWithContext(bounded, msg.Reply(), []byte("+TERM")); err != nil {
 		return fmt.Errorf("term: %w", err)
 	}

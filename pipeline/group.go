@@ -202,7 +202,7 @@ func (g *group) joining(q *queue, batch []*part) (joins []*part) {
 	defer g.mu.Unlock()
 	var rest []*part
 	for _, p := range q.waiting {
-		if p.of.alone || p.of.probe != nil || len(batch)+len(joins) >= batchParts {
+		if p.of.alone || p.of.probe != nil || p.waits || len(batch)+len(joins) >= batchParts {
 			rest = append(rest, p)
 		} else {
 			joins = append(joins, p)

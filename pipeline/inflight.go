@@ -154,13 +154,15 @@ func (h *inFlight) full(pullBytes int) bool {
 	return h.bytes+pullBytes > h.mostBytes
 }
 
-// take holds a message. When it is held already, the newer delivery replaces the older and
+// take holds a message. When it is held already, the newer delivery of the stream replaces the older and
 // take returns false: the message is worked once.
 func (h *inFlight) take(m *message) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if here, ok := h.held[m.identity()]; ok {
-		here.renew(m.msg)
+		if m.carried == nil {
+			here.renew(m.msg)
+		}
 		return false
 	}
 	if len(h.held) == 0 {

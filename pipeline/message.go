@@ -20,6 +20,8 @@ type message struct {
 	trail
 	standing
 
+	carried *carried // set where it was held below a threshold; nil: it is of the stream
+
 	parts  []part      // what is to be applied now
 	sender senderName  // who is held up when its messages are refused
 	trial  *sender     // set on the one message of a sender that is tried although the sender is held up
@@ -33,6 +35,7 @@ type message struct {
 type position struct {
 	stream     string
 	sequence   uint64
+	place      string // where it was held; empty: it is of the stream
 	deliveries int
 	stored     time.Time // when the stream stored it
 	first      time.Time // when it was stored before it was requeued, proven; zero is stored
@@ -47,6 +50,7 @@ type decoded struct {
 	queue   string   // of the first plan, for the log
 	plans   int      // how many plans the message has, applied here before or not
 	dropped []string // reasons of parts that ask for nothing
+	waits   int      // parts that are held below a threshold
 	failed  error    // what made a part unfit before any apply: the worst of them
 }
 
@@ -69,10 +73,11 @@ type standing struct {
 type identity struct {
 	sequence uint64
 	stored   int64 // Unix nanoseconds
+	place    string
 }
 
 func (p *position) identity() identity {
-	return identity{sequence: p.sequence, stored: p.stored.UnixNano()}
+	return identity{sequence: p.sequence, stored: p.stored.UnixNano(), place: p.place}
 }
 
 // part is one plan of a message and, once known, its result.
@@ -84,6 +89,7 @@ type part struct {
 	err   error          // written by the apply that had it, before the message's last part closes
 	in    enrich.Landing // the case where it ended; zero until an apply said so
 	done  bool           // it has its result
+	waits bool           // its threshold has not let it pass
 }
 
 // renew takes a newer delivery of a message that is still held: the server gave the older up.
@@ -145,7 +151,7 @@ func (m *message) conclude() error {
 			worst = err
 		}
 	}
-	if worst == nil && m.plans == 0 && len(m.dropped) > 0 {
+	if worst == nil && m.plans+m.waits == 0 && len(m.dropped) > 0 {
 		return &enrich.DroppedError{Reason: m.dropped[0]}
 	}
 	return worst
@@ -154,6 +160,10 @@ func (m *message) conclude() error {
 // void counts a plan as one that asked for nothing.
 func (d *decoded) void(err error) {
 	d.plans--
+	if errors.Is(err, errWaits) {
+		d.waits++
+		return
+	}
 	d.dropped = append(d.dropped, enrich.ReasonOf(err))
 }
 

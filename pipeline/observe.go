@@ -42,6 +42,7 @@ const (
 	NoticeRuleFault    = "rule fault"           // a condition or template of a route failed on a detection; told by the command
 	NoticeRefused      = "organisation closed"  // TheHive refuses the worker in one of several organisations; its messages wait
 	NoticeSenderHeld   = "sender held"          // TheHive refuses most messages of one sender for one reason; they wait
+	NoticeHoldFull     = "hold full"            // a detection below a threshold could not be held; its message waits in its stream
 	NoticeCrowded      = "organisation crowded" // half of what may be unacknowledged waits for such an organisation
 )
 
@@ -63,6 +64,8 @@ type Settlement struct {
 	Delay   time.Duration // of a nak
 	Plans   int           // detections of the message that asked for something
 	Dropped []string      // reasons of parts that asked for nothing, one each
+	Waits   int           // detections of the message that are held below a threshold; they come back as a message of their own
+	Carried bool          // the message was held, and comes from there
 
 	Stored  time.Time     // when the stream stored the message
 	Age     time.Duration // since the stream stored the message
@@ -93,7 +96,7 @@ func (w *Worker) settlement(m *message, tries int, err error, v Verdict) Settlem
 		Stream: m.stream, Sequence: m.sequence, Subject: m.msg.Subject(), Format: m.format,
 		Queue: m.queue, Deliveries: m.deliveries, Tries: tries, Bytes: m.bytes,
 		Action: v.Action, Delay: v.Delay, Class: enrich.ClassOf(err), Reason: enrich.ReasonOf(err), Err: err,
-		Plans: m.plans, Dropped: m.dropped,
+		Plans: m.plans, Dropped: m.dropped, Waits: m.waits, Carried: m.carried != nil,
 		Stored: m.stored, Age: now.Sub(m.stored), Held: now.Sub(m.arrived), Applied: applied,
 	}
 	if _, held := errors.AsType[*heldError](err); held {
@@ -152,6 +155,14 @@ func optional(key, value string) zap.Field {
 	return zap.String(key, value)
 }
 
+// count is a field that is left out when it is zero.
+func count(key string, n int) zap.Field {
+	if n == 0 {
+		return zap.Skip()
+	}
+	return zap.Int(key, n)
+}
+
 // write logs the one wide line of a verdict. Nothing of the event's content is in it but its
 // subject and format; errors name items, shortened by those who made them.
 func (w *Worker) write(s *Settlement) {
@@ -164,7 +175,7 @@ func (w *Worker) write(s *Settlement) {
 		zap.String("stream", s.Stream), zap.Uint64("sequence", s.Sequence), zap.String("subject", s.Subject),
 		zap.String("format", s.Format), zap.String("queue", s.Queue), numbers(s.Cases),
 		zap.Int("deliveries", s.Deliveries), zap.Int("tries", s.Tries), zap.Int("bytes", s.Bytes),
-		zap.Int("plans", s.Plans), zap.Strings("dropped", s.Dropped), zap.Duration("delay", s.Delay),
+		zap.Int("plans", s.Plans), zap.Strings("dropped", s.Dropped), count("waits", s.Waits), zap.Duration("delay", s.Delay),
 		zap.Duration("age", s.Age), zap.Duration("held", s.Held), zap.Duration("applied", s.Applied),
 		zap.Error(s.Err), optional("trace", s.Trace), optional("span", s.Span),
 	)

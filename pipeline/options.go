@@ -80,6 +80,13 @@ type Options struct {
 
 	Journal Journal // keeps a line of every settlement, written before it; nil is none
 
+	// Opened tells of each plan whether a case is open that would take it: then there is nothing to wait for. nil: none is
+	// known to be.
+	Opened func(ctx context.Context, plans []enrich.Plan) ([]bool, error)
+
+	// Carries lets this worker carry on what any worker held below a threshold. Without it, it only holds.
+	Carries bool
+
 	Source Source // where messages come from; nil is the consumer of the topology
 
 	// Slots bound how many applies are at work at a time: 2 × Concurrency. Others that call TheHive may share them.

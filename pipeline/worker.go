@@ -36,6 +36,7 @@ type Worker struct {
 	runners    Tasks      // the applies
 	fatal      chan error // a panic that ends the worker
 
+	holding       *holding
 	organisations *organisations
 	asking        sync.Mutex // held while TheHive is asked because applies fail
 
@@ -69,6 +70,7 @@ func New(link *stream.Link, options Options, decoder Decoder, planner Planner, a
 	w.senders = newSenders(o, w.now, w.senderChanged)
 	w.senders.listens(o.Subjects)
 	w.runners.Failed = w.fell
+	w.holding = newHolding(link, o)
 	w.organisations = newOrganisations(o, w.now, w.breakerChanged)
 	w.terms.beat.Store(int64(o.AckWait / 3))
 	return w, nil
@@ -92,6 +94,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		beside.Go("settle", func() { w.settleAll(lasting) })
 	}
 	beside.Go("heartbeats", func() { w.heartbeats(lasting) })
+	beside.Go("carry on", func() { w.carryOn(working) })
 	var fallen error
 	beside.Go("watch", func() {
 		select {
@@ -167,21 +170,27 @@ func (w *Worker) take(ctx context.Context, msg jetstream.Msg, probe *probe) {
 		probe.end(false)
 		return
 	}
+	w.begin(ctx, m, probe)
+}
+
+// begin begins with a message, and tells whether it was not in hand already.
+func (w *Worker) begin(ctx context.Context, m *message, probe *probe) bool {
 	m.probe = probe
 	if !w.inflight.take(m) {
 		probe.end(false)
-		return
+		return false
 	}
 	w.tracing.begin(ctx, m)
 	w.decode(ctx, m)
 	if len(m.parts) == 0 || w.refuse(m) {
 		w.finished <- m
-		return
+		return true
 	}
 	if !w.group.add(m) {
 		m.refused(errStopped)
 		w.finished <- m
 	}
+	return true
 }
 
 // refuse gives a message its error without an apply, when a key of it is blocked or full, or its

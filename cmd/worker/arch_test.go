@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"cmd/worker/service":      {"cmd/worker/explanation", "cmd/worker/intake", "cmd/worker/page", "cmd/worker/recent", "cmd/worker/rulefiles", "cmd/worker/shell", "cmd/worker/telemetry", "cmd/worker/view", "config", "enrich", "enrich/analyze", "enrich/apply", "enrich/detection", "enrich/feedback", "enrich/files", "filebound", "hive", "hive/connector", "hive/throttle", "mitre", "pipeline", "pipeline/audit", "pipeline/deadletter", "pipeline/feedback", "pipeline/intake", "pipeline/journal", "pipeline/kvledger", "pipeline/metrics", "pipeline/objects", "pipeline/stream", "retry", "pipeline/rollback"},
 	"cmd/worker/intake":       {"enrich/detection", "enrich/detection/malformed", "pipeline/intake"},
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
-	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
+	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/hold", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
 	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
 	"cmd/worker/prove":        {"cmd/worker/shell", "config", "filebound"}, // of what it audits it imports nothing
@@ -43,9 +43,10 @@ var arrows = map[string][]string{
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
 
-	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "pipeline/deadletter", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/stream", "retry"},
+	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "enrich/threshold", "pipeline/deadletter", "pipeline/hold", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
 	"pipeline/objects":    {"enrich/files", "pipeline/stream"},
+	"pipeline/hold":       {"enrich", "enrich/claim", "enrich/threshold", "pipeline/stream"},
 	"pipeline/audit":      {"enrich", "pipeline/stream", "retry"},
 	"pipeline/feedback":   {"enrich/feedback", "pipeline/stream", "retry"},
 	"pipeline/intake":     {"pipeline/stream"},
@@ -58,11 +59,12 @@ var arrows = map[string][]string{
 	"pipeline/rollback":   {"enrich/claim", "filebound", "pipeline/stream"},
 	"pipeline/stream":     {"filebound"},
 
-	"enrich":                 {"enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/markdown", "enrich/rules", "hive", "mitre"},
-	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "hive"},
+	"enrich":                 {"enrich/alert", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/detection/malformed", "enrich/files", "enrich/markdown", "enrich/rules", "enrich/threshold", "hive", "mitre"},
+	"enrich/rules":           {"enrich/detection", "enrich/detection/canon", "enrich/markdown", "enrich/threshold", "hive"},
 	"enrich/apply":           {"enrich", "enrich/alert", "enrich/analyze", "enrich/claim", "enrich/detection", "enrich/detection/canon", "enrich/digest", "enrich/files", "enrich/markdown", "enrich/related", "enrich/rules", "hive", "hive/connector", "mitre", "retry"},
 	"enrich/alert":           {"enrich/detection/canon", "hive"},
 	"enrich/feedback":        {"enrich/apply", "enrich/claim", "enrich/detection/canon", "hive"},
+	"enrich/threshold":       {},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
 	"enrich/analyze":         {"enrich/detection", "enrich/rules", "hive/connector"},
@@ -82,6 +84,7 @@ var arrows = map[string][]string{
 	"enrich/detection/lines":     {},
 	"enrich/detection/malformed": {},
 
+	"enrich/threshold/thresholdtest":     {"enrich/threshold"},
 	"enrich/answertest":                  {"enrich", "hive"},
 	"enrich/markdown/markdowntest":       {},
 	"enrich/files":                       {},
@@ -101,7 +104,7 @@ var arrows = map[string][]string{
 }
 
 // testArrows are what the tests of every package may import besides.
-var testArrows = []string{"racedetector", "hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/files/filestest", "enrich/markdown/markdowntest", "cmd/worker/telemetry/collectortest"}
+var testArrows = []string{"racedetector", "hive/hivetest", "pipeline/natstest", "enrich/answertest", "enrich/claim/claimtest", "enrich/threshold/thresholdtest", "enrich/files/filestest", "enrich/markdown/markdowntest", "cmd/worker/telemetry/collectortest"}
 
 // ownTests are the packages whose tests need less of ours than this, or other things.
 var ownTests = map[string][]string{
@@ -110,7 +113,7 @@ var ownTests = map[string][]string{
 	"enrich/claim/claimtest": {"enrich/claim/claimtest"},
 	"enrich/files":           {"enrich/files/filestest"},
 	"enrich/detection/draft": {"enrich/detection/formats"},
-	"pipeline":               {"pipeline/objects", "enrich/answertest", "enrich/claim/claimtest", "pipeline/natstest", "racedetector"},
+	"pipeline":               {"pipeline/objects", "enrich/answertest", "enrich/claim/claimtest", "enrich/threshold/thresholdtest", "pipeline/natstest", "racedetector"},
 	"pipeline/objects":       {"enrich", "pipeline/natstest"},
 	"pipeline/feedback":      {"enrich/claim", "hive", "pipeline/kvledger", "pipeline/natstest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
@@ -127,7 +130,7 @@ var ownTests = map[string][]string{
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
-	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/history", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
+	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/hold", "pipeline/history", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
 	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/status", "cmd/worker/whatif", "cmd/worker/telemetry", "pipeline/rollback"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone

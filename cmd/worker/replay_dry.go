@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"forager/enrich"
 	"forager/enrich/apply"
 	"forager/enrich/dryrun"
+	"forager/enrich/threshold"
 	"forager/pipeline"
 )
 
@@ -61,6 +65,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 		return err
 	}
 	var all would
+	below := newDryThresholds()
 	out := json.NewEncoder(sh.Out)
 	out.SetEscapeHTML(false)
 	for p, err := range replay.Plans(ctx) {
@@ -68,7 +73,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 			return err
 		}
 		all.messages++
-		for _, line := range wouldDo(ctx, p, applier, r) {
+		for _, line := range wouldDo(ctx, p, applier, r, below) {
 			if ctx.Err() != nil {
 				return fmt.Errorf("replay: interrupted after %d messages: %w", all.messages-1, ctx.Err())
 			}
@@ -76,6 +81,14 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 			if err := out.Encode(line); err != nil {
 				return fmt.Errorf("replay: %w", err)
 			}
+		}
+	}
+	for _, w := range below.rest() {
+		line := w.line()
+		line.Dropped = enrich.ReasonBelow
+		all.add(line)
+		if err := out.Encode(line); err != nil {
+			return fmt.Errorf("replay: %w", err)
 		}
 	}
 	alerts := ""
@@ -87,16 +100,20 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 	return nil
 }
 
-// wouldDo tells what a message would change, a line for each of its detections and drops.
-func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r *dryrun.Recorder) []wouldLine {
-	from := wouldLine{
+// lineOf is the line of a message that changes nothing.
+func lineOf(p pipeline.Planned) wouldLine {
+	return wouldLine{
 		Sequence: p.Sequence, Subject: p.Subject, Format: p.Format, Time: p.Stored.UTC(),
 		Observables: []string{}, Procedures: []string{}, Files: []string{}, Fields: []string{},
 	}
+}
+
+// wouldDo tells what a message would change, a line for each of its detections and drops, and for those that waited for it.
+func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r *dryrun.Recorder, below *dryThresholds) []wouldLine {
+	from := lineOf(p)
 	var lines []wouldLine
-	for _, plan := range p.Plans {
-		line := from
-		line.ID, line.Time, line.CaseKey = plan.SourceID, plan.At, plan.Key.String()
+	for _, w := range below.admit(ctx, p, applier) {
+		line, plan := w.line(), w.plan
 		err := applier.Apply(ctx, enrich.BatchOf(plan))[0]
 		for _, e := range r.Take() {
 			line.add(e)
@@ -171,4 +188,87 @@ func (w *would) add(l wouldLine) {
 		w.alerts++
 	}
 	w.detections++
+}
+
+// dryPlan is a plan, and the message that it is of.
+type dryPlan struct {
+	from pipeline.Planned
+	plan enrich.Plan
+}
+
+func (d dryPlan) line() wouldLine {
+	line := lineOf(d.from)
+	line.ID, line.Time, line.CaseKey = d.plan.SourceID, d.plan.At, d.plan.Key.String()
+	return line
+}
+
+// dryThresholds holds plans below thresholds as a worker would, in memory.
+type dryThresholds struct {
+	states map[string]*threshold.State
+	held   map[string][]dryPlan // by the state's hash
+}
+
+func newDryThresholds() *dryThresholds {
+	return &dryThresholds{states: map[string]*threshold.State{}, held: map[string][]dryPlan{}}
+}
+
+// admit gives the plans of a message that go into a case, after those that waited for them.
+func (t *dryThresholds) admit(ctx context.Context, p pipeline.Planned, applier *apply.Applier) (ready []dryPlan) {
+	for i, plan := range p.Plans {
+		own := dryPlan{p, plan}
+		if plan.Threshold != nil {
+			opened, err := applier.Opened(ctx, []enrich.Plan{plan})
+			if err != nil || !opened[0] {
+				ready = append(ready, t.judge(i, own)...)
+				continue
+			}
+		}
+		ready = append(ready, own)
+	}
+	return ready
+}
+
+// judge counts a plan, and gives what its threshold lets pass.
+func (t *dryThresholds) judge(part int, own dryPlan) (ready []dryPlan) {
+	below := own.plan.Threshold
+	s := t.states[below.Hash]
+	if s == nil {
+		s = &threshold.State{}
+		t.states[below.Hash] = s
+	}
+	item := threshold.Item{
+		Message: strconv.FormatUint(own.from.Sequence, 10), Part: part, ID: below.ID, At: own.plan.At.UnixMilli(),
+		Points: below.Points, Values: below.Values,
+	}
+	if s.Add(below.Rule, own.from.Stored, false, item).Verdicts[0] != threshold.Pass {
+		t.held[below.Hash] = append(t.held[below.Hash], own)
+		return nil
+	}
+	passed, _ := s.Ready(time.Time{})
+	left := t.held[below.Hash][:0]
+	for _, held := range t.held[below.Hash] {
+		if slices.ContainsFunc(passed, func(x threshold.Item) bool {
+			return x.Message == strconv.FormatUint(held.from.Sequence, 10) && x.ID == held.plan.Threshold.ID
+		}) {
+			ready = append(ready, held)
+		} else {
+			left = append(left, held)
+		}
+	}
+	t.held[below.Hash] = left
+	for _, x := range passed {
+		s.Settled(x.Message, x.Copy, x.Part)
+	}
+	return append(ready, own)
+}
+
+// rest are the plans that wait in vain, by their place in the stream.
+func (t *dryThresholds) rest() (all []dryPlan) {
+	for _, held := range t.held {
+		all = append(all, held...)
+	}
+	slices.SortStableFunc(all, func(a, b dryPlan) int {
+		return cmp.Or(cmp.Compare(a.from.Sequence, b.from.Sequence), cmp.Compare(a.plan.Origin.Part, b.plan.Origin.Part))
+	})
+	return all
 }

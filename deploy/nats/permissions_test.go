@@ -34,6 +34,8 @@ var parts = []part{
 	{name: "FORAGER_FILES", on: []string{"FORAGER_BIND"}, task: files},
 	{name: "FORAGER_JOURNAL", on: []string{"FORAGER_BIND"}, task: journalled},
 	{name: "FORAGER_JOURNAL_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_JOURNAL"}, task: journalManaged},
+	{name: "FORAGER_HOLD", on: []string{"FORAGER_BIND"}, task: holdBelow},
+	{name: "FORAGER_HOLD_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_HOLD"}, task: holdManaged},
 	{name: "FORAGER_AUDIT", on: []string{"FORAGER_BIND"}, task: learnAudits},
 	{name: "FORAGER_AUDIT_MANAGE", on: []string{"FORAGER_BIND", "FORAGER_AUDIT"}, task: auditManaged},
 	{name: "FORAGER_FEEDBACK", on: []string{"FORAGER_BIND"}, task: tellSources},

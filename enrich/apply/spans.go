@@ -2,11 +2,13 @@ package apply
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
 
 	"forager/enrich"
+	"forager/enrich/claim"
 	"forager/enrich/rules"
 )
 
@@ -323,4 +325,27 @@ func (b *keyBody) count(at string) {
 	b.Opened = slices.DeleteFunc(b.Opened, func(c hourCount) bool { return c.Hour == at })
 	b.Opened = slices.Insert(b.Opened, 0, hourCount{at, n})
 	b.Opened = b.Opened[:min(len(b.Opened), maxHours)]
+}
+
+// Opened tells of each of some plans of one key whether the ledger knows an open case that would take it: who waits for more detections
+// before a case is opened need not wait then. A case that the ledger does not know is not found.
+//
+// Errors: [claim.ErrUnreachable].
+func (a *Applier) Opened(ctx context.Context, plans []enrich.Plan) ([]bool, error) {
+	opened := make([]bool, len(plans))
+	bodies := map[string]keyBody{}
+	for i, p := range plans {
+		body, known := bodies[p.Hash]
+		if !known {
+			var err error
+			if body, _, err = claim.ReadRecord[keyBody](ctx, a.options.Ledger, keyName(p.Hash)); err != nil {
+				return nil, err
+			}
+			bodies[p.Hash] = body
+		}
+		opened[i] = slices.ContainsFunc(body.Cases, func(r caseRef) bool {
+			return r.End == 0 && !r.Gone && !r.Lost && holds(r, p.At.UnixMilli(), p.Window) == inside
+		})
+	}
+	return opened, nil
 }

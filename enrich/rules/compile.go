@@ -94,6 +94,7 @@ func (c *compiler) route(raw Route) route {
 		}
 	}
 	r.fields = c.fields(raw.Case)
+	r.threshold = c.threshold(raw)
 	return r
 }
 

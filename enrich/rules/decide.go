@@ -28,6 +28,7 @@ type Decision struct {
 	Group        Group
 	MaxNewAlerts int // in an hour; 0 is no limit
 	Analyze      []Analysis
+	Threshold    *Below // what must come together first; nil is nothing
 
 	Title              *string // empty: the route's own gave nothing
 	Description        *string // Markdown
@@ -71,6 +72,7 @@ func (r *Router) Decide(s Seen, now time.Time) (d Decision) {
 	default:
 		q.identity(&d, s, fault)
 		q.content(&d, s, fault)
+		d.Threshold = q.below(s, fault)
 	}
 	return d
 }

@@ -63,6 +63,7 @@ type Route struct {
 	Group        Group          // of alerts; empty is GroupEvent
 	MaxNewAlerts int            // alerts that the route may open in an hour, over all replicas; 0 is no limit
 	Analyze      []Analysis     // what Cortex is to look at
+	Threshold    *Threshold     // what must come together before a case is opened; nil is one detection
 	Case         CaseFields
 }
 

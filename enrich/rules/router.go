@@ -25,6 +25,7 @@ type route struct {
 	when, key cel.Program
 	filter    []term
 	fields    fields
+	threshold *below
 }
 
 type silence struct {

@@ -20,6 +20,7 @@ type Seen struct {
 	Direction   string           `cel:"direction"`
 	Tags        []string         `cel:"tags"`
 	Techniques  []string         `cel:"techniques"` // ids, in the server's release
+	Tactics     []string         `cel:"tactics"`    // short names of these techniques' tactics, each once
 	Observables []SeenObservable `cel:"observables"`
 	Link        string           `cel:"link"`    // address of the detection in the sender's console; empty is none
 	Process     string           `cel:"process"` // what happened, as far as the sender says it

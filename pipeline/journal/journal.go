@@ -25,6 +25,7 @@ type Entry struct {
 	Reason   string    `json:"reason,omitempty"`  // why it was dropped or given up
 	Dropped  []string  `json:"dropped,omitempty"` // reasons of detections in it that asked for nothing
 	Plans    int       `json:"plans,omitempty"`   // detections in it that asked for something
+	Waits    int       `json:"waits,omitempty"`   // detections in it that were held below a threshold
 	Cases    []int     `json:"cases,omitempty"`   // numbers of the cases that they are in, as far as this worker knows
 	Digest   string    `json:"digest"`            // of the body: see [Digest]
 	Worker   string    `json:"worker,omitempty"`  // the host's or pod's name
@@ -39,6 +40,7 @@ const (
 	Acknowledged Outcome = "acknowledged"
 	Dropped      Outcome = "dropped"     // acknowledged, and asked for nothing
 	DeadLetter   Outcome = "dead letter" // stored in the dead-letter stream
+	Waits        Outcome = "waits"       // acknowledged, and held below a threshold, for some detections at least: another entry tells what became of these
 )
 
 // version is that of an [Entry].

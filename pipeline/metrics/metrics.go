@@ -25,7 +25,7 @@ type Metrics struct {
 	reasons, formats, operations *words
 
 	settled, deadLetters, dropped, detections, mappings, gateClosed, noticed            *prometheus.CounterVec
-	redeliveries, gone                                                                  prometheus.Counter
+	redeliveries, gone, waits                                                           prometheus.Counter
 	events                                                                              map[apply.EventKind]prometheus.Counter
 	settle, store, apply, group                                                         prometheus.Observer
 	calls                                                                               *prometheus.HistogramVec
@@ -72,7 +72,7 @@ var (
 	noticeWords = []string{
 		pipeline.NoticeUnconfirmed, pipeline.NoticeRebound, pipeline.NoticeStalled, pipeline.NoticePermission, pipeline.NoticePanic, pipeline.NoticeOverflow, pipeline.NoticeKeyHot, pipeline.NoticeLetterLost,
 		pipeline.NoticeDisagreement, pipeline.NoticeUnproven, pipeline.NoticeAbandoned, pipeline.NoticeReloaded, pipeline.NoticeReloadFailed, pipeline.NoticeRuleFault,
-		pipeline.NoticeRefused, pipeline.NoticeCrowded, pipeline.NoticeSenderHeld,
+		pipeline.NoticeHoldFull, pipeline.NoticeRefused, pipeline.NoticeCrowded, pipeline.NoticeSenderHeld,
 	}
 	mappingWords = []string{"none", "same", "lineage", "parent"}
 )
@@ -93,11 +93,12 @@ func New(r prometheus.Registerer, version string) (*Metrics, error) {
 }
 
 func (m *Metrics) makeSettlements() {
-	m.settled = m.counter("forager_settled_total", "verdicts on messages, by what was done: ack, dropped (an ack that asked for nothing), dead letter, nak", "outcome", "reason")
+	m.settled = m.counter("forager_settled_total", "verdicts on messages, by what was done: ack, dropped (an ack that asked for nothing), waits (an ack of a message that is held below a threshold, and counts again when it goes on), dead letter, nak", "outcome", "reason")
 	m.deadLetters = m.counter("forager_dead_letters_total", "messages that became dead letters", "reason")
 	m.dropped = m.counter("forager_dropped_total", "detections that asked for nothing, in messages that ended", "reason")
 	m.detections = m.counter("forager_detections_total", "detections in messages that ended and asked for something", "format")
 	m.redeliveries = m.counter("forager_redeliveries_total", "verdicts on messages that the server had delivered before").WithLabelValues()
+	m.waits = m.counter("forager_threshold_waits_total", "detections that were held below a threshold; each goes on later, and is counted by what becomes of it then").WithLabelValues()
 	m.settle = m.histogram("forager_settle_seconds", "from the stream's storing a message to its end", waitBuckets).WithLabelValues()
 	m.store = m.histogram("forager_store_seconds", "from the event's own time to the stream's storing it, of each plan", waitBuckets).WithLabelValues()
 	m.mappings = m.counter("forager_attack_mappings_total", "techniques of plans, by how they came to what TheHive holds", "kind")
@@ -153,6 +154,20 @@ func (m *Metrics) Watch(held func() (messages, bytes int), concurrency func() in
 	return m.failed
 }
 
+// WatchThresholds adds gauges that are read at each scrape: the keys of thresholds of which something waits, as this replica
+// sees them, and how many thresholds it saw being met. It is called once.
+func (m *Metrics) WatchThresholds(read func() (keys int, met uint64)) error {
+	m.watch("forager_threshold_keys", "keys of thresholds that have something held, or had a case lately; every replica says about the same", func() float64 {
+		keys, _ := read()
+		return float64(keys)
+	})
+	m.watch("forager_thresholds_met", "thresholds that were met here since the start", func() float64 {
+		_, met := read()
+		return float64(met)
+	})
+	return m.failed
+}
+
 // Settled counts a verdict.
 func (m *Metrics) Settled(s pipeline.Settlement) {
 	m.settled.WithLabelValues(outcome(s), m.reasons.fold(s.Reason)).Inc()
@@ -171,12 +186,16 @@ func (m *Metrics) Settled(s pipeline.Settlement) {
 	if s.Plans > 0 {
 		m.detections.WithLabelValues(m.formats.fold(s.Format)).Add(float64(s.Plans))
 	}
+	m.waits.Add(float64(s.Waits))
 	m.settle.Observe(max(s.Age, 0).Seconds())
 }
 
 func outcome(s pipeline.Settlement) string {
 	if s.Action == pipeline.ActionAck && s.Class == enrich.Dropped {
 		return enrich.Dropped.String()
+	}
+	if s.Action == pipeline.ActionAck && s.Plans == 0 && s.Waits > 0 {
+		return "waits"
 	}
 	return s.Action.String()
 }

@@ -48,6 +48,19 @@ func EnsureStreams(ctx context.Context, link *Link, t Topology) error {
 	return ensureConsumer(ctx, link, t)
 }
 
+// EnsureHold creates the stream of what waits below a threshold where it is missing. It refuses what is new when it is full, and
+// is read from its leader alone.
+func EnsureHold(ctx context.Context, link *Link, t Topology) error {
+	return EnsureStream(ctx, link, jetstream.StreamConfig{
+		Name: t.Hold, Subjects: []string{HoldPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		Discard: jetstream.DiscardNew, MaxMsgs: mostHeld,
+		Description: "detections that wait below a threshold",
+	})
+}
+
+// mostHeld bounds what the stream of what waits takes, where a worker makes it: each costs a replica some dozen bytes of memory.
+const mostHeld = 1 << 20
+
 // EnsureStream creates one stream where it is missing, and leaves one that is there as it is.
 func EnsureStream(ctx context.Context, link *Link, config jetstream.StreamConfig) error {
 	_, err := link.js.Stream(ctx, config.Name)

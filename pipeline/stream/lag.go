@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,4 +126,33 @@ func Settled(ctx context.Context, link *Link, t Topology, sequence uint64) (bool
 	}
 	info := consumer.CachedInfo()
 	return info.AckFloor.Stream >= sequence || info.Delivered.Stream >= sequence && info.NumAckPending == 0, nil
+}
+
+// WorkedUntil is a time: of all that the stream stored until then, the consumer has nothing left. It is early where one message
+// waits for long, and never late.
+//
+// Errors: of NATS' client.
+func WorkedUntil(ctx context.Context, link *Link, t Topology) (time.Time, error) {
+	bounded, cancel := context.WithTimeout(ctx, APITimeout)
+	defer cancel()
+	consumer, err := link.js.Consumer(bounded, t.Stream, t.Consumer)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at consumer %s: %w", t.Consumer, link.Explain(err))
+	}
+	info := consumer.CachedInfo()
+	if info.NumPending == 0 && info.NumAckPending == 0 {
+		return info.TimeStamp, nil
+	}
+	from, err := link.js.Stream(bounded, t.Stream)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at stream %s: %w", t.Stream, link.Explain(err))
+	}
+	oldest, err := from.GetMsg(bounded, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return info.TimeStamp, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look at stream %s: %w", t.Stream, link.Explain(err))
+	}
+	return oldest.Time, nil
 }

@@ -19,6 +19,7 @@ type Topology struct {
 
 	Bucket      string // KV bucket of the ledger, "FORAGER_LEDGER"
 	DeadLetters string // dead-letter stream, "FORAGER_DLQ"
+	Hold        string // stream of what waits below a threshold, made when something does, "FORAGER_HOLD"
 	Replicas    int    // copies of what Manage creates, 1
 
 	MaxAge     time.Duration // how long the stream that Manage creates keeps messages; 0 is no limit
@@ -33,12 +34,14 @@ type Topology struct {
 const (
 	DefaultBucket      = "FORAGER_LEDGER"
 	DefaultDeadLetters = "FORAGER_DLQ"
+	DefaultHold        = "FORAGER_HOLD"
 )
 
 // WithDefaults fills in what was left zero.
 func (t Topology) WithDefaults() Topology {
 	t.Bucket = cmp.Or(t.Bucket, DefaultBucket)
 	t.DeadLetters = cmp.Or(t.DeadLetters, DefaultDeadLetters)
+	t.Hold = cmp.Or(t.Hold, DefaultHold)
 	t.Replicas = cmp.Or(t.Replicas, 1)
 	t.MaxAckPending = cmp.Or(t.MaxAckPending, 1<<15)
 	t.AckWait = cmp.Or(t.AckWait, 15*time.Second)
@@ -62,6 +65,8 @@ func (t Topology) Check() error {
 	refuse(!ValidName(t.Consumer), "consumer", quoted(t.Consumer), rule)
 	refuse(!ValidName(t.DeadLetters), "dead letters", quoted(t.DeadLetters), rule)
 	refuse(t.DeadLetters == t.Stream, "dead letters", quoted(t.DeadLetters), "a dead letter in the stream it came from would be consumed again")
+	refuse(!ValidName(t.Hold), "hold", quoted(t.Hold), rule)
+	refuse(t.Hold == t.Stream || t.Hold == t.DeadLetters, "hold", quoted(t.Hold), "what waits needs a stream of its own")
 	refuse(t.Manage && len(t.Subjects) == 0, "subjects", t.Subjects, "a stream to be created needs at least one")
 	refuse(t.AckWait < 3*time.Millisecond, "ack wait", t.AckWait, "heartbeats go out every third of it")
 	return errors.Join(problems...)
@@ -71,6 +76,9 @@ func quoted(s string) string { return fmt.Sprintf("%q", s) }
 
 // DeadLetterPrefix begins the subject of every dead letter: forager.dlq.<stream>.<sequence>.
 const DeadLetterPrefix = "forager.dlq."
+
+// HoldPrefix begins the subject of every copy of a message that waits below a threshold: forager.hold.<ledger>.<entry>.<stream>.<sequence>.<time>.<parts>.
+const HoldPrefix = "forager.hold."
 
 // InitialisedKey is the ledger's entry that says that the consumer had delivered nothing when the
 // bucket was made. [Ensure] writes it.

@@ -93,6 +93,10 @@ func routeOf(r config.Route) rules.Route {
 	for _, a := range r.Analyze {
 		out.Analyze = append(out.Analyze, rules.Analysis{Analyzer: a.Analyzer, Cortex: a.Cortex, Types: a.Types, IOC: a.IOC, MaxTLP: a.MaxTLP})
 	}
+	if r.Threshold != (config.Threshold{}) {
+		below := rules.Threshold(r.Threshold)
+		out.Threshold = &below
+	}
 	for _, t := range r.Filter {
 		out.Filter = append(out.Filter, rules.Term(t))
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -107,7 +108,7 @@ func (h happenings) Happened(e apply.Event) {
 func (s *Service) watched() error {
 	ready := func() bool { ok, _ := s.Ready(); return ok }
 	s.parts.measures.metrics.WatchRollbacks(s.rollbacks.Stands)
-	return s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.applier.Replicas)
+	return errors.Join(s.parts.measures.metrics.WatchThresholds(s.worker.Thresholds), s.parts.measures.metrics.Watch(s.worker.Held, s.parts.clients.throttle.Limit, ready, s.worker.Organisations, s.applier.Replicas))
 }
 
 // measure asks NATS for the lag until ctx ends.

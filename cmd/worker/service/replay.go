@@ -52,6 +52,7 @@ func NewReplaySite(ctx context.Context, c *config.Config, w *rulefiles.Witness, 
 		link.Close()
 		return nil, err
 	}
+	s.Options.Opened = s.Applier.Opened
 	return s, nil
 }
 

@@ -88,7 +88,7 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		return nil, err
 	}
 	rules := newLive(parts.reading, options.Log, options.Observer)
-	options.Replicas, options.Slots, options.Replan = applier.Replicas, parts.slots, rules
+	options.Replicas, options.Slots, options.Replan, options.Opened, options.Carries = applier.Replicas, parts.slots, rules, applier.Opened, true
 	worker, err := pipeline.New(link, options, rules, parts.measures.metrics.Planning(rules), parts.measures.metrics.Applying(applier))
 	if err != nil {
 		link.Close()

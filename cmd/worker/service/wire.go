@@ -224,6 +224,7 @@ func PipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
 			Manage:      c.NATS.Manage,
 			Bucket:      c.Ledger.Bucket,
 			DeadLetters: c.DeadLetters.Stream,
+			Hold:        c.Hold.Stream,
 			Replicas:    c.NATS.Replicas,
 			MaxAge:      c.NATS.MaxAge,
 			MaxBytes:    int64(c.NATS.MaxBytes),

@@ -15,6 +15,7 @@ import (
 	"forager/hive"
 	"forager/pipeline"
 	"forager/pipeline/deadletter"
+	"forager/pipeline/hold"
 	"forager/pipeline/kvledger"
 	"forager/pipeline/rollback"
 	"forager/pipeline/stream"
@@ -31,6 +32,7 @@ const (
 type Status struct {
 	Stream   Stream    `json:"stream"`
 	Letters  Letters   `json:"deadLetters"`
+	Below    Below     `json:"belowThresholds"`
 	Replicas []Replica `json:"replicas"` // the newest first
 	Hive     Hive      `json:"hive"`
 	// Problems are what hurts, in words, and parts that could not be reached.
@@ -52,6 +54,14 @@ type Letters struct {
 	Waiting  uint64   `json:"waiting"`
 	ByReason []Reason `json:"byReason"` // the most frequent first
 	Known    bool     `json:"known"`
+}
+
+// Below are the detections that wait below a threshold of their route.
+type Below struct {
+	Waiting uint64 `json:"waiting"` // messages that are held, once for each key of a threshold
+	Dropped uint64 `json:"dropped"` // detections, about, of which not enough came together, since the ledger was made
+	Met     uint64 `json:"met"`     // thresholds, about, that were met
+	Known   bool   `json:"known"`
 }
 
 // Reason is why letters died.
@@ -132,6 +142,9 @@ func (s *Status) askNATS(ctx context.Context, c *config.Config, topology stream.
 		problems = append(problems, "dead letters: "+stream.OneLine(err.Error()))
 	}
 	ledger := kvledger.New(link, kvledger.Options{Bucket: topology.Bucket})
+	if err := s.readBelow(ctx, link, topology); err != nil {
+		problems = append(problems, "thresholds: "+stream.OneLine(err.Error()))
+	}
 	if err := s.readReplicas(ctx, ledger); err != nil {
 		problems = append(problems, "ledger: "+stream.OneLine(err.Error()))
 	}
@@ -154,6 +167,22 @@ func (s *Status) readLetters(ctx context.Context, letters *deadletter.Queue) err
 	}
 	s.Letters.Known = true
 	return nil
+}
+
+// readBelow counts what waits below thresholds.
+func (s *Status) readBelow(ctx context.Context, link *stream.Link, topology stream.Topology) error {
+	totals, err := hold.ReadTotals(ctx, kvledger.New(link, kvledger.Options{Bucket: topology.Bucket}))
+	if err != nil {
+		return err
+	}
+	s.Below.Dropped, s.Below.Met = totals.Below, totals.Met
+	if totals == (hold.Totals{}) {
+		s.Below.Known = true // nothing ever waited: the hold stream need not be there, nor be allowed
+		return nil
+	}
+	s.Below.Waiting, err = hold.Open(link, topology).Count(ctx)
+	s.Below.Known = err == nil
+	return err
 }
 
 // readReplicas reads the sessions.

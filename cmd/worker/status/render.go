@@ -25,6 +25,9 @@ func Write(to io.Writer, s Status) error {
 	fmt.Fprintf(t, "stream\t%s\n", known(s.Stream.Known, fmt.Sprintf("%s, consumer %s: %d wait, %d in hand%s", s.Stream.Name, s.Stream.Consumer, s.Stream.Waiting, s.Stream.Unacknowledged, limit(s.Stream.Limit))))
 	fmt.Fprintf(t, "thehive\t%s\n", known(s.Hive.Known, fmt.Sprintf("%s %s as %s: answers in %.0f ms", s.Hive.URL, canon.Line(s.Hive.Version, 30), canon.Line(s.Hive.User, 60), s.Hive.Milliseconds)))
 	fmt.Fprintf(t, "dead letters\t%s\n", known(s.Letters.Known, fmt.Sprintf("%d wait%s", s.Letters.Waiting, advice(s.Letters.Waiting))))
+	if s.Below != (Below{Known: true}) {
+		fmt.Fprintf(t, "thresholds\t%s\n", known(s.Below.Known, fmt.Sprintf("%d wait below one; about %d met, %d detections dropped below one", s.Below.Waiting, s.Below.Met, s.Below.Dropped)))
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}

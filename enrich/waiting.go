@@ -1,0 +1,55 @@
+package enrich
+
+import (
+	"forager/enrich/threshold"
+)
+
+// ReasonBelow is the reason of a DroppedError of a detection that waited for others in vain.
+const ReasonBelow = "below threshold"
+
+// Threshold is what a plan waits for: as much as its rule needs, within a window of event time.
+type Threshold struct {
+	Hash   string // of organisation, threshold and what it is counted by: names the entry of the ledger
+	Rule   threshold.Rule
+	ID     string   // of the detection: one that is sent again has the same
+	Points int64    // that it has
+	Values []string // that it brings, as hashes
+	Words  string   // what is waited for, for people
+	By     string   // what is counted by, for people
+}
+
+// waitBelow completes the plan's threshold. What waited may lie as long before the detection that opens the case as the
+// window of the threshold is: the case takes it.
+func (p *Plan) waitBelow() {
+	if p.ask == nil {
+		return
+	}
+	t := &Threshold{Rule: p.ask.Rule, Points: p.ask.Points, Words: p.ask.Words, By: p.ask.By}
+	if t.By == "" {
+		t.By = p.Key.String()
+		t.Hash = ShortHash(p.Organisation, "threshold", p.ask.Name, "key", p.Hash)
+	} else {
+		t.Hash = ShortHash(p.Organisation, "threshold", p.ask.Name, "by", t.By)
+	}
+	for _, v := range p.ask.Values {
+		t.Values = append(t.Values, ShortHash(v)[:shortID])
+	}
+	if p.SourceID != "" {
+		t.ID = ShortHash(p.Format, p.SourceID)[:shortID]
+	}
+	if p.Window != 0 {
+		p.Window = max(p.Window, p.ask.Rule.Window())
+	}
+	p.Threshold = t
+}
+
+// shortID is how many hexadecimal digits tell the detections, or the values, of one entry apart.
+const shortID = 16
+
+// waitSteps says what the plan waits for first.
+func (p Plan) waitSteps() []string {
+	if p.Threshold == nil {
+		return nil
+	}
+	return []string{"wait for " + p.Threshold.Words + " (" + p.Threshold.By + "), unless a case of its key is open: threshold of route " + p.Route}
+}
