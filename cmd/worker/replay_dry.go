@@ -202,6 +202,14 @@ func (d dryPlan) line() wouldLine {
 	return line
 }
 
+// message tells the messages of a replay apart.
+func (d dryPlan) message() string { return strconv.FormatUint(d.from.Sequence, 10) }
+
+// opened tells of plans whether a case is open for them, by *apply.Applier.
+type opened interface {
+	Opened(ctx context.Context, plans []enrich.Plan) ([]bool, error)
+}
+
 // dryThresholds holds plans below thresholds as a worker would, in memory.
 type dryThresholds struct {
 	states map[string]*threshold.State
@@ -213,13 +221,13 @@ func newDryThresholds() *dryThresholds {
 }
 
 // admit gives the plans of a message that go into a case, after those that waited for them.
-func (t *dryThresholds) admit(ctx context.Context, p pipeline.Planned, applier *apply.Applier) (ready []dryPlan) {
-	for i, plan := range p.Plans {
+func (t *dryThresholds) admit(ctx context.Context, p pipeline.Planned, cases opened) (ready []dryPlan) {
+	for _, plan := range p.Plans {
 		own := dryPlan{p, plan}
 		if plan.Threshold != nil {
-			opened, err := applier.Opened(ctx, []enrich.Plan{plan})
+			opened, err := cases.Opened(ctx, []enrich.Plan{plan})
 			if err != nil || !opened[0] {
-				ready = append(ready, t.judge(i, own)...)
+				ready = append(ready, t.judge(own)...)
 				continue
 			}
 		}
@@ -229,7 +237,7 @@ func (t *dryThresholds) admit(ctx context.Context, p pipeline.Planned, applier *
 }
 
 // judge counts a plan, and gives what its threshold lets pass.
-func (t *dryThresholds) judge(part int, own dryPlan) (ready []dryPlan) {
+func (t *dryThresholds) judge(own dryPlan) (ready []dryPlan) {
 	below := own.plan.Threshold
 	s := t.states[below.Hash]
 	if s == nil {
@@ -237,7 +245,7 @@ func (t *dryThresholds) judge(part int, own dryPlan) (ready []dryPlan) {
 		t.states[below.Hash] = s
 	}
 	item := threshold.Item{
-		Message: strconv.FormatUint(own.from.Sequence, 10), Part: part, ID: below.ID, At: own.plan.At.UnixMilli(),
+		Message: own.message(), Part: own.plan.Origin.Part, ID: below.ID, At: own.plan.At.UnixMilli(),
 		Points: below.Points, Values: below.Values,
 	}
 	if s.Add(below.Rule, own.from.Stored, false, item).Verdicts[0] != threshold.Pass {
@@ -248,7 +256,7 @@ func (t *dryThresholds) judge(part int, own dryPlan) (ready []dryPlan) {
 	left := t.held[below.Hash][:0]
 	for _, held := range t.held[below.Hash] {
 		if slices.ContainsFunc(passed, func(x threshold.Item) bool {
-			return x.Message == strconv.FormatUint(held.from.Sequence, 10) && x.ID == held.plan.Threshold.ID
+			return x.Message == held.message() && x.Part == held.plan.Origin.Part
 		}) {
 			ready = append(ready, held)
 		} else {

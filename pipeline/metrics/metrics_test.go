@@ -284,3 +284,22 @@ func TestEverySampleIsInTheReference(t *testing.T) {
 		t.Errorf("registered twice: %v", fmt.Sprint(m2.rows[0]))
 	}
 }
+
+// TestWhatWaitsIsCountedWhenItWaitsAndWhenItGoesOn, by another outcome each time.
+func TestWhatWaitsIsCountedWhenItWaitsAndWhenItGoesOn(t *testing.T) {
+	m, r := newTestMetrics(t)
+	for _, s := range []pipeline.Settlement{
+		{Action: pipeline.ActionAck, Waits: 2, Deliveries: 1},
+		{Action: pipeline.ActionAck, Waits: 1, Plans: 1, Format: "falco", Deliveries: 1},
+		{Action: pipeline.ActionAck, Class: enrich.Dropped, Reason: enrich.ReasonBelow, Dropped: []string{enrich.ReasonBelow}, Carried: true, Deliveries: 1},
+	} {
+		m.Settled(s)
+	}
+	want := map[string]float64{
+		"settled_total{outcome=waits,reason=none}": 1, "settled_total{outcome=ack,reason=none}": 1, "settled_total{outcome=dropped,reason=below threshold}": 1,
+		"threshold_waits_total{}": 3, "dropped_total{reason=below threshold}": 1, "detections_total{format=falco}": 1, "settle_seconds{}": 3,
+	}
+	if d := cmp.Diff(want, counted(t, r)); d != "" {
+		t.Error(d)
+	}
+}
