@@ -27,7 +27,7 @@ func (p *Plan) waitBelow() {
 	t := &Threshold{Rule: p.ask.Rule, Points: p.ask.Points, Words: p.ask.Words, By: p.ask.By}
 	if t.By == "" {
 		t.By = p.Key.String()
-		t.Hash = ShortHash(p.Organisation, "threshold", p.ask.Name, "key", p.Hash)
+		t.Hash = ShortHash(p.Organisation, "threshold", p.ask.Name, "key", p.Key.Hash(p.Organisation))
 	} else {
 		t.Hash = ShortHash(p.Organisation, "threshold", p.ask.Name, "by", t.By)
 	}

@@ -55,6 +55,12 @@ func TestAPlanSaysWhatItWaitsFor(t *testing.T) {
 	if hash(rules.Route{Name: "r", Threshold: &user}, d) != hash(rules.Route{Name: "r", Threshold: &user}, other) {
 		t.Error("one user on two hosts is counted apart")
 	}
+	alerts := rules.Route{Name: "r", As: rules.AsAlert, Threshold: &five} // each event has its alert: they are counted by host all the same
+	again := d
+	again.ID = "b"
+	if hash(alerts, d) != byKey.Hash || hash(alerts, again) != byKey.Hash {
+		t.Error("alerts of one host are counted apart")
+	}
 	if p := waitingPlan(t, rules.Route{Name: "r"}, d, 0); p.Threshold != nil {
 		t.Errorf("without one: %+v", p.Threshold)
 	}
