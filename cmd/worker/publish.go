@@ -62,6 +62,7 @@ type publishedCase struct {
 	Number int    `json:"number"` // 0: TheHive shows no case with the tag of the key
 	Title  string `json:"title"`
 	Key    string `json:"key"`
+	Waits  string `json:"waits,omitempty"` // what it waits for, below a threshold of its route
 	Alert  string `json:"alert,omitempty"` // type;source;reference, where it is an alert and part of no case
 }
 
@@ -200,7 +201,7 @@ func publishedOf(c service.BecameCase) publishedCase {
 	if c.Alert.ID != "" {
 		return publishedCase{Title: c.Alert.Title, Key: c.Key, Alert: c.Alert.Type + ";" + c.Alert.Source + ";" + c.Alert.SourceRef}
 	}
-	return publishedCase{Number: c.Found.Number, Title: c.Found.Title, Key: c.Key}
+	return publishedCase{Number: c.Found.Number, Title: c.Found.Title, Key: c.Key, Waits: c.Waits}
 }
 
 // say writes what became of an event.
@@ -230,6 +231,10 @@ func shownPlaces(cases []publishedCase) []string {
 	for _, c := range cases {
 		if c.Alert != "" {
 			all = append(all, fmt.Sprintf("alert %s %s (%s)", canon.Clean(c.Alert, 200), canon.Clean(c.Title, 120), canon.Clean(c.Key, 120)))
+			continue
+		}
+		if c.Waits != "" {
+			all = append(all, fmt.Sprintf("held: it waits for %s (%s)", canon.Clean(c.Waits, 200), canon.Clean(c.Key, 120)))
 			continue
 		}
 		if c.Number == 0 {

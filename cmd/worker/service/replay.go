@@ -88,6 +88,7 @@ type BecameCase struct {
 	Found hive.Case // zero: no case carries the tag of the key, at least TheHive shows none yet; or it is an alert
 	// Alert is the alert that the detection became; zero where it became none, or that is part of the case by now.
 	Alert hive.Alert
+	Waits string // what it waits for, held below a threshold; empty: it does not
 }
 
 // ErrUnsettled says that a message is still in the stream.
@@ -138,6 +139,13 @@ func (s *ReplaySite) acknowledged(ctx context.Context, subject string, body []by
 			continue
 		}
 		one := BecameCase{Key: plan.Key.String()}
+		if one.Waits, err = s.waits(ctx, plan); one.Waits != "" {
+			b.Cases = append(b.Cases, one)
+			continue
+		}
+		if err != nil {
+			return b, err
+		}
 		if plan.AsAlert {
 			one.Found, one.Alert, err = s.alertOf(ctx, plan)
 		} else {
@@ -149,6 +157,18 @@ func (s *ReplaySite) acknowledged(ctx context.Context, subject string, body []by
 		b.Cases = append(b.Cases, one)
 	}
 	return b, nil
+}
+
+// waits is what a plan waits for that has a threshold and no open case; empty where it waits for nothing.
+func (s *ReplaySite) waits(ctx context.Context, plan enrich.Plan) (string, error) {
+	if plan.Threshold == nil {
+		return "", nil
+	}
+	opened, err := s.Applier.Opened(ctx, []enrich.Plan{plan})
+	if err != nil || opened[0] {
+		return "", err
+	}
+	return plan.Threshold.Words, nil
 }
 
 // caseOf is the case of a plan: the last of its key that began before the event. A search that lags is
