@@ -18,6 +18,7 @@
 //	decode.go    message → detections → plans, pure
 //	requeue.go   what a requeued message says of itself, and whether that is proven
 //	group.go     plans of one key wait while its apply runs, then go together
+//	holding.go   what waits below a threshold: judged before its apply, held, and carried on
 //	apply.go     a slot for each apply, one apply per key, errors to the messages that brought the plans
 //	settle.go    the verdict, one pure function
 //	finish.go    carries the verdict out: ack, nak, dead letter and term

@@ -370,6 +370,39 @@ func TestOneFiresWhateverTheReplicas(t *testing.T) {
 	}
 }
 
+// TestACopyThatNobodyCanReadKeepsNoOtherWaiting.
+func TestACopyThatNobodyCanReadKeepsNoOtherWaiting(t *testing.T) {
+	t.Parallel()
+	copies := unreadable{newShelf(), "DET.1.1000000000"}
+	k := NewKeeper(claimtest.New(), copies, "one")
+	below := &enrich.Threshold{Hash: "h", Rule: threshold.Rule{Kind: threshold.Count, Need: 3, Within: 1000}}
+	for i := range 3 {
+		m := Message{Stream: "DET", Sequence: uint64(i + 1), Stored: time.Unix(1, 0)}
+		if o := k.Admit(t.Context(), []Arrival{{Message: &m, At: time.UnixMilli(1), Threshold: below}}); o[0].Err != nil {
+			t.Fatal(o[0].Err)
+		}
+	}
+	taken, err := k.Take(t.Context(), "h", time.Time{})
+	if !errors.Is(err, errTorn) || len(taken) != 1 || taken[0].Message.Sequence != 2 {
+		t.Errorf("%+v, %v", taken, err)
+	}
+}
+
+var errTorn = errors.New("a header is torn")
+
+// unreadable has a copy of one message that cannot be read.
+type unreadable struct {
+	*shelf
+	message string
+}
+
+func (u unreadable) Get(ctx context.Context, p Place) (Message, []int, error) {
+	if p.Message == u.message {
+		return Message{}, nil, errTorn
+	}
+	return u.shelf.Get(ctx, p)
+}
+
 // calm lets all that is left come to its end, without faults.
 func (w *world) calm() {
 	w.faults = false

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/enrich/threshold"
 )
 
@@ -46,17 +47,18 @@ func (k *Keeper) Take(ctx context.Context, hash string, worked time.Time) ([]Tak
 	if err != nil {
 		return nil, err
 	}
-	taken, err := k.read(ctx, hash, passed, true)
-	if err != nil || len(taken) >= mostTaken {
-		return taken, err
+	taken, broken := k.read(ctx, hash, passed, true)
+	if errors.Is(broken, claim.ErrUnreachable) || len(taken) >= mostTaken {
+		return taken, broken
 	}
 	over, err := k.read(ctx, hash, due, false)
-	return append(taken, over...), err
+	return append(taken, over...), errors.Join(broken, err)
 }
 
 // read reads the copies of items. Whose copy is gone was settled by somebody who died before he could say so.
 func (k *Keeper) read(ctx context.Context, hash string, items []threshold.Item, passed bool) ([]Taken, error) {
 	var taken []Taken
+	var broken error // of copies that nobody can read: they keep no other waiting
 	for len(items) > 0 && len(taken) < mostTaken {
 		p := Place{Hash: hash, Message: items[0].Message, Copy: items[0].Copy}
 		var parts []int
@@ -74,12 +76,16 @@ func (k *Keeper) read(ctx context.Context, hash string, items []threshold.Item, 
 				continue
 			}
 		}
-		if err != nil {
+		if errors.Is(err, claim.ErrUnreachable) || ctx.Err() != nil {
 			return taken, err
+		}
+		if err != nil {
+			broken = errors.Join(broken, err)
+			continue
 		}
 		taken = append(taken, Taken{Place: p, Message: m, Parts: parts, Passed: passed, Due: !passed})
 	}
-	return taken, nil
+	return taken, broken
 }
 
 // Settled says that detections were settled for good. The copy goes with its last, before the entry forgets it: so what an entry has
