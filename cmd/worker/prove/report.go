@@ -84,7 +84,7 @@ func (r *Report) finish(p *proof) {
 	say(p.config.Journal.Stream == "", "there is no journal (journal.stream): of a message in no case nobody can say whether it was dropped, and why; nor whether one that was acknowledged had its effect before")
 	say(p.config.Journal.Stream != "" && p.begun == 0, "the journal is empty")
 	say(p.begun > p.place.first, fmt.Sprintf("the journal begins at message %d: of older ones nobody can say why they are in no case", p.begun))
-	say(r.Unaccounted > 0, fmt.Sprintf("%d messages are settled and in no case; routes, silences or formats may have dropped them", r.Unaccounted))
+	say(r.Unaccounted > 0, fmt.Sprintf("%d messages are settled and in no case; routes, silences or formats may have dropped them, or keyed them by what they made of the event", r.Unaccounted))
 	say(len(p.config.AllowLists) > 0, "values on allow-lists are no observables: which, is not asked, so that no single observable is missed")
 	say(!p.whole(), "the stream has not all that it ever had: effects without a message are not looked for")
 	say(r.ByJournal > 0, fmt.Sprintf("of %d messages only the journal says in which case they are", r.ByJournal))
