@@ -325,7 +325,7 @@ func (p Plan) Steps() []string {
 	steps := append(p.waitSteps(), p.place())
 	if p.ByAlert {
 		steps = append(steps, "by alert: a new case is the alert forager/forager/"+p.Hash+"-… promoted with what follows, and "+p.ownerByAlert()+
-			"; what a known case lacks is imported as an alert, where that is more than one call")
+			"; what a known case lacks is imported as an alert, where it has techniques or spares calls")
 	}
 	byType := map[string]int{}
 	for _, o := range p.Observables {

@@ -27,6 +27,7 @@ type scene struct {
 	workers    []*process
 	natsURL    string
 	hiveURL    string
+	routes     string // of the workers, as YAML; empty: none
 	nc         *nats.Conn
 	js         jetstream.JetStream
 }
@@ -143,7 +144,15 @@ func (s *scene) start(t *testing.T, program string, calls int, first bool) (*pro
 			env = append(env, "BENCH_TRACE=yes")
 		}
 	}
-	p, _ := spawn(t, env, program, "run")
+	args := []string{"run"}
+	if s.routes != "" {
+		name := filepath.Join(t.TempDir(), "forager.yaml")
+		if err := os.WriteFile(name, []byte("routes:\n"+s.routes), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", name)
+	}
+	p, _ := spawn(t, env, program, args...)
 	s.workers = append(s.workers, p)
 	return p, ops
 }

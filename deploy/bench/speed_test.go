@@ -32,6 +32,7 @@ func TestSpeed(t *testing.T) {
 	began, load := time.Now(), loadAverage(t)
 	b := &bench{programs: build(t), usual: map[string]float64{}}
 	t.Run("4000 keys", b.manyKeys)
+	t.Run("4000 keys by alert", b.alerts)
 	t.Run("200 keys", b.someKeys)
 	t.Run("5 keys", func(t *testing.T) { b.hotKeys(t, 5, 3500, 0.08) })
 	t.Run("1 key", func(t *testing.T) { b.hotKeys(t, 1, 4000, 0.03) })

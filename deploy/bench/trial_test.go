@@ -14,6 +14,7 @@ type trial struct {
 	keys, messages  int
 	replicas, calls int // calls in flight of each replica
 	manners         manners
+	ways            ways // what detections become
 	probe           bool // ask, beside the workers, how long a call takes under their load
 }
 
@@ -48,6 +49,7 @@ const patience = 40 * time.Second
 func try(t *testing.T, built programs, c trial) outcome {
 	t.Helper()
 	s := newScene(t, built, c.manners)
+	s.routes = c.ways.routes()
 	s.work(t, built, c.replicas, c.calls)
 	s.hold(t)
 	s.publish(t, c.messages, c.keys)
@@ -89,13 +91,15 @@ func (s *scene) check(t *testing.T, c trial, o outcome) {
 		t.Logf("cut after %s with %d of %d settled", o.took.Round(time.Millisecond), o.settled, c.messages)
 		return
 	}
-	if want := min(c.keys, c.messages); after.Cases != want {
-		t.Errorf("%d cases, want %d", after.Cases, want)
+	groups := min(c.keys, c.messages)
+	cases, alerts := map[ways]int{asCases: groups, byAlert: groups}[c.ways], map[ways]int{byAlert: groups, asAlerts: groups}[c.ways]
+	if after.Cases != cases || after.Alerts != alerts {
+		t.Errorf("%d cases and %d alerts, want %d and %d", after.Cases, after.Alerts, cases, alerts)
 	}
-	if want := 2 * after.Cases; after.Procedures != want {
+	if want := 2 * (cases + alerts); after.Procedures != want {
 		t.Errorf("%d procedures, want %d", after.Procedures, want)
 	}
-	if want := observablesOf(c); after.Observables != want {
+	if want := observablesOf(c) * (cases + alerts) / groups; after.Observables != want {
 		t.Errorf("%d observables, want %d", after.Observables, want)
 	}
 }

@@ -243,8 +243,8 @@ func (w *caseWork) hasProcedure(id, tactic string) {
 	w.posted(kindProcedure)
 }
 
-// addByAlert imports what a known case lacks as an alert, where the direct way takes more than one call. What TheHive does not
-// take so comes in the direct way.
+// addByAlert imports what a known case lacks as an alert, where it brings techniques or spares calls. What TheHive does not take so
+// comes in the direct way.
 func (w *caseWork) addByAlert(held context.Context) error {
 	i := slices.IndexFunc(w.plans, func(p enrich.Plan) bool { return p.ByAlert })
 	if i < 0 || w.created || w.addsToAlert() || !w.byAlert(held, w.plans[i]) {
@@ -292,7 +292,11 @@ func (w *caseWork) tieUp(held context.Context, p enrich.Plan) error {
 	return nil
 }
 
-// lacking are the items that the case lacks; none where one call brings them in the direct way.
+// callsByAlert is how many calls an import takes. Observables alone, which TheHive refuses twice, come in the direct way where that
+// takes no more: there they go side by side.
+const callsByAlert = 2
+
+// lacking are the items that the case lacks; none where they had better come in the direct way.
 func (w *caseWork) lacking(held context.Context) (b brought, err error) {
 	procedures := &procedureStep{caseWork: w}
 	if b.procedures = procedures.missingProcedures(); len(b.procedures) > 0 {
@@ -309,7 +313,7 @@ func (w *caseWork) lacking(held context.Context) (b brought, err error) {
 	b.observables = newObservableStep(w).missingObservables()
 	b.observables = b.observables[:min(len(b.observables), maxBrought)]
 	b.procedures = b.procedures[:min(len(b.procedures), maxBrought)]
-	if len(b.procedures) == 0 && len(batches(b.observables, w.a.options.Batch)) < 2 {
+	if len(b.procedures) == 0 && len(batches(b.observables, w.a.options.Batch)) <= callsByAlert {
 		return brought{}, nil
 	}
 	return b, nil

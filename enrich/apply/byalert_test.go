@@ -27,6 +27,16 @@ func another(id string, hour, n int, technique string) detection.Detection {
 	return d
 }
 
+// ofThreeTypes is a later detection of the host that brings an observable of each of three types, and no technique.
+func ofThreeTypes(id string, hour int) detection.Detection {
+	d := seen("web01", id, day(hour))
+	d.Observables, d.Techniques = nil, nil
+	for _, kind := range []string{"domain", "mail", "url"} {
+		d.Observables = append(d.Observables, detection.Observable{DataType: kind, Data: kind + ".example"})
+	}
+	return d
+}
+
 // calls counts the calls of a step.
 func (s *site) calls(step func()) int {
 	before := s.hive.Stats(0).Total
@@ -50,6 +60,7 @@ func TestByAlertACaseTakesTwoCalls(t *testing.T) {
 			{"nothing new: look", seen("web01", "b", day(10)), 1},
 			{"a technique: look, list, create, import", another("c", 11, 9, "T1486"), 4},
 			{"one observable: look, add", another("d", 12, 10, "T1486"), 2},
+			{"of three types: look, create, import", ofThreeTypes("e", 13), 3},
 		} {
 			got := s.calls(func() { mustApply(t, e, byAlert.of(plan(t, uint64(n+2), c.d))) })
 			if got != c.want {
@@ -58,7 +69,7 @@ func TestByAlertACaseTakesTwoCalls(t *testing.T) {
 		}
 		snapshot := s.hive.Snapshot()
 		c := snapshot.Cases[1]
-		if len(c.Observables) != 4 || len(c.Procedures) != 3 || c.StartDate != day(9).UnixMilli() || c.Severity != 3 || len(c.Pages) != 1 {
+		if len(c.Observables) != 7 || len(c.Procedures) != 3 || c.StartDate != day(9).UnixMilli() || c.Severity != 3 || len(c.Pages) != 1 {
 			t.Errorf("case is %+v", c)
 		}
 		var refs []string
@@ -69,10 +80,10 @@ func TestByAlertACaseTakesTwoCalls(t *testing.T) {
 			refs = append(refs, a.SourceRef)
 		}
 		hash := plan(t, 1, seen("web01", "a", day(9)))[0].Hash
-		if len(refs) != 3 || !slices.Contains(refs, hash+"-0") {
+		if len(refs) != 4 || !slices.Contains(refs, hash+"-0") {
 			t.Errorf("alerts %q, want one %s-0", refs, hash)
 		}
-		if happened.count(apply.EventImported) != 1 || happened.count(apply.EventNewCase) != 2 {
+		if happened.count(apply.EventImported) != 2 || happened.count(apply.EventNewCase) != 2 {
 			t.Errorf("events %v", happened.all)
 		}
 	})
