@@ -231,6 +231,39 @@ func killIn(t *testing.T, op string, known bool) {
 	}
 }
 
+// TestByAlertWhatWasLeftBehindIsTiedUp: a worker was killed between the two calls of an import, and what its alert holds came in the
+// direct way meanwhile, since it was little by then.
+func TestByAlertWhatWasLeftBehindIsTiedUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, hivetest.Options{})
+		other := s.worker(t)
+		mustApply(t, other, byAlert.of(plan(t, 1, seen("web01", "a", day(9)))))
+		mustApply(t, other, byAlert.of(plan(t, 2, seen("web01", "b", day(9)))))
+		plans := byAlert.of(plan(t, 3, ofThreeTypes("c", 10)))
+		var dead atomic.Bool
+		victim := s.worker(t, func(o *apply.Options) {
+			inner := o.Hive("")
+			o.Hive = func(string) apply.Hive { return doomed{inner, "create alert", &dead} }
+			o.Ledger = silent{o.Ledger, &dead}
+		})
+		victim.Apply(t.Context(), enrich.BatchOf(plans...))
+		less := ofThreeTypes("d", 10)
+		less.Observables = less.Observables[:1]
+		mustApply(t, other, byAlert.of(plan(t, 4, less)))
+		mustApply(t, other, plans)
+		snapshot := s.hive.Snapshot()
+		for _, a := range snapshot.Alerts {
+			if !a.Imported {
+				t.Errorf("alert %s is part of no case", a.SourceRef)
+			}
+		}
+		if n := len(snapshot.Cases[0].Observables); !dead.Load() || n != 5 {
+			t.Errorf("dead %t, %d observables", dead.Load(), n)
+		}
+	})
+}
+
 // meddled lets somebody do something after an alert was created.
 type meddled struct {
 	apply.Hive

@@ -151,11 +151,18 @@ func promoteAndGoOn(t *testing.T, merged bool) {
 	d.hive.Set(hivetest.Misbehaviour{ImportLag: 5 * time.Second})
 	e := d.worker(t)
 	mustApply(t, e, perRule.plans(t, enrich.ZipNever, 1, seen("web01", "a", day(9)), another("b", 9, 9, "T1003")))
+	mustApply(t, e, perRule.plans(t, enrich.ZipNever, 5, another("d", 9, 11, "T1204"))) // what came later is not in its last line
 	a := d.theAlert()
 	for p, err := range d.analyst.AlertProcedures(t.Context(), a.ID) {
 		d.must(err)
-		if p.PatternID == "T1110" {
+		if p.PatternID == "T1110" || p.PatternID == "T1204" {
 			d.must(d.analyst.DeleteProcedure(t.Context(), p.ID))
+		}
+	}
+	for o, err := range d.analyst.AlertObservables(t.Context(), a.ID) {
+		d.must(err)
+		if o.Data == "203.0.113.11" {
+			d.must(d.analyst.DeleteObservable(t.Context(), o.ID))
 		}
 	}
 	if merged {
@@ -168,7 +175,8 @@ func promoteAndGoOn(t *testing.T, merged bool) {
 		d.must(err)
 	}
 	later := another("c", 10, 10, "T1486")
-	later.Techniques = append(later.Techniques, detection.Reference{Text: "T1110", Path: "techniques"}, detection.Reference{Text: "T1003", Path: "techniques"})
+	later.Observables = append(later.Observables, detection.Observable{DataType: "ip", Data: "203.0.113.11"})
+	later.Techniques = append(later.Techniques, detection.Reference{Text: "T1204", Path: "techniques"}, detection.Reference{Text: "T1110", Path: "techniques"}, detection.Reference{Text: "T1003", Path: "techniques"})
 	for n := range 3 {
 		mustApply(t, e, perRule.plans(t, enrich.ZipNever, uint64(n+10), later))
 		wait(t.Context(), 40*time.Second)
