@@ -1,10 +1,12 @@
 package hive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,6 +85,8 @@ type Options struct {
 	// Proxy is the address of an HTTP, HTTPS or SOCKS5 proxy; empty means
 	// what the environment says (HTTPS_PROXY, NO_PROXY), "direct" means none.
 	Proxy string
+	// Dial makes the connections of NewTransport; nil means the system's, over TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// UserAgent defaults to "forager".
 	UserAgent string
 
@@ -151,7 +155,7 @@ func NewTransport(o Options) (*http.Transport, error) {
 	o = o.withDefaults()
 	t, err := wire.NewTransport(wire.Settings{
 		Timeout: o.Timeout, WriteTimeout: o.WriteTimeout, Concurrency: o.Concurrency,
-		CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Proxy: o.Proxy,
+		CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Proxy: o.Proxy, Dial: o.Dial,
 	})
 	if e, ok := errors.AsType[*wire.SettingError](err); ok {
 		return nil, invalid("new transport", e.Field, e.Reason)

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// Dial dials connections that guard, bound and count what is written.
-func Dial(d *net.Dialer, writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+// Dial makes dial give connections that guard, bound and count what is written.
+func Dial(dial func(context.Context, string, string) (net.Conn, error), writeTimeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
+		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}

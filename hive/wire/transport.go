@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -25,6 +26,8 @@ type Settings struct {
 	// Proxy is the address of an HTTP, HTTPS or SOCKS5 proxy; empty means
 	// what the environment says, "direct" means none.
 	Proxy string
+	// Dial makes the connections; nil means the system's, over TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // SettingError is a setting that cannot work.
@@ -48,10 +51,9 @@ func NewTransport(o Settings) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{
-		Timeout:   o.Timeout,
-		KeepAlive: 15 * time.Second,
-		Control:   UserTimeout(o.WriteTimeout),
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: o.Timeout, KeepAlive: 15 * time.Second, Control: UserTimeout(o.WriteTimeout)}).DialContext
 	}
 	// HTTP/1.1 only: with HTTP/2 all calls share one connection, whose loss
 	// would make every one of them ambiguous at once, and the headers of a
@@ -61,7 +63,7 @@ func NewTransport(o Settings) (*http.Transport, error) {
 	return &http.Transport{
 		Protocols:              protocols,
 		Proxy:                  proxy,
-		DialContext:            Dial(dialer, o.WriteTimeout),
+		DialContext:            Dial(dial, o.WriteTimeout),
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    o.Timeout,
 		MaxIdleConns:           o.Concurrency,

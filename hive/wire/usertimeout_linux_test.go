@@ -17,7 +17,7 @@ func TestKernelGivesUndeliveredBytesUp(t *testing.T) {
 		_, _ = io.WriteString(w, `{"_id":"~1"}`)
 	}))
 	defer server.Close()
-	dial := Dial(&net.Dialer{Control: UserTimeout(3 * time.Second)}, time.Second)
+	dial := Dial((&net.Dialer{Control: UserTimeout(3 * time.Second)}).DialContext, time.Second)
 	conn, err := dial(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -113,6 +113,14 @@ func (s *Server) URL() string {
 	return "nats://" + net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
 }
 
+// Dial connects to the server in memory, whether it listens or not, as a client of the process does.
+func (s *Server) Dial() (net.Conn, error) {
+	if s.running == nil {
+		return nil, net.ErrClosed
+	}
+	return s.running.InProcessConn()
+}
+
 // Close stops the server and waits until it has; what it stored stays. Closing twice is harmless.
 func (s *Server) Close() {
 	if s.running == nil {

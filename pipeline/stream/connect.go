@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,8 @@ type Connection struct {
 	Timeout time.Duration // of one attempt at one server, 5 s; the first attempts are made within Connect
 
 	Pause time.Duration // between attempts, and half of it by chance; 1 s
+
+	Dial func(network, address string) (net.Conn, error) // makes the connections; nil: the system's
 }
 
 // Timings of a connection, from measurement: the client's defaults notice a dead peer only
@@ -160,12 +163,21 @@ func (c Connection) options(l *Link) ([]nats.Option, error) {
 		nats.ReconnectHandler(l.onReconnect), nats.ConnectHandler(l.onConnect), nats.ReconnectErrHandler(l.onFailure),
 		nats.ClosedHandler(func(*nats.Conn) { close(l.closed) }),
 	}
+	if c.Dial != nil {
+		options = append(options, nats.SetCustomDialer(dialing(c.Dial)))
+	}
 	if c.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(c.InboxPrefix))
 	}
 	secured, err := c.security(l)
 	return append(options, secured...), err
 }
+
+// dialing is a function as nats.go wants it.
+type dialing func(network, address string) (net.Conn, error)
+
+// Dial calls the function.
+func (d dialing) Dial(network, address string) (net.Conn, error) { return d(network, address) }
 
 // JetStream is the client of the streams, under the connection's domain or prefix. Its requests end
 // after [APITimeout] unless their context says otherwise.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -60,6 +61,18 @@ func newClients(c *config.Config, observe func(hive.Call), log *zap.Logger) (*cl
 	}
 	all.own, err = all.make(c.Hive.Organisation)
 	return all, err
+}
+
+// dials makes the connections of all clients by dial. It is called before the first call.
+func (c *clients) dials(dial func(context.Context, string, string) (net.Conn, error)) error {
+	o := HiveOptions(c.config)
+	o.Dial = dial
+	transport, err := hive.NewTransport(o)
+	if err != nil {
+		return err
+	}
+	c.transport.next = transport
+	return nil
 }
 
 func (c *clients) make(organisation string) (*hive.Client, error) {

@@ -89,7 +89,7 @@ func TestTheIntakesCredentialsRotateWithoutARestart(t *testing.T) {
 			}
 			cfg := *p.service.parts.clients.config
 			cfg.Webhook = w
-			h, err := openHooks(t.Context(), &cfg, p.service.Link, p.service.applier, nil, p.service.parts.measures.metrics, zap.NewNop())
+			h, err := Network{}.openHooks(t.Context(), &cfg, p.service.Link, p.service.applier, nil, p.service.parts.measures.metrics, zap.NewNop())
 			workertest.Must(t, err)
 			t.Cleanup(h.Close)
 			workertest.Must(t, h.audits.Ensure(t.Context()))

@@ -63,16 +63,20 @@ type Service struct {
 // waiting cures.
 // Files of rules are read by w.
 func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pipeline.Options) (*Service, error) {
+	return Network{}.New(ctx, c, w, options)
+}
+
+// New does what the function of this name does, over this network.
+func (n Network) New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pipeline.Options) (*Service, error) {
 	if err := beforeFiles(c, options.Log); err != nil {
 		return nil, err
 	}
 	tellExposed(c, options.Log)
-	parts, err := NewParts(c, w, options.Log)
+	parts, err := n.parts(c, w, options)
 	if err != nil {
 		return nil, err
 	}
-	parts.clients.traced(options.Tracer)
-	link, err := stream.Connect(ctx, Connection(c, options.Log), options.Log)
+	link, err := stream.Connect(ctx, n.connection(c, options.Log), options.Log)
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
@@ -100,7 +104,7 @@ func New(ctx context.Context, c *config.Config, w *rulefiles.Witness, options pi
 		link.Close()
 		return nil, err
 	}
-	hooks, err := openHooks(ctx, c, link, applier, back, parts.measures.metrics, options.Log)
+	hooks, err := n.openHooks(ctx, c, link, applier, back, parts.measures.metrics, options.Log)
 	if err != nil {
 		link.Close()
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type hooks struct {
 
 // openHooks listens where the configuration says; nil, and a word in the log, when it is off. What
 // comes before the stream is there is refused.
-func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier *apply.Applier, back *back, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
+func (n Network) openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier *apply.Applier, back *back, metrics *metrics.Metrics, log *zap.Logger) (*hooks, error) {
 	w := c.Webhook
 	token := newRotating("webhook.tokenFile", w.TokenFile, w.Token, log)
 	password := newRotating("webhook.passwordFile", w.PasswordFile, w.Password, log)
@@ -55,7 +54,7 @@ func openHooks(ctx context.Context, c *config.Config, link *stream.Link, applier
 		return nil, shell.Misuse(err)
 	}
 	h := &hooks{audits: audits, applier: applier, back: back, metrics: metrics, log: log}
-	h.server, err = serveHooks(ctx, w.Addr, newHookHandler(keys, audits, metrics.Received, log))
+	h.server, err = n.serveHooks(ctx, w.Addr, newHookHandler(keys, audits, metrics.Received, log))
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +108,8 @@ func (h *hooks) measure(ctx context.Context) {
 	}
 }
 
-func serveHooks(ctx context.Context, addr string, handler http.Handler) (*operations, error) {
-	var listening net.ListenConfig
-	l, err := listening.Listen(ctx, "tcp", addr)
+func (n Network) serveHooks(ctx context.Context, addr string, handler http.Handler) (*operations, error) {
+	l, err := n.listen(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.addr: %w", err)
 	}
