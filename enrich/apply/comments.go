@@ -233,7 +233,7 @@ func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef
 		w.a.pace.note(w.id)
 		return nil
 	}
-	if err := w.list(held); err != nil {
+	if err := w.awaitComment(held, m, enrich.ErrUnsettled); err != nil {
 		return err
 	}
 	if _, there := w.body.Comments[m.name()]; there {
@@ -249,6 +249,11 @@ func (w *commentStep) lookForComment(held context.Context, m marker, cause error
 		return nil
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add comment")
+	return w.awaitComment(held, m, cause)
+}
+
+// awaitComment lists until a comment is there, or settle has passed: a list may lag.
+func (w *commentStep) awaitComment(held context.Context, m marker, cause error) error {
 	return w.look(held, cause, func() (bool, error) {
 		if err := w.list(held); err != nil {
 			return false, err

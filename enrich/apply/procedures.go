@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"forager/enrich"
 	"forager/hive"
 )
 
@@ -120,7 +121,7 @@ func (w *procedureStep) sendProcedures(held context.Context, batch []desiredProc
 	if len(unnamed) == 0 {
 		return nil, nil
 	}
-	if err := w.list(held); err != nil {
+	if err := w.awaitProcedures(held, unnamed, enrich.ErrUnsettled); err != nil {
 		return unnamed, err
 	}
 	for _, p := range w.stillMissing(unnamed) { // sent again it may be there twice
@@ -281,6 +282,11 @@ func (w *procedureStep) lookForProcedures(held context.Context, batch []desiredP
 		return w.list(held)
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add procedures")
+	return w.awaitProcedures(held, batch, cause)
+}
+
+// awaitProcedures lists until all of a batch is there, or settle has passed: a list may lag.
+func (w *procedureStep) awaitProcedures(held context.Context, batch []desiredProcedure, cause error) error {
 	return w.look(held, cause, func() (bool, error) {
 		if err := w.list(held); err != nil {
 			return false, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/apply"
@@ -129,11 +130,15 @@ func TestProceduresAndCommentsThatTheHiveNamesOtherwise(t *testing.T) {
 		stage  hivetest.Stage
 		action hivetest.Action
 		failed string
+		lag    time.Duration // of the case's lists
 	}{
-		"another technique":          {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, ""},
-		"fewer techniques":           {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Fewer}, ""},
-		"another comment":            {commentRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, ""},
-		"another of both, and never": {"", hivetest.BeforeEffect, hivetest.Action{}, "another"},
+		"another technique":          {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, "", 0},
+		"another technique, late":    {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, "", 5 * time.Second},
+		"fewer techniques":           {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Fewer}, "", 0},
+		"fewer techniques, late":     {procedureRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Fewer}, "", 5 * time.Second},
+		"another comment":            {commentRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, "", 0},
+		"another comment, late":      {commentRoute, hivetest.AfterEffect, hivetest.Action{Wrong: hivetest.Other}, "", 5 * time.Second},
+		"another of both, and never": {"", hivetest.BeforeEffect, hivetest.Action{}, "another", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,6 +155,7 @@ func TestProceduresAndCommentsThatTheHiveNamesOtherwise(t *testing.T) {
 				if c.route != "" {
 					d.hive.On(c.stage, c.route, always(c.action))
 				}
+				d.hive.Set(hivetest.Misbehaviour{Lag: c.lag, LagChildren: true})
 				two := seen("web01", "b", day(9))
 				two.Rule.ID = "r2"
 				plans := plan(t, 2, two)
