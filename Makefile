@@ -7,7 +7,7 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 # Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
 PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help test check lint cover fuzz boxes week build bench integration chart page image sbom vulnerabilities deadcode minute demo tools clean
+.PHONY: help test check lint cover fuzz boxes week hours build bench integration chart page image sbom vulnerabilities deadcode minute demo tools clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -37,6 +37,9 @@ week: ## a week of good and hostile senders in a minute, and 5000 events over HT
 	go vet -tags week ./cmd/worker
 	go test -tags week -count=1 -run '^TestAWeek' -v ./cmd/worker
 	cd deploy/bench && go test -tags bench -count=1 -timeout 5m -run '^TestIntakeLosesNothing$$' -soaked 5000 -v
+
+hours: ## a minute of random hours of a SOC, in virtual time, through the whole worker
+	go test -count=1 -run '^TestHoursOfASOC$$' -v ./cmd/worker/simulation -simulation.for 60s
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker

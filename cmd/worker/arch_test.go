@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"cmd/worker/view":         {"cmd/worker/explanation", "cmd/worker/page", "cmd/worker/recent", "cmd/worker/sightings", "enrich", "enrich/apply", "enrich/claim", "enrich/detection", "enrich/detection/canon", "hive", "mitre", "pipeline", "pipeline/deadletter", "pipeline/kvledger", "pipeline/stream"},
 	"cmd/worker/shell":        {},
 	"cmd/worker/workertest":   {"hive/hivetest"},
+	"cmd/worker/simulation":   {},
 
 	"pipeline":            {"enrich", "enrich/claim", "enrich/detection", "enrich/detection/malformed", "enrich/threshold", "pipeline/deadletter", "pipeline/hold", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/stream", "retry"},
 	"pipeline/deadletter": {"pipeline/stream"},
@@ -123,6 +124,7 @@ var ownTests = map[string][]string{
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
 	"cmd/worker/whatif":      {"cmd/worker/demo/servers", "cmd/worker/workertest", "pipeline/natstest"},
 	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
+	"cmd/worker/simulation":  {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/workertest", "config", "hive", "hive/hivetest", "pipeline/deadletter", "pipeline/natstest", "pipeline/stream", "racedetector"},
 	"cmd/worker/recent":      {"enrich/detection"},
 	"cmd/worker/silences":    {"cmd/worker/rulefiles", "enrich/apply", "enrich/detection", "hive/hivetest"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},

@@ -1,0 +1,14 @@
+// Package simulation lives through hours of a SOC in seconds.
+//
+// It promises that the whole worker, as run wires it, in two or three replicas, carries a seeded schedule of detections
+// through faults and analysts to an end that a judge with a model of its own agrees with: nothing lost, nothing doubled,
+// analysts have the last word. Time is virtual (testing/synctest) and every connection is in memory; the NATS server is
+// the real one, in the same bubble, so that no model of JetStream can be wrong. TheHive is the simulator of hive/hivetest.
+//
+// The way of a run: schedule (what happens when, from a seed alone), world (servers, replicas, connections that hang and
+// break), play (the events happen), judge (what must be there now), shrink (a failing schedule without what it does not need).
+//
+// Limits: the server's clock for limits by age is the machine's, so that no limit by age is simulated; goroutines run in
+// Go's order, which no seed decides. The schedule of a seed is always the same, the way there is not. There is no code here
+// beside the tests.
+package simulation

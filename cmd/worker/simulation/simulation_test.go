@@ -1,0 +1,223 @@
+package simulation
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server/ats"
+
+	"forager/racedetector"
+)
+
+var (
+	budget = flag.Duration("simulation.for", 10*time.Second, "how much of the machine's time fresh seeds may take; the last one may take longer")
+	seeds  = flag.Int("simulation.seeds", 1, "so many fresh seeds at least")
+	from   = flag.Uint64("simulation.from", 0, "the first of them; 0: any")
+	again  = flag.Int("simulation.again", 0, "how often TestTheSameSeedEndsAlike lives through its seed")
+	trying = flag.Duration("simulation.shrink", time.Minute, "how much of the machine's time the story of a failure may be made shorter in")
+	shifts = flag.Int("simulation.shifts", 1, "shifts of a run; one is 40 minutes of traffic, and what follows until the next")
+	limit  = flag.Duration("simulation.limit", standstill, "how much of the machine's time a run may take")
+	talks  = flag.Bool("simulation.log", false, "show what the replicas said in a run that failed")
+)
+
+// outcome is how a run ended.
+type outcome struct {
+	Findings  []string
+	Told      []string
+	Lines     []string
+	Done      map[kind]int
+	State     string        // digest of what TheHive holds
+	Simulated time.Duration // by the bubble's clock
+	Rest      time.Duration // the longest that a shift's messages took once all faults were over
+	Real      time.Duration
+}
+
+// lifeFile names the environment variable by which a process of its own is told which schedule to live through. A bubble
+// has a process of its own since the NATS client keeps timers for later use, which no other bubble may touch; and a panic
+// or a standstill is then the end of one run.
+const lifeFile = "FORAGER_SIMULATION"
+
+// TestALife lives through the schedule that it was started for.
+func TestALife(t *testing.T) {
+	file := os.Getenv(lifeFile)
+	if file == "" {
+		t.Skip("started by the other tests alone")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s schedule
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	ats.Register() // the server's clock for limits by age: one for the process, outside of the bubble
+	defer ats.Unregister()
+	var o outcome
+	synctest.Test(t, func(t *testing.T) { o = lived(t.Context(), s) })
+	if err := os.WriteFile(file+".out", toJSON(o), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lived lives through a schedule, in a bubble.
+func lived(ctx context.Context, s schedule) outcome {
+	w, err := newWorld(ctx, s)
+	p := &play{world: w, plan: s, book: newBook(), messages: map[uint64][]byte{}, done: map[kind]int{}}
+	if err == nil {
+		w.misbehave()
+		err = p.run(ctx)
+	}
+	o := outcome{Findings: p.findings, Told: p.told, Done: p.done, Rest: p.rest, Simulated: time.Since(beginning)}
+	if w.hive != nil {
+		o.State = state(w.hive.Snapshot())
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		o.Findings = append(o.Findings, "the run itself: "+err.Error())
+	}
+	o.Lines = w.log.lines
+	return o
+}
+
+// standstill is how much of the machine's time a run may take: only one whose virtual time stands still takes longer.
+const standstill = 3 * time.Minute
+
+// live lives through a schedule in a process of its own.
+func live(t *testing.T, s schedule) outcome {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return liveIn(t, self, s)
+}
+
+// liveIn does it with the tests' binary of this name.
+func liveIn(t *testing.T, binary string, s schedule) (o outcome) {
+	t.Helper()
+	begun := time.Now()
+	file := filepath.Join(t.TempDir(), "schedule.json")
+	if err := os.WriteFile(file, toJSON(s), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), binary, "-test.run=^TestALife$", "-test.timeout="+limit.String())
+	c.Env = append(os.Environ(), lifeFile+"="+file)
+	said, err := c.CombinedOutput()
+	o.Real = time.Since(begun)
+	text, unread := os.ReadFile(file + ".out")
+	if err != nil || unread != nil || json.Unmarshal(text, &o) != nil {
+		o.Findings = append(o.Findings, fmt.Sprintf("the process ended: %v\n%s", err, said))
+	}
+	o.Real = time.Since(begun)
+	return o
+}
+
+func digest(s schedule) string {
+	return fmt.Sprintf("%x", sha256.Sum256(toJSON(s)))[:16]
+}
+
+// TestAScheduleDependsOnItsSeedAlone: a seed that failed is worth being kept.
+func TestAScheduleDependsOnItsSeedAlone(t *testing.T) {
+	t.Parallel()
+	all := map[string]bool{}
+	for seed := range uint64(1000) {
+		first := digest(newSchedule(seed, 2))
+		if again := digest(newSchedule(seed, 2)); again != first {
+			t.Errorf("seed %d: %s, then %s", seed, first, again)
+		}
+		all[first] = true
+	}
+	if len(all) != 1000 {
+		t.Errorf("1000 seeds have %d schedules", len(all))
+	}
+}
+
+// failed are the seeds that ever failed, and with how many shifts.
+//
+//go:embed testdata/failed.txt
+var failed string
+
+func seedsThatFailed(t *testing.T) (all []schedule) {
+	t.Helper()
+	for line := range strings.Lines(failed) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		var seed uint64
+		var shifts int
+		if _, err := fmt.Sscan(line, &seed, &shifts); err != nil {
+			t.Fatalf("testdata/failed.txt: %q: %v", line, err)
+		}
+		all = append(all, newSchedule(seed, shifts))
+	}
+	return all
+}
+
+// TestHoursOfASOC lives through the seeds that failed before, then through fresh ones, until its time is over.
+func TestHoursOfASOC(t *testing.T) {
+	begun := time.Now()
+	sum := outcome{Done: map[kind]int{}}
+	before := seedsThatFailed(t)
+	for _, s := range before[:racedetector.Fewer(len(before), 0)] {
+		sum.add(t, s, live(t, s))
+	}
+	first := *from
+	if first == 0 {
+		first = uint64(begun.UnixNano()) % 1_000_000_000
+	}
+	for n := uint64(0); !t.Failed() && (time.Since(begun) < *budget || n < uint64(*seeds)); n++ {
+		s := newSchedule(first+n, *shifts)
+		sum.add(t, s, live(t, s))
+	}
+	t.Logf("%s in %s; the longest rest after a shift took %s", sum.Simulated, sum.Real, sum.Rest)
+	for _, k := range slices.Sorted(maps.Keys(sum.Done)) {
+		t.Logf("%s: %d", k, sum.Done[k])
+	}
+}
+
+// add counts a run in, and tells the story of one that failed.
+func (o *outcome) add(t *testing.T, s schedule, run outcome) {
+	t.Helper()
+	o.Simulated, o.Real, o.Rest = o.Simulated+run.Simulated, o.Real+run.Real, max(o.Rest, run.Rest)
+	for k, n := range run.Done {
+		o.Done[k] += n
+	}
+	t.Logf("seed %d: schedule %s, state %s, %s in %s", s.Seed, digest(s), run.State, run.Simulated, run.Real)
+	if len(run.Findings) == 0 {
+		return
+	}
+	t.Errorf("seed %d with %d shifts (put it into testdata/failed.txt):\n%s", s.Seed, len(s.Shifts), strings.Join(run.Findings, "\n"))
+	small, run := shrink(t, s, run)
+	t.Logf("the story, of %d events:\n%s\n\n%s", small.events(), strings.Join(run.Told, "\n"), strings.Join(run.Findings, "\n"))
+	if *talks {
+		t.Log(strings.Join(run.Lines, ""))
+	}
+}
+
+// TestTheSameSeedEndsAlike says how much of a run its seed decides: the schedule does not change, and where no fault makes
+// an analyst's luck, neither does what TheHive holds in the end.
+func TestTheSameSeedEndsAlike(t *testing.T) {
+	if *again == 0 {
+		t.Skip("with -simulation.again")
+	}
+	ends := map[string]int{}
+	for range *again {
+		o := live(t, newSchedule(max(*from, 1), 1))
+		ends[o.State]++
+	}
+	t.Logf("%d runs of seed %d ended in: %v", *again, max(*from, 1), ends)
+}
