@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -9,7 +10,9 @@ import (
 
 // failing knows the keys of which nothing succeeds. A key that failed for long blocks the
 // messages behind it; new ones of it are dead letters then, so that they do not fill what may be
-// unacknowledged. Those that are being retried go on, and the first that succeeds clears the key.
+// unacknowledged. Those that are being retried go on, and the first that succeeds clears the key. What
+// another replica settled is not heard of here: only a message that itself comes back and fails for so
+// long says that nothing of its key succeeds.
 type failing struct {
 	after time.Duration // how long a key must have failed
 
@@ -19,10 +22,20 @@ type failing struct {
 
 // failure is one key's. Times are the gate's: they stand still while it is closed.
 type failure struct {
-	since, last time.Duration
-	sequence    uint64 // the first message that failed
-	several     bool   // another failed too: it is the key, not the message
+	last     time.Duration
+	messages []failedMessage // at most mostFailed; the one that failed last at the end
+	several  bool            // more than one failed: it is the key, not the message
+	lasting  bool            // one of them failed for long
 }
+
+// failedMessage is one, since its first failure.
+type failedMessage struct {
+	sequence uint64
+	since    time.Duration
+}
+
+// mostFailed bounds what is remembered of a key.
+const mostFailed = 16
 
 func newFailing(after time.Duration, most int) *failing {
 	return &failing{after: after, keys: expirable.NewLRU[string, *failure](max(most, 1), nil, 0)}
@@ -34,11 +47,22 @@ func (f *failing) failed(key string, sequence uint64, now time.Duration) {
 	defer f.mu.Unlock()
 	k, ok := f.keys.Get(key)
 	if !ok {
-		k = &failure{since: now, sequence: sequence}
+		k = &failure{}
 		f.keys.Add(key, k)
 	}
 	k.last = now
-	k.several = k.several || k.sequence != sequence
+	m := failedMessage{sequence, now}
+	i := slices.IndexFunc(k.messages, func(x failedMessage) bool { return x.sequence == sequence })
+	switch {
+	case i >= 0:
+		m = k.messages[i]
+		k.messages = slices.Delete(k.messages, i, i+1)
+	case len(k.messages) == mostFailed:
+		k.messages = slices.Delete(k.messages, 0, 1)
+	}
+	k.messages = append(k.messages, m)
+	k.several = k.several || len(k.messages) > 1
+	k.lasting = k.lasting || now-m.since >= f.after
 }
 
 // succeeded clears the key.
@@ -57,5 +81,5 @@ func (f *failing) blocked(key string, now time.Duration) bool {
 		f.keys.Remove(key)
 		return false
 	}
-	return k.several && now-k.since >= f.after
+	return k.several && k.lasting
 }

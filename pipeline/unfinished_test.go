@@ -45,7 +45,15 @@ func TestKeyIsBlockedOnlyWhenSeveralMessagesFailedForLong(t *testing.T) {
 			}
 		}, 20 * time.Minute, false},
 		{"several fail, not for long", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, after-1) }, after - 1, false},
-		{"several fail for long", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, after) }, after, true},
+		{"several fail for long", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, 1); f.failed("k", 1, after) }, after, true},
+		{"another replica settles them", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, after/2); f.failed("k", 3, after) }, after, false},
+		{"many fail, and one for long", func(f *failing) {
+			for i := range uint64(100) {
+				f.failed("k", 1, after/100*time.Duration(i))
+				f.failed("k", 2+i, after/100*time.Duration(i))
+			}
+			f.failed("k", 1, after)
+		}, after, true},
 		{"one succeeded since", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, 1); f.succeeded("k"); f.failed("k", 1, after) }, after, false},
 		{"nobody tried for as long again", func(f *failing) { f.failed("k", 1, 0); f.failed("k", 2, 1) }, 2 * after, false},
 		{"another key", func(f *failing) { f.failed("x", 1, 0); f.failed("x", 2, after) }, after, false},
