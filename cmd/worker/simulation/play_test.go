@@ -28,6 +28,7 @@ type play struct {
 	told     []string          // what happened, in order
 	done     map[kind]int      // what really happened
 	findings []string
+	troubles int           // of replicas and NATS, that go on
 	rest     time.Duration // the longest that it took to come to rest after a shift
 }
 
@@ -69,7 +70,9 @@ func (p *play) run(ctx context.Context) error {
 		if len(p.findings) > 0 {
 			return nil
 		}
-		<-time.After(time.Until(p.begun.Add(shiftLong + betweenTwo)))
+		if n < len(p.plan.Shifts)-1 {
+			<-time.After(time.Until(p.begun.Add(shiftLong + betweenTwo)))
+		}
 	}
 	return nil
 }
@@ -145,6 +148,14 @@ func (p *play) forward(ctx context.Context, e event) error {
 // trouble is what befalls replicas and NATS.
 func (p *play) trouble(ctx context.Context, e event) error {
 	p.tell("%s", e)
+	p.disturb(true)
+	p.troubles++
+	p.after(2*e.For+time.Minute, func() error {
+		if p.troubles--; p.troubles == 0 {
+			p.disturb(false)
+		}
+		return nil
+	})
 	r := p.replicas[e.Who%len(p.replicas)]
 	switch e.Kind {
 	case hangs, stalls:

@@ -43,16 +43,16 @@ const (
 
 // event is something that happens at a time of the shift.
 type event struct {
-	At    time.Duration
-	Kind  kind
-	Who   int
-	What  int
-	Which int
-	Late  time.Duration
-	For   time.Duration
-	Much  float64
-	Form  int    // format of a detection
-	ID    string // of a detection, for all time
+	At    time.Duration `json:"at"`
+	Kind  kind          `json:"kind"`
+	Who   int           `json:"who,omitempty"`
+	What  int           `json:"what,omitempty"`
+	Which int           `json:"which,omitempty"`
+	Late  time.Duration `json:"late,omitempty"`
+	For   time.Duration `json:"for,omitempty"`
+	Much  float64       `json:"much,omitempty"`
+	Form  int           `json:"form,omitempty"` // format of a detection
+	ID    string        `json:"id,omitempty"`   // of a detection, for all time
 }
 
 func (e event) String() string {
@@ -183,6 +183,18 @@ func newStorm(rng *rand.Rand, name string, replicas int) (all shift) {
 		e := fault(rng, replicas)
 		e.At = moment() - time.Duration(rng.IntN(20))*time.Second
 		all = append(all, e)
+	}
+	if rng.IntN(2) == 0 { // what a claim is for: calls take long, answers are lost, and their caller goes silent
+		all = append(all,
+			event{At: start - time.Second, Kind: slows, Much: 1 + 3*rng.Float64(), For: within + 30*time.Second},
+			event{At: start - time.Second, Kind: []kind{loses, commits}[rng.IntN(2)], Who: rng.IntN(3), Much: 0.1 + rng.Float64()/2, For: within + 30*time.Second},
+		)
+		for range 1 + rng.IntN(3) {
+			all = append(all, event{
+				At: moment() + time.Second, Kind: []kind{kills, kills, hangs, hangs, stalls, restarts}[rng.IntN(6)], Who: rng.IntN(replicas),
+				For: time.Duration(10+rng.IntN(60)) * time.Second,
+			})
+		}
 	}
 	for range rng.IntN(3) {
 		all = append(all, event{At: moment(), Kind: repeats, Who: some[rng.IntN(len(some))]})

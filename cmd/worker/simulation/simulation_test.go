@@ -3,7 +3,7 @@ package simulation
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 
+	"forager/cmd/worker/workertest"
 	"forager/racedetector"
 )
 
@@ -146,32 +148,39 @@ func TestAScheduleDependsOnItsSeedAlone(t *testing.T) {
 	}
 }
 
-// failed are the seeds that ever failed, and with how many shifts.
+// failed are the schedules that ever failed, whole: a seed means another one once more can happen.
 //
-//go:embed testdata/failed.txt
-var failed string
+//go:embed testdata/failed
+var failed embed.FS
 
-func seedsThatFailed(t *testing.T) (all []schedule) {
+func schedulesThatFailed(t *testing.T) (all []schedule) {
 	t.Helper()
-	for line := range strings.Lines(failed) {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		var seed uint64
-		var shifts int
-		if _, err := fmt.Sscan(line, &seed, &shifts); err != nil {
-			t.Fatalf("testdata/failed.txt: %q: %v", line, err)
-		}
-		all = append(all, newSchedule(seed, shifts))
+	files, err := failed.ReadDir("testdata/failed")
+	workertest.Must(t, err)
+	for _, f := range files {
+		text, err := failed.ReadFile("testdata/failed/" + f.Name())
+		workertest.Must(t, err)
+		var s schedule
+		workertest.Must(t, json.Unmarshal(text, &s))
+		all = append(all, s)
 	}
 	return all
 }
 
-// TestHoursOfASOC lives through the seeds that failed before, then through fresh ones, until its time is over.
+// keep writes a schedule to be kept, an event a line, and says where.
+func (s schedule) keep(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("forager-simulation-%d.json", s.Seed))
+	text := regexp.MustCompile(`([\[,])\{`).ReplaceAllString(string(toJSON(s)), "$1\n{")
+	workertest.Must(t, os.WriteFile(name, []byte(text+"\n"), 0o600))
+	return name
+}
+
+// TestHoursOfASOC lives through the schedules that failed before, then through fresh ones, until its time is over.
 func TestHoursOfASOC(t *testing.T) {
 	begun := time.Now()
 	sum := outcome{Done: map[kind]int{}}
-	before := seedsThatFailed(t)
+	before := schedulesThatFailed(t)
 	for _, s := range before[:racedetector.Fewer(len(before), 0)] {
 		sum.add(t, s, live(t, s))
 	}
@@ -200,7 +209,7 @@ func (o *outcome) add(t *testing.T, s schedule, run outcome) {
 	if len(run.Findings) == 0 {
 		return
 	}
-	t.Errorf("seed %d with %d shifts (put it into testdata/failed.txt):\n%s", s.Seed, len(s.Shifts), strings.Join(run.Findings, "\n"))
+	t.Errorf("seed %d (put %s into testdata/failed, named for what it was):\n%s", s.Seed, s.keep(t), strings.Join(run.Findings, "\n"))
 	small, run := shrink(t, s, run)
 	t.Logf("the story, of %d events:\n%s\n\n%s", small.events(), strings.Join(run.Told, "\n"), strings.Join(run.Findings, "\n"))
 	if *talks {

@@ -46,6 +46,7 @@ type world struct {
 	log      *logbook
 	faults   map[int]event // active, by a number of their own
 	last     int
+	calm     bool // nothing befalls the replicas and NATS
 }
 
 // logbook keeps what the replicas said, with the virtual time.
@@ -81,7 +82,7 @@ const (
 )
 
 func newWorld(ctx context.Context, s schedule) (w *world, err error) {
-	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, faults: map[int]event{}}
+	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}}
 	<-time.After(time.Until(beginning))
 	if w.dir, err = os.MkdirTemp("", "forager-simulation-"); err != nil {
 		return w, err
@@ -318,7 +319,7 @@ func (w *world) misbehave() {
 		}
 	}
 	for _, f := range w.faults {
-		if f.Kind == forgets && !m.LagChildren { // else the lists would forget, too
+		if f.Kind == forgets && len(w.faults) == 1 && w.calm {
 			m.Lag = 10000 * time.Hour
 		}
 	}
@@ -338,6 +339,13 @@ func (w *world) quietly(do func() error) error {
 	w.hive.Set(hivetest.Misbehaviour{})
 	defer w.misbehave()
 	return do()
+}
+
+// disturb notes that replicas or NATS are in trouble, or not. TheHive's index forgets nothing then, nor beside another
+// fault: a case whose answer is lost and which no search will ever show is nobody's to find, and the contract says so.
+func (w *world) disturb(on bool) {
+	w.calm = !on
+	w.misbehave()
 }
 
 // begin lets a fault begin; what ends it is the result.
