@@ -26,9 +26,9 @@ import (
 )
 
 var (
-	budget = flag.Duration("simulation.for", 10*time.Second, "how much of the machine's time fresh seeds may take; the last one may take longer")
-	seeds  = flag.Int("simulation.seeds", 1, "so many fresh seeds at least")
-	from   = flag.Uint64("simulation.from", 0, "the first of them; 0: any")
+	budget = flag.Duration("simulation.for", 0, "how much of the machine's time fresh seeds may take; the last one may take longer")
+	seeds  = flag.Int("simulation.seeds", 2, "so many fresh seeds at least")
+	from   = flag.Uint64("simulation.from", 1, "the first of them; 0: any")
 	again  = flag.Int("simulation.again", 0, "how often TestTheSameSeedEndsAlike lives through its seed")
 	trying = flag.Duration("simulation.shrink", time.Minute, "how much of the machine's time the story of a failure may be made shorter in")
 	shifts = flag.Int("simulation.shifts", 1, "shifts of a run; one is 40 minutes of traffic, and what follows until the next")
@@ -170,7 +170,7 @@ func schedulesThatFailed(t *testing.T) (all []schedule) {
 // keep writes a schedule to be kept, an event a line, and says where.
 func (s schedule) keep(t *testing.T) string {
 	t.Helper()
-	name := filepath.Join(os.TempDir(), fmt.Sprintf("forager-simulation-%d.json", s.Seed))
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("forager-simulation-%d.json", s.Seed)) //nolint:usetesting // it is for who reads the failure, after the test
 	text := regexp.MustCompile(`([\[,])\{`).ReplaceAllString(string(toJSON(s)), "$1\n{")
 	workertest.Must(t, os.WriteFile(name, []byte(text+"\n"), 0o600))
 	return name
