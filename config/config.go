@@ -208,7 +208,7 @@ type Feedback struct {
 // Ops is the operations server.
 type Ops struct {
 	Addr         string   `key:"addr" doc:"address of the operations server (the page at /, /healthz, /readyz, /version, /metrics); empty turns it off"`
-	Page         bool     `key:"page" doc:"show the page at /: what flows, the last messages with titles and hosts, dead letters, ATT&CK; false turns it off"`
+	Page         bool     `key:"page" doc:"show the page at /: what flows, the last messages with titles and hosts, dead letters, ATT&CK; without ops.user or ops.token to this host alone, such as a port-forward; false turns it off"`
 	Hosts        []string `key:"hosts" doc:"names by which the page is asked for, where these are public names; addresses, names without a dot and those of a cluster need not be listed"`
 	User         string   `key:"user" doc:"user of the page (Basic), with ops.password; without a user and a token everybody who reaches ops.addr may look"`
 	Password     Secret   `key:"password" doc:"password of ops.user"`

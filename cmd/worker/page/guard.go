@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Credentials are what a viewer must show; without any, everybody may look.
+// Credentials are what a viewer must show; without any, everybody may look, or this host alone ([Options].Near).
 type Credentials struct {
 	User, Password string // Basic
 	Token          string // Bearer; a browser sends it as the password of any user
@@ -20,6 +20,7 @@ type Credentials struct {
 type guard struct {
 	hosts []string // names by which the page is asked for, besides those that nobody outside can own
 	asks  func() Credentials
+	near  bool // without credentials this host alone may look
 	next  http.Handler
 }
 
@@ -32,13 +33,29 @@ func (g guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
 		refuse(w, http.StatusForbidden, "Other sites may link here, and no more.")
 	default:
-		if c := g.asks(); !c.shown(r) {
-			w.Header().Set("WWW-Authenticate", c.challenge())
-			refuse(w, http.StatusUnauthorized, "Credentials are needed: see ops.user and ops.token.")
-			return
-		}
+		g.known(w, r)
+	}
+}
+
+// known lets those through who show credentials or, where there are none, need none.
+func (g guard) known(w http.ResponseWriter, r *http.Request) {
+	c := g.asks()
+	switch {
+	case !c.shown(r):
+		w.Header().Set("WWW-Authenticate", c.challenge())
+		refuse(w, http.StatusUnauthorized, "Credentials are needed: see ops.user and ops.token.")
+	case c == (Credentials{}) && g.near && !fromHere(r):
+		refuse(w, http.StatusForbidden, "Without credentials the page is shown to its own host alone: set ops.tokenFile or ops.user, or come by kubectl port-forward or ssh -L.")
+	default:
 		g.next.ServeHTTP(w, r)
 	}
+}
+
+// fromHere tells whether somebody on this host asks. A proxy on it asks for others, and says so.
+func fromHere(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback() &&
+		r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("X-Real-Ip") == "" && r.Header.Get("Forwarded") == "" && r.Header.Get("Via") == ""
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {

@@ -19,6 +19,7 @@ var assets embed.FS
 type Options struct {
 	Hosts       []string           // names by which it may be asked for, in lower case
 	Credentials func() Credentials // asked at each request; nil is none
+	Near        bool               // where there are none, only who asks from this host is answered
 	Notice      string             // stands at the top; empty is nothing
 	Links       []Link             // of other pages beside it
 }
@@ -48,7 +49,7 @@ func Handler(source Source, o Options) http.Handler {
 	mux.HandleFunc("GET /page/style.css", asset("style.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /page/page.js", asset("page.js", "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /page/icon.svg", asset("icon.svg", "image/svg+xml"))
-	return guard{hosts: o.Hosts, asks: o.Credentials, next: mux}
+	return guard{hosts: o.Hosts, asks: o.Credentials, near: o.Near, next: mux}
 }
 
 // Asset serves one of the embedded files, for pages that look like this one.
@@ -114,7 +115,7 @@ func Guarded(o Options, serve http.HandlerFunc) http.Handler {
 	if o.Credentials == nil {
 		o.Credentials = func() Credentials { return Credentials{} }
 	}
-	return guard{hosts: o.Hosts, asks: o.Credentials, next: serve}
+	return guard{hosts: o.Hosts, asks: o.Credentials, near: o.Near, next: serve}
 }
 
 // Send writes a document, whole or not at all.

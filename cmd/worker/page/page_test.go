@@ -122,13 +122,14 @@ func (f *fixed) Matrix(context.Context, string, string) Matrix         { return 
 func (f *fixed) Layer(context.Context, string, string) ([]byte, error) { return []byte("{}\n"), f.err }
 func (f *fixed) Open(context.Context, uint64) (Opened, error)          { return f.opened, f.err }
 
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
 // TestWhoMayLook: names that a stranger can point here, other sites and wrong credentials are refused.
 func TestWhoMayLook(t *testing.T) {
 	basic := func(user, password string) func(*http.Request) {
 		return func(r *http.Request) { r.SetBasicAuth(user, password) }
-	}
-	header := func(name, value string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
 	secret := Credentials{User: "soc", Password: "right", Token: "t0k3n"}
 	for _, c := range []struct {
@@ -245,5 +246,44 @@ func TestAMessageIsOpened(t *testing.T) {
 	}
 	if wrong := get(Handler(&fixed{}, Options{}), "/page/message/x"); wrong.Code != 404 {
 		t.Errorf("%d", wrong.Code)
+	}
+}
+
+// TestWithoutCredentialsThePageIsShownToItsOwnHostAlone: a port-forward ends there, a proxy asks for others.
+func TestWithoutCredentialsThePageIsShownToItsOwnHostAlone(t *testing.T) {
+	token := Credentials{Token: "t0k3n"}
+	for _, c := range []struct {
+		from string
+		keys Credentials
+		with func(*http.Request)
+		want int
+	}{
+		{from: "127.0.0.1:40000", want: 200},
+		{from: "[::1]:40000", want: 200},
+		{from: "[::ffff:127.0.0.1]:40000", want: 200},
+		{from: "10.1.2.3:40000", want: 403},
+		{from: "[fe80::1%eth0]:40000", want: 403},
+		{from: "", want: 403},
+		{from: "127.0.0.1:40000", with: header("X-Forwarded-For", "10.1.2.3"), want: 403},
+		{from: "127.0.0.1:40000", with: header("Forwarded", "for=10.1.2.3"), want: 403},
+		{from: "127.0.0.1:40000", keys: token, want: 401},
+		{from: "10.1.2.3:40000", keys: token, want: 401},
+		{from: "10.1.2.3:40000", keys: token, with: header("Authorization", "Bearer t0k3n"), want: 200},
+	} {
+		handler := Handler(&fixed{}, Options{Near: true, Credentials: func() Credentials { return c.keys }})
+		for _, path := range []string{"/", "/page/events", "/page/message/7"} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host, r.RemoteAddr = "localhost", c.from
+			ctx, stop := context.WithCancel(r.Context())
+			stop() // ends the events after the first
+			if c.with != nil {
+				c.with(r)
+			}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r.WithContext(ctx))
+			if got := w.Code; got != c.want && (c.want != 200 || got == 401 || got == 403) {
+				t.Errorf("%s from %q: %d, want %d", path, c.from, got, c.want)
+			}
+		}
 	}
 }

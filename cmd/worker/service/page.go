@@ -23,6 +23,7 @@ import (
 type PageOptions struct {
 	Notice  string // stands at its top
 	Links   []page.Link
+	Near    bool                        // without credentials only this host is answered
 	CaseURL func(enrich.Landing) string // where a case is looked at; nil is TheHive
 }
 
@@ -46,11 +47,11 @@ func (s *Service) Page(c *config.Config, o PageOptions) http.Handler {
 		Topology: PipelineOptions(c, zap.NewNop()).Streams(), Procedures: s.procedures, Explainer: s.explainer(c), Catalogue: s.parts.catalogue,
 		CaseURL: o.CaseURL, Rollbacks: func() int { return len(s.rollbacks.Stands()) }, Replica: hostname(), Version: shell.Version(),
 	})
-	return page.Handler(s.view, page.Options{Hosts: lower(c.Ops.Hosts), Credentials: pageCredentials(c, s.log), Notice: o.Notice, Links: o.Links})
+	return page.Handler(s.view, page.Options{Hosts: lower(c.Ops.Hosts), Credentials: pageCredentials(c, s.log), Near: o.Near, Notice: o.Notice, Links: o.Links})
 }
 
 // opsPage is the page as the operations server shows it.
-func (s *Service) opsPage(c *config.Config) http.Handler { return s.Page(c, PageOptions{}) }
+func (s *Service) opsPage(c *config.Config) http.Handler { return s.Page(c, PageOptions{Near: true}) }
 
 // Held is how many messages are in hand.
 func (s *Service) Held() (messages, bytes int) { return s.worker.Held() }

@@ -178,7 +178,7 @@ func (a *answers) intakeKeys() string {
 const routesExample = `
 # ops:                           # health, metrics, and a page that shows titles and hosts of alerts
 #   addr: ":8080"
-#   user: soc                    # who may see the page; without it, whoever reaches the port
+#   user: soc                    # who may see the page; without it, this host alone
 #   passwordFile: ops.password
 
 # Without a route a detection goes to the case of its key, host, user or address.
