@@ -205,3 +205,21 @@ func TestACopyThatLagsIsNoRollback(t *testing.T) {
 		t.Errorf("told %v", told)
 	}
 }
+
+// TestWhatWasStoredBeforeTheServerWasAwayIsLookedAt, however many longer times without a message there were.
+func TestWhatWasStoredBeforeTheServerWasAwayIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.publish(1)
+	s.look()
+	stored := time.Now().Add(time.Minute)
+	s.watch.Settled(2, stored)
+	s.save() // the server goes, and is back
+	for n := range uint64(20) {
+		stored = stored.Add(time.Duration(n) * time.Hour)
+		s.watch.Settled(3+n, stored)
+	}
+	if anchors := s.watch.Anchors(); !slices.Contains(anchors, 2) || len(anchors) > 9 {
+		t.Errorf("looked at: %d", anchors)
+	}
+}

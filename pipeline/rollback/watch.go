@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,7 @@ type Watch struct {
 	mu         sync.Mutex
 	end        End // as seen last
 	high       End // of what was settled here since
+	reconnects uint64
 	pauses     []pause
 	reused     uint64 // the lowest sequence that a message had that is younger than the look that saw it used
 	incidents  []Incident
@@ -75,8 +77,13 @@ func New(link *stream.Link, ledger Ledger, o Options) *Watch {
 
 // Settled notes that the stream held a message. It costs a comparison.
 func (w *Watch) Settled(sequence uint64, stored time.Time) {
+	reconnects := w.link.Conn().Stats().Reconnects
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if reconnects != w.reconnects { // what was stored before the server was away is looked at, however short that was
+		w.reconnects = reconnects
+		w.keep(math.MaxInt64)
+	}
 	switch {
 	case sequence > max(w.high.Last, w.end.Last) && !stored.Before(w.end.Seen):
 		w.pause(stored)
@@ -87,14 +94,25 @@ func (w *Watch) Settled(sequence uint64, stored time.Time) {
 }
 
 // pause keeps what were the last messages before the longest times without one: a server that comes back has been away,
-// and what it stored since could hide what it lost.
+// and what it stored since could hide what it lost. The worker may have heard nothing of that, as where another server leads the stream.
 func (w *Watch) pause(stored time.Time) {
-	from := w.high
-	if from.Last == 0 {
-		from = w.end
+	if gap := stored.Sub(w.furthest().Stored); gap >= leastPause {
+		w.keep(gap)
 	}
-	gap := stored.Sub(from.Stored)
-	if from.Last == 0 || gap < leastPause {
+}
+
+// furthest is the end that is known to reach furthest.
+func (w *Watch) furthest() End {
+	if w.high.Last == 0 {
+		return w.end
+	}
+	return w.high
+}
+
+// keep keeps where the stream ends now, as it was before so long a time without a message.
+func (w *Watch) keep(gap time.Duration) {
+	from := w.furthest()
+	if from.Last == 0 {
 		return
 	}
 	w.pauses = append(w.pauses, pause{gap, from})
