@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"forager/pipeline/kvledger"
 	"forager/pipeline/natstest"
@@ -86,21 +87,36 @@ func (s *site) claim(n int) {
 	}
 }
 
-// settle settles what waits.
+// settle settles all that the consumer gives out. What the server says of how much waits may lag after a start of it: what the
+// consumer has reached does not.
 func (s *site) settle() {
 	s.t.Helper()
-	consumer, err := s.link.JetStream().Consumer(s.t.Context(), "D", "c")
-	if err != nil {
-		s.t.Fatal(err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		consumer, err := s.link.JetStream().Consumer(s.t.Context(), "D", "c")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		of, err := s.link.JetStream().Stream(s.t.Context(), "D")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		given, last := consumer.CachedInfo().Delivered.Stream, of.CachedInfo().State.LastSeq
+		if given >= last {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("given out up to %d of %d", given, last)
+		}
+		batch, err := consumer.FetchNoWait(int(s.last))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.settleAll(batch)
 	}
-	waiting := int(consumer.CachedInfo().NumPending)
-	if waiting == 0 {
-		return
-	}
-	batch, err := consumer.Fetch(waiting)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+}
+
+func (s *site) settleAll(batch jetstream.MessageBatch) {
+	s.t.Helper()
 	for m := range batch.Messages() {
 		meta, err := m.Metadata()
 		if err != nil {
