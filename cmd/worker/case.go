@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/casefind"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
@@ -24,7 +26,11 @@ import (
 
 // caseCommands are "worker case": what Forager remembers of a case, for people.
 func caseCommands(sh *shell.Shell) *cobra.Command {
-	return shell.Branch("case", "What the ledger knows of a case; let a removed technique come back.",
+	sought, since := new(configFlag), new(moment)
+	return shell.Branch("case", "Where an alert went; what the ledger knows of a case; let a removed technique come back.",
+		casefind.Command(sh, casefind.Configured{AddTo: sought.addTo, Load: func(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
+			return sought.loadBy(w, sh, connects...)
+		}, Since: since, Begin: func() time.Time { return since.Time }}),
 		(&caseShowCmd{}).command(sh),
 		(&caseAllowCmd{}).command(sh),
 	)

@@ -138,25 +138,48 @@ func (s *ReplaySite) acknowledged(ctx context.Context, subject string, body []by
 			b.Dropped = append(b.Dropped, enrich.ReasonOf(err))
 			continue
 		}
-		one := BecameCase{Key: plan.Key.String()}
-		if one.Waits, err = s.waits(ctx, plan); one.Waits != "" {
-			b.Cases = append(b.Cases, one)
-			continue
-		}
-		if err != nil {
-			return b, err
-		}
-		if plan.AsAlert {
-			one.Found, one.Alert, err = s.alertOf(ctx, plan)
-		} else {
-			one.Found, err = s.caseOf(ctx, plan)
-		}
+		one, err := s.place(ctx, plan, s.caseOf)
 		if err != nil {
 			return b, err
 		}
 		b.Cases = append(b.Cases, one)
 	}
 	return b, nil
+}
+
+// Place tells where a plan is, as far as TheHive and the ledger show it now. A list of TheHive's that lags may lack the case.
+func (s *ReplaySite) Place(ctx context.Context, plan enrich.Plan) (BecameCase, error) {
+	return s.place(ctx, plan, s.lastCase)
+}
+
+func (s *ReplaySite) place(ctx context.Context, plan enrich.Plan, find func(context.Context, enrich.Plan) (hive.Case, error)) (one BecameCase, err error) {
+	one.Key = plan.Key.String()
+	if one.Waits, err = s.waits(ctx, plan); one.Waits != "" || err != nil {
+		return one, err
+	}
+	if plan.AsAlert {
+		one.Found, one.Alert, err = s.alertOf(ctx, plan)
+	} else {
+		one.Found, err = find(ctx, plan)
+	}
+	return one, err
+}
+
+// Case is a case of an organisation that the rules name, by its id or number; the error is TheHive's.
+func (s *ReplaySite) Case(ctx context.Context, organisation, idOrNumber string) (hive.Case, error) {
+	return s.Parts.clients.of(organisation).Case(ctx, idOrNumber)
+}
+
+// CasesOf are the cases with a tag, in an organisation that the rules name: the newest ones, so many at most.
+func (s *ReplaySite) CasesOf(ctx context.Context, organisation, tag string, most int) (all []hive.Case, err error) {
+	newest := []hive.Sort{{Field: "startDate", Desc: true}, {Field: "number"}}
+	for c, err := range s.Parts.clients.of(organisation).FindCases(ctx, hive.Query{Filter: hive.Eq("tags", tag), Sort: newest, Limit: most}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // waits is what a plan waits for that has a threshold and no open case; empty where it waits for nothing.
@@ -174,21 +197,28 @@ func (s *ReplaySite) waits(ctx context.Context, plan enrich.Plan) (string, error
 // caseOf is the case of a plan: the last of its key that began before the event. A search that lags is
 // asked again, as long as ctx lets it.
 func (s *ReplaySite) caseOf(ctx context.Context, plan enrich.Plan) (hive.Case, error) {
-	client := s.Parts.clients.of(plan.Organisation)
-	tagged, newest := hive.Eq("tags", plan.Tag()), []hive.Sort{{Field: "startDate", Desc: true}, {Field: "number"}}
 	pauses := retry.Backoff{First: 100 * time.Millisecond, Last: time.Second}.Pauses()
 	for {
-		for _, f := range []hive.Filter{hive.And(tagged, hive.Lte("startDate", plan.At)), tagged} {
-			for c, err := range client.FindCases(ctx, hive.Query{Filter: f, Sort: newest, Limit: 1}) {
-				if err == nil || ctx.Err() == nil {
-					return c, err
-				}
-			}
+		c, err := s.lastCase(ctx, plan)
+		if c.ID != "" || err != nil && ctx.Err() == nil {
+			return c, err
 		}
 		if !pauses.Wait(ctx) {
 			return hive.Case{}, nil
 		}
 	}
+}
+
+// lastCase is the last case of a plan's key that began before the event, else the last one; zero where there is none.
+func (s *ReplaySite) lastCase(ctx context.Context, plan enrich.Plan) (hive.Case, error) {
+	client := s.Parts.clients.of(plan.Organisation)
+	tagged, newest := hive.Eq("tags", plan.Tag()), []hive.Sort{{Field: "startDate", Desc: true}, {Field: "number"}}
+	for _, f := range []hive.Filter{hive.And(tagged, hive.Lte("startDate", plan.At)), tagged} {
+		for c, err := range client.FindCases(ctx, hive.Query{Filter: f, Sort: newest, Limit: 1}) {
+			return c, err
+		}
+	}
+	return hive.Case{}, nil
 }
 
 // alertOf is the alert of a plan, the newest of its group that began before the event, or the case that it is part of.
