@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 )
@@ -66,7 +67,7 @@ func (c conditions) compile(text string, fits func(*cel.Type) error) (cel.Progra
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
 		return nil, &RuleError{
-			Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(c.plainly(first.Message, text)),
+			Line: first.Location.Line(), Column: first.Location.Column() + 1, Err: errors.New(c.plainly(first, text)),
 		}
 	}
 	if err := onlyAsked(ast); err != nil {
@@ -89,11 +90,11 @@ var seenNames = strings.NewReplacer("rules.SeenObservable", "observable", "rules
 var undeclared = regexp.MustCompile(`^undeclared reference to '([a-z]+)'`)
 
 // plainly adds to a message of CEL what is meant most often.
-func (c conditions) plainly(message, text string) string {
-	if about := c.aboutLookups(message, text); about != "" {
+func (c conditions) plainly(e *common.Error, text string) string {
+	if about := c.aboutLookups(e.Message, text); about != "" {
 		return about
 	}
-	message = seenNames.Replace(message)
+	message := seenNames.Replace(e.Message)
 	if name := undeclared.FindStringSubmatch(message); name != nil {
 		for field := range reflect.TypeFor[Seen]().Fields() {
 			if field.Tag.Get("cel") == name[1] {
@@ -104,7 +105,7 @@ func (c conditions) plainly(message, text string) string {
 	if strings.Contains(message, "'_?_:_'") {
 		return message + ": both results must be of one type, as with string(detection.severity)"
 	}
-	return message
+	return c.meant(e, message, text)
 }
 
 func typeName(t fmt.Stringer) string { return seenNames.Replace(t.String()) }

@@ -104,7 +104,7 @@ func TestAThresholdThatCannotWorkIsRefusedWithItsPlace(t *testing.T) {
 		{rules.Threshold{Count: 2, Within: time.Hour, By: "detection.severity"}, false, "threshold.by: gives int, must give string"},
 		{rules.Threshold{Count: 2, Within: time.Hour, Of: "detection.severity"}, false, "threshold.of: gives int, must give a string or a list of strings"},
 		{rules.Threshold{Sum: 2, Within: time.Hour, Of: "detection.user"}, false, "threshold.of: gives string, must give a number"},
-		{rules.Threshold{Count: 2, Within: time.Hour, Of: "detection.usr"}, false, "threshold.of: undefined field"},
+		{rules.Threshold{Count: 2, Within: time.Hour, Of: "detection.usr"}, false, "threshold.of: detection.usr: no such field; meant user? it is a string"},
 		{rules.Threshold{Count: 2, Within: time.Hour}, true, "threshold: waits for nothing: the route drops"},
 	} {
 		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "r", Drop: c.drop, Threshold: &c.of}}})
