@@ -111,6 +111,14 @@ func (p Plan) Source() string {
 	return p.said.Source
 }
 
+// Detected is what was detected and on which host, as the product says it; empty where it does not.
+func (p Plan) Detected() (title, host string) {
+	if p.said == nil {
+		return p.Title, ""
+	}
+	return p.said.Title, p.said.Host
+}
+
 // Link is the way back to the product's console; empty where there is none.
 func (p Plan) Link() string {
 	if p.said == nil {

@@ -55,8 +55,19 @@ type Planned struct {
 	Stored   time.Time
 	Format   string
 	Plans    []enrich.Plan
-	Dropped  []string // reasons of parts that ask for nothing
-	Err      error    // what would make it a dead letter, beside what its other parts ask for
+	Dropped  []Unasked // parts that ask for nothing
+	Err      error     // what would make it a dead letter, beside what its other parts ask for
+	Failed   Named     // the first detection that can be read and fails; empty where none does
+}
+
+// Named says which detection something is about, as its product does; empty for what is none.
+type Named struct{ ID, Title, Host string }
+
+// Unasked is a part of a message that asks for nothing.
+type Unasked struct {
+	Named
+
+	Reason string
 }
 
 // Planned tells what a message would ask for, without any effect: it is not answered. It fails on what is no
@@ -68,12 +79,39 @@ func (w *Worker) Planned(ctx context.Context, msg jetstream.Msg) (Planned, error
 	}
 	w.decode(ctx, m)
 	p := Planned{
-		Sequence: m.sequence, Subject: m.msg.Subject(), Stored: m.stored, Format: m.format, Dropped: m.dropped, Err: m.failed,
+		Sequence: m.sequence, Subject: m.msg.Subject(), Stored: m.stored, Format: m.format, Err: m.failed,
+	}
+	if len(m.dropped) > 0 || m.failed != nil {
+		w.name(m, &p)
 	}
 	for i := range m.parts {
 		p.Plans = append(p.Plans, *m.parts[i].plan)
 	}
 	return p, nil
+}
+
+// name reads a message again, since a worker keeps of what asks for nothing the reasons alone.
+func (w *Worker) name(m *message, p *Planned) {
+	result, err := w.decoder.Decode(m.content())
+	if err != nil {
+		for _, reason := range m.dropped {
+			p.Dropped = append(p.Dropped, Unasked{Reason: reason})
+		}
+		return
+	}
+	for _, d := range result.Dropped {
+		p.Dropped = append(p.Dropped, Unasked{Reason: d.Reason})
+	}
+	for i, d := range result.Detections {
+		named := Named{ID: d.ID, Title: d.Title, Host: d.Host}
+		_, err := w.planner.Plan(d, m.origin(i))
+		switch {
+		case enrich.ClassOf(err) == enrich.Dropped:
+			p.Dropped = append(p.Dropped, Unasked{named, enrich.ReasonOf(err)})
+		case err != nil && p.Failed == Named{}:
+			p.Failed = named
+		}
+	}
 }
 
 // aloneAfter is how many failed applies a message may share with others.

@@ -26,6 +26,8 @@ type wouldLine struct {
 	Subject     string    `json:"subject"`
 	Format      string    `json:"format"`
 	ID          string    `json:"id,omitempty"`
+	Title       string    `json:"title,omitempty"`
+	Host        string    `json:"host,omitempty"`
 	Time        time.Time `json:"time"`              // of the event; of the message where there is none
 	CaseKey     string    `json:"caseKey,omitempty"` // what its case is found by
 	Case        string    `json:"case,omitempty"`    // "#12", or "new-1" for one that would be opened
@@ -108,6 +110,8 @@ func lineOf(p pipeline.Planned) wouldLine {
 	}
 }
 
+func (l *wouldLine) name(n pipeline.Named) { l.ID, l.Title, l.Host = n.ID, n.Title, n.Host }
+
 // wouldDo tells what a message would change, a line for each of its detections and drops, and for those that waited for it.
 func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r *dryrun.Recorder, below *dryThresholds) []wouldLine {
 	from := lineOf(p)
@@ -125,13 +129,15 @@ func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r 
 		}
 		lines = append(lines, line)
 	}
-	for _, reason := range p.Dropped {
+	for _, part := range p.Dropped {
 		line := from
-		line.Dropped = reason
+		line.name(part.Named)
+		line.Dropped = part.Reason
 		lines = append(lines, line)
 	}
 	if p.Err != nil {
 		line := from
+		line.name(p.Failed)
 		line.Fails = p.Err.Error()
 		lines = append(lines, line)
 	}
@@ -199,6 +205,7 @@ type dryPlan struct {
 func (d dryPlan) line() wouldLine {
 	line := lineOf(d.from)
 	line.ID, line.Time, line.CaseKey = d.plan.SourceID, d.plan.At, d.plan.Key.String()
+	line.Title, line.Host = d.plan.Detected()
 	return line
 }
 

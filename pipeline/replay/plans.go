@@ -2,8 +2,10 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,54 +20,81 @@ func (r *Replay) Plans(ctx context.Context) iter.Seq2[pipeline.Planned, error] {
 		if r.span.Length() == 0 {
 			return
 		}
-		messages, left, drop, err := r.readAll(ctx)
-		if err != nil {
-			yield(pipeline.Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.Explain(err)))
-			return
-		}
-		defer drop()
-		for left > 0 {
-			p, pending, err := r.nextPlanned(ctx, messages)
+		for from, over := r.span.First, false; !over && from <= r.span.Last; {
+			var batch []jetstream.Msg
+			var err error
+			batch, over, err = r.readFrom(ctx, from)
+			for _, msg := range batch {
+				p, err := r.worker.Planned(ctx, msg)
+				if err != nil {
+					yield(pipeline.Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, err))
+					return
+				}
+				if p.Sequence > r.span.Last || !yield(p, nil) {
+					return
+				}
+				from = p.Sequence + 1
+			}
 			if err != nil {
 				yield(pipeline.Planned{}, fmt.Errorf("replay: read stream %s: %w", r.options.Stream, r.link.Explain(err)))
 				return
 			}
-			left = pending
-			if p.Sequence > r.span.Last || !yield(p, nil) || p.Sequence == r.span.Last {
-				return
-			}
 		}
 	}
 }
 
-// nextPlanned reads one message, and tells how many come after it.
-func (r *Replay) nextPlanned(ctx context.Context, messages jetstream.MessagesContext) (p pipeline.Planned, pending uint64, err error) {
-	msg, err := messages.Next(jetstream.NextContext(ctx))
-	if err != nil {
-		return p, 0, err
+// Bounds of a reading.
+const (
+	fetchWithin = 5 * time.Second
+	mostEmpty   = 6 // readings in a row that bring nothing
+)
+
+// errSilent says that messages are there and do not come.
+var errSilent = errors.New("messages are there and none comes")
+
+// readFrom reads messages from a sequence on, as many as one pull brings, and tells whether they are the last. All of the pull is
+// taken before anything is made of it, and its consumer ends with it: while TheHive is slow nothing is under way that NATS'
+// client could call late.
+func (r *Replay) readFrom(ctx context.Context, sequence uint64) (batch []jetstream.Msg, over bool, err error) {
+	for range mostEmpty {
+		if batch, over, err = r.pull(ctx, sequence); len(batch) > 0 || over || err != nil {
+			return batch, over, err
+		}
 	}
-	meta, err := msg.Metadata()
-	if err != nil {
-		return p, 0, err
-	}
-	p, err = r.worker.Planned(ctx, msg)
-	return p, meta.NumPending, err
+	return nil, false, errSilent
 }
 
-// readAll reads the stream from the first sequence on, and tells how many messages there are. drop
-// ends the reading.
-func (r *Replay) readAll(ctx context.Context) (messages jetstream.MessagesContext, left uint64, drop func(), err error) {
-	consumer, err := r.link.JetStream().OrderedConsumer(ctx, r.options.Stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: r.filter, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.span.First,
+func (r *Replay) pull(ctx context.Context, sequence uint64) (batch []jetstream.Msg, over bool, err error) {
+	consumer, err := r.link.JetStream().CreateConsumer(ctx, r.options.Stream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, FilterSubjects: r.filter, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: sequence,
+		InactiveThreshold: time.Minute, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, false, err
 	}
-	left = consumer.CachedInfo().NumPending
-	messages, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(r.quantum, stream.PullBytes(r.options.MaxBytesHeld, r.link.Conn().MaxPayload())))
-	drop = func() {
-		messages.Stop()
-		r.link.Drop(ctx, consumer)
+	defer r.link.Drop(ctx, consumer)
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil, true, nil
 	}
-	return messages, left, drop, err
+	pulled, err := consumer.FetchBytes(stream.PullBytes(r.options.MaxBytesHeld, r.link.Conn().MaxPayload()), jetstream.FetchMaxWait(fetchWithin))
+	if err != nil {
+		return nil, false, err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return batch, false, ctx.Err()
+		case msg, more := <-pulled.Messages():
+			if !more {
+				return batch, false, nil
+			}
+			meta, err := msg.Metadata()
+			if err != nil || meta.Sequence.Consumer != uint64(len(batch)+1) {
+				return batch, false, err // one was lost on the way: the next pull begins with it
+			}
+			if batch = append(batch, msg); meta.NumPending == 0 {
+				return batch, true, nil
+			}
+		}
+	}
 }

@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -219,5 +221,32 @@ func TestReplayPlansWithoutEffect(t *testing.T) {
 	none := r.replay(func(o *Options) { o.Subject = "alerts.none" })
 	for p, err := range none.Plans(t.Context()) {
 		t.Errorf("of a subject that nothing has: %+v, error %v", p, err)
+	}
+}
+
+// TestPlansComeInOrderOverSeveralPulls: a pull is taken whole before anything is made of it, and the next one begins behind it.
+func TestPlansComeInOrderOverSeveralPulls(t *testing.T) {
+	r := newRig(t, nil)
+	r.ensure()
+	r.options.MaxBytesHeld = 1 << 20
+	for range 12 { // six pulls: the server takes messages of 1 MiB
+		r.publishRaw("alerts.test", bytes.Repeat([]byte("x"), 500<<10))
+	}
+	replay := r.replay(nil)
+	of, err := r.js.Stream(t.Context(), r.options.Stream)
+	must(t, err)
+	must(t, of.DeleteMsg(t.Context(), 5))
+	var got []uint64
+	for p, err := range replay.Plans(t.Context()) {
+		must(t, err)
+		got = append(got, p.Sequence)
+	}
+	if want := []uint64{1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12}; !slices.Equal(got, want) {
+		t.Errorf("messages %d, want %d", got, want)
+	}
+	for c := range of.ListConsumers(t.Context()).Info() {
+		if c.Name != r.options.Consumer {
+			t.Errorf("consumer %s is left", c.Name)
+		}
 	}
 }
