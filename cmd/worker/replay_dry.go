@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sourcegraph/conc/pool"
+
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/enrich"
@@ -66,33 +68,27 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 	if err != nil {
 		return err
 	}
-	var all would
-	below := newDryThresholds()
-	out := json.NewEncoder(sh.Out)
-	out.SetEscapeHTML(false)
+	run := &dryRun{applier: applier, effects: r, below: newDryThresholds(), abreast: site.Config.Hive.Concurrency, out: json.NewEncoder(sh.Out), names: map[string]string{}}
+	run.out.SetEscapeHTML(false)
 	for p, err := range replay.Plans(ctx) {
 		if err != nil {
 			return err
 		}
-		all.messages++
-		for _, line := range wouldDo(ctx, p, applier, r, below) {
-			if ctx.Err() != nil {
-				return fmt.Errorf("replay: interrupted after %d messages: %w", all.messages-1, ctx.Err())
-			}
-			all.add(line)
-			if err := out.Encode(line); err != nil {
-				return fmt.Errorf("replay: %w", err)
-			}
+		if err := run.message(ctx, p); err != nil {
+			return err
 		}
 	}
-	for _, w := range below.rest() {
+	if err := run.flush(ctx); err != nil {
+		return err
+	}
+	for _, w := range run.below.rest() {
 		line := w.line()
 		line.Dropped = enrich.ReasonBelow
-		all.add(line)
-		if err := out.Encode(line); err != nil {
-			return fmt.Errorf("replay: %w", err)
+		if err := run.write(line); err != nil {
+			return err
 		}
 	}
+	all := run.all
 	alerts := ""
 	if all.alerts > 0 {
 		alerts = fmt.Sprintf(" and %d alerts", all.alerts)
@@ -112,37 +108,138 @@ func lineOf(p pipeline.Planned) wouldLine {
 
 func (l *wouldLine) name(n pipeline.Named) { l.ID, l.Title, l.Host = n.ID, n.Title, n.Host }
 
-// wouldDo tells what a message would change, a line for each of its detections and drops, and for those that waited for it.
-func wouldDo(ctx context.Context, p pipeline.Planned, applier *apply.Applier, r *dryrun.Recorder, below *dryThresholds) []wouldLine {
-	from := lineOf(p)
-	var lines []wouldLine
-	for _, w := range below.admit(ctx, p, applier) {
-		line, plan := w.line(), w.plan
-		err := applier.Apply(ctx, enrich.BatchOf(plan))[0]
-		for _, e := range r.Take() {
-			line.add(e)
+// dryRun works messages, several keys abreast and those of one key in their order, and writes lines in the order of the stream.
+type dryRun struct {
+	applier *apply.Applier
+	effects *dryrun.Recorder
+	below   *dryThresholds
+	abreast int // plans that look at TheHive at a time
+	out     *json.Encoder
+	all     would
+
+	lines []*wouldLine             // of what waits, in order
+	plans map[string][]waitingPlan // by their queue
+	count int                      // of these
+	names map[string]string        // of cases that would be opened: as they were made, as they are told
+}
+
+// waitingPlan is a plan that waits for the next wave, and its line.
+type waitingPlan struct {
+	plan enrich.Plan
+	line *wouldLine
+}
+
+// wave is how many plans each place of those abreast has in a wave, on average.
+const wave = 16
+
+// message takes a message in. What a threshold, or the limit of a route, makes of a plan depends on all that went before.
+func (d *dryRun) message(ctx context.Context, p pipeline.Planned) error {
+	d.all.messages++
+	alone := slices.ContainsFunc(p.Plans, func(plan enrich.Plan) bool { return plan.Threshold != nil || plan.NewCap > 0 || plan.Find != nil })
+	if alone {
+		if err := d.flush(ctx); err != nil {
+			return err
 		}
-		if enrich.ClassOf(err) == enrich.Dropped {
-			line.Dropped = enrich.ReasonOf(err)
-		} else if err != nil {
-			line.Fails = err.Error()
-		}
-		lines = append(lines, line)
 	}
+	for _, part := range p.Plans {
+		one := p
+		one.Plans = []enrich.Plan{part}
+		for _, w := range d.below.admit(ctx, one, d.applier) {
+			line := w.line()
+			d.take(w.plan, &line)
+			if !alone {
+				continue
+			}
+			if err := d.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	d.aside(p)
+	if d.count >= wave*d.abreast || len(d.lines) >= 4*wave*d.abreast {
+		return d.flush(ctx)
+	}
+	return nil
+}
+
+func (d *dryRun) take(plan enrich.Plan, line *wouldLine) {
+	if d.plans == nil {
+		d.plans = map[string][]waitingPlan{}
+	}
+	d.plans[plan.Queue()] = append(d.plans[plan.Queue()], waitingPlan{plan, line})
+	d.lines, d.count = append(d.lines, line), d.count+1
+}
+
+// aside adds a line for each part of a message that asks for nothing, and one for what fails.
+func (d *dryRun) aside(p pipeline.Planned) {
 	for _, part := range p.Dropped {
-		line := from
+		line := lineOf(p)
 		line.name(part.Named)
 		line.Dropped = part.Reason
-		lines = append(lines, line)
+		d.lines = append(d.lines, &line)
 	}
 	if p.Err != nil {
-		line := from
+		line := lineOf(p)
 		line.name(p.Failed)
 		line.Fails = p.Err.Error()
-		lines = append(lines, line)
+		d.lines = append(d.lines, &line)
 	}
-	return lines
 }
+
+// flush works what waits, and writes its lines.
+func (d *dryRun) flush(ctx context.Context) error {
+	working := pool.New().WithMaxGoroutines(max(d.abreast, 1))
+	for _, queue := range d.plans {
+		working.Go(func() {
+			for _, w := range queue {
+				d.apply(ctx, w)
+			}
+		})
+	}
+	working.Wait()
+	if ctx.Err() != nil {
+		return fmt.Errorf("replay: interrupted after %d messages: %w", d.all.messages-1, ctx.Err())
+	}
+	for _, line := range d.lines {
+		if err := d.write(*line); err != nil {
+			return err
+		}
+	}
+	d.lines, d.plans, d.count = nil, nil, 0
+	return nil
+}
+
+// apply fills in what a plan would change.
+func (d *dryRun) apply(ctx context.Context, w waitingPlan) {
+	watched, effects := d.effects.Watch(ctx)
+	err := d.applier.Apply(watched, enrich.BatchOf(w.plan))[0]
+	for _, e := range effects() {
+		w.line.add(e)
+	}
+	if enrich.ClassOf(err) == enrich.Dropped {
+		w.line.Dropped = enrich.ReasonOf(err)
+	} else if err != nil {
+		w.line.Fails = err.Error()
+	}
+}
+
+// write writes a line. Cases that would be opened are counted in the order of the lines.
+func (d *dryRun) write(line wouldLine) error {
+	if made := line.Case; strings.HasPrefix(made, newCase) {
+		if d.names[made] == "" {
+			d.names[made] = newCase + strconv.Itoa(len(d.names)+1)
+		}
+		line.Case = d.names[made]
+	}
+	d.all.add(line)
+	if err := d.out.Encode(line); err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	return nil
+}
+
+// newCase begins the name of a case that would be opened.
+const newCase = "new-"
 
 // add takes an effect into the line.
 func (l *wouldLine) add(e dryrun.Effect) {

@@ -35,7 +35,7 @@ func (s *staged) CreateAlert(ctx context.Context, n hive.NewAlert) (hive.Alert, 
 	s.mu.Lock()
 	d := s.draft(id)
 	d.name = "new alert " + n.SourceRef
-	d.note(s.Recorder, kindAlert, n.Title)
+	d.note(ctx, s.Recorder, kindAlert, n.Title)
 	s.mu.Unlock()
 	return a, s.items(ctx, id, n)
 }
@@ -71,14 +71,14 @@ func (s *staged) UpdateAlert(ctx context.Context, id string, u hive.AlertUpdate)
 }
 
 // AddAlertObservables notes them all: of an alert nothing is listed here.
-func (s *staged) AddAlertObservables(_ context.Context, id string, o hive.NewObservable) (result hive.ObservableResult, err error) {
+func (s *staged) AddAlertObservables(ctx context.Context, id string, o hive.NewObservable) (result hive.ObservableResult, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.draft(id)
 	for _, data := range o.Data {
 		made := hive.Observable{ID: s.id(), DataType: o.DataType, Data: data, Tags: o.Tags}
 		d.observables = append(d.observables, made)
-		d.note(s.Recorder, kindObservable, o.DataType+" "+enrich.Excerpt(data))
+		d.note(ctx, s.Recorder, kindObservable, o.DataType+" "+enrich.Excerpt(data))
 		result.Created = append(result.Created, made)
 	}
 	return result, nil
@@ -163,7 +163,7 @@ func (s *staged) ImportAlert(ctx context.Context, id, caseID string) (hive.Case,
 func (s *staged) bring(ctx context.Context, id, caseID, how string) error {
 	s.mu.Lock()
 	n := s.alerts[id]
-	s.draft(caseID).note(s.Recorder, kindAlert, n.SourceRef+" "+how)
+	s.draft(caseID).note(ctx, s.Recorder, kindAlert, n.SourceRef+" "+how)
 	s.mu.Unlock()
 	return s.items(ctx, caseID, n)
 }

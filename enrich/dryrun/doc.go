@@ -15,7 +15,7 @@
 //
 // # Limits
 //
-// Memory grows with what would be changed. Claims of others are not waited for.
+// Applies of several keys may run at the same time: [Recorder.Watch] tells their effects apart. Memory grows with what would be changed. Claims of others are not waited for.
 //
 // # Errors
 //

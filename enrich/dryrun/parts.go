@@ -31,7 +31,7 @@ func (s *staged) AddObservables(ctx context.Context, caseID string, o hive.NewOb
 		made := hive.Observable{ID: s.id(), DataType: o.DataType, Data: data, Tags: o.Tags, Message: o.Message}
 		d.there[name] = true
 		d.observables = append(d.observables, made)
-		d.note(s.Recorder, kindObservable, o.DataType+" "+enrich.Excerpt(data))
+		d.note(ctx, s.Recorder, kindObservable, o.DataType+" "+enrich.Excerpt(data))
 		result.Created = append(result.Created, made)
 	}
 	return result, nil
@@ -68,27 +68,27 @@ func (s *staged) look(ctx context.Context, caseID string) error {
 }
 
 // AddProcedures notes them all: TheHive takes doubles, so whoever calls has looked.
-func (s *staged) AddProcedures(_ context.Context, caseID string, all []hive.NewProcedure) ([]hive.Procedure, error) {
+func (s *staged) AddProcedures(ctx context.Context, caseID string, all []hive.NewProcedure) ([]hive.Procedure, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.draft(caseID)
 	var made []hive.Procedure
 	for _, p := range all {
 		made = append(made, hive.Procedure{ID: s.id(), PatternID: p.PatternID, Tactic: p.Tactic, OccurDate: p.OccurDate, Description: p.Description})
-		d.note(s.Recorder, kindProcedure, p.PatternID+"/"+p.Tactic)
+		d.note(ctx, s.Recorder, kindProcedure, p.PatternID+"/"+p.Tactic)
 	}
 	d.procedures = append(d.procedures, made...)
 	return made, nil
 }
 
 // AddComment notes a comment.
-func (s *staged) AddComment(_ context.Context, caseID, message string) (hive.Comment, error) {
+func (s *staged) AddComment(ctx context.Context, caseID, message string) (hive.Comment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.draft(caseID)
 	c := hive.Comment{ID: s.id(), Message: message}
 	d.comments = append(d.comments, c)
-	d.note(s.Recorder, kindComment, enrich.Excerpt(message))
+	d.note(ctx, s.Recorder, kindComment, enrich.Excerpt(message))
 	return c, nil
 }
 
@@ -131,14 +131,14 @@ func (s *staged) CaseLinks(context.Context, string) ([]hive.Linked, error) { ret
 func (s *staged) LinkCases(context.Context, string, string, string) error { return nil }
 
 // AddFile notes a file as an observable.
-func (s *staged) AddFile(_ context.Context, caseID string, _ hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
+func (s *staged) AddFile(ctx context.Context, caseID string, _ hive.NewObservable, u hive.Upload) (hive.ObservableResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	file, err := s.stored(u)
 	if err != nil {
 		return hive.ObservableResult{}, err
 	}
-	s.draft(caseID).note(s.Recorder, kindFile, u.Name)
+	s.draft(caseID).note(ctx, s.Recorder, kindFile, u.Name)
 	return hive.ObservableResult{Created: []hive.Observable{{ID: s.id(), DataType: "file", Attachment: &file}}}, nil
 }
 
@@ -150,7 +150,7 @@ func (s *staged) stored(u hive.Upload) (hive.Attachment, error) {
 }
 
 // AddAttachments notes files as attachments.
-func (s *staged) AddAttachments(_ context.Context, caseID string, files ...hive.Upload) ([]hive.Attachment, error) {
+func (s *staged) AddAttachments(ctx context.Context, caseID string, files ...hive.Upload) ([]hive.Attachment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var made []hive.Attachment
@@ -160,7 +160,7 @@ func (s *staged) AddAttachments(_ context.Context, caseID string, files ...hive.
 			return nil, err
 		}
 		made = append(made, file)
-		s.draft(caseID).note(s.Recorder, kindFile, u.Name)
+		s.draft(caseID).note(ctx, s.Recorder, kindFile, u.Name)
 	}
 	return made, nil
 }

@@ -68,6 +68,20 @@ func (r *Recorder) Take() []Effect {
 	return taken
 }
 
+// watching is where effects go that happen under a context of Watch.
+type watching struct{}
+
+// Watch keeps the effects of what is done under the context that it gives, apart from those of others at the same time. They
+// are read when that is done, once, in order.
+func (r *Recorder) Watch(ctx context.Context) (context.Context, func() []Effect) {
+	own := new([]Effect)
+	return context.WithValue(ctx, watching{}, own), func() []Effect {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return *own
+	}
+}
+
 // Hive is TheHive in an organisation, as the dry run shows it.
 func (r *Recorder) Hive(organisation string) apply.Hive {
 	return &staged{Recorder: r, real: r.hive(organisation)}
@@ -109,14 +123,18 @@ func (r *Recorder) draft(id string) *draft {
 }
 
 // note notes an effect on a case. The lock is held.
-func (d *draft) note(r *Recorder, kind, item string) {
+func (d *draft) note(ctx context.Context, r *Recorder, kind, item string) {
 	name := fmt.Sprintf("#%d", d.Number)
 	if d.name != "" {
 		name = d.name
 	} else if d.isNew {
 		name = fmt.Sprintf("new-%d", -d.Number)
 	}
-	r.effects = append(r.effects, Effect{Kind: kind, Case: name, Item: item})
+	to := &r.effects
+	if own, watched := ctx.Value(watching{}).(*[]Effect); watched {
+		to = own
+	}
+	*to = append(*to, Effect{Kind: kind, Case: name, Item: item})
 }
 
 // isNew tells whether a case would be opened, and what it would be.
@@ -142,7 +160,7 @@ func (s *staged) Case(ctx context.Context, id string) (hive.Case, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.draft(c.ID).note(s.Recorder, "found", c.Title)
+	s.draft(c.ID).note(ctx, s.Recorder, "found", c.Title)
 	return c, nil
 }
 
@@ -172,7 +190,7 @@ func (s *staged) changed(c hive.Case) hive.Case {
 }
 
 // CreateCase notes that a case would be opened.
-func (s *staged) CreateCase(_ context.Context, n hive.NewCase) (hive.Case, error) {
+func (s *staged) CreateCase(ctx context.Context, n hive.NewCase) (hive.Case, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.id()
@@ -192,7 +210,7 @@ func (s *staged) CreateCase(_ context.Context, n hive.NewCase) (hive.Case, error
 	}
 	d := &draft{Case: c, isNew: true}
 	s.cases[id] = d
-	d.note(s.Recorder, "case", c.Title)
+	d.note(ctx, s.Recorder, "case", c.Title)
 	return c, nil
 }
 
@@ -205,27 +223,27 @@ func known(level *int) int {
 }
 
 // UpdateCase notes what would change, and keeps what later decisions depend on.
-func (s *staged) UpdateCase(_ context.Context, id string, u hive.CaseUpdate) error {
+func (s *staged) UpdateCase(ctx context.Context, id string, u hive.CaseUpdate) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.draft(id)
 	if u.Status != nil {
 		d.Status, d.Stage, d.EndDate = *u.Status, "InProgress", 0
-		d.note(s.Recorder, "reopen", *u.Status)
+		d.note(ctx, s.Recorder, "reopen", *u.Status)
 	}
 	for _, level := range []struct {
 		name     string
 		to, from *int
 	}{{"severity", u.Severity, &d.Severity}, {"tlp", u.TLP, &d.TLP}, {"pap", u.PAP, &d.PAP}} {
 		if level.to != nil {
-			d.note(s.Recorder, "fields", fmt.Sprintf("%s %d", level.name, *level.to))
+			d.note(ctx, s.Recorder, "fields", fmt.Sprintf("%s %d", level.name, *level.to))
 			*level.from = *level.to
 		}
 	}
 	for _, tag := range u.AddTags {
 		if !slices.Contains(d.Tags, tag) {
 			d.Tags = append(slices.Clone(d.Tags), tag)
-			d.note(s.Recorder, "fields", "tag "+tag)
+			d.note(ctx, s.Recorder, "fields", "tag "+tag)
 		}
 	}
 	return nil
