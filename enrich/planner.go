@@ -317,7 +317,22 @@ func analysisWords(a rules.Analysis) string {
 	if len(a.Types) > 0 {
 		of += " of type " + strings.Join(a.Types, ", ")
 	}
-	return "analysis by " + a.Analyzer + ": " + of + " up to TLP " + cmp.Or(a.MaxTLP, "amber") + ", each once"
+	words := "analysis by " + a.Analyzer + ": " + of + " up to TLP " + cmp.Or(a.MaxTLP, "amber") + ", each once"
+	var does []string
+	if a.Raise != "" {
+		does = append(does, "raises the severity to "+a.Raise)
+	}
+	if a.MarkIOC {
+		does = append(does, "marks the observable as an indicator")
+	}
+	if len(does) > 0 {
+		from := "; what it calls malicious "
+		if a.Level == "suspicious" {
+			from = "; what it calls malicious or suspicious "
+		}
+		words += from + strings.Join(does, " and ") + ", once"
+	}
+	return words
 }
 
 // Steps says in words what the plan would do, for worker explain.

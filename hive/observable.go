@@ -33,11 +33,48 @@ type Observable struct {
 	SightedAt Millis `json:"sightedAt"`
 	// IgnoreSimilarity keeps it from linking cases.
 	IgnoreSimilarity bool `json:"ignoreSimilarity"`
+	// Reports are what analyzers of Cortex said, by their names.
+	Reports Reports `json:"reports"`
 	// CreatedAt and CreatedBy never change; UpdatedAt is 0 before the first change.
 	CreatedAt Millis `json:"_createdAt"`
 	CreatedBy string `json:"_createdBy"`
 	UpdatedAt Millis `json:"_updatedAt"`
 	UpdatedBy string `json:"_updatedBy"`
+}
+
+// Reports are what analyzers said of an observable, by the analyzer's name, such as
+// "VirusTotal_GetReport_3_1": of each the newest. The API describes no shape; this is that of the documented
+// webhook document of an analyzer's report. What has another shape is left out, and never fails a listing.
+type Reports map[string]Report
+
+// Report is what one analyzer said, in short.
+type Report struct {
+	Taxonomies []Taxonomy `json:"taxonomies"`
+}
+
+// Taxonomy is one statement of an analyzer, such as VT:GetReport="0/92".
+type Taxonomy struct {
+	// Level is "info", "safe", "suspicious" or "malicious".
+	Level string `json:"level"`
+	// Namespace and Predicate are the analyzer's own words.
+	Namespace string `json:"namespace"`
+	Predicate string `json:"predicate"`
+}
+
+// UnmarshalJSON reads what has the known shape.
+func (r *Reports) UnmarshalJSON(text []byte) error {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(text, &raw) != nil || len(raw) == 0 {
+		return nil //nolint:nilerr // no shape is promised
+	}
+	*r = Reports{}
+	for name, one := range raw {
+		var report Report
+		if json.Unmarshal(one, &report) == nil {
+			(*r)[name] = report
+		}
+	}
+	return nil
 }
 
 // observableID names the identity of an observable to the decoders.

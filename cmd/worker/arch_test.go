@@ -69,7 +69,7 @@ var arrows = map[string][]string{
 	"enrich/threshold":       {},
 	"enrich/markdown":        {"enrich/detection/canon"},
 	"enrich/digest":          {"enrich", "enrich/detection/canon", "enrich/markdown"},
-	"enrich/analyze":         {"enrich/detection", "enrich/rules", "hive/connector"},
+	"enrich/analyze":         {"enrich/detection", "enrich/rules", "hive", "hive/connector"},
 	"enrich/related":         {"enrich/detection", "hive"},
 	"enrich/lookup":          {"enrich/detection/canon", "filebound"},
 	"enrich/dryrun":          {"enrich", "enrich/alert", "enrich/apply", "enrich/claim", "hive"},

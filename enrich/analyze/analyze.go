@@ -9,6 +9,10 @@
 // # Limits
 //
 // So many jobs of a case as a caller says, MaxTries looks for an observable or an analyzer that is not there.
+//
+// # Results
+//
+// What an analyzer says comes back by looks at the case's observables: each result once, for a day at most, about thirty looks a case.
 package analyze
 
 import (
@@ -46,6 +50,8 @@ const (
 type State struct {
 	Wanted []Job    `json:"w,omitempty"`
 	Done   []string `json:"d,omitempty"` // names of jobs that are not to be asked for any more
+
+	Awaited []Awaited `json:"o,omitempty"` // jobs whose results may change something
 }
 
 // Job is one analyzer's look at one observable.
@@ -56,6 +62,10 @@ type Job struct {
 	Data     string `json:"v"`
 	Most     int    `json:"m"`           // TLP
 	Tries    int    `json:"n,omitempty"` // passes that did not find what it needs
+
+	Raise      int  `json:"r,omitempty"` // the severity that a bad result raises the case to; 0: to none
+	Mark       bool `json:"i,omitempty"` // a bad result marks the observable as an indicator
+	Suspicious bool `json:"u,omitempty"` // suspicious is bad, too, and not malicious alone
 }
 
 // Name is what makes a job the same: analyzer and observable.
@@ -71,7 +81,10 @@ func (s *State) Want(all []rules.Analysis, observables []detection.Observable, m
 			if a.IOC && !o.IOC || len(a.Types) > 0 && !slices.Contains(a.Types, o.DataType) {
 				continue
 			}
-			j := Job{Analyzer: a.Analyzer, Cortex: a.Cortex, DataType: o.DataType, Data: o.Data, Most: a.Most()}
+			j := Job{
+				Analyzer: a.Analyzer, Cortex: a.Cortex, DataType: o.DataType, Data: o.Data, Most: a.Most(),
+				Raise: a.RaiseTo(), Mark: a.MarkIOC && !o.IOC, Suspicious: a.Level == suspicious, // an indicator that is none any more was unmarked
+			}
 			if s.knows(j) {
 				continue
 			}
@@ -154,6 +167,19 @@ const most = 4096
 func (q *Queue) Later(c Case, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.put(c, at)
+}
+
+// Sooner is Later, but where an earlier time is known that stays.
+func (q *Queue) Sooner(c Case, at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if known, there := q.cases[c.ID]; !there || known.at.After(at) {
+		q.put(c, at)
+	}
+}
+
+func (q *Queue) put(c Case, at time.Time) {
 	if _, known := q.cases[c.ID]; known || len(q.cases) < most {
 		c.at = at
 		q.cases[c.ID] = c

@@ -116,6 +116,7 @@ const (
 	EventBarred     EventKind = "object that its sender may not name"
 	EventRelated    EventKind = "case linked with one that has the same indicator"
 	EventAnalysed   EventKind = "observable given to an analyzer"
+	EventResult     EventKind = "case or observable changed for an analyzer's result"
 	EventUnreleased EventKind = "claim could not be released"
 	EventNewAlert   EventKind = "alert opened"
 	EventImported   EventKind = "alert imported into a case"
@@ -135,11 +136,12 @@ type Applier struct {
 	types      fieldTypes
 	templates  templateTags
 	due        *related.Due
-	analyses   *analyze.Queue
-	restsUntil atomic.Int64 // ms; see rests
-	singly     sync.Map     // organisations in which jobs of Cortex are asked for one by one
-	pages      sync.Map     // organisation → whether the account may write pages, a bool
-	alerts     sync.Map     // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
+	analyses   *analyze.Queue // cases of which something is to be asked for
+	results    *analyze.Queue // cases of which results are waited for
+	restsUntil atomic.Int64   // ms; see rests
+	singly     sync.Map       // organisations in which jobs of Cortex are asked for one by one
+	pages      sync.Map       // organisation → whether the account may write pages, a bool
+	alerts     sync.Map       // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
 }
 
 // New makes an applier, or says which option cannot work.
@@ -164,6 +166,7 @@ func New(o Options) (*Applier, error) {
 		pace:       newPace(),
 		due:        related.NewDue(),
 		analyses:   analyze.NewQueue(),
+		results:    analyze.NewQueue(),
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
 		crowded:    expirable.NewLRU[string, time.Time](maxPaced, nil, 0),
 	}, nil

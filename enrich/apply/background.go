@@ -192,18 +192,28 @@ func (cc *caseClaim) tellRelated(cases []hive.Case) {
 
 // analyzeAll asks Cortex to look at what is wanted, one case after the other. What fails is tried again by the next pass.
 func (a *Applier) analyzeAll(ctx context.Context) error {
+	return a.eachOf(ctx, a.analyses, a.analyzeCase)
+}
+
+// lookAll looks what analyzers said where that may change something, one case after the other.
+func (a *Applier) lookAll(ctx context.Context) error {
+	return a.eachOf(ctx, a.results, a.lookAtResults)
+}
+
+// eachOf does something with each case of a queue whose time has come; again: once more, a minute later.
+func (a *Applier) eachOf(ctx context.Context, q *analyze.Queue, do func(context.Context, analyze.Case) (again bool, err error)) error {
 	if a.options.Cortex == nil || a.resting() {
 		return nil
 	}
 	var failed failures
 	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
-		c, ok := a.analyses.Take(time.Now())
+		c, ok := q.Take(time.Now())
 		if !ok {
 			break
 		}
-		again, err := a.analyzeCase(ctx, c)
+		again, err := do(ctx, c)
 		if again || err != nil {
-			a.analyses.Later(c, time.Now().Add(time.Minute))
+			q.Later(c, time.Now().Add(time.Minute))
 		}
 		failed.note(err)
 		if a.rests(err) {
@@ -233,6 +243,9 @@ func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, 
 		w := analysis{caseClaim: cc, cortex: a.options.Cortex(c.Organisation), jobs: cc.body.Jobs}
 		unclear, err = w.run(calls)
 		again = cc.body.Jobs.Waits()
+		if cc.body.Jobs.Awaits() {
+			a.results.Sooner(c, cc.body.Jobs.Look(time.Now()))
+		}
 		return unclear, err
 	})
 	return again || unclear, inOrganisation(c.Organisation, err)
@@ -248,8 +261,9 @@ type analysis struct {
 
 // asked is a job that is about to be asked for.
 type asked struct {
-	job analyze.Job
-	new connector.NewJob
+	job    analyze.Job
+	report string // the analyzer's name
+	new    connector.NewJob
 }
 
 // run looks at what is there, and asks for what is missing. unclear: it is unknown what was asked for.
@@ -258,12 +272,9 @@ func (w *analysis) run(calls context.Context) (unclear bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	there := map[hive.ObservableName]hive.Observable{}
-	for o, err := range w.hive.CaseObservables(calls, w.id) {
-		if err != nil {
-			return false, err
-		}
-		there[hive.ObservableName{DataType: o.DataType, Data: o.Data}] = o
+	there, err := w.valuesOf(calls, w.id)
+	if err != nil {
+		return false, err
 	}
 	listed := map[string][]connector.Job{}
 	var ready []asked
@@ -294,9 +305,10 @@ func (w *analysis) run(calls context.Context) (unclear bool, err error) {
 		}
 		if analyze.Asked(worker, listed[o.ID]) {
 			w.jobs.Over(j)
+			w.jobs.Await(j, worker.Name, time.Now())
 			continue
 		}
-		ready = append(ready, asked{j, connector.NewJob{AnalyzerID: worker.ID, CortexID: server, ObservableID: o.ID}})
+		ready = append(ready, asked{j, worker.Name, connector.NewJob{AnalyzerID: worker.ID, CortexID: server, ObservableID: o.ID}})
 	}
 	for some := range slices.Chunk(ready, analyze.Bulk) {
 		if unclear, err := w.ask(calls, some); unclear || err != nil {
@@ -317,7 +329,7 @@ func (w *analysis) ask(calls context.Context, some []asked) (unclear bool, err e
 		switch {
 		case err == nil:
 			for _, s := range some {
-				w.over(s.job)
+				w.over(s)
 			}
 			return false, nil
 		case scopeOf(err) == scopeRefused, noPath(err, "/job/_bulk"): // which, and whether others were taken, the next pass sees
@@ -334,15 +346,16 @@ func (w *analysis) ask(calls context.Context, some []asked) (unclear bool, err e
 			}
 			continue
 		}
-		w.over(s.job)
+		w.over(s)
 	}
 	return false, nil
 }
 
 // over notes that a job was asked for.
-func (w *analysis) over(j analyze.Job) {
-	w.jobs.Over(j)
-	w.a.happened(EventAnalysed, 0, j.Analyzer)
+func (w *analysis) over(s asked) {
+	w.jobs.Over(s.job)
+	w.jobs.Await(s.job, s.report, time.Now())
+	w.a.happened(EventAnalysed, 0, s.job.Analyzer)
 }
 
 // failed says what becomes of jobs that TheHive did not take.
@@ -374,5 +387,168 @@ func (w *analysis) tell(j analyze.Job, why string) {
 		d.NotAnalysed(j.Analyzer, why)
 		d.Pending = true
 		w.a.pace.later(w.id, w.organisation)
+	}
+}
+
+// valuesOf are the observables of a case, by type and value.
+func (t *turn) valuesOf(calls context.Context, caseID string) (map[hive.ObservableName]hive.Observable, error) {
+	there := map[hive.ObservableName]hive.Observable{}
+	for o, err := range t.hive.CaseObservables(calls, caseID) {
+		if err != nil {
+			return nil, err
+		}
+		there[hive.ObservableName{DataType: o.DataType, Data: o.Data}] = o
+	}
+	return there, nil
+}
+
+// lookAtResults looks what analyzers said of a case, by one listing; only where that is something the case is claimed.
+func (a *Applier) lookAtResults(ctx context.Context, c analyze.Case) (again bool, err error) {
+	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	defer t.slot.Leave()
+	_, body, err := readCase(ctx, a.options.Ledger, c.ID)
+	if err != nil || !body.Jobs.Awaits() {
+		return false, err
+	}
+	if err := t.takeSlot(ctx); err != nil {
+		return false, err
+	}
+	there, err := t.valuesOf(ctx, c.ID)
+	if err != nil {
+		return false, inOrganisation(c.Organisation, err)
+	}
+	if len(body.Jobs.Results(there, time.Now())) == 0 {
+		a.results.Sooner(c, body.Jobs.Look(time.Now()))
+		return false, nil
+	}
+	t.slot.Leave()
+	err = t.withCase(ctx, ctx, c.ID, func(cc *caseClaim) error {
+		err := cc.useResults(ctx)
+		if again = cc.unclear; cc.body.Jobs.Awaits() && !again {
+			a.results.Sooner(c, cc.body.Jobs.Look(time.Now()))
+		}
+		return err
+	})
+	return again, inOrganisation(c.Organisation, err)
+}
+
+// useResults lets what analyzers said of a claimed case have its effects, each once. What it writes carries a tag, in the same call: so
+// whoever takes over from a worker that died, or that lost an answer, sees whether it arrived, whatever analysts changed since.
+func (cc *caseClaim) useResults(ctx context.Context) error {
+	if cc.fresh || !cc.body.Jobs.Awaits() {
+		return nil // another worker was faster
+	}
+	held, free := cc.claim.Bind(ctx)
+	defer free()
+	if err := cc.takeSlot(held); err != nil {
+		return err
+	}
+	calls, done := calling(held, cc.claim)
+	defer done()
+	c, err := cc.hive.Case(calls, cc.id)
+	switch {
+	case isGone(err):
+		cc.body.Jobs.Awaited = nil
+		return nil
+	case err != nil:
+		return err
+	}
+	w := newCaseWork(cc, task{c: c})
+	if err := w.settleAll(held); err != nil {
+		return err
+	}
+	there, err := cc.valuesOf(calls, cc.id)
+	if err != nil {
+		return err
+	}
+	results := cc.body.Jobs.Results(there, time.Now())
+	if goesOn, err := w.raiseFor(held, results); err != nil || !goesOn {
+		return err
+	}
+	for _, r := range results {
+		if goesOn, err := w.markFor(held, r); err != nil || !goesOn {
+			return err
+		}
+		cc.body.Jobs.Used(r)
+	}
+	return nil
+}
+
+// settleAll waits for what an earlier holder may have done of any kind, and looks at the case again.
+func (w *caseWork) settleAll(held context.Context) error {
+	if w.claim.Owed() == 0 {
+		return nil
+	}
+	if err := w.readMarks(held); err != nil {
+		return err
+	}
+	if err := w.lookAtAll(held); err != nil {
+		return err
+	}
+	calls, done := calling(held, w.claim)
+	defer done()
+	c, err := w.hive.Case(calls, w.id)
+	if err == nil {
+		w.c = c
+	}
+	return err
+}
+
+// raiseFor raises the case's severity for bad results, as P5 allows. A closed case stays as it is: somebody judged it.
+func (w *caseWork) raiseFor(held context.Context, results []analyze.Result) (goesOn bool, err error) {
+	var u hive.CaseUpdate
+	for _, r := range results {
+		switch {
+		case !r.Effect || r.Raise == 0 || w.c.Stage == stageClosed:
+		case slices.Contains(w.c.Tags, r.Tag()): // it was raised before, or a moment ago
+			w.body.High.Severity = max(w.body.High.Severity, r.Raise)
+		case r.Raise > w.c.Severity && r.Raise > w.body.High.Severity && (u.Severity == nil || r.Raise > *u.Severity):
+			u.Severity, u.AddTags = &r.Raise, []string{r.Tag()}
+		}
+	}
+	if u.Severity == nil || *u.Severity <= w.body.High.Severity {
+		return true, nil
+	}
+	return w.writeFor(held, "raise severity", func(calls context.Context) error {
+		err := w.hive.UpdateCase(calls, w.id, u)
+		if err == nil {
+			w.body.High.Severity = *u.Severity
+			w.body.Tags = append(w.body.Tags, u.AddTags...)
+		}
+		return err
+	})
+}
+
+// markFor marks an observable as an indicator for a bad result.
+func (w *caseWork) markFor(held context.Context, r analyze.Result) (goesOn bool, err error) {
+	if !r.Effect || !r.Mark || r.Marked() || w.c.Stage == stageClosed {
+		return true, nil
+	}
+	ioc := true
+	return w.writeFor(held, "mark observable", func(calls context.Context) error {
+		return w.hive.UpdateObservable(calls, r.Observable.ID, hive.ObservableUpdate{IOC: &ioc, AddTags: []string{r.MarkTag()}})
+	})
+}
+
+// writeFor writes something for a result: what TheHive refuses is not tried again.
+func (w *caseWork) writeFor(held context.Context, what string, write func(calls context.Context) error) (goesOn bool, _ error) {
+	if err := w.intend(held, kindFields); err != nil {
+		return false, err
+	}
+	calls, done := calling(held, w.claim)
+	defer done()
+	switch err := write(calls); {
+	case err == nil:
+		w.a.happened(EventResult, w.c.Number, what)
+		return true, nil
+	case uncertain(err):
+		w.unclear = true
+		w.a.happened(EventAmbiguous, w.c.Number, what)
+		return false, nil
+	case isGone(err), scopeOf(err) == scopeRefused, verdictOf(err) == hive.Denied:
+		w.a.happened(EventDegraded, w.c.Number, what+": "+enrich.Excerpt(err.Error()))
+		return true, nil
+	default:
+		return false, err
 	}
 }

@@ -76,9 +76,9 @@ func (p *pace) quiet() map[string]string {
 // FlushComments brings the numbers in comments up to date for cases that had a quiet minute. The pipeline
 // calls it now and then; what it fails to do costs nothing but a stale number, and is tried again
 // after the next quiet minute. A case that fails keeps none of the others; where many do in a row,
-// the rest waits, too. Then new cases are linked with those that have an indicator in common with them, and Cortex is asked to look at observables. The error tells how many failed.
+// the rest waits, too. Then new cases are linked with those that have an indicator in common with them, Cortex is asked to look at observables, and what it said is used. The error tells how many failed.
 func (a *Applier) FlushComments(ctx context.Context) error {
-	return errors.Join(a.flushAll(ctx), a.relateAll(ctx), a.analyzeAll(ctx))
+	return errors.Join(a.flushAll(ctx), a.relateAll(ctx), a.analyzeAll(ctx), a.lookAll(ctx))
 }
 
 func (a *Applier) flushAll(ctx context.Context) error {
@@ -326,6 +326,9 @@ func (s *sweeper) catchUp(id string, body caseBody) {
 	}
 	if body.Jobs.Waits() && s.a.options.Cortex != nil {
 		s.a.analyses.Later(analyze.Case{ID: id, Organisation: organisation}, time.Now().Add(relateAfter))
+	}
+	if body.Jobs.Awaits() && s.a.options.Cortex != nil {
+		s.a.results.Sooner(analyze.Case{ID: id, Organisation: organisation}, body.Jobs.Look(time.Now()))
 	}
 	if body.Related.Waits(time.Now()) && !s.a.options.Unrelated {
 		s.a.due.Later(related.Case{ID: id, Organisation: organisation, State: *body.Related}, time.Now().Add(relateAfter))

@@ -92,6 +92,12 @@ func (c *compiler) route(raw Route) route {
 		if _, known := tlpWords[a.MaxTLP]; a.MaxTLP != "" && !known {
 			c.complain(at+".maxTLP", "%q is no TLP", a.MaxTLP)
 		}
+		if a.Raise != "" && a.RaiseTo() == 0 {
+			c.complain(at+".raise", "%q is none of low, medium, high, critical", a.Raise)
+		}
+		if a.Level != "" && a.Level != "malicious" && a.Level != "suspicious" {
+			c.complain(at+".level", "%q is none of malicious, suspicious", a.Level)
+		}
 	}
 	r.fields = c.fields(raw.Case)
 	r.threshold = c.threshold(raw)

@@ -74,7 +74,13 @@ type Analysis struct {
 	Types    []string // of observables; empty is all that the analyzer takes
 	IOC      bool     // indicators alone
 	MaxTLP   string   // "clear", "green", "amber", "amber+strict", "red": of an observable, above which it is not shown; empty is amber
+	Raise    string   // "low" … "critical": what a bad result raises the case's severity to; empty is nothing
+	MarkIOC  bool     // a bad result marks the observable as an indicator
+	Level    string   // from which a result is bad, "malicious" or "suspicious"; empty is malicious
 }
+
+// RaiseTo is the severity that a bad result raises a case to, 1–4; 0: to none.
+func (a Analysis) RaiseTo() int { return severityWords[a.Raise] }
 
 // Most is the TLP of an observable up to which the analyzer sees it, 0–4: without a word AMBER, as Cortex presets it.
 func (a Analysis) Most() int {

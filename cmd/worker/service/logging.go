@@ -39,7 +39,7 @@ type eventLog struct{ log *zap.Logger }
 func (l eventLog) Happened(e apply.Event) {
 	fields := []zap.Field{zap.Int("case", e.Case), zap.String("detail", e.Detail)}
 	switch e.Kind {
-	case apply.EventWaited, apply.EventNewCase, apply.EventNewAlert, apply.EventImported, apply.EventRebuilt, apply.EventRelated, apply.EventAnalysed:
+	case apply.EventWaited, apply.EventNewCase, apply.EventNewAlert, apply.EventImported, apply.EventRebuilt, apply.EventRelated, apply.EventAnalysed, apply.EventResult:
 		l.log.Debug(string(e.Kind), fields...)
 	case apply.EventTakenOver, apply.EventAmbiguous, apply.EventOverLimit, apply.EventUnreleased:
 		l.log.Info(string(e.Kind), fields...)
