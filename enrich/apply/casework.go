@@ -183,9 +183,11 @@ func (w *caseWork) wantAnalyses() {
 		if w.body.Jobs == nil {
 			w.body.Jobs = &analyze.State{}
 		}
+		before := len(w.body.Jobs.Wanted)
 		if n := w.body.Jobs.Want(p.Analyze, p.Observables, w.a.options.Limits.Analyses); n > 0 {
 			w.a.happened(EventOverLimit, w.c.Number, "analyses")
 		}
+		w.keeps = w.keeps || len(w.body.Jobs.Wanted) > before // the entry alone says so: a plan is not done before
 	}
 	if w.body.Jobs.Waits() {
 		w.a.analyses.Later(analyze.Case{ID: w.id, Organisation: w.organisation}, time.Now().Add(relateAfter))
