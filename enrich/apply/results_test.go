@@ -317,22 +317,7 @@ func resultsStorm(t *testing.T, seed uint64) {
 	changes, doubts := s.changes(t), seed%2 == 1
 	analyst := s.doubter(t, changes)
 	want := []rules.Analysis{{Analyzer: "virustotal", Types: []string{"ip"}, Raise: "critical", MarkIOC: true}}
-	model := map[string]held{}
-	var all []detection.Detection
-	for i := range 12 {
-		host := fmt.Sprint("host", i%4)
-		value := fmt.Sprintf([]string{"203.0.113.%d", "192.0.2.%d"}[i%4/2], i) // hosts 0 and 1 have bad ones
-		all = append(all, with(host, day(1).Add(time.Duration(i)*time.Minute), address(value)))
-		h := model[host]
-		if h.Severity = 3; i%4 < 2 {
-			h.Severity, h.IOC = 4, append(h.IOC, value)
-			slices.Sort(h.IOC)
-		}
-		if doubts && i%4 < 2 {
-			h = held{2, nil}
-		}
-		model[host] = h
-	}
+	all, model := resultsWanted(doubts)
 	s.hive.Set(faults(rng))
 	s.pending = analysed(t, 1, want, all...)
 	s.left = len(all)
@@ -355,6 +340,40 @@ func resultsStorm(t *testing.T, seed uint64) {
 			analyst()
 		}
 	}
+	got := s.heldByHost(t, c)
+	if diff := cmp.Diff(model, got); diff != "" {
+		t.Errorf("seed %d (-want +got): %s", seed, diff)
+	}
+	for path, n := range changes() {
+		if n != 1 {
+			t.Errorf("seed %d: %s was changed %d times", seed, path, n)
+		}
+	}
+}
+
+// resultsWanted are twelve detections of four hosts, and what each host's case holds in the end.
+func resultsWanted(doubts bool) (all []detection.Detection, model map[string]held) {
+	model = map[string]held{}
+	for i := range 12 {
+		host := fmt.Sprint("host", i%4)
+		value := fmt.Sprintf([]string{"203.0.113.%d", "192.0.2.%d"}[i%4/2], i) // hosts 0 and 1 have bad ones
+		all = append(all, with(host, day(1).Add(time.Duration(i)*time.Minute), address(value)))
+		h := model[host]
+		if h.Severity = 3; i%4 < 2 {
+			h.Severity, h.IOC = 4, append(h.IOC, value)
+			slices.Sort(h.IOC)
+		}
+		if doubts && i%4 < 2 {
+			h = held{2, nil}
+		}
+		model[host] = h
+	}
+	return all, model
+}
+
+// heldByHost is what the cases hold, by host.
+func (s *storm) heldByHost(t *testing.T, c *hive.Client) map[string]held {
+	t.Helper()
 	got := map[string]held{}
 	for one, err := range c.FindCases(t.Context(), hive.Query{}) {
 		if err != nil {
@@ -366,12 +385,5 @@ func resultsStorm(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	if diff := cmp.Diff(model, got); diff != "" {
-		t.Errorf("seed %d (-want +got): %s", seed, diff)
-	}
-	for path, n := range changes() {
-		if n != 1 {
-			t.Errorf("seed %d: %s was changed %d times", seed, path, n)
-		}
-	}
+	return got
 }
