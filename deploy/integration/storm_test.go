@@ -70,7 +70,7 @@ type storm struct {
 // newStorm makes n detections; they are the same for one seed and day.
 func newStorm(n int, seed uint64) *storm {
 	rng := rand.New(rand.NewPCG(seed, 4)) // a storm must repeat
-	base := time.Now().UTC().Add(-span).Truncate(time.Hour)
+	base := dayOf(time.Now())
 	cold := max(1, int(float64(n)*(1-hotShare))/perCold)
 	names := make([]string, 0, len(techniques))
 	for id := range techniques {
@@ -91,6 +91,16 @@ func newStorm(n int, seed uint64) *storm {
 		}
 	}
 	return s
+}
+
+// dayOf begins the newest stretch of detections that lies in one day: a rule has one comment in a case, and which day it
+// names, where its detections are of two, depends on what came first.
+func dayOf(now time.Time) time.Time {
+	today := now.UTC().Truncate(24 * time.Hour)
+	if now.Sub(today) < span {
+		return today.Add(-span)
+	}
+	return now.UTC().Add(-span).Truncate(time.Hour)
 }
 
 func detect(rng *rand.Rand, i int, base time.Time, names []string, cold int) detection {
