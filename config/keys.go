@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"forager/spelling"
 )
 
 // leaf is one key of the configuration: a field that holds a value, not a section.
@@ -94,30 +96,9 @@ func nearest(word string, candidates iter.Seq[string]) string {
 		if strings.EqualFold(c, word) {
 			return c
 		}
-		if d := distance(word, c); d < least {
+		if d := spelling.Distance(word, c); d < least {
 			best, least = c, d
 		}
 	}
 	return best
-}
-
-// distance counts the letters that must be changed, added or removed to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -20,8 +20,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-	"sync"
-	"time"
+
+	"forager/enrich/due"
 
 	"forager/enrich/detection"
 	"forager/enrich/rules"
@@ -148,53 +148,10 @@ func Asked(w connector.Worker, there []connector.Job) bool {
 // Case is one of which something is to be analysed.
 type Case struct {
 	ID, Organisation string
-	at               time.Time // not before
 }
 
 // Queue holds the cases of which something is to be analysed, in bounded memory. Safe for concurrent use.
-type Queue struct {
-	mu    sync.Mutex
-	cases map[string]Case
-}
+type Queue = due.Queue[Case]
 
 // NewQueue makes an empty one.
-func NewQueue() *Queue { return &Queue{cases: map[string]Case{}} }
-
-// most is how many cases are held; what finds no room is found in the ledger by a later sweep.
-const most = 4096
-
-// Later lets a case be looked after from a time on.
-func (q *Queue) Later(c Case, at time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.put(c, at)
-}
-
-// Sooner is Later, but where an earlier time is known that stays.
-func (q *Queue) Sooner(c Case, at time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if known, there := q.cases[c.ID]; !there || known.at.After(at) {
-		q.put(c, at)
-	}
-}
-
-func (q *Queue) put(c Case, at time.Time) {
-	if _, known := q.cases[c.ID]; known || len(q.cases) < most {
-		c.at = at
-		q.cases[c.ID] = c
-	}
-}
-
-// Take takes one case whose time has come; false: there is none.
-func (q *Queue) Take(now time.Time) (Case, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for id, c := range q.cases {
-		if !c.at.After(now) {
-			delete(q.cases, id)
-			return c, true
-		}
-	}
-	return Case{}, false
-}
+func NewQueue() *Queue { return due.New(func(c Case) string { return c.ID }) }

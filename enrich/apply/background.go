@@ -23,19 +23,27 @@ const relateFor = 20 * time.Second
 // relateAll looks for the open cases that have to do with new ones, and links them: one after the other, so that a storm of new cases
 // keeps no more than one call of it busy. What fails is tried again by the next pass.
 func (a *Applier) relateAll(ctx context.Context) error {
+	return eachOf(ctx, a, a.due.Take, func(ctx context.Context, c related.Case) error {
+		err := a.relateCase(ctx, c)
+		if err != nil {
+			a.due.Later(c, time.Now().Add(relateAfter))
+		}
+		return err
+	})
+}
+
+// eachOf does something with each case whose time has come, for as long as a pass may take and TheHive takes it.
+func eachOf[C any](ctx context.Context, a *Applier, take func(now time.Time) (C, bool), do func(context.Context, C) error) error {
 	if a.resting() {
 		return nil
 	}
 	var failed failures
 	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
-		c, ok := a.due.Take(time.Now())
+		c, ok := take(time.Now())
 		if !ok {
 			break
 		}
-		err := a.relateCase(ctx, c)
-		if err != nil {
-			a.due.Later(c, time.Now().Add(relateAfter))
-		}
+		err := do(ctx, c)
 		failed.note(err)
 		if a.rests(err) {
 			break
@@ -61,7 +69,7 @@ func (a *Applier) resting() bool { return time.Now().UnixMilli() < a.restsUntil.
 
 // relateCase looks for the cases that one has to do with; only where there are some, it is claimed.
 func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
-	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	t := a.turnWithoutPlans(c.Organisation)
 	defer t.slot.Leave()
 	if err := t.takeSlot(ctx); err != nil {
 		return err
@@ -192,40 +200,31 @@ func (cc *caseClaim) tellRelated(cases []hive.Case) {
 
 // analyzeAll asks Cortex to look at what is wanted, one case after the other. What fails is tried again by the next pass.
 func (a *Applier) analyzeAll(ctx context.Context) error {
-	return a.eachOf(ctx, a.analyses, a.analyzeCase)
+	return a.eachAnalysed(ctx, a.analyses, a.analyzeCase)
 }
 
 // lookAll looks what analyzers said where that may change something, one case after the other.
 func (a *Applier) lookAll(ctx context.Context) error {
-	return a.eachOf(ctx, a.results, a.lookAtResults)
+	return a.eachAnalysed(ctx, a.results, a.lookAtResults)
 }
 
-// eachOf does something with each case of a queue whose time has come; again: once more, a minute later.
-func (a *Applier) eachOf(ctx context.Context, q *analyze.Queue, do func(context.Context, analyze.Case) (again bool, err error)) error {
-	if a.options.Cortex == nil || a.resting() {
+// eachAnalysed does something with each case of a queue whose time has come; again: once more, a minute later.
+func (a *Applier) eachAnalysed(ctx context.Context, q *analyze.Queue, do func(context.Context, analyze.Case) (again bool, err error)) error {
+	if a.options.Cortex == nil {
 		return nil
 	}
-	var failed failures
-	for began := time.Now(); time.Since(began) < relateFor && !failed.hopeless() && ctx.Err() == nil; {
-		c, ok := q.Take(time.Now())
-		if !ok {
-			break
-		}
+	return eachOf(ctx, a, q.Take, func(ctx context.Context, c analyze.Case) error {
 		again, err := do(ctx, c)
 		if again || err != nil {
 			q.Later(c, time.Now().Add(time.Minute))
 		}
-		failed.note(err)
-		if a.rests(err) {
-			break
-		}
-	}
-	return failed.err()
+		return err
+	})
 }
 
 // analyzeCase asks for the jobs of one case; again: some are still to be asked for.
 func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, err error) {
-	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	t := a.turnWithoutPlans(c.Organisation)
 	defer t.slot.Leave()
 	unclear, err := t.alone(ctx, kindJob, c.ID, func(cc *caseClaim, cl *claim.Claim) (unclear bool, err error) {
 		if cc.fresh || !cc.body.Jobs.Waits() {
@@ -404,7 +403,7 @@ func (t *turn) valuesOf(calls context.Context, caseID string) (map[hive.Observab
 
 // lookAtResults looks what analyzers said of a case, by one listing; only where that is something the case is claimed.
 func (a *Applier) lookAtResults(ctx context.Context, c analyze.Case) (again bool, err error) {
-	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: c.Organisation, hive: a.options.Hive(c.Organisation)}
+	t := a.turnWithoutPlans(c.Organisation)
 	defer t.slot.Leave()
 	_, body, err := readCase(ctx, a.options.Ledger, c.ID)
 	if err != nil || !body.Jobs.Awaits() {

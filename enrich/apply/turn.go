@@ -80,6 +80,11 @@ func (a *Applier) turn(ctx context.Context, j *job) ([]int, error) {
 	return done, inOrganisation(organisation, err)
 }
 
+// turnWithoutPlans is one that no detection asks for; whoever makes it leaves its slot.
+func (a *Applier) turnWithoutPlans(organisation string) *turn {
+	return &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: organisation, hive: a.options.Hive(organisation)}
+}
+
 // meet tells of what the claim met.
 func (t *turn) meet(c *claim.Claim) {
 	if c.Contended() {

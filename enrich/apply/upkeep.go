@@ -99,7 +99,7 @@ func (a *Applier) flushAll(ctx context.Context) error {
 }
 
 func (a *Applier) flushCase(ctx context.Context, id, organisation string) error {
-	t := &turn{job: &job{out: newOutcomes(0), slot: a.options.Slots.Slot()}, a: a, organisation: organisation, hive: a.options.Hive(organisation)}
+	t := a.turnWithoutPlans(organisation)
 	defer t.slot.Leave()
 	return t.withCase(ctx, ctx, id, func(cc *caseClaim) error { return cc.flush(ctx) })
 }

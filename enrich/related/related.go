@@ -15,8 +15,9 @@ package related
 import (
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
+
+	"forager/enrich/due"
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
@@ -119,47 +120,25 @@ func Missing(chosen []hive.Case, there []hive.Linked) []hive.Case {
 type Case struct {
 	ID, Organisation string
 	State            State
-	at               time.Time // not before
 }
 
 // Due holds the new cases that a worker has to look at. Safe for concurrent use.
 type Due struct {
-	mu    sync.Mutex
-	cases map[string]Case
+	*due.Queue[Case]
+
 	alone *expirable.LRU[string, struct{}] // cases that have no such others, as far as there is room
 }
 
 // NewDue makes an empty one.
 func NewDue() *Due {
-	return &Due{cases: map[string]Case{}, alone: expirable.NewLRU[string, struct{}](most, nil, 0)}
+	return &Due{Queue: due.New(func(c Case) string { return c.ID }), alone: expirable.NewLRU[string, struct{}](due.Most, nil, 0)}
 }
-
-// most is how many cases are held; what finds no room is found in the ledger by a later sweep.
-const most = 4096
 
 // Later lets a case be looked at from a time on. A case that was looked at, and had no others, is not looked at again.
 func (d *Due) Later(c Case, at time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, known := d.cases[c.ID]
-	if d.alone.Contains(c.ID) || !known && len(d.cases) >= most {
-		return
+	if !d.alone.Contains(c.ID) {
+		d.Queue.Later(c, at)
 	}
-	c.at = at
-	d.cases[c.ID] = c
-}
-
-// Take takes one case whose time has come; false: there is none.
-func (d *Due) Take(now time.Time) (Case, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for id, c := range d.cases {
-		if !c.at.After(now) {
-			delete(d.cases, id)
-			return c, true
-		}
-	}
-	return Case{}, false
 }
 
 // Alone notes that a case has no such others, so that its entry need not be written for that alone.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"forager/spelling"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
@@ -134,26 +136,5 @@ func typeWords(f reflect.StructField) string {
 // alike tells whether one name may be a typing mistake of another: cases aside, one or two letters more, less, or other ones.
 func alike(written, name string) bool {
 	written, name = strings.ToLower(written), strings.ToLower(name)
-	return distance(written, name) <= min(2, len(name)/2)
-}
-
-// distance is Levenshtein's: how many letters must be put in, taken out or changed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return spelling.Distance(written, name) <= min(2, len(name)/2)
 }
