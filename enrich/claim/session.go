@@ -1,11 +1,13 @@
 package claim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +40,35 @@ type Session struct {
 	Lease       time.Duration // without a renewal for so long, it is dead
 	Says        string        // why it consumes nothing; empty: it does
 	Ended, Dead bool          // it stopped in order; or was found silent
+}
+
+// SessionState is how a process does, as others see it.
+type SessionState string
+
+// The states, those that live first.
+const (
+	SessionLive   SessionState = "live"
+	SessionSilent SessionState = "silent" // it gave no sign of life for a lease: what it held is taken over
+	SessionEnded  SessionState = "ended"  // it stopped in order
+)
+
+// State tells how the process does whose session was written so long ago.
+func (s Session) State(age time.Duration) SessionState {
+	switch {
+	case s.Ended:
+		return SessionEnded
+	case s.Dead, age >= s.Lease:
+		return SessionSilent
+	default:
+		return SessionLive
+	}
+}
+
+// Compare orders states: those that live come first.
+func (s SessionState) Compare(o SessionState) int { return cmp.Compare(s.rank(), o.rank()) }
+
+func (s SessionState) rank() int {
+	return slices.Index([]SessionState{SessionLive, SessionSilent, SessionEnded}, s)
 }
 
 // ReadSession reads an entry whose key begins with [SessionPrefix]; false where it is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -446,4 +447,27 @@ func TestAProcessSaysInItsSessionWhyItConsumesNothing(t *testing.T) {
 			t.Error("an entry without a version is a session")
 		}
 	})
+}
+
+func TestAStateOfASession(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		session claim.Session
+		age     time.Duration
+		want    claim.SessionState
+	}{
+		{claim.Session{Lease: lease}, lease - 1, claim.SessionLive},
+		{claim.Session{Lease: lease}, lease, claim.SessionSilent},
+		{claim.Session{Lease: lease, Dead: true}, 0, claim.SessionSilent},
+		{claim.Session{Lease: lease, Ended: true}, 2 * lease, claim.SessionEnded},
+	} {
+		if got := c.session.State(c.age); got != c.want {
+			t.Errorf("%+v after %s: %s, want %s", c.session, c.age, got, c.want)
+		}
+	}
+	all := []claim.SessionState{claim.SessionEnded, claim.SessionSilent, claim.SessionLive}
+	slices.SortFunc(all, claim.SessionState.Compare)
+	if want := []claim.SessionState{claim.SessionLive, claim.SessionSilent, claim.SessionEnded}; !slices.Equal(all, want) {
+		t.Errorf("in order: %v", all)
+	}
 }

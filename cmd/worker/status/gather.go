@@ -75,20 +75,13 @@ type Reason struct {
 
 // Replica is a process that carries detections, or did within a week.
 type Replica struct {
-	Pod         string    `json:"pod"`
-	State       string    `json:"state"` // live, ended, silent
-	Started     time.Time `json:"started"`
-	SeenSeconds float64   `json:"seenSeconds"` // since its last sign of life
-	Concurrency int       `json:"concurrency"`
-	Says        string    `json:"says"` // why it consumes nothing; empty: it does
+	Pod         string             `json:"pod"`
+	State       claim.SessionState `json:"state"`
+	Started     time.Time          `json:"started"`
+	SeenSeconds float64            `json:"seenSeconds"` // since its last sign of life
+	Concurrency int                `json:"concurrency"`
+	Says        string             `json:"says"` // why it consumes nothing; empty: it does
 }
-
-// The states of a replica.
-const (
-	Live   = "live"
-	Ended  = "ended"  // it stopped in order
-	Silent = "silent" // it gave no sign of life for a lease: what it held is taken over
-)
 
 // Hive is how TheHive answers.
 type Hive struct {
@@ -196,30 +189,20 @@ func (s *Status) readReplicas(ctx context.Context, ledger *kvledger.Ledger) erro
 		}
 	}
 	slices.SortFunc(s.Replicas, func(a, b Replica) int {
-		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), b.Started.Compare(a.Started), cmp.Compare(a.Pod, b.Pod))
+		return cmp.Or(a.State.Compare(b.State), b.Started.Compare(a.Started), cmp.Compare(a.Pod, b.Pod))
 	})
 	return nil
 }
 
-// rank puts those that live first.
-func rank(state string) int { return slices.Index([]string{Live, Silent, Ended}, state) }
-
 func replicaOf(x claim.Session, age time.Duration) Replica {
-	state := Live
-	switch {
-	case x.Ended:
-		state = Ended
-	case x.Dead, age >= x.Lease:
-		state = Silent
-	}
-	return Replica{Pod: x.Pod, State: state, Started: x.Started, SeenSeconds: age.Seconds(), Concurrency: x.Concurrency, Says: x.Says}
+	return Replica{Pod: x.Pod, State: x.State(age), Started: x.Started, SeenSeconds: age.Seconds(), Concurrency: x.Concurrency, Says: x.Says}
 }
 
 // troubles are what the replicas say, and that there is none.
 func (s *Status) troubles() (all []string) {
 	live := 0
 	for _, r := range s.Replicas {
-		if r.State != Live {
+		if r.State != claim.SessionLive {
 			continue
 		}
 		live++

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"forager/enrich/claim"
 	"forager/enrich/detection/canon"
 )
 
@@ -86,12 +87,12 @@ func writeReplicas(to io.Writer, all []Replica) error {
 	fmt.Fprintln(t, "\nREPLICA\tSTATE\tSEEN\tSTARTED\tCALLS\tSAYS")
 	ended := 0
 	for _, r := range all {
-		if r.State == Ended {
+		if r.State == claim.SessionEnded {
 			ended++
 			continue
 		}
 		says := canon.Line(r.Says, 120)
-		if says == "" && r.State == Live {
+		if says == "" && r.State == claim.SessionLive {
 			says = "consuming"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s ago\t%s\t%d\t%s\n", canon.Line(r.Pod, 60), r.State, ago(r.SeenSeconds), r.Started.UTC().Format(time.RFC3339), r.Concurrency, says)

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"forager/enrich/claim"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -17,9 +19,9 @@ func TestAStatusIsReadFromTheTop(t *testing.T) {
 		Letters: Letters{Waiting: 9, Known: true, ByReason: []Reason{{Reason: "observable rejected", Step: "observable", Status: 400, Count: 8, Newest: at}}},
 		Below:   Below{Waiting: 41, Dropped: 7, Met: 3, Known: true},
 		Replicas: []Replica{
-			{Pod: "forager-0", State: Live, Started: at, SeenSeconds: 1.4, Concurrency: 32},
-			{Pod: "forager-1\x1b[2J", State: Silent, Started: at, SeenSeconds: 61, Concurrency: 32, Says: "gate is closed"},
-			{Pod: "forager-2", State: Ended, Started: at},
+			{Pod: "forager-0", State: claim.SessionLive, Started: at, SeenSeconds: 1.4, Concurrency: 32},
+			{Pod: "forager-1\x1b[2J", State: claim.SessionSilent, Started: at, SeenSeconds: 61, Concurrency: 32, Says: "gate is closed"},
+			{Pod: "forager-2", State: claim.SessionEnded, Started: at},
 		},
 		Problems: []string{"TheHive: connection refused\nnext"},
 	}

@@ -16,13 +16,6 @@ import (
 // MostLetters are read of the dead letters.
 const MostLetters = 2000
 
-// The states of a replica.
-const (
-	live   = "live"
-	silent = "silent"
-	ended  = "ended"
-)
-
 // shownReplicas is how many are shown.
 const shownReplicas = 50
 
@@ -47,7 +40,7 @@ func (v *View) askReplicas(ctx context.Context) replicas {
 		}
 	}
 	slices.SortFunc(all, func(a, b page.Replica) int {
-		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), b.Started.Compare(a.Started), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(claim.SessionState(a.State).Compare(claim.SessionState(b.State)), b.Started.Compare(a.Started), cmp.Compare(a.Name, b.Name))
 	})
 	return replicas{all: all[:min(len(all), shownReplicas)]}
 }
@@ -56,7 +49,7 @@ func (v *View) askReplicas(ctx context.Context) replicas {
 func marked(all []page.Replica, name string, since time.Time) []page.Replica {
 	all, own := slices.Clone(all), -1
 	for i, r := range all {
-		if r.Name == name && r.State == live && (own < 0 || r.Started.Sub(since).Abs() < all[own].Started.Sub(since).Abs()) {
+		if r.Name == name && r.State == string(claim.SessionLive) && (own < 0 || r.Started.Sub(since).Abs() < all[own].Started.Sub(since).Abs()) {
 			own = i
 		}
 	}
@@ -66,17 +59,8 @@ func marked(all []page.Replica, name string, since time.Time) []page.Replica {
 	return all
 }
 
-func rank(state string) int { return slices.Index([]string{live, silent, ended}, state) }
-
 func replicaOf(s claim.Session, age time.Duration) page.Replica {
-	state := live
-	switch {
-	case s.Ended:
-		state = ended
-	case s.Dead, age >= s.Lease:
-		state = silent
-	}
-	return page.Replica{Name: s.Pod, State: state, Seen: age, Started: s.Started, Says: s.Says}
+	return page.Replica{Name: s.Pod, State: string(s.State(age)), Seen: age, Started: s.Started, Says: s.Says}
 }
 
 // askLetters groups the dead letters.
