@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
-
-	"github.com/sourcegraph/conc/stream"
 
 	"forager/cmd/worker/service"
 	"forager/enrich"
@@ -73,9 +70,6 @@ func (f *finder) looked(format string, args ...any) {
 	f.out.Looked = append(f.out.Looked, fmt.Sprintf(format, args...))
 }
 
-// batch is how many messages are worked together.
-const batch = 128
-
 // searchStream reads the message of a sequence, or all since a time.
 func (f *finder) searchStream(ctx context.Context) {
 	name := f.site.Options.Stream
@@ -93,31 +87,20 @@ func (f *finder) searchStream(ctx context.Context) {
 	done := 0
 	span := history.Span{Stream: name, Filters: f.site.Config.NATS.Subjects, Since: f.since, Begun: func(n uint64) { total = n }}
 	f.told = time.Now().Add(firstTold - toldEvery)
-	working := stream.New().WithMaxGoroutines(2 * runtime.GOMAXPROCS(0))
-	var waiting []history.Message
-	flush := func() {
-		all := waiting
-		waiting = make([]history.Message, 0, batch)
-		working.Go(func() stream.Callback {
-			var found []candidate
-			for _, m := range all {
-				found = append(found, f.judge(m)...)
-			}
-			return func() {
-				f.kept.add(found...)
-				done += len(all)
-				f.tell(done, total)
-			}
-		})
+	read := func(ctx context.Context, each func(history.Message) error) error {
+		return history.Read(ctx, f.site.Link, span, each)
 	}
-	err := history.Read(ctx, f.site.Link, span, func(m history.Message) error {
-		if waiting = append(waiting, m); len(waiting) == batch {
-			flush()
+	err := history.Abreast(ctx, read, func(all []history.Message) func() {
+		var found []candidate
+		for _, m := range all {
+			found = append(found, f.judge(m)...)
 		}
-		return ctx.Err()
+		return func() {
+			f.kept.add(found...)
+			done += len(all)
+			f.tell(done, total)
+		}
 	})
-	flush()
-	working.Wait()
 	if err != nil {
 		f.problem("stream", err)
 	}

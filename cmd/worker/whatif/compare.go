@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"runtime"
 	"slices"
-
-	"github.com/sourcegraph/conc/stream"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -50,9 +47,6 @@ type judged struct {
 	old, new []outcome
 }
 
-// batch is how many messages are worked together.
-const batch = 128
-
 // mostChanges bounds the kinds of changes.
 const mostChanges = 10_000
 
@@ -62,32 +56,18 @@ func newComparison(name string, old, now Rules) *comparison {
 
 // run compares what read gives, which is called once.
 func (c *comparison) run(ctx context.Context, read func(context.Context, func(history.Message) error) error, told func(done int)) (Report, error) {
-	working := stream.New().WithMaxGoroutines(2 * runtime.GOMAXPROCS(0))
-	var waiting []history.Message
-	flush := func() {
-		all := waiting
-		waiting = make([]history.Message, 0, batch)
-		working.Go(func() stream.Callback {
-			done := make([]judged, len(all))
-			for i, m := range all {
-				done[i] = c.judge(m)
-			}
-			return func() {
-				for _, j := range done {
-					c.fold(j)
-				}
-				told(c.report.Messages)
-			}
-		})
-	}
-	err := read(ctx, func(m history.Message) error {
-		if waiting = append(waiting, m); len(waiting) == batch {
-			flush()
+	err := history.Abreast(ctx, read, func(all []history.Message) func() {
+		done := make([]judged, len(all))
+		for i, m := range all {
+			done[i] = c.judge(m)
 		}
-		return ctx.Err()
+		return func() {
+			for _, j := range done {
+				c.fold(j)
+			}
+			told(c.report.Messages)
+		}
 	})
-	flush()
-	working.Wait()
 	c.report.Old, c.report.New = c.before.Counts, c.after.Counts
 	for _, change := range c.changes {
 		c.report.Changes = append(c.report.Changes, *change)
