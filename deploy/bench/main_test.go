@@ -29,6 +29,7 @@ var (
 	profiles = flag.String("profiles", "", "folder for a processor profile of a worker for each row")
 	deaths   = flag.Int("deaths", 10, "how many workers are killed in the row kills, one a second")
 	older    = flag.String("older", "", "another worker, of an earlier version: in the row kills every second one started is this")
+	measured = flag.String("worker", "", "another worker than the one compiled here, so that versions meet the same harness and the same TheHive")
 	traces   = flag.Bool("traces", false, "execution traces instead of processor profiles")
 )
 
@@ -81,6 +82,9 @@ func build(t *testing.T) programs {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", command[0], err, out)
 		}
+	}
+	if *measured != "" {
+		built.worker = *measured
 	}
 	return built
 }
