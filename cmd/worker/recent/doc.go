@@ -3,7 +3,7 @@
 //
 // # Promise
 //
-// Its memory is bounded, whatever passes: [MostMessages] messages of a few words each, [Minutes] minutes, a number for
+// Its memory and what it costs are bounded, whatever passes: [MostMessages] messages of a few words each, [Minutes] minutes, a number for
 // each word of a closed list. No text of an event is kept but the title, the host and what an error says, each cut short.
 //
 // # The way of a message

@@ -15,6 +15,8 @@ import (
 const (
 	MostMessages = 200
 	Minutes      = 60
+
+	moment = 100 * time.Millisecond // of which no more than MostMessages that ended well are kept
 )
 
 // Minute is what happened in one minute.
@@ -50,6 +52,8 @@ type History struct {
 	seen     Seen
 	messages []Message // a ring: the next goes to at
 	at       int
+	begun    time.Time       // of the moment at hand
+	kept     int             // in that moment
 	minutes  [Minutes]Minute // by minute of the epoch, modulo
 }
 
@@ -58,16 +62,16 @@ func New(now func() time.Time) *History {
 	return &History{now: now, seen: Seen{Since: now(), Events: map[apply.EventKind]int{}, Noticed: map[string]int{}}}
 }
 
-// Settled keeps a message. One that comes again takes the place of what was kept of it.
+// Settled keeps a message. One that comes again takes the place of what was kept of it. In a storm, messages that
+// ended well the first time are counted alone once a moment has as many as are shown: nobody could read them.
 func (h *History) Settled(s pipeline.Settlement) {
-	now := h.now()
+	now, outcome := h.now(), outcomeOf(&s)
+	if !h.count(now, outcome) && s.Deliveries <= 1 && (outcome == Applied || outcome == Dropped) {
+		return
+	}
 	m := messageOf(&s, now)
-	which := slices.Index(Outcomes(), m.Outcome)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seen.Changes++
-	h.seen.Ended[which]++
-	h.minute(now).Ended[which]++
 	if s.Deliveries > 1 {
 		h.forget(s.Stream, s.Sequence)
 	}
@@ -77,6 +81,21 @@ func (h *History) Settled(s pipeline.Settlement) {
 	}
 	h.messages[h.at] = m
 	h.at = (h.at + 1) % MostMessages
+}
+
+// count counts a message, and tells whether the moment has room for one more.
+func (h *History) count(now time.Time, outcome Outcome) (room bool) {
+	which := slices.Index(Outcomes(), outcome)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seen.Changes++
+	h.seen.Ended[which]++
+	h.minute(now).Ended[which]++
+	if since := now.Sub(h.begun); since < 0 || since >= moment {
+		h.begun, h.kept = now, 0
+	}
+	h.kept++
+	return h.kept <= MostMessages
 }
 
 // forget drops what was kept of a message that came before.

@@ -83,7 +83,8 @@ func TestOutcomesOfSettlements(t *testing.T) {
 // TestTheLastMessagesAreKept against a model: the last MostMessages distinct ones, the newest first.
 func TestTheLastMessagesAreKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h, model := New(newClock().read), []uint64{}
+		c := newClock()
+		h, model := New(c.read), []uint64{}
 		for range rapid.IntRange(0, 3*MostMessages).Draw(t, "settlements") {
 			sequence := rapid.Uint64Range(1, 300).Draw(t, "sequence")
 			known := func(n uint64) bool { return n == sequence }
@@ -95,6 +96,7 @@ func TestTheLastMessagesAreKept(t *testing.T) {
 					break
 				}
 			}
+			c.now = c.now.Add(time.Millisecond)
 			h.Settled(settled(sequence, deliveries, pipeline.ActionAck))
 			model = append([]uint64{sequence}, model...)
 			model = model[:min(len(model), MostMessages)]
@@ -103,6 +105,30 @@ func TestTheLastMessagesAreKept(t *testing.T) {
 			t.Fatalf("(-want +got):\n%s", d)
 		}
 	})
+}
+
+// TestAStormCostsNoMoreThanIsShown: of a moment the first are kept, and whatever went wrong or came again; all are counted.
+func TestAStormCostsNoMoreThanIsShown(t *testing.T) {
+	c := newClock()
+	h := New(c.read)
+	for n := range uint64(5 * MostMessages) {
+		h.Settled(settled(n+1, 1, pipeline.ActionAck))
+	}
+	h.Settled(settled(7, 2, pipeline.ActionAck))
+	h.Settled(settled(6001, 1, pipeline.ActionDeadLetter))
+	h.Settled(settled(6002, 1, pipeline.ActionNak))
+	seen := h.Look()
+	if d := cmp.Diff([]uint64{6002, 6001, 7, 200, 199}, sequences(seen.Messages)[:5]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if seen.Ended[0] != 5*MostMessages+1 || seen.Ended[2] != 1 || seen.Ended[3] != 1 {
+		t.Errorf("counted %v", seen.Ended)
+	}
+	c.now = c.now.Add(moment)
+	h.Settled(settled(7001, 1, pipeline.ActionAck))
+	if first := sequences(h.Look().Messages)[0]; first != 7001 {
+		t.Errorf("a later moment begins with %d", first)
+	}
 }
 
 // TestAnHourIsCountedByMinutes: what is older is forgotten, empty minutes are there.
