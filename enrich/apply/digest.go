@@ -48,9 +48,7 @@ func firstDigest(plans []enrich.Plan) digest.Digest {
 	var d digest.Digest
 	for _, m := range firstMarkers(plans) {
 		var ref commentRef
-		for _, p := range ref.absorb(plans, m) {
-			d.Add(p.RuleHash, p.Sighting())
-		}
+		d.AddAll(ref.absorb(plans, m))
 	}
 	return d
 }
@@ -109,13 +107,11 @@ func (w *caseWork) counts() bool { return w.body.Digest != nil }
 
 // digested notes detections in the digest.
 func (w *caseWork) digested(plans []enrich.Plan) {
-	if !w.counts() {
+	if !w.counts() || len(plans) == 0 {
 		return
 	}
-	for _, p := range plans {
-		w.body.Digest.Add(p.RuleHash, p.Sighting())
-		w.body.Digest.Pending = true
-	}
+	w.body.Digest.AddAll(plans)
+	w.body.Digest.Pending = true
 }
 
 // toldElsewhere tells whether a rule needs no comment of its own: one of another day tells of it, or an analyst took

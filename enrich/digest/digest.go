@@ -2,6 +2,7 @@ package digest
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -55,9 +56,41 @@ const (
 
 // Add counts one detection of a rule.
 func (d *Digest) Add(rule string, s enrich.Sighting) {
+	d.count(rule, s)
+	d.Rows = newest(append(d.Rows, row(s)))
+}
+
+// AddAll counts the detections of plans, in their order. Of a storm, rows are written for the newest alone.
+func (d *Digest) AddAll(plans []enrich.Plan) {
+	var rows []string
+	oldest := oldestRow(plans)
+	for _, p := range plans {
+		s := p.Sighting()
+		d.count(p.RuleHash, s)
+		if s.At >= oldest {
+			rows = append(rows, row(s))
+		}
+	}
+	d.Rows = newest(append(d.Rows, rows...))
+}
+
+// oldestRow is the time, in ms, of the oldest plan that could have a row.
+func oldestRow(plans []enrich.Plan) int64 {
+	if len(plans) <= MaxRows {
+		return math.MinInt64
+	}
+	times := make([]int64, len(plans))
+	for i, p := range plans {
+		times[i] = p.At.UnixMilli()
+	}
+	slices.Sort(times)
+	return times[len(times)-MaxRows]
+}
+
+// count counts a detection, without its row.
+func (d *Digest) count(rule string, s enrich.Sighting) {
 	d.N++
 	d.First, d.Last = earliest(d.First, s.At), max(d.Last, s.At)
-	d.Rows = newest(append(d.Rows, row(s)))
 	r := d.rule(rule)
 	if r == nil {
 		d.Other++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -42,6 +43,31 @@ func TestADigestSaysWhoHowOftenAndSinceWhen(t *testing.T) {
 	if n := strings.Count(text, "\n| 2026-"); n != digest.MaxRows {
 		t.Errorf("%d detections are told of", n)
 	}
+}
+
+// TestPlansAreCountedAsOneByOne: the rows that a storm is spared are those that would not stay.
+func TestPlansAreCountedAsOneByOne(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		one, all := drawn(r, "before"), digest.Digest{}
+		all.Join(one)
+		all.JoinRows(one.Rows)
+		one = digest.Digest{}
+		one.Join(all)
+		one.JoinRows(all.Rows)
+		var plans []enrich.Plan
+		for i := range rapid.IntRange(0, 3*digest.MaxRows).Draw(r, "plans") {
+			at := time.UnixMilli(begin + int64(rapid.IntRange(0, 300).Draw(r, "at")))
+			plans = append(plans, enrich.Plan{RuleHash: hash(i % 3), Title: fmt.Sprint("title ", i), SourceID: fmt.Sprint(i), Severity: 2, At: at})
+		}
+		for _, p := range plans {
+			one.Add(p.RuleHash, p.Sighting())
+		}
+		all.AddAll(plans)
+		if d := cmp.Diff(one, all); d != "" {
+			r.Fatalf("(-one by one +all):\n%s", d)
+		}
+	})
 }
 
 // drawn is a digest of anything.

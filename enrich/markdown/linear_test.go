@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"forager/enrich/markdown"
 )
 
@@ -29,4 +31,17 @@ func TestALongTextCostsInProportion(t *testing.T) {
 			t.Errorf("%q: 16 KiB take %v, 256 KiB %v", piece, few, many)
 		}
 	}
+}
+
+// TestWordsStayAsTheyAre: letters, digits and single spaces need no escape.
+func TestWordsStayAsTheyAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.StringMatching(`[A-Za-z0-9]+( [A-Za-z0-9]+){0,4}`).Draw(t, "words")
+		if got := markdown.Line(words); got != words {
+			t.Fatalf("%q became %q", words, got)
+		}
+		if padded := markdown.Line(" " + words + "  "); padded != words {
+			t.Fatalf("%q became %q", words, padded)
+		}
+	})
 }

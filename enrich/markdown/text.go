@@ -42,7 +42,23 @@ type writer struct {
 
 // Line is Text for a text of one line: line feeds become spaces.
 func Line(s string) string {
+	if isWords(s) {
+		return s
+	}
 	return Text(strings.Join(strings.Fields(canon.Plain(s, false)), " "))
+}
+
+// isWords tells whether a text is of letters and digits of ASCII, with a space between words: nothing of it can act.
+func isWords(s string) bool {
+	before := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == ' ' && before != ' ') {
+			return false
+		}
+		before = c
+	}
+	return before != ' '
 }
 
 // row writes one line that starts with no space, word by word where a word could be an address.
