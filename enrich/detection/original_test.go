@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"forager/enrich/detection/tree"
 )
 
 func TestAnEventIsSaidAsItWasSent(t *testing.T) {
@@ -221,4 +224,18 @@ func replaceAt(doc map[string]any, way, text string) bool {
 		}
 	}
 	return false
+}
+
+// TestAMemberIsPassedByOnlyWhereNothingNamesIt: the quick look says no more than the careful one.
+func TestAMemberIsPassedByOnlyWhereNothingNamesIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.StringMatching(`[A-Ca-c_ -]{0,4}`)
+		names := rapid.SliceOfN(word, 0, 3).Draw(t, "names")
+		paths := rapid.SliceOfN(rapid.StringMatching(`[a-c_]{1,2}\.[a-c_]{1,3}`), 0, 2).Draw(t, "paths")
+		r, name := newRedaction(append(names, paths...)), word.Draw(t, "name")
+		careful := r.named(name, tree.Text) || r.placed("", name) || r.placed("a", name) || r.placed("b_", name)
+		if careful && !r.mayHide(name) {
+			t.Fatalf("%q and %q leave out %q, which is passed by", names, paths, name)
+		}
+	})
 }

@@ -12,8 +12,9 @@ import (
 
 // redaction is what is left out of what events say, and of what formats read of them.
 type redaction struct {
-	names  []string // folded; the end of a member's name
-	paths  []string // folded; a whole path, or the beginning of one
+	names  []string  // folded; the end of a member's name
+	paths  []string  // folded; a whole path, or the beginning of one
+	ends   [256]bool // the last bytes of both
 	inLine *regexp.Regexp
 }
 
@@ -31,6 +32,9 @@ func newRedaction(all []string) *redaction {
 		}
 		r.names = append(r.names, tree.Fold(s))
 		names = append(names, regexp.QuoteMeta(s))
+	}
+	for _, end := range slices.Concat(r.names, r.paths) {
+		r.ends[lastByte(end)] = true
 	}
 	if names != nil {
 		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
@@ -69,19 +73,39 @@ func (r *redaction) line(s string) string {
 
 // mayHide tells quickly that a member is not left out, as hardly any is.
 func (r *redaction) mayHide(name string) bool {
-	var room [64]byte
-	folded := bytes.TrimLeft(tree.FoldTo(room[:0], name), "_- ")
+	if !r.mayEnd(name) {
+		return false
+	}
+	var room [tree.MaxFoldedName]byte
+	last := tree.FoldTo(room[:0], name[strings.LastIndexByte(name, '.')+1:])
 	for _, end := range r.names {
-		if strings.HasSuffix(string(folded), end) {
+		if strings.HasSuffix(string(last), end) {
 			return true
 		}
 	}
-	for _, path := range r.paths {
-		if strings.HasSuffix(path, string(folded)) {
-			return true
-		}
+	if len(r.paths) == 0 {
+		return false
 	}
-	return false
+	within := bytes.TrimLeft(tree.FoldTo(room[:0], name), "_- ") // as it is within a way
+	return slices.ContainsFunc(r.paths, func(path string) bool { return strings.HasSuffix(path, string(within)) })
+}
+
+// mayEnd tells by the last byte that a member is not left out, as most are not.
+func (r *redaction) mayEnd(name string) bool {
+	last := lastByte(name)
+	if 'A' <= last && last <= 'Z' {
+		last += 'a' - 'A'
+	}
+	folds := last == 0 || last == '_' || last == '-' || last == ' ' // it ends earlier
+	return r.ends[last] || r.ends[0] || folds
+}
+
+// lastByte is 0 for what ends everything: an empty text.
+func lastByte(s string) byte {
+	if s == "" {
+		return 0
+	}
+	return s[len(s)-1]
 }
 
 // concealed are members of an event that formats do not see while they are left out.
