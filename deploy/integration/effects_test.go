@@ -17,7 +17,7 @@ type effects struct {
 	Tags        []string // but the key's own
 	Observables []string // "type value"
 	Procedures  []string // "technique tactic"
-	Notes       []string // "rule day": in the description or a comment
+	Notes       []string // rules, in the description or a comment
 }
 
 // lists are the sets.

@@ -10,7 +10,7 @@ import (
 
 // TestVerdictSeesWhatIsLostDoubledAndStrange: a judge who sees nothing would pass every storm.
 func TestVerdictSeesWhatIsLostDoubledAndStrange(t *testing.T) {
-	one := effects{Severity: 2, Tags: []string{"native"}, Observables: []string{"ip 198.51.100.1"}, Procedures: []string{"T1105 command-and-control"}, Notes: []string{"r 2026-01-01"}}
+	one := effects{Severity: 2, Tags: []string{"native"}, Observables: []string{"ip 198.51.100.1"}, Procedures: []string{"T1105 command-and-control"}, Notes: []string{"r"}}
 	with := func(change func(*effects)) effects {
 		e := one
 		change(&e)
@@ -28,7 +28,8 @@ func TestVerdictSeesWhatIsLostDoubledAndStrange(t *testing.T) {
 		"severity not raised":   {map[string][]effects{"k": {with(func(e *effects) { e.Severity = 1 })}}, count{Lost: 1}},
 		"procedure lost":        {map[string][]effects{"k": {with(func(e *effects) { e.Procedures = nil })}}, count{Lost: 1}},
 		"observable twice":      {map[string][]effects{"k": {with(func(e *effects) { e.Observables = []string{one.Observables[0], one.Observables[0]} })}}, count{Doubled: 1}},
-		"note of another day":   {map[string][]effects{"k": {with(func(e *effects) { e.Notes = []string{"r 2026-01-02"} })}}, count{Lost: 1, Strange: 1}},
+		"note of another rule":  {map[string][]effects{"k": {with(func(e *effects) { e.Notes = []string{"s"} })}}, count{Lost: 1, Strange: 1}},
+		"note twice":            {map[string][]effects{"k": {with(func(e *effects) { e.Notes = []string{"r", "r"} })}}, count{Doubled: 1}},
 		"tag that nobody wrote": {map[string][]effects{"k": {with(func(e *effects) { e.Tags = []string{"native", "x"} })}}, count{Strange: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,7 @@ type storm struct {
 // newStorm makes n detections; they are the same for one seed and day.
 func newStorm(n int, seed uint64) *storm {
 	rng := rand.New(rand.NewPCG(seed, 4)) // a storm must repeat
-	base := dayOf(time.Now())
+	base := firstOf(time.Now())
 	cold := max(1, int(float64(n)*(1-hotShare))/perCold)
 	names := make([]string, 0, len(techniques))
 	for id := range techniques {
@@ -93,14 +93,14 @@ func newStorm(n int, seed uint64) *storm {
 	return s
 }
 
-// dayOf begins the newest stretch of detections that lies in one day: a rule has one comment in a case, and which day it
-// names, where its detections are of two, depends on what came first.
-func dayOf(now time.Time) time.Time {
+// firstOf begins a stretch of detections that ends in the last hour and has a midnight in it: a rule has one comment in
+// a case, whatever day its detections are of.
+func firstOf(now time.Time) time.Time {
 	today := now.UTC().Truncate(24 * time.Hour)
-	if now.Sub(today) < span {
-		return today.Add(-span)
+	if began := now.UTC().Add(-span).Truncate(time.Hour); began.Before(today) {
+		return began
 	}
-	return now.UTC().Add(-span).Truncate(time.Hour)
+	return today.Add(-span / 2)
 }
 
 func detect(rng *rand.Rand, i int, base time.Time, names []string, cold int) detection {
@@ -129,7 +129,7 @@ func (s *storm) expect(d detection) {
 	e := effects{
 		Severity: d.Severity,
 		Tags:     append([]string{"native"}, d.Tags...),
-		Notes:    []string{hash("native", d.Rule.ID) + " " + d.Time.Format(time.DateOnly)},
+		Notes:    []string{hash("native", d.Rule.ID)},
 	}
 	for _, o := range d.Observables {
 		e.Observables = append(e.Observables, o.DataType+" "+o.Data)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -106,7 +105,7 @@ type caseRow struct {
 // The tag of a case and the markers in its texts are how Forager knows its own again.
 var (
 	keyTag = regexp.MustCompile(`^forager:[0-9a-f]{32}$`)
-	marker = regexp.MustCompile("(?m)^`forager: rule=([0-9a-f]{32}) day=([0-9-]{10}) ids=[^`]*`")
+	marker = regexp.MustCompile("(?m)^`forager: rule=([0-9a-f]{32}) day=[0-9-]{10} ids=[^`]*`")
 )
 
 // read gives all cases, by the tag of their key, each with what lies below it.
@@ -171,11 +170,20 @@ func (h *thehive) effects(ctx context.Context, c caseRow) (effects, error) {
 			add(one)
 		}
 	}
-	for _, m := range marker.FindAllStringSubmatch(strings.Join(texts, "\n"), -1) {
-		e.Notes = append(e.Notes, m[1]+" "+m[2])
+	for _, text := range texts {
+		e.Notes = append(e.Notes, rulesOf(text)...)
 	}
 	e.sort()
 	return e, nil
+}
+
+// rulesOf are the rules that one text tells of, each once, however many days it names.
+func rulesOf(text string) (rules []string) {
+	for _, m := range marker.FindAllStringSubmatch(text, -1) {
+		rules = append(rules, m[1])
+	}
+	slices.Sort(rules)
+	return slices.Compact(rules)
 }
 
 // child is what is read of an observable, a procedure or a comment.

@@ -14,7 +14,7 @@ import (
 	"forager/hive"
 )
 
-// commentStep notes the rules and days of plans in comments.
+// commentStep notes the rules of plans in comments: while the digest counts each once, else each on each day.
 type commentStep struct {
 	*caseWork
 
@@ -23,10 +23,10 @@ type commentStep struct {
 	mute   bool              // not even a comment without words of events was taken: no other is tried
 }
 
-// run notes each rule and day once, in a comment or in the description that names it, and
+// run notes each of them once, in a comment or in the description that names it, and
 // keeps the numbers of comments current. Only the comment is an effect; its numbers are a help.
 func (w *commentStep) run(held context.Context) error {
-	for _, m := range markersOf(w.plans) {
+	for _, m := range w.markers() {
 		if w.marks.has(kindComment, m.name()) && !w.counts() {
 			continue
 		}
@@ -104,7 +104,7 @@ func (w *commentStep) tellOf(held context.Context, m marker, first enrich.Plan, 
 }
 
 func (w *commentStep) comment(held context.Context, m marker) error {
-	ref, known := w.body.Comments[m.name()]
+	ref, known := w.known(&m)
 	if !known && w.toldElsewhere(m) {
 		ref, known = commentRef{ID: inDigest}, true
 	}
@@ -115,7 +115,7 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 		if w.marks.has(kindComment, m.name()) && !w.counts() {
 			return nil
 		}
-		if ref, known = w.body.Comments[m.name()]; !known && w.toldElsewhere(m) {
+		if ref, known = w.known(&m); !known && w.toldElsewhere(m) {
 			ref, known = commentRef{ID: inDigest}, true
 		}
 	}
@@ -133,14 +133,16 @@ func (w *commentStep) comment(held context.Context, m marker) error {
 		return enrich.ErrUnsettled
 	default:
 		err := w.postComment(held, m, ref)
-		if _, there := w.body.Comments[m.name()]; there {
-			w.digested(counted) // else whoever tries again counts them
+		if found, there := w.known(&m); there { // else whoever tries again counts them
+			found.absorb(w.plans, m) // it may be one that a worker wrote that died
+			w.body.Comments[m.name()] = found
+			w.digested(counted)
 		}
 		return err
 	}
 }
 
-// postComment adds the comment of a rule and day, which tells of its first plan. One that is
+// postComment adds the comment of a rule, which tells of its first plan. One that is
 // refused is tried with others, and at last with none: only whose words were refused are
 // charged.
 func (w *commentStep) postComment(held context.Context, m marker, ref commentRef) error {
@@ -183,7 +185,7 @@ func (w *commentStep) tellers(m marker) []int {
 	return append(all, -1)
 }
 
-// whoseTitle gives the plans of a rule and day that have a title.
+// whoseTitle gives the plans of a marker that have a title.
 func (w *commentStep) whoseTitle(m marker, title string) []int {
 	return slices.DeleteFunc(w.ownersOf(m), func(i int) bool { return w.plans[i].Title != title })
 }
@@ -206,7 +208,7 @@ func (w *commentStep) postText(held context.Context, m marker, ref commentRef, t
 		send: func(texts []string) ([]string, error) { return texts, w.sendComment(held, m, ref, texts[0]) },
 		look: func(_ []string, cause error) error { return w.lookForComment(held, m, cause) },
 		missing: func(texts []string) []string {
-			if _, there := w.body.Comments[m.name()]; there {
+			if w.isThere(m) {
 				return nil
 			}
 			return texts
@@ -236,7 +238,7 @@ func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef
 	if err := w.awaitComment(held, m, enrich.ErrUnsettled); err != nil {
 		return err
 	}
-	if _, there := w.body.Comments[m.name()]; there {
+	if w.isThere(m) {
 		return nil
 	}
 	// Sent again it may be there twice.
@@ -258,15 +260,65 @@ func (w *commentStep) awaitComment(held context.Context, m marker, cause error) 
 		if err := w.list(held); err != nil {
 			return false, err
 		}
-		_, there := w.body.Comments[m.name()]
-		return there, nil
+		return w.isThere(m), nil
 	})
 }
 
-// ownersOf gives the plans of a rule and day.
+// markers are what tells of the plans' detections: their rules, where the digest counts how often, else rules and days.
+func (w *commentStep) markers() []marker {
+	all := markersOf(w.plans)
+	if !w.counts() {
+		return all
+	}
+	var rules []marker
+	for _, m := range all {
+		i := slices.IndexFunc(rules, func(r marker) bool { return r.rule == m.rule })
+		if i < 0 {
+			m.everyDay = true
+			rules = append(rules, m)
+			continue
+		}
+		rules[i].ids = firstIDs(rules[i].ids, m.ids)
+	}
+	return rules
+}
+
+// known finds the comment that tells of a marker. One of every day takes the day of the comment that is there, which may be
+// another than that of its first plan: whoever wrote it and died had others first. What other days counted, it counts too.
+func (w *commentStep) known(m *marker) (commentRef, bool) {
+	if !m.everyDay {
+		ref, ok := w.body.Comments[m.name()]
+		return ref, ok
+	}
+	found := ""
+	for _, name := range sortedKeys(w.body.Comments) {
+		if strings.HasPrefix(name, m.rule+"/") && (found == "" || w.body.Comments[found].ID == inDigest && w.body.Comments[name].ID != inDigest) {
+			found = name
+		}
+	}
+	if found == "" {
+		return commentRef{}, false
+	}
+	ref := w.body.Comments[found]
+	for name, other := range w.body.Comments {
+		if strings.HasPrefix(name, m.rule+"/") && name != found {
+			ref.join(other)
+		}
+	}
+	m.day = strings.TrimPrefix(found, m.rule+"/")
+	return ref, true
+}
+
+// isThere tells whether a marker has its comment, of whatever day if it may.
+func (w *commentStep) isThere(m marker) bool {
+	_, there := w.known(&m)
+	return there
+}
+
+// ownersOf gives the plans that a marker tells of.
 func (w *commentStep) ownersOf(m marker) (owners []int) {
 	for i, p := range w.plans {
-		if commentKey(p) == m.name() {
+		if m.tellsOf(p) {
 			owners = append(owners, i)
 		}
 	}
@@ -383,14 +435,14 @@ func (w *commentStep) rewrite(held context.Context, name string, ref commentRef)
 // before the last ones are.
 const commentPace = time.Minute
 
-// absorb counts the plans of one rule and day that are new to a comment, and gives those, each source id once: as
+// absorb counts the plans of a marker that are new to a comment, and gives those, each source id once: as
 // long as the comment's list has room, what it does not name is new. Beyond, the stream decides: what
 // it numbers above the highest counted of it. Streams have nothing to do with each other, and a
 // requeued message has a new number though it was counted; so the count is "at least".
 func (c *commentRef) absorb(plans []enrich.Plan, m marker) (counted []enrich.Plan) {
 	before, now := maps.Clone(c.Sequences), map[string]bool{}
 	for _, p := range plans {
-		if commentKey(p) != m.name() || now[p.SourceID] || c.counted(p, before) {
+		if !m.tellsOf(p) || now[p.SourceID] || c.counted(p, before) {
 			continue
 		}
 		now[p.SourceID] = true
@@ -431,6 +483,26 @@ func (c *commentRef) count(p enrich.Plan) {
 		c.IDs = append(c.IDs, id)
 	}
 	c.follow(p.Origin)
+}
+
+// join takes over what another comment of the rule counted, so that nothing is counted again.
+func (c *commentRef) join(o commentRef) {
+	c.First, c.Last, c.N, c.Seq = min(c.First, o.First), max(c.Last, o.Last), max(c.N, o.N), max(c.Seq, o.Seq)
+	c.IDs = firstIDs(c.IDs, o.IDs)
+	c.Sequences = maps.Clone(c.Sequences)
+	for stream, sequence := range o.Sequences {
+		c.follow(enrich.Origin{Stream: stream, Sequence: sequence})
+	}
+}
+
+// firstIDs are as many ids of both as a marker names.
+func firstIDs(mine, others []string) []string {
+	for _, id := range others {
+		if len(mine) < maxIDs && !slices.Contains(mine, id) {
+			mine = append(slices.Clip(mine), id)
+		}
+	}
+	return mine
 }
 
 // maxStreams is of how many streams a comment remembers the highest sequence.

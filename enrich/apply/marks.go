@@ -261,7 +261,7 @@ type caseBody struct {
 	Procedures  map[string]procedureRef `json:"procedures"` // by TheHive's id
 	Observables []string                `json:"observables"`
 	Tags        []string                `json:"tags"`
-	Comments    map[string]commentRef   `json:"comments"`         // by rule and day
+	Comments    map[string]commentRef   `json:"comments"`         // by rule and the day that its marker names
 	Files       []string                `json:"files,omitempty"`  // as TheHive lists them
 	Stored      map[string]string       `json:"stored,omitempty"` // of files in another form: as listed → the file that it stands for
 	Tasks       []string                `json:"tasks,omitempty"`
@@ -294,7 +294,7 @@ type high struct {
 // procedureRef is [technique, tactic].
 type procedureRef [2]string
 
-// commentRef is the comment of one rule and day.
+// commentRef is the comment of one rule; where no digest counts, of one day.
 type commentRef struct {
 	ID        string            `json:"id"` // TheHive's id, inDescription or inDigest
 	First     int64             `json:"first"`

@@ -146,6 +146,8 @@ type marker struct {
 	rule string // hash of the rule, or the change
 	day  string
 	ids  []string
+
+	everyDay bool // it tells of the rule, whatever the day: not written down
 }
 
 // maxIDs is how many source ids a marker names.
@@ -224,5 +226,7 @@ func markersOf(plans []enrich.Plan) []marker {
 
 func (m marker) name() string { return m.rule + "/" + m.day }
 
-// commentKey is the identity of a plan's comment: rule and UTC day.
-func commentKey(p enrich.Plan) string { return p.RuleHash + "/" + p.Day }
+// tellsOf tells whether a plan is of the marker's rule, and day if that matters.
+func (m marker) tellsOf(p enrich.Plan) bool {
+	return p.RuleHash == m.rule && (m.everyDay || p.Day == m.day)
+}
