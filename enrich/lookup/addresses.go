@@ -47,8 +47,9 @@ func (*Addresses) Columns() []string {
 	return append(all, "network")
 }
 
-// Find gives what is known of an address; what the database does not have is empty.
-func (a *Addresses) Find(key string) (row []string, found bool) {
+// Find gives what reads a column of an address; what the database does not have is empty. Only what is asked for is
+// decoded.
+func (a *Addresses) Find(key string) (cell func(column int) string, found bool) {
 	addr, err := netip.ParseAddr(key)
 	if err != nil {
 		return nil, false
@@ -57,10 +58,15 @@ func (a *Addresses) Find(key string) (row []string, found bool) {
 	if !r.Found() {
 		return nil, false
 	}
-	for _, f := range facts {
-		row = append(row, firstOf(r, f.paths))
-	}
-	return append(row, r.Prefix().String()), true
+	return func(column int) string {
+		switch {
+		case column == len(facts):
+			return r.Prefix().String()
+		case column < 0 || column > len(facts):
+			return ""
+		}
+		return firstOf(r, facts[column].paths)
+	}, true
 }
 
 // firstOf is the first of some paths that leads to a text or a number.

@@ -21,8 +21,8 @@ type Source struct {
 type Rows interface {
 	// Columns are the names of the columns, each a name of CEL.
 	Columns() []string
-	// Find gives the cells of a row in the order of Columns, or false.
-	Find(key string) (row []string, found bool)
+	// Find gives what reads a cell of a row, by the place of its column in Columns; or false.
+	Find(key string) (cell func(column int) string, found bool)
 }
 
 // Cache opens tables, and reads again only what changed: a large table is not read for a change of another

@@ -85,14 +85,14 @@ func TestATableIsReadAgainWhenItsFileChangedAndOnlyThen(t *testing.T) {
 	}
 	write("hosts.csv", "host,owner\nweb01,bob\n", 2)
 	second, errs := c.Open([]lookup.Source{hosts, people})
-	if row, _ := second[0].Find("web01"); errs[0] != nil || row[1] != "bob" || second[1] != first[1] {
+	if row := rowOf(second[0], "web01"); errs[0] != nil || row[1] != "bob" || second[1] != first[1] {
 		t.Errorf("%v, row %v, and the file that did not change was read again: %v", errs, row, second[1] != first[1])
 	}
 	write("hosts.csv", "host,owner\nweb01\n", 3)
 	if _, errs := c.Open([]lookup.Source{hosts, people}); errs[0] == nil || !strings.Contains(errs[0].Error(), "hosts.csv") || errs[1] != nil {
 		t.Errorf("a broken file: %v", errs)
 	}
-	if row, found := second[0].Find("web01"); !found || row[1] != "bob" {
+	if row := rowOf(second[0], "web01"); row == nil || row[1] != "bob" {
 		t.Errorf("a table that is in use changed: %v", row)
 	}
 }

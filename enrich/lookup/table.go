@@ -42,7 +42,7 @@ func (m Match) fold(key string) string {
 type Table struct {
 	columns []string
 	match   Match
-	rows    []byte   // one after the other: the folded key and every cell, each with its length before it
+	rows    []byte   // one after the other: the folded key and every cell, each with its length before it; never changed
 	slots   []uint32 // open addressing: where a row begins, plus one; 0 is free
 	seed    maphash.Seed
 	count   int
@@ -54,8 +54,9 @@ func (t *Table) Columns() []string { return slices.Clone(t.columns) }
 // Len is how many rows there are.
 func (t *Table) Len() int { return t.count }
 
-// Find gives the cells of the row of a key, in the order of the columns.
-func (t *Table) Find(key string) (row []string, found bool) {
+// Find gives what reads a cell of the row of a key, by its column's place. A cell is copied when it is read, and no other:
+// what a plan keeps of a table keeps no table that was replaced.
+func (t *Table) Find(key string) (cell func(column int) string, found bool) {
 	folded := t.match.fold(key)
 	if folded == "" || len(t.slots) == 0 {
 		return nil, false
@@ -64,14 +65,19 @@ func (t *Table) Find(key string) (row []string, found bool) {
 	if at == 0 {
 		return nil, false
 	}
-	_, rest := cell(t.rows[at-1:])
-	row = make([]string, len(t.columns))
-	for i := range row {
-		var text []byte
-		text, rest = cell(rest)
-		row[i] = string(text)
+	return func(column int) string { return t.cellAt(at-1, column) }, true
+}
+
+// cellAt is a cell of the row that begins somewhere; empty where there is no such column.
+func (t *Table) cellAt(begin uint32, column int) string {
+	if column < 0 || column >= len(t.columns) {
+		return ""
 	}
-	return row, true
+	text, rest := cell(t.rows[begin:]) // the key
+	for range column + 1 {
+		text, rest = cell(rest)
+	}
+	return string(text)
 }
 
 // slot is where a key stands, or would.

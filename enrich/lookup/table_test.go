@@ -17,11 +17,80 @@ import (
 func asked(rows lookup.Rows, keys ...string) map[string][]string {
 	all := map[string][]string{}
 	for _, k := range keys {
-		if row, found := rows.Find(k); found {
+		if row := rowOf(rows, k); row != nil {
 			all[k] = row
 		}
 	}
 	return all
+}
+
+// rowOf are all cells of a row; nil where there is none.
+func rowOf(rows lookup.Rows, key string) (row []string) {
+	cell, found := rows.Find(key)
+	if !found {
+		return nil
+	}
+	for i := range rows.Columns() {
+		row = append(row, cell(i))
+	}
+	return row
+}
+
+// wide is a table of one row, web01, with a column host and so many more.
+func wide(t testing.TB, more int) *lookup.Table {
+	t.Helper()
+	head, row := []string{"host"}, []string{"web01"}
+	for i := range more {
+		head, row = append(head, fmt.Sprintf("c%d", i)), append(row, fmt.Sprintf("what the column %d says", i))
+	}
+	table, err := lookup.ReadCSV(strings.NewReader(strings.Join(head, ",")+"\n"+strings.Join(row, ",")+"\n"), "host", lookup.MatchText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// TestALookupCopiesWhatIsAskedForAlone: a row is found and a cell is read at the cost of that cell, however many columns the row has.
+func TestALookupCopiesWhatIsAskedForAlone(t *testing.T) {
+	if racedetector.On {
+		t.Skip("the race detector allocates, too")
+	}
+	cost := func(more int) float64 {
+		table, said := wide(t, more), ""
+		allocated := testing.AllocsPerRun(100, func() {
+			cell, found := table.Find("web01")
+			if said = cell(1); !found {
+				t.Fatal("no row")
+			}
+		})
+		if said != "what the column 0 says" {
+			t.Fatalf("column 1 says %q", said)
+		}
+		return allocated
+	}
+	if narrow, broad := cost(1), cost(lookup.MaxColumns-1); broad > narrow || broad > 2 {
+		t.Errorf("%v allocations of a row of %d columns, %v of one of 2", broad, lookup.MaxColumns, narrow)
+	}
+}
+
+// TestNoColumnHasNoText: a place that no column has gives an empty text, and not what stands behind the row.
+func TestNoColumnHasNoText(t *testing.T) {
+	t.Parallel()
+	cell, _ := wide(t, 1).Find("web01")
+	if before, behind := cell(-1), cell(2); before != "" || behind != "" {
+		t.Errorf("%q, %q", before, behind)
+	}
+}
+
+// BenchmarkFind is one lookup of one cell in rows of ten columns.
+func BenchmarkFind(b *testing.B) {
+	table := wide(b, 9)
+	b.ReportAllocs()
+	for b.Loop() {
+		if cell, found := table.Find("web01"); !found || cell(4) == "" {
+			b.Fatal("no row")
+		}
+	}
 }
 
 func TestCSVIsFoundByKey(t *testing.T) {
@@ -154,8 +223,8 @@ func TestAMillionRowsTakeLittleMoreThanTheirTexts(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if row, found := table.Find("HOST0000007"); !found || row[1] != "owner7@example.test" || table.Len() != n {
-		t.Errorf("found %v: %v of %d", found, row, table.Len())
+	if row := rowOf(table, "HOST0000007"); row == nil || row[1] != "owner7@example.test" || table.Len() != n {
+		t.Errorf("%v of %d", row, table.Len())
 	}
 	held := (after.HeapAlloc - before.HeapAlloc) >> 20
 	t.Logf("%d MiB", held)
@@ -179,7 +248,7 @@ func FuzzTable(f *testing.F) {
 				if err != nil {
 					continue
 				}
-				if row, found := table.Find(key); found && len(row) != len(table.Columns()) {
+				if row := rowOf(table, key); row != nil && len(row) != len(table.Columns()) {
 					t.Errorf("%d cells of %d columns", len(row), len(table.Columns()))
 				}
 			}

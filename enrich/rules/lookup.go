@@ -23,8 +23,8 @@ import (
 type Lookup interface {
 	// Columns are the names of the columns; each is a name of CEL.
 	Columns() []string
-	// Find gives the cells of a row in the order of Columns, or false.
-	Find(key string) (row []string, found bool)
+	// Find gives what reads a cell of a row, by the place of its column in Columns; or false.
+	Find(key string) (cell func(column int) string, found bool)
 }
 
 // lookupPrefix begins the name of a table, and of the type of its rows.
@@ -159,8 +159,8 @@ func (p rowTypes) FindStructFieldType(structType, fieldName string) (*types.Fiel
 
 // cellOf is a cell of a row; empty where no row was found.
 func cellOf(row any, at int) string {
-	if r, ok := row.(*rowValue); ok && at < len(r.cells) {
-		return r.cells[at]
+	if r, ok := row.(*rowValue); ok && r.cell != nil {
+		return r.cell(at)
 	}
 	return ""
 }
@@ -215,7 +215,9 @@ func (t *tableValue) Find(key ref.Val) (ref.Val, bool) { return t.Get(key), true
 func (t *tableValue) Get(key ref.Val) ref.Val {
 	row := &rowValue{unnamed: unnamed{t.row}}
 	if text, ok := key.(types.String); ok {
-		row.cells, _ = t.table.Find(string(text))
+		if cell, found := t.table.Find(string(text)); found {
+			row.cell = cell
+		}
 	}
 	return row
 }
@@ -231,7 +233,7 @@ func (*tableValue) Size() ref.Val { return types.IntZero }
 // rowValue is a row as CEL sees it.
 type rowValue struct {
 	unnamed
-	cells []string
+	cell func(column int) string // nil where there is no row
 }
 
 // Value is the row.

@@ -15,9 +15,9 @@ type assets map[string][]string
 
 func (assets) Columns() []string { return []string{"owner", "tier"} }
 
-func (a assets) Find(key string) ([]string, bool) {
+func (a assets) Find(key string) (func(int) string, bool) {
 	row, found := a[key]
-	return row, found
+	return func(column int) string { return row[column] }, found
 }
 
 // lookups are tables as rules know them.
