@@ -1,20 +1,24 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
 	"forager/enrich/claim"
+	"forager/enrich/detection"
 	"forager/enrich/threshold"
 	"forager/enrich/threshold/thresholdtest"
 	"forager/pipeline/hold"
@@ -23,16 +27,24 @@ import (
 // lossy loses some answers of the ledger, after the effect.
 type lossy struct {
 	claim.Store
-	lose func() error
+	lose  func() error
+	wrote func(key string, revision uint64, value []byte)
 }
 
 func (l lossy) Put(ctx context.Context, key string, value []byte, expected uint64) (uint64, error) {
 	revision, err := l.Store.Put(ctx, key, value, expected)
+	if err == nil {
+		l.wrote(key, revision, value)
+	}
 	return revision, errors.Join(err, l.lose())
 }
 
 func (l lossy) Purge(ctx context.Context, key string, expected uint64) error {
-	return errors.Join(l.Store.Purge(ctx, key, expected), l.lose())
+	err := l.Store.Purge(ctx, key, expected)
+	if err == nil {
+		l.wrote(key, expected, nil)
+	}
+	return errors.Join(err, l.lose())
 }
 
 // lossyCopies loses some answers of the hold stream, after the effect.
@@ -52,12 +64,130 @@ func (l lossyCopies) Delete(ctx context.Context, p hold.Place) error {
 // thrashing are workers that are killed, and what they did together.
 type thrashing struct {
 	rig  *rig
-	plan *counting
+	plan measuring
 
 	mu        sync.Mutex
 	published map[string]threshold.Item // by the detection's id
 	applied   map[string]int
 	early     []string
+	history   map[string][]version // of each entry of the ledger, in any order
+}
+
+// version is an entry as it was written once. A write whose answer nobody lived to see is not among them; what it changed is in the next.
+type version struct {
+	revision uint64
+	state    threshold.State
+}
+
+func (x *thrashing) wrote(key string, revision uint64, value []byte) {
+	if !strings.HasPrefix(key, hold.KeyPrefix) {
+		return
+	}
+	state, err := threshold.Decode(value)
+	must(x.rig.t, err)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.history[key] = append(x.history[key], version{revision, state})
+}
+
+// measuring plans with thresholds of all kinds: what a key counts, and a detection weighs, its name says.
+type measuring struct{ *counting }
+
+func (m measuring) Plan(d detection.Detection, from enrich.Origin) (enrich.Plan, error) {
+	p, err := m.counting.Plan(d, from)
+	if err == nil && p.Threshold != nil {
+		p.Threshold.Rule = ruleOf(d.Key, m.within)
+		p.Threshold.Points, p.Threshold.Values = weightOf(int(p.At.Sub(firstMinute) / time.Minute))
+	}
+	return p, err
+}
+
+var firstMinute = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// ruleOf is the rule of a key.
+func ruleOf(key string, within time.Duration) threshold.Rule {
+	r := threshold.Rule{Kind: threshold.Count, Need: 3, Within: within.Milliseconds()}
+	switch {
+	case strings.HasSuffix(key, string(threshold.Sum)):
+		r.Kind, r.Need = threshold.Sum, 6
+	case strings.HasSuffix(key, string(threshold.Distinct)):
+		r.Kind = threshold.Distinct
+	}
+	return r
+}
+
+// weightOf is what a detection of a minute counts: 1 to 3 points, one of four values.
+func weightOf(minute int) (points int64, values []string) {
+	return int64(1 + minute%3), []string{fmt.Sprint(minute % 4)}
+}
+
+// keyOf names the nth key. The times of every other lie in windows that nothing joins.
+func keyOf(n int) string {
+	kind := []threshold.Kind{threshold.Count, threshold.Sum, threshold.Distinct}[n%3]
+	if n%2 == 0 {
+		return fmt.Sprintf("few3-w%d-%s", n, kind)
+	}
+	return fmt.Sprintf("few3-k%d-%s", n, kind)
+}
+
+// apart is how many minutes lie between the beginnings of two windows of a key whose windows are parted.
+const apart = 30
+
+// minuteOf is when a detection of the nth key happened.
+func minuteOf(n int) int {
+	if n%2 == 0 {
+		return rand.IntN(6)*apart + rand.IntN(11)
+	}
+	return rand.IntN(200)
+}
+
+// firings are how often each window of a key fired: a burst is in the entry that was not there before, and joins none that was.
+func (x *thrashing) firings(key string) map[int64]int {
+	x.mu.Lock()
+	all := x.history[hold.KeyPrefix+"hash"+strings.ReplaceAll(key, "-", "_")]
+	x.mu.Unlock()
+	slices.SortStableFunc(all, func(a, b version) int { return cmp.Compare(a.revision, b.revision) })
+	fired := map[int64]int{}
+	var before []threshold.Burst
+	for _, v := range all {
+		for _, b := range v.state.Bursts {
+			joins := func(a threshold.Burst) bool {
+				return b.From <= a.Last+v.state.Rule.Within && b.Last >= a.From-v.state.Rule.Within
+			}
+			if !slices.ContainsFunc(before, joins) {
+				fired[windowOf(b.From)]++
+			}
+		}
+		before = v.state.Bursts
+	}
+	return fired
+}
+
+// windowOf is the window of a time.
+func windowOf(at int64) int64 {
+	return (at - firstMinute.UnixMilli()) / (apart * time.Minute.Milliseconds())
+}
+
+// onceEach looks that each window that the model lets fire fired once, and no other; of keys whose windows are parted.
+func (x *thrashing) onceEach(t *testing.T, keys int) {
+	t.Helper()
+	total := 0
+	for n := 0; n < keys; n += 2 {
+		key, want := keyOf(n), map[int64]int{}
+		for id, belongs := range x.belongs(key) {
+			if belongs {
+				want[windowOf(x.published[id].At)] = 1
+			}
+		}
+		total += len(want)
+		if diff := gocmp.Diff(want, x.firings(key)); diff != "" {
+			t.Errorf("%s: firings by window (-want +got):\n%s", key, diff)
+		}
+	}
+	t.Logf("%d windows fired", total)
+	if total == 0 {
+		t.Error("no window should have fired: the test shows nothing")
+	}
 }
 
 // lose loses an answer in fifty.
@@ -94,7 +224,7 @@ func (x *thrashing) belongs(key string) map[string]bool {
 			ids, items = append(ids, id), append(items, item)
 		}
 	}
-	belongs, _ := thresholdtest.Belongs(threshold.Rule{Kind: threshold.Count, Need: 3, Within: x.plan.within.Milliseconds()}, items)
+	belongs, _ := thresholdtest.Belongs(ruleOf(key, x.plan.within), items)
 	all := map[string]bool{}
 	for i, id := range ids {
 		all[id] = belongs[i]
@@ -106,7 +236,8 @@ func (x *thrashing) belongs(key string) map[string]bool {
 func (x *thrashing) publish(n int, key string, minute int) {
 	id := fmt.Sprintf("%d-%d", minute, n)
 	x.mu.Lock()
-	x.published[id+"/0"] = threshold.Item{Message: key, ID: id, At: int64(minute) * time.Minute.Milliseconds()}
+	points, values := weightOf(minute)
+	x.published[id+"/0"] = threshold.Item{Message: key, ID: id, At: firstMinute.Add(time.Duration(minute) * time.Minute).UnixMilli(), Points: points, Values: values}
 	x.mu.Unlock()
 	x.rig.publish(alert{ID: id, Keys: []string{key}})
 }
@@ -119,7 +250,7 @@ func (x *thrashing) worker(seen *ledgerOfEnds, lose func() error) (w *Worker, ki
 	link := x.rig.connect()
 	w, err := New(link, o, decoding{}, x.plan, x)
 	must(x.rig.t, err)
-	w.holding.keeper = hold.NewKeeper(lossy{w.holding.ledger, lose}, lossyCopies{hold.Open(link, o.Topology), lose}, fmt.Sprint(rand.Uint64()))
+	w.holding.keeper = hold.NewKeeper(lossy{w.holding.ledger, lose, x.wrote}, lossyCopies{hold.Open(link, o.Topology), lose}, fmt.Sprint(rand.Uint64()))
 	w.holding.lost = time.Second
 	ctx, cancel := context.WithCancel(x.rig.t.Context())
 	var running conc.WaitGroup
@@ -132,7 +263,8 @@ func (x *thrashing) worker(seen *ledgerOfEnds, lose func() error) (w *Worker, ki
 }
 
 // TestThresholdsOverFourWorkersThatAreKilled: while four workers are killed two hundred times, and one answer in fifty is lost at TheHive, the ledger
-// and the hold stream alike, nothing goes early; in the end all that belongs was applied, all else is held, each once, and is
+// and the hold stream alike, nothing goes early, and each window fires once, of thresholds that count,
+// that add up, and that want different values; in the end all that belongs was applied, all else is held, each once, and is
 // dropped as below threshold when its time is over.
 func TestThresholdsOverFourWorkersThatAreKilled(t *testing.T) {
 	kills := 200
@@ -141,7 +273,7 @@ func TestThresholdsOverFourWorkersThatAreKilled(t *testing.T) {
 	}
 	r := newRig(t, func(o *Options) { o.Carries, o.AckWait, o.Confirm = true, time.Second, time.Second })
 	r.ensure()
-	x := &thrashing{rig: r, plan: &counting{within: 10 * time.Minute}, published: map[string]threshold.Item{}, applied: map[string]int{}}
+	x := &thrashing{rig: r, plan: measuring{&counting{within: 10 * time.Minute}}, published: map[string]threshold.Item{}, applied: map[string]int{}, history: map[string][]version{}}
 	seen := newEnds()
 	killers := make([]func(), 4)
 	for i := range killers {
@@ -149,8 +281,8 @@ func TestThresholdsOverFourWorkersThatAreKilled(t *testing.T) {
 	}
 	for n := range kills {
 		for m := range 5 {
-			key := n*5 + m
-			x.publish(key, fmt.Sprintf("few3-k%d", key%(kills/4)), rand.IntN(200))
+			i := n*5 + m
+			x.publish(i, keyOf(i%(kills/4)), minuteOf(i%(kills/4)))
 		}
 		i := rand.IntN(4)
 		killers[i]()
@@ -158,7 +290,7 @@ func TestThresholdsOverFourWorkersThatAreKilled(t *testing.T) {
 	}
 	want, below := 0, 0
 	for n := range kills / 4 {
-		for _, belongs := range x.belongs(fmt.Sprintf("few3-k%d", n)) {
+		for _, belongs := range x.belongs(keyOf(n)) {
 			if belongs {
 				want++
 			} else {
@@ -171,6 +303,7 @@ func TestThresholdsOverFourWorkersThatAreKilled(t *testing.T) {
 	for _, kill := range killers {
 		kill()
 	}
+	x.onceEach(t, kills/4)
 	if len(x.early) > 0 {
 		t.Errorf("%d went early: %v", len(x.early), x.early[:min(len(x.early), 5)])
 	}
