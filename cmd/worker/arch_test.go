@@ -54,7 +54,7 @@ var arrows = map[string][]string{
 	"pipeline/intake":     {"pipeline/stream"},
 	"pipeline/replay":     {"enrich", "enrich/detection", "pipeline", "pipeline/deadletter", "pipeline/stream", "retry"},
 	"pipeline/metrics":    {"enrich", "enrich/apply", "enrich/detection", "pipeline", "pipeline/rollback", "pipeline/stream"},
-	"pipeline/inspect":    {"pipeline/audit", "pipeline/deadletter", "pipeline/journal", "pipeline/stream"},
+	"pipeline/inspect":    {"enrich/threshold", "pipeline/audit", "pipeline/deadletter", "pipeline/journal", "pipeline/stream"},
 	"pipeline/history":    {"pipeline/stream"},
 	"pipeline/journal":    {"pipeline/stream"},
 	"pipeline/kvledger":   {"enrich/claim", "pipeline/stream", "retry"},

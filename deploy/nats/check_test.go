@@ -3,6 +3,7 @@ package nats
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -23,7 +24,11 @@ func TestCheckNamesTheLineThatIsMissing(t *testing.T) {
 		"FORAGER_BIND":    {nil, func(*inspect.Expected) {}},
 		"FORAGER_MANAGE":  {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Manage = true }},
 		"FORAGER_JOURNAL": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Journal = "FORAGER_JOURNAL" }},
-		"FORAGER_AUDIT":   {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Audit = &audit.Options{} }},
+		"FORAGER_HOLD":    {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Holds = time.Hour }},
+		"FORAGER_HOLD_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_MANAGE", "FORAGER_HOLD"}, func(i *inspect.Expected) {
+			i.Holds, i.Manage = time.Hour, true
+		}},
+		"FORAGER_AUDIT": {[]string{"FORAGER_BIND"}, func(i *inspect.Expected) { i.Audit = &audit.Options{} }},
 		"FORAGER_AUDIT_MANAGE": {[]string{"FORAGER_BIND", "FORAGER_AUDIT"}, func(i *inspect.Expected) {
 			i.Audit = &audit.Options{Manage: true}
 		}},

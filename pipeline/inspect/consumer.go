@@ -49,7 +49,7 @@ func (i *inspection) consumerRules(info *jetstream.ConsumerInfo, stream *jetstre
 func PushConsumer(name string) Finding {
 	about := "consumer " + name
 	return Finding{
-		Level: LevelBroken, About: about, What: "it pushes", Why: "a worker pulls", Remedy: "make a pull consumer: without deliver_subject",
+		Server: ServerNATS, Level: LevelBroken, About: about, What: "it pushes", Why: "a worker pulls", Remedy: "make a pull consumer: without deliver_subject",
 	}
 }
 

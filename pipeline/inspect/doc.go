@@ -11,6 +11,7 @@
 //	stream.go       where detections wait
 //	consumer.go     what all replicas share
 //	ledger.go       the ledger, the dead letters, the webhook's documents
+//	hold.go         where waits what is below a threshold
 //	feedback.go     where sources are told what became of their alerts
 //	finding.go      what a finding is, and how bad
 //

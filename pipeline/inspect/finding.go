@@ -21,6 +21,15 @@ func (l Level) Exceeds(other Level) bool {
 	return slices.Index(levels, l) > slices.Index(levels, other)
 }
 
+// Server is whose affair a [Finding] is.
+type Server string
+
+// Servers. What is about neither, such as a clock or a file, has none.
+const (
+	ServerNATS Server = "nats"
+	ServerHive Server = "thehive"
+)
+
 // Finding is one thing that an inspection saw. Texts are sentences without a full stop, one line
 // each, without secrets.
 type Finding struct {
@@ -30,6 +39,7 @@ type Finding struct {
 	Why    string `json:"why,omitempty"`    // what follows from it; empty with [LevelOK]
 	Remedy string `json:"remedy,omitempty"` // what to do; empty with [LevelOK]
 	Line   string `json:"line,omitempty"`   // the permission that is missing, as in deploy/nats/permissions.conf
+	Server Server `json:"server,omitempty"` // whose affair it is
 }
 
 // rule is a finding that is made when something is so.

@@ -27,6 +27,7 @@ type Expected struct {
 	Audit           *audit.Options // of TheHive's webhook; nil is off
 	Feedback        *Feedback      // where sources are told of their alerts; nil is off
 	Intake          []string       // subjects to which the intake's sources post
+	Holds           time.Duration  // the longest window of a threshold; 0 is no threshold
 	Journal         string         // the stream of the journal; empty is off
 	Reach           time.Duration  // how long a connection is waited for, 6 s: half of it where an attempt failed already
 }
@@ -67,6 +68,8 @@ func Inspect(ctx context.Context, link *stream.Link, expected Expected) ([]Findi
 	i.gone(stream, consumer)
 	i.ledger(ctx, consumer)
 	i.deadLetters(ctx)
+	i.keeps(stream)
+	i.hold(ctx)
 	i.audits(ctx)
 	i.journal(ctx)
 	i.feedback(ctx)
@@ -104,7 +107,7 @@ func (i *inspection) there(ctx context.Context, name string) *jetstream.StreamIn
 }
 
 func (i *inspection) add(level Level, about, what, why, remedy string) {
-	i.found = append(i.found, Finding{Level: level, About: about, What: what, Why: why, Remedy: remedy})
+	i.found = append(i.found, Finding{Level: level, Server: ServerNATS, About: about, What: what, Why: why, Remedy: remedy})
 }
 
 // judge adds what applies; summary is said when nothing of it is worse than a note.

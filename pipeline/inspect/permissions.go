@@ -55,7 +55,7 @@ func (i *inspection) permissions(ctx context.Context) bool {
 		}
 		i.denied[p.line] = true
 		i.found = append(i.found, Finding{
-			Level: p.level, About: "permissions", What: "not allowed to publish to " + p.line, Why: p.why, Line: p.line,
+			Server: ServerNATS, Level: p.level, About: "permissions", What: "not allowed to publish to " + p.line, Why: p.why, Line: p.line,
 			Remedy: "allow it to the user: a line of " + p.block + " in deploy/nats/permissions.conf",
 		})
 	}
@@ -70,6 +70,7 @@ func (i *inspection) needed() []permission {
 	all := i.toConsume("FORAGER_BIND", i.expected.Stream, i.expected.Consumer)
 	all = append(all, i.toStoreDead()...)
 	all = append(all, i.toClaim()...)
+	all = append(all, i.toHold()...)
 	all = append(all, permission{
 		line: i.api("STREAM.MSG.GET." + i.expected.Stream), body: malformed, level: LevelNote, block: "FORAGER_ROLLBACK",
 		why: "where the stream went back and its sequences were used again before anybody looked, nobody notices",

@@ -115,7 +115,7 @@ func (i *inspection) server(ctx context.Context) bool {
 	if err := i.subscribes(bounded); err != nil {
 		line := i.inbox() + ".>"
 		i.found = append(i.found, Finding{
-			Level: LevelBroken, About: "permissions", What: "not allowed to subscribe to " + line, Why: "no answer of the server arrives: " + stream.OneLine(err.Error()), Line: line,
+			Server: ServerNATS, Level: LevelBroken, About: "permissions", What: "not allowed to subscribe to " + line, Why: "no answer of the server arrives: " + stream.OneLine(err.Error()), Line: line,
 			Remedy: "allow the user to subscribe to " + line + " (deploy/nats/permissions.conf), or set nats.inboxPrefix to what it may subscribe to",
 		})
 		return false

@@ -57,6 +57,28 @@ var spoilt = map[string]func(*testing.T, *site){
 		c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"workers"}
 	}),
 
+	"hold is missing": func(_ *testing.T, s *site) { s.expected.Holds = time.Hour },
+	"hold is made": func(_ *testing.T, s *site) {
+		s.expected.Holds, s.expected.Manage = time.Hour, true
+	},
+	"hold of minutes":        onHold(func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }),
+	"hold of days":           onHold(func(c *jetstream.StreamConfig) { c.MaxAge = 48 * time.Hour }),
+	"hold drops when full":   onHold(func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }),
+	"hold of another ledger": onHold(func(c *jetstream.StreamConfig) { c.Subjects = []string{"forager.hold.OTHER.>"} }),
+	"hold of a work queue":   onHold(func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }),
+	"hold of small messages": onHold(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 4 << 10 }),
+	"hold denies removal":    onHold(func(c *jetstream.StreamConfig) { c.DenyPurge = true }),
+	"hold fills": func(t *testing.T, s *site) {
+		onHold(func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 })(t, s)
+		for n := range 8 {
+			_, err := s.js.Publish(t.Context(), fmt.Sprintf("forager.hold.%s.x%d", s.expected.Bucket, n), nil)
+			must(t, err)
+		}
+	},
+	"stream shorter than a threshold": func(t *testing.T, s *site) {
+		onHold(func(*jetstream.StreamConfig) {})(t, s)
+		onStream("DET", func(c *jetstream.StreamConfig) { c.MaxAge = 30 * time.Minute })(t, s)
+	},
 	"feedback is missing": func(_ *testing.T, s *site) { s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb"} },
 	"feedback is made": func(_ *testing.T, s *site) {
 		s.expected.Feedback = &Feedback{Stream: "FB", Subject: "fb", Manage: true}
@@ -195,5 +217,20 @@ func fillLetters(t *testing.T, s *site) {
 	for n := range 4 {
 		_, err := s.js.Publish(t.Context(), deadletter.Subject("DET", uint64(n)), nil)
 		must(t, errors.Join(err))
+	}
+}
+
+// onHold makes the hold stream with one setting changed, for a threshold of an hour.
+func onHold(change func(*jetstream.StreamConfig)) func(*testing.T, *site) {
+	return func(t *testing.T, s *site) {
+		t.Helper()
+		s.expected.Holds = time.Hour
+		c := jetstream.StreamConfig{
+			Name: s.expected.Hold, Subjects: []string{"forager.hold." + s.expected.Bucket + ".>"}, Storage: jetstream.FileStorage, Replicas: 1,
+			Discard: jetstream.DiscardNew, MaxMsgs: 1 << 20,
+		}
+		change(&c)
+		_, err := s.js.CreateStream(t.Context(), c)
+		must(t, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -55,6 +54,9 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 	for _, s := range c.Intake.Sources {
 		what.Intake = append(what.Intake, s.Subject)
 	}
+	for _, r := range c.Routes {
+		what.Holds = max(what.Holds, r.Threshold.Within)
+	}
 	what.Journal = c.Journal.Stream
 	w := c.Webhook
 	if w.Addr != "" && (!w.Token.Empty() || w.TokenFile != "" || w.User != "") {
@@ -79,7 +81,7 @@ func inspectNATS(ctx context.Context, c *config.Config, within time.Duration) ([
 // HiveWorks tells whether nothing is broken that TheHive was asked for, whatever NATS says.
 func HiveWorks(found []inspect.Finding) bool {
 	return !slices.ContainsFunc(found, func(f inspect.Finding) bool {
-		return f.Level == inspect.LevelBroken && (strings.HasPrefix(f.About, "TheHive") || f.About == "data types" || f.About == "ATT&CK")
+		return f.Level == inspect.LevelBroken && f.Server == inspect.ServerHive
 	})
 }
 

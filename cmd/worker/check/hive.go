@@ -62,7 +62,7 @@ type hiveInspection struct {
 }
 
 func (h *hiveInspection) add(level inspect.Level, about, what, why, remedy string) {
-	h.found = append(h.found, inspect.Finding{Level: level, About: about, What: what, Why: why, Remedy: remedy})
+	h.found = append(h.found, inspect.Finding{Level: level, Server: inspect.ServerHive, About: about, What: what, Why: why, Remedy: remedy})
 }
 
 // client speaks for one organisation.

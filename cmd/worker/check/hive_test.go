@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,5 +189,28 @@ func TestCheckLooksAtTheLicence(t *testing.T) {
 		if c.what == "" && len(h.found) > 0 || c.what != "" && (len(h.found) != 1 || h.found[0].What != c.what) {
 			t.Errorf("%s: found %+v", name, h.found)
 		}
+	}
+}
+
+// TestWhoseAffairAFindingIsDecidesWhetherTheHiveWorks, and not what it is called.
+func TestWhoseAffairAFindingIsDecidesWhetherTheHiveWorks(t *testing.T) {
+	t.Parallel()
+	server, err := hivetest.Listen("127.0.0.1:0", hivetest.New(hivetest.Options{Patterns: []hivetest.Pattern{}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := lookAtHive(t, server.URL())
+	_ = server.Close()
+	dead := lookAtHive(t, server.URL())
+	for _, f := range append(slices.Clone(found), dead...) {
+		if f.Server != inspect.ServerHive {
+			t.Errorf("it is not said of TheHive: %+v", f)
+		}
+	}
+	if HiveWorks(found) || HiveWorks(dead) {
+		t.Error("a TheHive without patterns, or that is gone, works")
+	}
+	if !HiveWorks([]inspect.Finding{{Level: inspect.LevelBroken, Server: inspect.ServerNATS, About: "TheHive's stream"}, {Level: inspect.LevelHurts, Server: inspect.ServerHive}}) {
+		t.Error("what is broken at NATS, or only hurts, keeps TheHive from being asked")
 	}
 }

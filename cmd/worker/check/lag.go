@@ -29,7 +29,7 @@ func Lag(ctx context.Context, c *config.Config, found []inspect.Finding) ([]insp
 		return f.Level == inspect.LevelBroken && (f.About == "TheHive" || f.About == aboutAccount(c.Hive.Organisation))
 	}; slices.ContainsFunc(found, broken) {
 		return []inspect.Finding{{
-			Level: inspect.LevelNote, About: searching, What: "its lag was not measured", Why: "no case can be opened as things are", Remedy: "mend what is broken at TheHive, then measure again",
+			Level: inspect.LevelNote, Server: inspect.ServerHive, About: searching, What: "its lag was not measured", Why: "no case can be opened as things are", Remedy: "mend what is broken at TheHive, then measure again",
 		}}, nil
 	}
 	o := service.HiveOptions(c)
@@ -74,7 +74,7 @@ func (m *lagMeasure) run(ctx context.Context) {
 }
 
 func (m *lagMeasure) add(level inspect.Level, what, why, remedy string) {
-	m.found = append(m.found, inspect.Finding{Level: level, About: searching, What: what, Why: why, Remedy: remedy})
+	m.found = append(m.found, inspect.Finding{Level: level, Server: inspect.ServerHive, About: searching, What: what, Why: why, Remedy: remedy})
 }
 
 // open makes the case. It is false when there is none for sure.

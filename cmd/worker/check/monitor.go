@@ -32,15 +32,15 @@ func Monitored(ctx context.Context, address string) ([]inspect.Finding, error) {
 	sync, always, err := askSync(ctx, u)
 	if err != nil {
 		return []inspect.Finding{{
-			Level: inspect.LevelNote, About: about, What: "sync_interval is not known: " + stream.OneLine(err.Error()),
+			Server: inspect.ServerNATS, Level: inspect.LevelNote, About: about, What: "sync_interval is not known: " + stream.OneLine(err.Error()),
 			Why: "how much a power failure costs cannot be said", Remedy: "name the server's monitoring port (http_port), as http://host:8222",
 		}}, nil
 	}
 	if always {
-		return []inspect.Finding{{Level: inspect.LevelOK, About: about, What: "it writes before it confirms (sync_interval always)"}}, nil
+		return []inspect.Finding{{Server: inspect.ServerNATS, Level: inspect.LevelOK, About: about, What: "it writes before it confirms (sync_interval always)"}}, nil
 	}
 	return []inspect.Finding{{
-		Level: inspect.LevelHurts, About: about, What: "it writes to its disk every " + stream.Duration(sync) + " (sync_interval)",
+		Server: inspect.ServerNATS, Level: inspect.LevelHurts, About: about, What: "it writes to its disk every " + stream.Duration(sync) + " (sync_interval)",
 		Why:    "a power failure costs what it confirmed since, detections and ledger alike; with three replicas only one of all nodes at once",
 		Remedy: "sync_interval: always in the server's jetstream block; else three replicas, on nodes that do not lose power together, and a short sync_interval",
 	}}, nil
