@@ -1,6 +1,10 @@
 package enrich
 
 import (
+	"strconv"
+	"strings"
+
+	"forager/enrich/detection/canon"
 	"forager/enrich/threshold"
 )
 
@@ -51,5 +55,28 @@ func (p Plan) waitSteps() []string {
 	if p.Threshold == nil {
 		return nil
 	}
-	return []string{"wait for " + p.Threshold.Words + " (" + p.Threshold.By + "), unless a case of its key is open: threshold of route " + p.Route}
+	return []string{"wait for " + p.Threshold.Words + " (" + p.Threshold.By + "), unless a case of its key is open: threshold of route " + p.Route + p.brings()}
+}
+
+// mostBrought are the values that are named.
+const mostBrought = 5
+
+// brings says what the detection itself counts, where that is more than its being there.
+func (p Plan) brings() string {
+	switch {
+	case p.ask == nil || p.Threshold.Rule.Kind == threshold.Count:
+		return ""
+	case p.Threshold.Rule.Kind == threshold.Sum:
+		return "; this one brings " + strconv.FormatInt(p.Threshold.Points, 10)
+	case len(p.ask.Values) == 0:
+		return "; this one brings no value"
+	}
+	var values []string
+	for _, v := range p.ask.Values[:min(len(p.ask.Values), mostBrought)] {
+		values = append(values, canon.Line(v, 60))
+	}
+	if more := len(p.ask.Values) - mostBrought; more > 0 {
+		values = append(values, "and "+strconv.Itoa(more)+" more")
+	}
+	return "; this one brings " + strings.Join(values, ", ")
 }

@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"cmd/worker/casefind":     {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive", "pipeline/deadletter", "pipeline/history", "pipeline/hold", "pipeline/journal", "pipeline/stream"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
-	"cmd/worker/explanation":  {"enrich", "enrich/apply", "enrich/detection", "enrich/detection/malformed"},
+	"cmd/worker/explanation":  {"enrich", "enrich/apply", "enrich/detection", "enrich/detection/malformed", "enrich/related"},
 	"cmd/worker/page":         {"cmd/worker/explanation"},
 	"cmd/worker/recent":       {"enrich", "enrich/apply", "enrich/detection/canon", "pipeline", "pipeline/stream"},
 	"cmd/worker/sightings":    {"mitre"},

@@ -93,8 +93,8 @@ type explainer struct {
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
 func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer, error) {
-	files := rulefiles.NewWitness()
-	router, rules := rulefiles.NewRouter(cfg, files)
+	files, asked := rulefiles.NewWitness(), new(rulefiles.Asked)
+	router, rules := rulefiles.NewAskedRouter(cfg, files, asked)
 	decoder, formats := rulefiles.NewDecoder(cfg, files, rulefiles.Trial{Format: c.Format, File: c.FormatFile, Why: c.Why})
 	catalogue, bundles := rulefiles.NewCatalogue(cfg)
 	if err := config.Join(rules, formats, bundles); err != nil {
@@ -103,7 +103,13 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 	x := &explainer{
 		Explainer: explanation.Explainer{
 			Decoder: decoder, Planner: rulefiles.NewPlanner(cfg, catalogue, nil, router, time.Now),
-			Most: int(cfg.Pipeline.MaxMessageBytes), Texts: c.Case,
+			Most: int(cfg.Pipeline.MaxMessageBytes), Texts: c.Case, Related: cfg.Case.Related,
+			Asked: func() (all []explanation.Lookup) {
+				for _, a := range asked.Take() {
+					all = append(all, explanation.Lookup(a))
+				}
+				return all
+			},
 		},
 		out: json.NewEncoder(sh.Out), subject: c.Subject,
 	}

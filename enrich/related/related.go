@@ -87,6 +87,37 @@ func Of(observables []detection.Observable) []hive.ObservableName {
 	return all[:min(len(all), MaxIndicators)]
 }
 
+// LeftOut is a value by which other cases are not looked for, though its kind is one of those.
+type LeftOut struct {
+	hive.ObservableName
+
+	Why string // in words
+}
+
+// Left gives the indicators, hashes and addresses that [Of] leaves out, and why.
+func Left(observables []detection.Observable) []LeftOut {
+	var all []LeftOut
+	of := Of(observables)
+	for _, o := range observables {
+		left := LeftOut{ObservableName: hive.ObservableName{DataType: o.DataType, Data: o.Data}}
+		_, counts := rankOf(o)
+		switch {
+		case slices.Contains(of, left.ObservableName), !o.IOC && o.DataType != "hash" && o.DataType != "ip":
+			continue
+		case o.IgnoreSimilarity:
+			left.Why = "too common: private, or on an allow-list"
+		case !counts:
+			left.Why = "no external address"
+		default:
+			left.Why = "at most five are looked for"
+		}
+		if !slices.Contains(all, left) {
+			all = append(all, left)
+		}
+	}
+	return all
+}
+
 func rankOf(o detection.Observable) (rank int, ok bool) {
 	switch {
 	case o.IgnoreSimilarity:

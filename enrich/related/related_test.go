@@ -117,3 +117,27 @@ func TestAStateThatIsOver(t *testing.T) {
 		t.Error("what is done is over")
 	}
 }
+
+func TestWhatIsLeftOutIsSaidWithItsReason(t *testing.T) {
+	t.Parallel()
+	name := func(dataType, data string) hive.ObservableName {
+		return hive.ObservableName{DataType: dataType, Data: data}
+	}
+	observables := []detection.Observable{
+		{DataType: "hostname", Data: "web01"}, // no kind that says anything
+		{DataType: "ip", Data: "10.0.0.7"},
+		{DataType: "domain", Data: "cdn.example", IOC: true, IgnoreSimilarity: true},
+		{DataType: "domain", Data: "evil.example", IOC: true},
+	}
+	for _, h := range []string{"a", "b", "c", "d", "e"} {
+		observables = append(observables, detection.Observable{DataType: "hash", Data: h})
+	}
+	want := []related.LeftOut{
+		{ObservableName: name("ip", "10.0.0.7"), Why: "no external address"},
+		{ObservableName: name("domain", "cdn.example"), Why: "too common: private, or on an allow-list"},
+		{ObservableName: name("hash", "e"), Why: "at most five are looked for"},
+	}
+	if diff := cmp.Diff(want, related.Left(observables)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/enrich/detection/malformed"
+	"forager/enrich/related"
 )
 
 // Line is what one detection would become. The names of its keys
@@ -34,6 +35,8 @@ type Line struct {
 	Faults      []string     `json:"faults"`    // rules that failed on it and gave way to the default
 	CaseKey     string       `json:"caseKey"`
 	Plan        []string     `json:"plan"`
+	Related     *Related     `json:"related"` // null: a case of it would not be looked at
+	Lookups     []Lookup     `json:"lookups"` // rows that rules asked for, each once
 
 	// Opening and Comment are, of a detection that would be applied, the description of a case that it opens and the
 	// comment in a case that does not know its rule, in Markdown.
@@ -59,6 +62,32 @@ type Observable struct {
 	DataType string   `json:"dataType"`
 	Data     string   `json:"data"`
 	Tags     []string `json:"tags"`
+}
+
+// Related says by which values other open cases would be looked for, should the detection open a case.
+type Related struct {
+	By      []Value   `json:"by"`
+	LeftOut []LeftOut `json:"leftOut"`
+}
+
+// Value is one by which cases are looked for.
+type Value struct {
+	DataType string `json:"dataType"`
+	Data     string `json:"data"`
+}
+
+// LeftOut is one by which they are not, though it is of a kind that says something.
+type LeftOut struct {
+	Value
+
+	Why string `json:"why"`
+}
+
+// Lookup is a row that rules asked a table for.
+type Lookup struct {
+	Table string            `json:"table"`
+	Key   string            `json:"key"`
+	Row   map[string]string `json:"row"` // its cells by column; null: there is none
 }
 
 // Technique is one that would be recorded, and how it was found.
@@ -93,6 +122,9 @@ type Explainer struct {
 	Planner Planner
 	Most    int  // bytes of a message; larger ones are refused
 	Texts   bool // fill in Opening and Comment
+	Related bool // new cases are linked with others
+
+	Asked func() []Lookup // takes what the planner's rules asked since the last call; nil: not known
 }
 
 // Explain tells what a message becomes: a line for each detection, and for each part that is none. file names it for
@@ -125,16 +157,34 @@ func (x Explainer) Explain(file string, m detection.Message, from enrich.Origin)
 func (x Explainer) line(file string, d detection.Detection, from enrich.Origin) (Line, error) {
 	plan, err := x.Planner.Plan(d, from)
 	line := LineOf(file, d)
+	if x.Asked != nil {
+		line.Lookups = append(line.Lookups, x.Asked()...)
+	}
 	if err != nil {
 		line.refuse(ReasonOf(err))
 		line.decided(plan, err)
 		return line, unlessDropped(err)
 	}
 	line.add(plan)
+	if x.Related && !plan.AsAlert {
+		line.Related = relatedBy(plan)
+	}
 	if x.Texts {
 		line.Opening, line.Comment = apply.Written(plan)
 	}
 	return line, nil
+}
+
+// relatedBy says by which values the plan's case would be looked for in others.
+func relatedBy(p enrich.Plan) *Related {
+	r := Related{By: []Value{}, LeftOut: []LeftOut{}}
+	for _, o := range related.Of(p.Observables) {
+		r.By = append(r.By, Value{o.DataType, o.Data})
+	}
+	for _, l := range related.Left(p.Observables) {
+		r.LeftOut = append(r.LeftOut, LeftOut{Value{l.DataType, l.Data}, l.Why})
+	}
+	return &r
 }
 
 // unlessDropped is nil for what the configuration drops by name: such a message is acknowledged.
@@ -164,7 +214,7 @@ func ReasonOf(err error) string {
 func refused(file, format, reason string) Line {
 	line := Line{
 		File: file, Format: format, Observables: []Observable{}, Techniques: []Technique{},
-		Tags: []string{}, Plan: []string{}, Faults: []string{},
+		Tags: []string{}, Plan: []string{}, Faults: []string{}, Lookups: []Lookup{},
 	}
 	line.refuse(reason)
 	return line
@@ -177,7 +227,7 @@ func LineOf(file string, d detection.Detection) Line {
 	line := Line{
 		File: file, Format: d.Format, ID: d.ID, Time: d.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		Severity: int(d.Severity), Title: d.Title, Host: d.Host, User: d.User, Link: d.Link, Happened: Happened(d.Happened),
-		Observables: []Observable{}, Techniques: []Technique{}, Tags: []string{}, Plan: []string{}, Faults: []string{},
+		Observables: []Observable{}, Techniques: []Technique{}, Tags: []string{}, Plan: []string{}, Faults: []string{}, Lookups: []Lookup{},
 	}
 	for _, o := range d.Observables {
 		line.Observables = append(line.Observables, Observable{o.DataType, o.Data, orEmpty(o.Tags)})

@@ -18,9 +18,17 @@ import (
 
 // NewRouter compiles routes and silences, with the tables that they ask. The error is a *config.Error.
 func NewRouter(c *config.Config, w *Witness) (*rules.Router, error) {
+	return NewAskedRouter(c, w, nil)
+}
+
+// NewAskedRouter is NewRouter, of which it is noted what its rules ask; nil notes nothing.
+func NewAskedRouter(c *config.Config, w *Witness, notes *Asked) (*rules.Router, error) {
 	asked, err := lookups(c, w)
 	if err != nil {
 		return nil, err
+	}
+	for name, table := range asked {
+		asked[name] = notes.of(name, table)
 	}
 	all := rulesOf(c)
 	all.Lookups = asked

@@ -73,7 +73,7 @@ func (s *Service) procedures(ctx context.Context, q hive.Query) iter.Seq2[hive.P
 func (s *Service) explainer(c *config.Config) func() explanation.Explainer {
 	return func() explanation.Explainer {
 		now := s.live.now.Load()
-		return explanation.Explainer{Decoder: now.decoder.Explaining(), Planner: now.planner, Most: int(c.Pipeline.MaxMessageBytes), Texts: true}
+		return explanation.Explainer{Decoder: now.decoder.Explaining(), Planner: now.planner, Most: int(c.Pipeline.MaxMessageBytes), Texts: true, Related: c.Case.Related}
 	}
 }
 
