@@ -58,6 +58,7 @@ func TestSeveralHostsLoseNothingAndDoubleNothing(t *testing.T) {
 	h.settle(t)
 	t.Logf("%s: all messages are settled, %s after the last was published", since(began), since(poured))
 	h.prove(t, s)
+	h.audit(t, h.last(t))
 	h.figures(t)
 }
 
@@ -66,14 +67,7 @@ func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second /
 // settle waits until the stream holds nothing that is not settled.
 func (h *hosts) settle(t *testing.T) {
 	t.Helper()
-	var last uint64
-	h.retry(t, "look at the stream", func(ctx context.Context) error {
-		info, err := h.stream.Info(ctx)
-		if err == nil {
-			last = info.State.LastSeq
-		}
-		return err
-	})
+	last := h.last(t)
 	ctx, cancel := context.WithTimeout(t.Context(), drainTime)
 	defer cancel()
 	if done, info := h.drained(ctx, last); !done {
@@ -82,6 +76,19 @@ func (h *hosts) settle(t *testing.T) {
 	if n := h.letters(t); n != 0 {
 		t.Errorf("%d dead letters, want none", n)
 	}
+}
+
+// last is the stream's last sequence.
+func (h *hosts) last(t *testing.T) (last uint64) {
+	t.Helper()
+	h.retry(t, "look at the stream", func(ctx context.Context) error {
+		info, err := h.stream.Info(ctx)
+		if err == nil {
+			last = info.State.LastSeq
+		}
+		return err
+	})
+	return last
 }
 
 // prove compares TheHive with what follows from the detections.

@@ -29,6 +29,7 @@ const (
 	consumerName = "forager"
 	lettersName  = "FORAGER_DLQ"
 	bucketName   = "FORAGER_LEDGER"
+	journalName  = "FORAGER_JOURNAL"
 	subject      = "detections.integration"
 )
 
@@ -84,6 +85,7 @@ func (s *site) worker(t *testing.T, name string) *box {
 			"FORAGER_HIVE_TIMEOUT":     callTime.String(),
 			"FORAGER_HIVE_CONCURRENCY": fmt.Sprint(concurrency),
 			"FORAGER_LEDGER_LEASE":     leaseTime.String(),
+			"FORAGER_JOURNAL_STREAM":   journalName,
 		},
 	})
 }
@@ -118,6 +120,10 @@ func (s *site) create(t *testing.T) {
 		_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name: lettersName, Subjects: []string{"forager.dlq.>"}, Discard: jetstream.DiscardNew, AllowDirect: true, Replicas: 3,
 		})
+		return err
+	})
+	s.retry(t, "create the journal", func(ctx context.Context) error {
+		_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: journalName, Subjects: []string{"forager.journal." + streamName + ".>"}, Replicas: 3})
 		return err
 	})
 	s.retry(t, "create the consumer", func(ctx context.Context) (err error) {

@@ -43,6 +43,7 @@ var parts = []part{
 	{name: "FORAGER_FEEDBACK_READ", task: readFeedback},
 	{name: "FORAGER_INTAKE", task: takeIn},
 	{name: "FORAGER_LETTERS", task: letters},
+	{name: "FORAGER_PROVE", task: proven},
 }
 
 // allowed is what a user may do.

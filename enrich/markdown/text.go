@@ -53,7 +53,8 @@ func isWords(s string) bool {
 	before := byte(' ')
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == ' ' && before != ' ') {
+		word := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !word && (c != ' ' || before == ' ') {
 			return false
 		}
 		before = c

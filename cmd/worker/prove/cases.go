@@ -14,7 +14,7 @@ func (p *proof) judgeCases() {
 	for _, c := range p.cases {
 		p.doubled(c)
 		for _, t := range c.Tags {
-			if !keyTag.MatchString(t) {
+			if !keyTag.MatchString(t) || c.alert != "" { // TheHive takes an alert's reference once
 				continue
 			}
 			name := fmt.Sprint(t, " ", c.Start)
@@ -29,8 +29,8 @@ func (p *proof) judgeCases() {
 		w := p.wants[c]
 		switch {
 		case w == nil && p.report.Unaccounted == 0:
-			p.fault(Fault{Kind: WithoutMessage, Case: c.Number, What: "no message of the stream belongs to it"})
-		case w != nil && !w.foreign:
+			p.fault(Fault{Kind: WithoutMessage, Case: c.Number, What: c.said("no message of the stream belongs to it")})
+		case w != nil && !w.foreign && c.alert == "":
 			p.surplus(c, w)
 		}
 	}
@@ -49,10 +49,15 @@ func (p *proof) doubled(c *theCase) {
 			count["procedure "+x.Pattern+" "+x.Tactic]++
 		}
 	}
+	counts := slices.ContainsFunc(c.pages, func(x page) bool { return x.Title == ownTitle })
 	for _, m := range c.comments {
 		for _, found := range markers.FindAllStringSubmatch(m.Message, -1) {
+			name := "comment of " + found[1] + " " + found[2]
+			if !counts { // then days are told apart
+				name += " of " + found[3]
+			}
 			if m.By == p.login {
-				count["comment of "+found[1]+" "+found[2]]++
+				count[name]++
 			}
 		}
 	}
@@ -63,7 +68,7 @@ func (p *proof) doubled(c *theCase) {
 	}
 	for what, n := range count {
 		if n > 1 {
-			p.fault(Fault{Kind: EffectDoubled, Case: c.Number, What: fmt.Sprintf("%s is there %d times", what, n)})
+			p.fault(Fault{Kind: EffectDoubled, Case: c.Number, What: c.said(fmt.Sprintf("%s is there %d times", what, n))})
 		}
 	}
 }

@@ -5,19 +5,21 @@
 // # Promise
 //
 // It imports nothing of enrich… and pipeline… (the architecture test holds that), reads TheHive over plain HTTP, changes nothing, and
-// judges nothing that began after it did: what the consumer had not settled when it began, waits.
+// judges nothing that began after it did: what the consumer had not settled when it began, waits, and so does what the journal says
+// is held below a threshold.
 //
 // # How a message is found
 //
 // By three things that are a contract: source ids in the markers and the page of a case, the tag "forager:" and half a SHA-256 over
 // organisation, kind and key, of which every text of the event is tried as key, and the journal's case numbers. Of events in
 // Forager's own form every observable and technique is asked for; of others, whose fields a format names that this
-// package does not read, that the case names the event, holds a value of it, or is the case of its key.
+// package does not read, that the case names the event, holds a value of it, or is the case of its key. Alerts of routes that want
+// alerts are places like cases; of them it is not asked whether they hold more than was detected.
 //
 // # What it cannot know
 //
 // Without a journal, whether a message that is in no case was dropped: it is unaccounted for, which is no fault where routes,
-// silences or formats may drop. What an analyst removed looks missing. Values on allow-lists and above a case's limits are not asked for.
+// silences or formats may drop. What an analyst removed stands in the ledger once Forager noticed it; before, it looks missing. Values on allow-lists and above a case's limits are not asked for.
 //
 // # The way of a proof
 //

@@ -154,7 +154,7 @@ func query[T any](ctx context.Context, h *hive, steps ...map[string]any) (all []
 	}
 }
 
-// theCase is a case as TheHive tells of it.
+// theCase is a case as TheHive tells of it, or an alert in a route's queue.
 type theCase struct {
 	ID          string   `json:"_id"`
 	By          string   `json:"_createdBy"`
@@ -172,6 +172,16 @@ type theCase struct {
 	values  map[string]bool // folded data of observables
 	ids     map[string]bool // that it names
 	limited bool            // it says that something was left out
+	removed removed
+	alert   string // of an alert, its type, source and reference
+}
+
+// said is what is found about it: an alert has no number by which a fault could name it.
+func (c *theCase) said(what string) string {
+	if c.alert == "" {
+		return what
+	}
+	return "alert " + c.alert + ": " + what
 }
 
 type observable struct {
@@ -207,23 +217,58 @@ func (h *hive) cases(ctx context.Context) ([]*theCase, error) {
 	all = slices.DeleteFunc(all, func(c *theCase) bool {
 		return !slices.ContainsFunc(c.Tags, func(t string) bool { return strings.HasPrefix(t, "forager:") }) && !strings.Contains(c.Description, "\n`forager: ")
 	})
+	return all, h.fillAll(ctx, all)
+}
+
+// alerts reads the alerts that routes put into the analysts' queue. Those by which detections come into cases (type "forager") are no
+// place of their own.
+func (h *hive) alerts(ctx context.Context) (all []*theCase, err error) {
+	type theAlert struct {
+		theCase
+
+		Type   string `json:"type"`
+		Source string `json:"source"`
+		Ref    string `json:"sourceRef"`
+		Date   int64  `json:"date"`
+	}
+	found, err := query[*theAlert](ctx, h, map[string]any{"_name": "listAlert"}, map[string]any{"_name": "sort", "_fields": []any{map[string]string{"_createdAt": "asc"}}})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range found {
+		if a.Type == "forager" || !slices.ContainsFunc(a.Tags, keyTag.MatchString) {
+			continue
+		}
+		a.alert, a.Start = a.Type+"/"+a.Source+"/"+a.Ref, a.Date
+		all = append(all, &a.theCase)
+	}
+	return all, h.fillAll(ctx, all)
+}
+
+func (h *hive) fillAll(ctx context.Context, all []*theCase) error {
 	asking := pool.New().WithErrors().WithMaxGoroutines(atOnce).WithContext(ctx).WithCancelOnError()
 	for _, c := range all {
 		asking.Go(func(ctx context.Context) error { return h.fill(ctx, c) })
 	}
-	return all, asking.Wait()
+	return asking.Wait()
 }
 
-// fill reads what is in a case.
+// fill reads what is in a case or an alert.
 func (h *hive) fill(ctx context.Context, c *theCase) (err error) {
+	first := "getCase"
+	if c.alert != "" {
+		first = "getAlert"
+	}
 	of := func(part string) []map[string]any {
-		return []map[string]any{{"_name": "getCase", "idOrName": c.ID}, {"_name": part}}
+		return []map[string]any{{"_name": first, "idOrName": c.ID}, {"_name": part}}
 	}
 	var failed [4]error
 	c.observables, failed[0] = query[observable](ctx, h, of("observables")...)
 	c.procedures, failed[1] = query[procedure](ctx, h, of("procedures")...)
 	c.comments, failed[2] = query[comment](ctx, h, of("comments")...)
-	c.pages, failed[3] = query[page](ctx, h, of("pages")...)
+	if c.alert == "" {
+		c.pages, failed[3] = query[page](ctx, h, of("pages")...)
+	}
 	if err := errors.Join(failed[:]...); err != nil {
 		return err
 	}

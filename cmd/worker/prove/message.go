@@ -2,6 +2,8 @@ package prove
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,13 +14,15 @@ import (
 func (p *proof) message(m stored) error {
 	p.seen[m.sequence] = m.at
 	p.report.Messages++
-	settled := p.settlements(m)
+	settled, waited := parted(p.settlements(m))
 	letters := slices.DeleteFunc(slices.Clone(p.letters[m.sequence]), func(l letter) bool { return !l.stored.Equal(m.at) })
 	switch {
 	case len(settled) == 0 && len(letters) == 0 && m.sequence > p.place.floor:
 		p.report.Waiting++
 	case len(settled) > 0:
 		p.bySettlement(m, settled[0], letters)
+	case waited && len(letters) == 0:
+		p.report.Waiting++
 	case len(letters) > 0:
 		p.report.DeadLetters++
 	default:
@@ -39,7 +43,7 @@ func (p *proof) settlements(m stored) []line {
 		if l.Digest != digest {
 			p.fault(Fault{Kind: LineAltered, Sequence: m.sequence, What: "the journal has digest " + l.Digest + ", the message " + digest})
 		}
-		if l.Outcome != lines[0].Outcome {
+		if !slices.ContainsFunc(lines, waits) && l.Outcome != lines[0].Outcome {
 			p.fault(Fault{Kind: LineContradicts, Sequence: m.sequence, What: "the journal says " + lines[0].Outcome + ", and " + l.Outcome})
 		}
 	}
@@ -51,7 +55,38 @@ const (
 	acknowledged = "acknowledged"
 	dropped      = "dropped"
 	deadLetter   = "dead letter"
+	held         = "waits" // below a threshold: another line tells what became of that
 )
+
+func waits(l line) bool { return l.Outcome == held }
+
+// parted are the lines that say what became of a message, what is in a case first, and whether some of it waited below a threshold. Of
+// such a message a line may be of some detections alone.
+func parted(lines []line) (ends []line, waited bool) {
+	ends = slices.DeleteFunc(slices.Clone(lines), waits)
+	waited = len(ends) < len(lines)
+	inCases := waited && slices.ContainsFunc(lines, func(l line) bool { return waits(l) && l.Plans > 0 && len(l.Cases) > 0 })
+	slices.SortStableFunc(ends, func(a, b line) int {
+		return cmp.Compare(btoi(a.Outcome != acknowledged), btoi(b.Outcome != acknowledged))
+	})
+	if len(ends) > 0 && (inCases || len(ends) > 1) {
+		ends[0].part = true
+		if inCases {
+			ends[0].Outcome = acknowledged
+		}
+		for _, l := range lines {
+			ends[0].Cases = append(slices.Clip(ends[0].Cases), l.Cases...)
+		}
+	}
+	return ends, waited
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // bySettlement judges a message of which the journal says what became of it.
 func (p *proof) bySettlement(m stored, l line, letters []letter) {
@@ -113,8 +148,12 @@ func (p *proof) byEffects(m stored, l line) {
 		p.notFound(m, e, l)
 		return
 	}
-	p.report.InCases++
-	if e.own == nil {
+	if from[0].alert == "" {
+		p.report.InCases++
+	} else {
+		p.report.InAlerts++
+	}
+	if e.own == nil || l.part {
 		p.foreign(e, from, l)
 		return
 	}
@@ -131,7 +170,7 @@ func (p *proof) notFound(m stored, e event, l line) {
 		p.report.Unaccounted++
 		return
 	}
-	p.fault(Fault{Kind: Lost, Sequence: m.sequence, What: fmt.Sprintf("stored %s on %s, digest %s, is settled, and in no case, no dead letter", m.at.UTC().Format(time.RFC3339), m.subject, digestOf(m.body))})
+	p.fault(Fault{Kind: Lost, Sequence: m.sequence, What: fmt.Sprintf("stored %s on %s, digest %s, is settled, and in no case, no alert, no dead letter", m.at.UTC().Format(time.RFC3339), m.subject, digestOf(m.body))})
 }
 
 // candidates are the cases that a message may be in.
@@ -199,7 +238,7 @@ func (p *proof) foreign(e event, from []*theCase, l line) {
 func (p *proof) detection(m stored, o own, from []*theCase) {
 	best := slices.MinFunc(from, func(a, b *theCase) int {
 		return cmp.Or(
-			cmp.Compare(len(p.missing(o, a)), len(p.missing(o, b))),
+			cmp.Compare(p.lacks(o, a), p.lacks(o, b)),
 			cmp.Compare(unnamed(o, a), unnamed(o, b)),
 			cmp.Compare(distance(o, a), distance(o, b)),
 			cmp.Compare(a.Number, b.Number),
@@ -223,29 +262,66 @@ func (p *proof) detection(m stored, o own, from []*theCase) {
 		}
 		w.used[id][at.UnixMilli()] = true
 	}
-	for _, what := range p.missing(o, best) {
-		p.fault(Fault{Kind: EffectMissing, Sequence: m.sequence, Case: best.Number, What: what + " of " + o.id() + " is not there"})
+	missing, taken := p.missing(o, best)
+	p.report.Removed += taken
+	for _, what := range missing {
+		p.fault(Fault{Kind: EffectMissing, Sequence: m.sequence, Case: best.Number, What: best.said(what + " of " + o.id() + " is not there")})
 	}
 }
 
-// missing is what a case lacks of a detection.
-func (p *proof) missing(o own, c *theCase) (all []string) {
+// lacks is how much of a detection a case has not, whoever took it away.
+func (p *proof) lacks(o own, c *theCase) int {
+	missing, taken := p.missing(o, c)
+	return len(missing) + taken
+}
+
+// missing is what a case lacks of a detection, and how much more an analyst took away.
+func (p *proof) missing(o own, c *theCase) (all []string, taken int) {
 	if c.limited || len(p.config.AllowLists) > 0 {
-		return nil
+		return nil, 0
+	}
+	lacks := func(what string, removed bool) {
+		if removed {
+			taken++
+			return
+		}
+		all = append(all, what)
 	}
 	for _, v := range o.Observables {
 		if v.Data != "" && !c.values[folded(v.Data)] {
-			all = append(all, v.Type+" "+v.Data)
+			lacks(v.Type+" "+v.Data, c.removed.observable(v))
 		}
 	}
 	for _, t := range o.Techniques {
 		id := strings.ToUpper(t.ID)
 		parent, _, _ := strings.Cut(id, ".")
 		if p.held[id] && !has(c, id) || !p.held[id] && p.held[parent] && !has(c, parent) && !has(c, id) && len(c.procedures) == 0 {
-			all = append(all, "technique "+t.ID)
+			lacks("technique "+t.ID, c.removed.technique(id) || !p.held[id] && c.removed.technique(parent))
 		}
 	}
-	return all
+	return all, taken
+}
+
+// observable tells whether an analyst took an observable away: the ledger names it by half a SHA-256, in base64, over type and data as
+// Forager wrote them.
+func (r removed) observable(v value) bool {
+	for _, data := range []string{v.Data, folded(v.Data)} {
+		sum := sha256.Sum256([]byte("observable\x00" + v.Type + "\x00" + data))
+		if r[[2]string{"observable", base64.RawURLEncoding.EncodeToString(sum[:16])}] {
+			return true
+		}
+	}
+	return false
+}
+
+// technique tells whether an analyst took a technique away: the ledger names id and tactic.
+func (r removed) technique(id string) bool {
+	for item := range r {
+		if item[0] == "procedure" && strings.HasPrefix(item[1], id+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func has(c *theCase, technique string) bool {

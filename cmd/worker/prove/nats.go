@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -33,9 +34,14 @@ const mostCredentials = 64 << 10
 // connectWithin bounds the wait for NATS.
 const connectWithin = 10 * time.Second
 
-func connect(c *config.Config) (*streams, error) {
+// connect connects. What the server does not allow is told to refused: such a request has no answer.
+func connect(c *config.Config, refused func(error)) (*streams, error) {
 	n := c.NATS
-	options := []nats.Option{nats.Name("forager prove"), nats.Timeout(connectWithin)}
+	options := []nats.Option{nats.Name("forager prove"), nats.Timeout(connectWithin), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			refused(err)
+		}
+	})}
 	for _, o := range []struct {
 		has    bool
 		option nats.Option
@@ -245,8 +251,11 @@ type line struct {
 	Stored   time.Time `json:"stored"`
 	Outcome  string    `json:"outcome"`
 	Reason   string    `json:"reason"`
+	Plans    int       `json:"plans"`
 	Cases    []int     `json:"cases"`
 	Digest   string    `json:"digest"`
+
+	part bool // of the message, as other lines are of the rest
 }
 
 func (s *streams) journal(ctx context.Context) (all map[uint64][]line, err error) {
@@ -268,6 +277,46 @@ func (s *streams) journal(ctx context.Context) (all map[uint64][]line, err error
 		return nil
 	})
 	return all, err
+}
+
+// removed is what analysts took away in one case of what Forager had added: kind and name of each.
+type removed map[[2]string]bool
+
+// removals are those of all cases and alerts, by TheHive's id, as the ledger has them: keys "marks." and the id, of which each byte that
+// a key may not have is "=" and two hex digits.
+func (s *streams) removals(ctx context.Context) (map[string]removed, error) {
+	all := map[string]removed{}
+	prefix := "$KV." + s.config.Ledger.Bucket + ".marks."
+	err := s.each(ctx, "KV_"+s.config.Ledger.Bucket, []string{prefix + ">"}, time.Time{}, 0, func(m stored) error {
+		id := unescaped(strings.TrimPrefix(m.subject, prefix))
+		delete(all, id)
+		if m.header.Get("KV-Operation") != "" {
+			return nil
+		}
+		var body struct {
+			Removed [][2]string `json:"removed"`
+		}
+		if err := json.Unmarshal(m.body, &body); err != nil {
+			return fmt.Errorf("read ledger: %s: %w", m.subject, err)
+		}
+		taken := removed{}
+		for _, item := range body.Removed {
+			taken[item] = true
+		}
+		all[id] = taken
+		return nil
+	})
+	return all, err
+}
+
+var escape = regexp.MustCompile(`=[0-9A-F]{2}`)
+
+// unescaped is a key of the ledger as it was before it was spelled for the bucket.
+func unescaped(key string) string {
+	return escape.ReplaceAllStringFunc(key, func(e string) string {
+		c, _ := hex.DecodeString(e[1:])
+		return string(c)
+	})
 }
 
 // digestOf is the first half of a body's SHA-256.

@@ -2,6 +2,8 @@ package prove
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -32,6 +34,7 @@ type proof struct {
 
 	letters map[uint64][]letter
 	lines   map[uint64][]line
+	unread  error  // of the ledger
 	begun   uint64 // the lowest sequence in the journal; 0 is without a journal
 	seen    map[uint64]time.Time
 	ids     map[string]int // how often an id came
@@ -53,7 +56,17 @@ type wants struct {
 
 // Prove proves, and changes nothing. Its error says what could not be read: then nothing was proven.
 func Prove(ctx context.Context, c *config.Config, o Options) (Report, error) {
-	s, err := connect(c)
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	r, err := prove(ctx, c, o, refuse)
+	if refused := context.Cause(ctx); err != nil && refused != nil && !errors.Is(err, refused) {
+		return Report{}, fmt.Errorf("%w: %w", err, refused)
+	}
+	return r, err
+}
+
+func prove(ctx context.Context, c *config.Config, o Options, refused func(error)) (Report, error) {
+	s, err := connect(c, refused)
 	if err != nil {
 		return Report{}, err
 	}
@@ -106,6 +119,18 @@ func (p *proof) gather(ctx context.Context, s *streams, h *hive) (err error) {
 	if p.cases, err = h.cases(ctx); err != nil {
 		return err
 	}
+	alerts, err := h.alerts(ctx)
+	if err != nil {
+		return err
+	}
+	p.cases = append(p.cases, alerts...)
+	taken, err := s.removals(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range p.cases {
+		c.removed = taken[c.ID]
+	}
 	p.index()
 	return nil
 }
@@ -117,7 +142,9 @@ var keyTag = regexp.MustCompile(`^forager:[0-9a-f]{32}$`)
 func (p *proof) index() {
 	p.byNumber, p.byID, p.byTag, p.byValue = map[int]*theCase{}, map[string][]*theCase{}, map[string][]*theCase{}, map[string][]*theCase{}
 	for _, c := range p.cases {
-		p.byNumber[c.Number] = c
+		if c.alert == "" {
+			p.byNumber[c.Number] = c
+		}
 		for id := range c.ids {
 			p.byID[id] = append(p.byID[id], c)
 		}

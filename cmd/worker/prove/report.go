@@ -15,14 +15,17 @@ import (
 type Report struct {
 	Messages    int            `json:"messages"`
 	InCases     int            `json:"inCases"`
+	InAlerts    int            `json:"inAlerts"`  // of routes that want alerts
 	ByJournal   int            `json:"byJournal"` // of these, such that nothing but the journal says so
 	ByKey       int            `json:"byKey"`     // of these, such that nothing but the case's key is in the message
 	Dropped     int            `json:"dropped"`
 	Reasons     map[string]int `json:"reasons"` // why they were dropped
 	DeadLetters int            `json:"deadLetters"`
-	Waiting     int            `json:"waiting"`
+	Waiting     int            `json:"waiting"`     // for the consumer, or below a threshold
+	Removed     int            `json:"removed"`     // effects that an analyst took away
 	Unaccounted int            `json:"unaccounted"` // settled, in no case, and without a journal nobody can say why
 	Cases       int            `json:"cases"`
+	Alerts      int            `json:"alerts"`
 	Faults      []Fault        `json:"faults"`
 	Unknown     []string       `json:"unknown"` // what the proof cannot know, in words
 }
@@ -75,7 +78,13 @@ func (r *Report) reason(why string) {
 
 // finish says what is not known, and orders the faults.
 func (r *Report) finish(p *proof) {
-	r.Cases = len(p.cases)
+	for _, c := range p.cases {
+		if c.alert == "" {
+			r.Cases++
+		} else {
+			r.Alerts++
+		}
+	}
 	say := func(so bool, what string) {
 		if so {
 			r.Unknown = append(r.Unknown, what)
@@ -117,6 +126,12 @@ func Write(to io.Writer, r Report) error {
 	}
 	fmt.Fprintf(t, "messages\t%d\n", r.Messages)
 	fmt.Fprintf(t, "in cases\t%d of %d cases\n", r.InCases, r.Cases)
+	if r.Alerts > 0 {
+		fmt.Fprintf(t, "in alerts\t%d of %d alerts\n", r.InAlerts, r.Alerts)
+	}
+	if r.Removed > 0 {
+		fmt.Fprintf(t, "removed by analysts\t%d observables and techniques\n", r.Removed)
+	}
 	fmt.Fprintf(t, "dropped\t%d%s\n", r.Dropped, reasons(r.Reasons))
 	fmt.Fprintf(t, "dead letters\t%d\n", r.DeadLetters)
 	fmt.Fprintf(t, "waiting\t%d\n", r.Waiting)
