@@ -34,10 +34,20 @@ func (w *Worker) Thresholds() (keys int, met uint64) {
 	return w.holding.keeper.Waiting(), w.holding.keeper.Fired()
 }
 
+// HeldBelow is how full the stream is of what waits below thresholds. Nothing is asked as long as nothing waits. Errors:
+// those of [hold.Stream.Fill].
+func (w *Worker) HeldBelow(ctx context.Context) (hold.Fill, error) {
+	if w.holding.keeper.Waiting() == 0 {
+		return hold.Fill{}, nil
+	}
+	return w.holding.copies.Fill(ctx)
+}
+
 // holding is what a worker has to do with thresholds.
 type holding struct {
 	keeper *hold.Keeper
 	ledger *kvledger.Ledger
+	copies *hold.Stream
 	lost   time.Duration // between two looks for copies that nobody names, while there are some
 
 	mu    sync.Mutex
@@ -52,8 +62,9 @@ type hand struct {
 
 func newHolding(link *stream.Link, o Options) *holding {
 	ledger := kvledger.New(link, kvledger.Options{Bucket: o.Bucket, Timeout: o.Confirm})
+	copies := hold.Open(link, o.Topology)
 	return &holding{
-		keeper: hold.NewKeeper(ledger, hold.Open(link, o.Topology), nats.NewInbox()), ledger: ledger, lost: firstLost, hands: map[string]*hand{},
+		keeper: hold.NewKeeper(ledger, copies, nats.NewInbox()), ledger: ledger, copies: copies, lost: firstLost, hands: map[string]*hand{},
 	}
 }
 

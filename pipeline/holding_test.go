@@ -66,9 +66,9 @@ func (r *rig) startCounting(c *counting) *Worker {
 // held is how many copies there are.
 func (r *rig) held() int {
 	r.t.Helper()
-	n, err := hold.Open(r.link, r.options.Topology).Count(r.t.Context())
+	f, err := hold.Open(r.link, r.options.Topology).Fill(r.t.Context())
 	must(r.t, err)
-	return int(n)
+	return int(f.Messages)
 }
 
 // appliedIDs says how often each detection was applied.

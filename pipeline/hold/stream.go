@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -143,16 +144,34 @@ func (s *Stream) Places(ctx context.Context) ([]Place, error) {
 	return all, nil
 }
 
-// Count is how many copies there are; a missing stream has none.
-func (s *Stream) Count(ctx context.Context) (uint64, error) {
+// Fill is how full a hold stream is, of all ledgers together.
+type Fill struct {
+	Messages uint64    // copies
+	Oldest   time.Time // when the first of them was held; zero where there is none
+	Ratio    float64   // of what the stream takes, by messages or bytes, 0–1; 0 where it has no limit
+}
+
+// Fill asks how full the stream is; a missing one has nothing.
+func (s *Stream) Fill(ctx context.Context) (Fill, error) {
 	found, err := s.link.JetStream().Stream(ctx, s.topology.Hold)
 	if stream.IsMissing(err) {
-		return 0, nil
+		return Fill{}, nil
 	}
 	if err != nil {
-		return 0, s.failed("count what is held", err)
+		return Fill{}, s.failed("look how much is held", err)
 	}
-	return found.CachedInfo().State.Msgs, nil
+	state, most := found.CachedInfo().State, found.CachedInfo().Config
+	f := Fill{Messages: state.Msgs}
+	if state.Msgs > 0 {
+		f.Oldest = state.FirstTime
+	}
+	if most.MaxMsgs > 0 {
+		f.Ratio = float64(state.Msgs) / float64(most.MaxMsgs)
+	}
+	if most.MaxBytes > 0 {
+		f.Ratio = max(f.Ratio, float64(state.Bytes)/float64(most.MaxBytes))
+	}
+	return f, nil
 }
 
 func (s *Stream) failed(doing string, err error) error {

@@ -56,8 +56,8 @@ func TestACopyHasTheMessagesBytesHeadersAndTimes(t *testing.T) {
 	if diff := cmp.Diff(m, got); diff != "" || !cmp.Equal(parts, []int{0, 3}) {
 		t.Errorf("parts %v (-want +got):\n%s", parts, diff)
 	}
-	if n, err := s.Count(t.Context()); n != 2 || err != nil {
-		t.Errorf("%d copies, %v", n, err)
+	if f, err := s.Fill(t.Context()); f.Messages != 2 || f.Oldest.IsZero() || err != nil {
+		t.Errorf("%+v, %v", f, err)
 	}
 	if err := s.Delete(t.Context(), first); err != nil {
 		t.Fatal(err)
@@ -92,8 +92,8 @@ func TestWhatCannotBeHeldIsToldFromWhatCannotBeReached(t *testing.T) {
 	if places, err := s.Places(t.Context()); err != nil || len(places) != 0 {
 		t.Errorf("without a stream: %v, %v", places, err)
 	}
-	if n, err := s.Count(t.Context()); n != 0 || err != nil {
-		t.Errorf("without a stream: %d, %v", n, err)
+	if f, err := s.Fill(t.Context()); f != (Fill{}) || err != nil {
+		t.Errorf("without a stream: %+v, %v", f, err)
 	}
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "FORAGER_HOLD", Subjects: []string{stream.HoldPrefix + ">"}, MaxMsgs: 1, Discard: jetstream.DiscardNew, MaxMsgSize: 2000}); err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ type Metrics struct {
 	settle, store, apply, group                                                         prometheus.Observer
 	calls                                                                               *prometheus.HistogramVec
 	gateOpen, pending, ackPending, ackLimit, drift, letters, lettersBytes, lettersLimit prometheus.Gauge
+	below, belowFill, belowOldest                                                       prometheus.Gauge
 	goneBefore                                                                          uint64 // of the last measurement
 	spansLost, documents, learnt                                                        *prometheus.CounterVec
 	documentsPending                                                                    prometheus.Gauge
@@ -126,6 +127,9 @@ func (m *Metrics) makeState() {
 	m.drift = m.gauge("forager_configuration_drift", "1 while stream or consumer differ from the configuration (nats.subjects, nats.ackWait); the log says where").WithLabelValues()
 	m.letters = m.gauge("forager_dead_letters_stored", "messages in the dead-letter stream").WithLabelValues()
 	m.lettersBytes = m.gauge("forager_dead_letters_stored_bytes", "bytes in the dead-letter stream").WithLabelValues()
+	m.below = m.gauge("forager_hold_messages", "messages that are held below thresholds; every replica says the same").WithLabelValues()
+	m.belowFill = m.gauge("forager_hold_fill_ratio", "how full the hold stream is, by messages or bytes; 1 is full, 0 also where it has no limit").WithLabelValues()
+	m.belowOldest = m.gauge("forager_hold_oldest_seconds", "for how long the oldest message is held below a threshold; 0 where none is").WithLabelValues()
 	m.lettersLimit = m.gauge("forager_dead_letters_limit_bytes", "bytes that the dead-letter stream takes; 0 is no limit").WithLabelValues()
 }
 
@@ -243,6 +247,14 @@ func (m *Metrics) Measured(l stream.Lag) {
 	m.letters.Set(float64(l.Letters))
 	m.lettersBytes.Set(float64(l.LettersBytes))
 	m.lettersLimit.Set(float64(l.LettersLimit))
+}
+
+// Held shows how many messages are held below thresholds, how full their stream is (0–1) and for how long the oldest is held. It is for
+// one goroutine.
+func (m *Metrics) Held(messages uint64, full float64, oldest time.Duration) {
+	m.below.Set(float64(messages))
+	m.belowFill.Set(full)
+	m.belowOldest.Set(oldest.Seconds())
 }
 
 // Planning is a planner that counts what plans ask for. A message that is redelivered is planned anew.

@@ -111,13 +111,14 @@ func TestGateAndCallsAndMeasurementsAreShown(t *testing.T) {
 	m.Called("create case", 70000, time.Second)
 	m.Measured(stream.Lag{Pending: 5, AckPending: 6, AckLimit: 10, Gone: 7, Letters: 8, LettersBytes: 9, LettersLimit: 0})
 	m.Measured(stream.Lag{Pending: 4, AckPending: 6, AckLimit: 20, Gone: 9, Letters: 8, LettersBytes: 9, LettersLimit: 100})
+	m.Held(12, 0.25, time.Minute)
 	if got := gathered(t, r)["gate_open{}"]; got != 0 {
 		t.Errorf("gate_open %v while it is closed", got)
 	}
 	want := map[string]float64{
 		"gate_closed_total{reason=blocked}": 1, "gate_closed_total{reason=thehive does not answer}": 1,
 		"call_seconds{operation=create case,status=0}": 1, "call_seconds{operation=create case,status=201}": 1, "call_seconds{operation=create case,status=599}": 1,
-		"lag_pending{}": 4, "lag_ack_pending{}": 6, "lag_ack_pending_limit{}": 20, "messages_gone_total{}": 9,
+		"lag_pending{}": 4, "hold_messages{}": 12, "hold_fill_ratio{}": 0.25, "hold_oldest_seconds{}": 60, "lag_ack_pending{}": 6, "lag_ack_pending_limit{}": 20, "messages_gone_total{}": 9,
 		"dead_letters_stored{}": 8, "dead_letters_stored_bytes{}": 9, "dead_letters_limit_bytes{}": 100,
 	}
 	if d := cmp.Diff(want, counted(t, r)); d != "" {

@@ -20,6 +20,7 @@ import (
 	"forager/hive"
 	"forager/pipeline"
 	"forager/pipeline/metrics"
+	"forager/pipeline/stream"
 )
 
 // measureEvery is how often NATS is asked how far behind the consumer is.
@@ -121,6 +122,7 @@ func (s *Service) measure(ctx context.Context) {
 			return
 		case <-tick.C:
 			failing = s.measureOnce(ctx, failing)
+			s.measureHeld(ctx)
 			s.hooks.measure(ctx)
 		}
 	}
@@ -140,6 +142,22 @@ func (s *Service) measureOnce(ctx context.Context, failing bool) bool {
 		s.log.Warn("the lag cannot be measured", zap.Error(err))
 	}
 	return err != nil
+}
+
+// measureHeld asks how much waits below thresholds; without an answer the last stands.
+func (s *Service) measureHeld(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stream.APITimeout)
+	defer cancel()
+	fill, err := s.worker.HeldBelow(ctx)
+	if err != nil {
+		s.log.Debug("what waits below thresholds cannot be measured", zap.Error(err))
+		return
+	}
+	oldest := time.Duration(0)
+	if fill.Messages > 0 {
+		oldest = max(time.Since(fill.Oldest), 0)
+	}
+	s.parts.measures.metrics.Held(fill.Messages, fill.Ratio, oldest)
 }
 
 // tellDrift logs where stream and consumer differ from the configuration, each time that this changes.

@@ -34,6 +34,9 @@ func reference(t *testing.T) string {
 	if err := m.metrics.Watch(func() (int, int) { return 0, 0 }, func() int { return 0 }, func() bool { return false }, func() []pipeline.Organisation { return nil }, func() (int, bool) { return 0, false }); err != nil {
 		t.Fatal(err)
 	}
+	if err := m.metrics.WatchThresholds(func() (int, uint64) { return 0, 0 }); err != nil {
+		t.Fatal(err)
+	}
 	var text strings.Builder
 	if err := m.metrics.WriteReference(&text); err != nil {
 		t.Fatal(err)

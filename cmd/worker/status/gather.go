@@ -62,6 +62,9 @@ type Below struct {
 	Dropped uint64 `json:"dropped"` // detections, about, of which not enough came together, since the ledger was made
 	Met     uint64 `json:"met"`     // thresholds, about, that were met
 	Known   bool   `json:"known"`
+
+	OldestSeconds float64 `json:"oldestSeconds"` // for how long the oldest is held; 0 where none is
+	Full          float64 `json:"full"`          // how full their stream is, 0–1; 0 also where it has no limit
 }
 
 // Reason is why letters died.
@@ -173,9 +176,15 @@ func (s *Status) readBelow(ctx context.Context, link *stream.Link, topology stre
 		s.Below.Known = true // nothing ever waited: the hold stream need not be there, nor be allowed
 		return nil
 	}
-	s.Below.Waiting, err = hold.Open(link, topology).Count(ctx)
-	s.Below.Known = err == nil
-	return err
+	fill, err := hold.Open(link, topology).Fill(ctx)
+	if err != nil {
+		return err
+	}
+	s.Below.Waiting, s.Below.Full, s.Below.Known = fill.Messages, fill.Ratio, true
+	if fill.Messages > 0 {
+		s.Below.OldestSeconds = max(time.Since(fill.Oldest).Seconds(), 0)
+	}
+	return nil
 }
 
 // readReplicas reads the sessions.

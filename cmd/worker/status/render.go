@@ -27,7 +27,7 @@ func Write(to io.Writer, s Status) error {
 	fmt.Fprintf(t, "thehive\t%s\n", known(s.Hive.Known, fmt.Sprintf("%s %s as %s: answers in %.0f ms", s.Hive.URL, canon.Line(s.Hive.Version, 30), canon.Line(s.Hive.User, 60), s.Hive.Milliseconds)))
 	fmt.Fprintf(t, "dead letters\t%s\n", known(s.Letters.Known, fmt.Sprintf("%d wait%s", s.Letters.Waiting, advice(s.Letters.Waiting))))
 	if s.Below != (Below{Known: true}) {
-		fmt.Fprintf(t, "thresholds\t%s\n", known(s.Below.Known, fmt.Sprintf("%d wait below one; about %d met, %d detections dropped below one", s.Below.Waiting, s.Below.Met, s.Below.Dropped)))
+		fmt.Fprintf(t, "thresholds\t%s\n", known(s.Below.Known, fmt.Sprintf("%d wait below one%s; about %d met, %d detections dropped below one", s.Below.Waiting, since(s.Below), s.Below.Met, s.Below.Dropped)))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -36,6 +36,18 @@ func Write(to io.Writer, s Status) error {
 		return err
 	}
 	return writeReplicas(to, s.Replicas)
+}
+
+// since says of what waits for how long, and how full its stream is.
+func since(b Below) string {
+	if b.Waiting == 0 {
+		return ""
+	}
+	text := ", the oldest for " + ago(b.OldestSeconds)
+	if b.Full >= 0.01 {
+		text += fmt.Sprintf(", their stream is %.0f %% full", b.Full*100)
+	}
+	return text
 }
 
 func known(is bool, text string) string {

@@ -17,7 +17,7 @@ func TestAStatusIsReadFromTheTop(t *testing.T) {
 	s := Status{
 		Stream:  Stream{Name: "DET", Consumer: "forager", Waiting: 12, Unacknowledged: 3, Known: true},
 		Letters: Letters{Waiting: 9, Known: true, ByReason: []Reason{{Reason: "observable rejected", Step: "observable", Status: 400, Count: 8, Newest: at}}},
-		Below:   Below{Waiting: 41, Dropped: 7, Met: 3, Known: true},
+		Below:   Below{Waiting: 41, Dropped: 7, Met: 3, Known: true, OldestSeconds: 5400, Full: 0.82},
 		Replicas: []Replica{
 			{Pod: "forager-0", State: claim.SessionLive, Started: at, SeenSeconds: 1.4, Concurrency: 32},
 			{Pod: "forager-1\x1b[2J", State: claim.SessionSilent, Started: at, SeenSeconds: 61, Concurrency: 32, Says: "gate is closed"},
@@ -34,7 +34,7 @@ func TestAStatusIsReadFromTheTop(t *testing.T) {
 stream        DET, consumer forager: 12 wait, 3 in hand
 thehive       unknown
 dead letters  9 wait ("worker dlq ls" lists them, "worker dlq requeue" sends them again)
-thresholds    41 wait below one; about 3 met, 7 detections dropped below one
+thresholds    41 wait below one, the oldest for 1h30m0s, their stream is 82 % full; about 3 met, 7 detections dropped below one
 
 LETTERS  REASON               STEP        ANSWER  NEWEST
 8        observable rejected  observable  400     2026-03-02T08:12:00Z
