@@ -161,7 +161,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "forager.config" -}}
 {{- $nats := include "forager.nats" (dict "nats" .Values.nats "account" .Values.nats) | fromYaml }}
 {{- $manage := and .Values.nats.manage (not .Values.nack.enabled) }}
-{{- $_ := merge $nats (dict "consumer" .Values.nats.consumer "subjects" .Values.nats.subjects "manage" $manage "ackWait" (printf "%ss" (include "forager.ackWaitSeconds" .))) }}
+{{- $_ := merge $nats (dict "consumer" .Values.nats.consumer "subjects" .Values.nats.subjects "manage" $manage "endsFile" "/tmp/ends.json" "ackWait" (printf "%ss" (include "forager.ackWaitSeconds" .))) }}
 {{- $letters := dict "stream" .Values.deadLetters.stream }}
 {{- if $manage }}
 {{- $_ := merge $nats (dict "replicas" (int .Values.nats.replicas) "maxAge" .Values.nats.maxAge "maxBytes" (include "forager.size" .Values.nats.maxBytes)) }}
