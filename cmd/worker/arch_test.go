@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
 	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
 	"cmd/worker/prove":        {"cmd/worker/shell", "config", "filebound"}, // of what it audits it imports nothing
-	"cmd/worker/whatif":       {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "pipeline/history", "pipeline/stream"},
+	"cmd/worker/whatif":       {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "enrich/threshold", "pipeline/history", "pipeline/stream"},
 	"cmd/worker/casefind":     {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive", "pipeline/deadletter", "pipeline/history", "pipeline/hold", "pipeline/journal", "pipeline/stream"},
 	"cmd/worker/events":       {"filebound"},
 	"cmd/worker/setup":        {"cmd/worker/shell", "config", "deploy/forwarders", "pipeline/stream"},
@@ -121,11 +121,12 @@ var ownTests = map[string][]string{
 	"pipeline/objects":       {"enrich", "pipeline/natstest"},
 	"pipeline/feedback":      {"enrich/claim", "hive", "pipeline/kvledger", "pipeline/natstest"},
 	"pipeline/intake":        {"pipeline/natstest", "retry"},
+	"pipeline/history":       {"pipeline/natstest"},
 	"pipeline/journal":       {"pipeline/natstest"},
 	"pipeline/rollback":      {"pipeline/kvledger", "pipeline/natstest"},
 	"cmd/worker/check":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"},
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
-	"cmd/worker/whatif":      {"cmd/worker/demo/servers", "cmd/worker/workertest", "pipeline/natstest"},
+	"cmd/worker/whatif":      {"cmd/worker/demo/servers", "cmd/worker/workertest", "enrich/threshold/thresholdtest", "pipeline/natstest"},
 	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
 	"cmd/worker/simulation":  {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/workertest", "config", "hive", "hive/hivetest", "pipeline/deadletter", "pipeline/natstest", "pipeline/stream", "racedetector"},
 	"cmd/worker/recent":      {"enrich/detection"},

@@ -66,15 +66,15 @@ func Read(ctx context.Context, link *stream.Link, s Span, do func(Message) error
 	return nil
 }
 
-// reader reads by an ephemeral consumer of its own. Batches are fetched one ahead of the one that is worked: the client's own way of pulling
-// on may forget to, and notices after two heartbeats.
+// reader reads by an ephemeral consumer of its own. The next batch is asked for when all of the one before has come, and comes while that is
+// worked: of two pulls that wait, the server serves each in turn. The client's own way of pulling on may forget to, and notices after two heartbeats.
 type reader struct {
 	link     *stream.Link
 	span     Span
 	pull     int
 	consumer jetstream.Consumer
 	next     jetstream.MessageBatch
-	last     uint64 // sequence of the stream that was given last
+	last     uint64 // sequence of the stream that came last
 	expected uint64 // the consumer's number of the next message
 	empty    int    // batches in a row that brought nothing
 }
@@ -113,34 +113,50 @@ func (r *reader) close(ctx context.Context) { r.link.Drop(ctx, r.consumer) }
 
 // batch gives one batch, and tells how many messages that were, and whether it was the last.
 func (r *reader) batch(ctx context.Context, left uint64, do func(Message) error) (n uint64, over bool, err error) {
-	now := r.next
-	if now == nil {
-		if now, err = r.consumer.FetchBytes(r.pull, jetstream.FetchMaxWait(fetchWithin)); err != nil {
-			return 0, false, fmt.Errorf("read stream %s: %w", r.span.Stream, r.link.Explain(err))
+	all, over, err := r.receive(ctx, left)
+	n = uint64(len(all))
+	if err == nil && !over && n < left {
+		err = r.ask()
+	}
+	for _, m := range all {
+		if failed := do(m); failed != nil {
+			return n, true, failed
 		}
 	}
+	return n, over, err
+}
+
+// ask asks for a batch.
+func (r *reader) ask() (err error) {
 	if r.next, err = r.consumer.FetchBytes(r.pull, jetstream.FetchMaxWait(fetchWithin)); err != nil {
-		return 0, false, fmt.Errorf("read stream %s: %w", r.span.Stream, r.link.Explain(err))
+		return fmt.Errorf("read stream %s: %w", r.span.Stream, r.link.Explain(err))
 	}
-	for m := range now.Messages() {
+	return nil
+}
+
+// receive takes what was asked for, as far as it comes whole and is wanted, and tells whether it was the end.
+func (r *reader) receive(ctx context.Context, left uint64) (all []Message, over bool, err error) {
+	if r.next == nil {
+		if err := r.ask(); err != nil {
+			return nil, false, err
+		}
+	}
+	for m := range r.next.Messages() {
 		meta, err := m.Metadata()
 		if err != nil {
-			return n, false, fmt.Errorf("read stream %s: %w", r.span.Stream, err)
+			return all, false, fmt.Errorf("read stream %s: %w", r.span.Stream, err)
 		}
-		if meta.Sequence.Consumer != r.expected || n == left {
-			return n, n == left, nil // one was lost on the way: again
+		if meta.Sequence.Consumer != r.expected {
+			return all, false, nil // one was lost on the way: again
 		}
 		r.expected++
 		r.empty, r.last = 0, meta.Sequence.Stream
-		n++
-		if err := do(Message{Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Body: m.Data(), Stored: meta.Timestamp}); err != nil {
-			return n, true, err
-		}
-		if meta.NumPending == 0 {
-			return n, true, nil // the end; some may have left the stream meanwhile
+		all = append(all, Message{Sequence: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Body: m.Data(), Stored: meta.Timestamp})
+		if meta.NumPending == 0 || uint64(len(all)) == left {
+			return all, true, nil // the end; some may have left the stream meanwhile
 		}
 	}
-	return n, false, ctx.Err()
+	return all, false, ctx.Err()
 }
 
 // Bounds of a reading.

@@ -147,7 +147,7 @@ const (
 var errSilent = errors.New("messages are there and none comes")
 
 // each reads a stream up to a sequence; 0 is its end as it is now. A stream that is not there is empty. It reads by a consumer
-// of its own that needs no answers, one batch ahead of the one that is worked; what was lost on the way is read again.
+// of its own that needs no answers; a batch comes while the one before is worked; what was lost on the way is read again.
 func (s *streams) each(ctx context.Context, name string, filters []string, since time.Time, upTo uint64, do func(stored) error) error {
 	config := jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: filters,
@@ -188,37 +188,60 @@ func (s *streams) pass(ctx context.Context, name string, config jetstream.Consum
 	if left == 0 {
 		return 0, true, nil
 	}
-	next, err := consumer.FetchBytes(most, jetstream.FetchMaxWait(fetchWithin))
-	for expected := uint64(1); err == nil; {
-		now := next
-		if next, err = consumer.FetchBytes(most, jetstream.FetchMaxWait(fetchWithin)); err != nil {
-			break
+	pull := func() (jetstream.MessageBatch, error) {
+		return consumer.FetchBytes(most, jetstream.FetchMaxWait(fetchWithin))
+	}
+	next, err := pull()
+	for given := uint64(0); err == nil; {
+		all, how, received := receive(next, given, left)
+		if received != nil {
+			return last, false, fmt.Errorf("read stream %s: %w", name, received)
 		}
-		begun := expected
-		for m := range now.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				return last, false, fmt.Errorf("read stream %s: %w", name, err)
-			}
-			if meta.Sequence.Consumer != expected {
-				return last, false, nil
-			}
-			if upTo > 0 && meta.Sequence.Stream > upTo {
+		if how == more { // only now: of two pulls that wait, the server serves each in turn
+			next, err = pull()
+		}
+		for _, m := range all {
+			if upTo > 0 && m.sequence > upTo {
 				return last, true, nil
 			}
-			if err := do(stored{sequence: meta.Sequence.Stream, subject: m.Subject(), at: meta.Timestamp, header: m.Headers(), body: m.Data()}); err != nil {
+			if err := do(m); err != nil {
 				return last, true, err
 			}
-			expected, last = expected+1, meta.Sequence.Stream
-			if meta.NumPending == 0 || expected > left {
-				return last, true, nil
-			}
+			last = m.sequence
 		}
-		if err := ctx.Err(); err != nil || begun == expected {
-			return last, false, err
+		given += uint64(len(all))
+		if canceled := ctx.Err(); canceled != nil || how != more || len(all) == 0 {
+			return last, how == atEnd, canceled
 		}
 	}
 	return last, false, fmt.Errorf("read stream %s: %w", name, err)
+}
+
+// ending says how a batch ended.
+type ending int
+
+const (
+	more  ending = iota // there may be more
+	atEnd               // it was the last
+	gap                 // one was lost on the way
+)
+
+// receive takes a batch whole; so many were given before it, of so many in all.
+func receive(batch jetstream.MessageBatch, given, in uint64) (all []stored, how ending, err error) {
+	for m := range batch.Messages() {
+		meta, err := m.Metadata()
+		if err != nil {
+			return all, gap, err
+		}
+		if given++; meta.Sequence.Consumer != given {
+			return all, gap, nil
+		}
+		all = append(all, stored{sequence: meta.Sequence.Stream, subject: m.Subject(), at: meta.Timestamp, header: m.Headers(), body: m.Data()})
+		if meta.NumPending == 0 || given == in {
+			return all, atEnd, nil
+		}
+	}
+	return all, more, nil
 }
 
 // letter is a dead letter, read by its headers.
