@@ -78,7 +78,7 @@ func (c *command) run(ctx context.Context, sh *shell.Shell) error {
 	read := func(ctx context.Context, do func(history.Message) error) error {
 		return history.Read(ctx, link, span, do)
 	}
-	r, err := newComparison(cfg.NATS.Stream, old, now).run(ctx, read, bar.tell)
+	r, err := newComparison(cfg.NATS.Stream, old, now).run(ctx, read, time.Now, bar.tell)
 	if err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -39,7 +40,7 @@ type comparison struct {
 }
 
 // change is a difference between the two, for one kind of detection.
-type change struct{ from, to string }
+type change struct{ from, to fate }
 
 // judged is what both make of one message.
 type judged struct {
@@ -54,8 +55,11 @@ func newComparison(name string, old, now Rules) *comparison {
 	return &comparison{name: name, old: old, new: now, alike: old.Decoder == now.Decoder, before: newSide(mostKeys), after: newSide(mostKeys), changes: map[change]*Change{}}
 }
 
-// run compares what read gives, which is called once.
-func (c *comparison) run(ctx context.Context, read func(context.Context, func(history.Message) error) error, told func(done int)) (Report, error) {
+// reading gives messages in the stream's order.
+type reading func(context.Context, func(history.Message) error) error
+
+// run compares what read gives, which is called once; now is when that is over.
+func (c *comparison) run(ctx context.Context, read reading, now func() time.Time, told func(done int)) (Report, error) {
 	err := history.Abreast(ctx, read, func(all []history.Message) func() {
 		done := make([]judged, len(all))
 		for i, m := range all {
@@ -68,7 +72,10 @@ func (c *comparison) run(ctx context.Context, read func(context.Context, func(hi
 			told(c.report.Messages)
 		}
 	})
-	c.report.Old, c.report.New = c.before.Counts, c.after.Counts
+	over := now()
+	c.before.finish(over)
+	c.after.finish(over)
+	c.report.Old, c.report.New = c.before.counts(), c.after.counts()
 	for _, change := range c.changes {
 		c.report.Changes = append(c.report.Changes, *change)
 	}
@@ -94,30 +101,32 @@ func (c *comparison) judge(m history.Message) judged {
 // outcomes are what rules make of a message, in the order of its detections.
 func (c *comparison) outcomes(m history.Message, result detection.Result, err error, planner Planner) []outcome {
 	if err != nil {
-		return []outcome{{verdict: dead, reason: enrich.ReasonOf(err)}}
+		return []outcome{{verdict: dead, reason: enrich.ReasonOf(err), stored: m.Stored}}
 	}
 	all := make([]outcome, 0, len(result.Detections)+len(result.Dropped)+len(result.Unreadable))
 	for i, d := range result.Detections {
-		all = append(all, planned(planner.Plan(d, enrich.Origin{Stream: c.name, Sequence: m.Sequence, Part: i, Subject: m.Subject, Time: m.Stored})))
+		o := planned(planner.Plan(d, enrich.Origin{Stream: c.name, Sequence: m.Sequence, Part: i, Subject: m.Subject, Time: m.Stored}))
+		o.place, o.stored = place{m.Sequence, i}, m.Stored
+		all = append(all, o)
 	}
 	for _, d := range result.Dropped {
-		all = append(all, outcome{verdict: dropped, reason: d.Reason})
+		all = append(all, outcome{verdict: dropped, reason: d.Reason, stored: m.Stored})
 	}
 	for _, u := range result.Unreadable {
-		all = append(all, outcome{verdict: dead, reason: enrich.ReasonOf(u)})
+		all = append(all, outcome{verdict: dead, reason: enrich.ReasonOf(u), stored: m.Stored})
 	}
 	return all
 }
 
 // planned is what a plan, or its error, means.
 func planned(p enrich.Plan, err error) outcome {
-	o := outcome{rule: "no route"}
+	o := outcome{by: ruling{kind: "no route"}}
 	if p.Route != "" {
-		o.rule = "route " + p.Route
+		o.by = ruling{"route", p.Route}
 	}
 	if d, is := errors.AsType[*enrich.DroppedError](err); is {
 		if d.Reason == enrich.ReasonSilenced {
-			o.rule = "silence " + d.Detail
+			o.by = ruling{"silence", d.Detail}
 		}
 		o.verdict, o.reason = dropped, d.Reason
 		return o
@@ -126,10 +135,11 @@ func planned(p enrich.Plan, err error) outcome {
 		o.verdict, o.reason = dead, enrich.ReasonOf(err)
 		return o
 	}
+	o.verdict = inCase
 	if p.AsAlert {
 		o.verdict = asAlert
 	}
-	o.key, o.at, o.window, o.severity, o.assignee = p.Hash, p.At, p.Window, p.Severity, p.Shape.Assignee
+	o.key, o.at, o.window, o.severity, o.assignee, o.wants = p.Hash, p.At, p.Window, p.Severity, p.Shape.Assignee, p.Threshold
 	return o
 }
 
@@ -137,37 +147,44 @@ func planned(p enrich.Plan, err error) outcome {
 func (c *comparison) fold(j judged) {
 	c.report.Messages++
 	for i := range max(len(j.old), len(j.new)) {
-		from, to := c.one(c.before, j.old, i), c.one(c.after, j.new, i)
-		if from == to {
-			continue
-		}
-		c.report.Changed++
-		known := c.changes[change{from, to}]
-		if known == nil {
-			if len(c.changes) == mostChanges {
-				continue
-			}
-			known = &Change{Old: from, New: to, First: j.sequence}
-			c.changes[change{from, to}] = known
-		}
-		known.Detections++
+		s := &story{first: j.sequence, left: 2}
+		c.one(c.before, j.old, i, func(f fate) { c.told(s, &s.from, f) })
+		c.one(c.after, j.new, i, func(f fate) { c.told(s, &s.to, f) })
 	}
 }
 
-// one counts one detection, and says what became of it.
-func (c *comparison) one(s *side, all []outcome, i int) string {
+// one counts one detection on one side.
+func (c *comparison) one(s *side, all []outcome, i int, tell func(fate)) {
 	if i >= len(all) {
-		return "not there"
+		tell(fate{})
+		return
 	}
-	did := s.take(all[i])
-	if all[i].verdict == inCase {
-		did = "case, " + word(all[i].severity)
-		if all[i].assignee != "" {
-			did += ", " + all[i].assignee
+	s.take(all[i], tell)
+}
+
+// story is what became of one detection on both sides. That of one that waits below a threshold is told later.
+type story struct {
+	change
+
+	first uint64 // sequence of its message
+	left  int    // sides that have not told
+}
+
+// told notes what became of a detection on one side.
+func (c *comparison) told(s *story, where *fate, f fate) {
+	*where = f
+	if s.left--; s.left > 0 || s.from == s.to {
+		return
+	}
+	c.report.Changed++
+	known := c.changes[s.change]
+	if known == nil {
+		if len(c.changes) == mostChanges {
+			return
 		}
+		known = &Change{Old: s.from.String(), New: s.to.String(), First: s.first}
+		c.changes[s.change] = known
 	}
-	if all[i].rule == "" {
-		return did
-	}
-	return all[i].rule + ": " + did
+	known.Detections++
+	known.First = min(known.First, s.first)
 }

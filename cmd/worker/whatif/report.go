@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"forager/enrich/detection/canon"
@@ -44,23 +45,105 @@ func Write(to io.Writer, r Report) error {
 			row(prefix+name, old[name], now[name])
 		}
 	}
-	row("detections", r.Old.Detections, r.New.Detections)
-	row("cases opened", r.Old.Opened, r.New.Opened)
-	row("merged into a case", r.Old.Merged, r.New.Merged)
-	row("alerts", r.Old.Alerts, r.New.Alerts)
-	row("dropped", r.Old.Dropped, r.New.Dropped)
-	group("dropped: ", r.Old.Reasons, r.New.Reasons)
-	row("dead letters", r.Old.Dead, r.New.Dead)
+	now := r.New.numbers()
+	for i, old := range r.Old.numbers() {
+		row(old.name, old.n, now[i].n)
+		if old.name == "dropped" {
+			group("dropped: ", r.Old.Reasons, r.New.Reasons)
+		}
+	}
 	group("cases of severity ", r.Old.Severities, r.New.Severities)
 	if owners := names(r.Old.Assignees, r.New.Assignees); len(owners) > 1 || len(owners) == 1 && owners[0] != "" {
 		group("cases of assignee ", assigned(r.Old.Assignees), assigned(r.New.Assignees))
 	}
-	group("by ", r.Old.Rules, r.New.Rules)
-	group("cases opened by ", r.Old.Opens, r.New.Opens)
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}
+	if err := writeRules(to, r); err != nil {
+		return err
+	}
 	return writeChanges(to, r)
+}
+
+// writeRules writes what each rule makes of what it decides on: a column for each number that any has.
+func writeRules(to io.Writer, r Report) error {
+	rules := names(r.Old.Rules, r.New.Rules)
+	if len(rules) == 0 {
+		return nil
+	}
+	all := make([]pair, 0, len(rules))
+	used := map[string]bool{}
+	for _, name := range rules {
+		p := pair{name: name, old: tallyOf(r.Old.Rules[name]), now: tallyOf(r.New.Rules[name])}
+		for _, t := range []Tally{p.old, p.now} {
+			for _, n := range t.numbers() {
+				used[n.name] = used[n.name] || n.n != 0
+			}
+		}
+		all = append(all, p)
+	}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "\nRULE")
+	for _, n := range (Tally{}).numbers() {
+		if used[n.name] {
+			fmt.Fprint(t, "\t", strings.ToUpper(n.name))
+		}
+	}
+	fmt.Fprint(t, "\tSEVERITIES\tASSIGNEES\n")
+	for _, p := range all {
+		fmt.Fprintln(t, strings.Join(p.cells(used), "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("whatif: %w", err)
+	}
+	return nil
+}
+
+// pair is one rule by both sides.
+type pair struct {
+	name     string
+	old, now Tally
+}
+
+func tallyOf(t *Tally) Tally {
+	if t == nil {
+		return Tally{}
+	}
+	return *t
+}
+
+// cells are the row of a rule.
+func (p pair) cells(used map[string]bool) []string {
+	cells := []string{canon.Line(p.name, 80)}
+	now := p.now.numbers()
+	for i, old := range p.old.numbers() {
+		if used[old.name] {
+			cells = append(cells, became(old.n, now[i].n))
+		}
+	}
+	return append(cells, became(mix(p.old.Severities), mix(p.now.Severities)), became(mix(assigned(p.old.Assignees)), mix(assigned(p.now.Assignees))))
+}
+
+// became is what something was, and is.
+func became[T comparable](old, now T) string {
+	if old == now {
+		return fmt.Sprint(now)
+	}
+	return fmt.Sprint(old, " → ", now)
+}
+
+// mix is how many cases are of what.
+func mix(counts map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		if counts[name] != 0 {
+			all = append(all, fmt.Sprintf("%d %s", counts[name], canon.Line(name, 40)))
+		}
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, ", ")
 }
 
 // writeChanges writes what becomes of what instead.
@@ -93,7 +176,7 @@ func difference(old, now int) string {
 }
 
 // names are those of either side.
-func names(old, now map[string]int) []string {
+func names[T any](old, now map[string]T) []string {
 	all := maps.Clone(old)
 	maps.Copy(all, now)
 	return slices.Sorted(maps.Keys(all))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ var begin = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 
 // at is an outcome of a key, so many hours after the beginning.
 func at(key string, hours float64, severity int) outcome {
-	return outcome{rule: "route a", key: key, at: begin.Add(time.Duration(hours * float64(time.Hour))), window: 24 * time.Hour, severity: severity}
+	return outcome{by: ruling{"route", "a"}, verdict: inCase, key: key, at: begin.Add(time.Duration(hours * float64(time.Hour))), window: 24 * time.Hour, severity: severity}
 }
 
 // TestCasesAreThoseOfTheirSpans: a detection goes into the case whose span holds it, the latest that begins before it.
@@ -43,18 +44,13 @@ func TestCasesAreThoseOfTheirSpans(t *testing.T) {
 		"the window moves with a case": {[]outcome{at("a", 0, 1), at("a", 20, 1), at("a", 40, 1)}, 1, 2, map[string]int{"low": 1}},
 		"before, within the window":    {[]outcome{at("a", 30, 1), at("a", 10, 1)}, 1, 1, map[string]int{"low": 1}},
 		"the later of two":             {[]outcome{at("a", 0, 1), at("a", 30, 1), at("a", 31, 4)}, 2, 1, map[string]int{"low": 1, "critical": 1}},
-		"no window":                    {[]outcome{{key: "a", at: begin}, {key: "a", at: begin.AddDate(3, 0, 0)}}, 1, 1, map[string]int{"low": 1}},
+		"no window":                    {[]outcome{{verdict: inCase, key: "a", at: begin}, {verdict: inCase, key: "a", at: begin.AddDate(3, 0, 0)}}, 1, 1, map[string]int{"low": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSide(100)
 			for _, o := range c.all {
-				s.take(o)
-			}
-			for word, n := range s.Severities {
-				if n == 0 {
-					delete(s.Severities, word)
-				}
+				s.take(o, func(fate) {})
 			}
 			if s.Opened != c.opened || s.Merged != c.merged {
 				t.Errorf("opened %d, merged %d, want %d and %d", s.Opened, s.Merged, c.opened, c.merged)
@@ -71,15 +67,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSide(50)
 	for i := range 10_000 {
-		s.take(at(fmt.Sprint("k", i), float64(i), 1))
+		s.take(at(fmt.Sprint("k", i), float64(i), 1), func(fate) {})
 		if len(s.open) > 51 {
 			t.Fatalf("%d keys", len(s.open))
 		}
 	}
-	if s.take(at("k9999", 10_000, 1)); s.Opened != 10_000 || s.Merged != 1 {
+	if s.take(at("k9999", 10_000, 1), func(fate) {}); s.Opened != 10_000 || s.Merged != 1 {
 		t.Errorf("opened %d, merged %d", s.Opened, s.Merged)
 	}
 }
+
+// atBegin is a clock that stands.
+func atBegin() time.Time { return begin }
 
 // rules are those of a file.
 func rules(t testing.TB, text string) Rules {
@@ -104,7 +103,7 @@ func event(n, hosts int) []byte {
 		"schema": "forager.detection/v1", "id": fmt.Sprintf("id-%d", n), "time": begin.Add(time.Duration(n) * time.Second).Format(time.RFC3339),
 		"title": "Something was seen", "severity": 1 + n%4, "host": fmt.Sprintf("host-%d", n%hosts), "user": fmt.Sprintf("user-%d", n%7), "rule": map[string]string{"id": fmt.Sprint("r", n%5)},
 		"techniques": []string{"T1110"}, "observables": []map[string]string{{"dataType": "ip", "data": fmt.Sprintf("198.51.%d.%d", n/250%250, n%250)}},
-		"description": strings.Repeat("what the product said of it, ", 22),
+		"description": strings.Repeat("what the product said of it, ", 27),
 	})
 	return body
 }
@@ -136,10 +135,10 @@ func TestTwoSetsOfRulesAreCompared(t *testing.T) {
 		}
 		return do(history.Message{Sequence: 281, Subject: "d.x", Body: []byte("{"), Stored: begin})
 	}
-	r, err := newComparison("D", old, now).run(t.Context(), read, func(int) {})
+	r, err := newComparison("D", old, now).run(t.Context(), read, atBegin, func(int) {})
 	workertest.Must(t, err)
 	type totals struct{ Messages, OldDropped, NewDropped, OldOpened, NewOpened, OldDead, NewDead, OldTier2, NewTier3, Silenced int }
-	got := totals{r.Messages, r.Old.Dropped, r.New.Dropped, r.Old.Opened, r.New.Opened, r.Old.Dead, r.New.Dead, r.Old.Assignees["tier2@soc.example"], r.New.Assignees["tier3@soc.example"], r.New.Rules["silence scanner"]}
+	got := totals{r.Messages, r.Old.Dropped, r.New.Dropped, r.Old.Opened, r.New.Opened, r.Old.Dead, r.New.Dead, r.Old.Assignees["tier2@soc.example"], r.New.Assignees["tier3@soc.example"], r.New.Rules["silence scanner"].Dropped}
 	// severity 1 is n%4 == 0: no host-1 (n%10 == 1) is among them, so all 70 are noise
 	want := totals{281, 70, 40, 10, 10, 1, 1, 1, 1, 40}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -178,7 +177,7 @@ func TestTheSameRulesChangeNothing(t *testing.T) {
 			}
 		}
 		return nil
-	}, func(int) {})
+	}, atBegin, func(int) {})
 	workertest.Must(t, err)
 	if r.Changed != 0 || cmp.Diff(r.Old, r.New) != "" {
 		t.Errorf("%d changed: %s", r.Changed, cmp.Diff(r.Old, r.New))
@@ -210,16 +209,40 @@ func TestAStreamIsComparedSoon(t *testing.T) {
 	_, err = last(t.Context())
 	workertest.Must(t, err)
 	old, now := rules(t, oldRules), rules(t, newRules)
+	apart := now // has a reader of its own
 	now.Decoder = old.Decoder
-	begun := uint64(0)
-	span := history.Span{Stream: "D", Filters: []string{"d.>"}, Begun: func(n uint64) { begun = n }}
-	began := time.Now()
-	r, err := newComparison("D", old, now).run(t.Context(), func(ctx context.Context, do func(history.Message) error) error {
-		return history.Read(ctx, link, span, do)
-	}, func(int) {})
-	workertest.Must(t, err)
-	t.Logf("%d messages of %d bytes: %s", r.Messages, len(event(1, 5000)), time.Since(began).Round(time.Millisecond))
-	if r.Messages != messages || begun != uint64(messages) {
-		t.Errorf("%d messages, %d begun with", r.Messages, begun)
+	thresholds := rules(t, thresholdRules)
+	thresholds.Decoder = old.Decoder
+	for _, c := range []struct {
+		name string
+		now  Rules
+	}{{"one reader", now}, {"two readers", apart}, {"thresholds", thresholds}} {
+		begun := uint64(0)
+		span := history.Span{Stream: "D", Filters: []string{"d.>"}, Begun: func(n uint64) { begun = n }}
+		began, spent := time.Now(), processor()
+		r, err := newComparison("D", old, c.now).run(t.Context(), func(ctx context.Context, do func(history.Message) error) error {
+			return history.Read(ctx, link, span, do)
+		}, time.Now, func(int) {})
+		workertest.Must(t, err)
+		t.Logf("%s: %d messages of %d bytes: %s, %s of processors, server included", c.name, r.Messages, len(event(1, 5000)), time.Since(began).Round(time.Millisecond), (processor() - spent).Round(time.Millisecond))
+		if r.Messages != messages || begun != uint64(messages) {
+			t.Errorf("%d messages, %d begun with", r.Messages, begun)
+		}
 	}
+}
+
+// thresholdRules let what is not in crown's case wait.
+const thresholdRules = `
+routes:
+  - {name: crown, when: 'detection.host == "host-1"', case: {assignee: tier3@soc.example, severity: critical}}
+  - {name: several, when: 'detection.severity < 4', threshold: {count: 3, by: detection.host, within: 24h}}
+`
+
+// processor is what this process took of processors.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
