@@ -55,9 +55,9 @@ func lag(f Flow) g.Node {
 	}
 	says := "not measured yet"
 	if f.Behind.Known {
-		says = thousands(f.Behind.Waiting) + " wait, " + thousands(f.Behind.Unanswered) + " are with the replicas"
+		says = thousands(f.Behind.Waiting) + " wait in the stream; replicas hold " + thousands(f.Behind.Unanswered)
 		if f.Behind.Limit > 0 {
-			says += " of " + thousands(f.Behind.Limit) + " that may be"
+			says += " of at most " + thousands(f.Behind.Limit)
 		}
 	}
 	return chart(says+"; at most "+thousands(most)+" waited in the last hour", len(f.Minutes), el("polyline", attr("class", "line"), attr("points", strings.TrimSpace(line.String()))))

@@ -9,7 +9,6 @@ import (
 // flow shows what passes, and what holds it up.
 func flow(f Flow) g.Node {
 	return g.Group{
-		reasons(f),
 		el("div", attr("class", "cards"),
 			card("Settled since "+f.Since.UTC().Format("2 Jan 15:04"), totals(f)),
 			card("Per minute, last hour", rate(f.Minutes)),
@@ -18,17 +17,6 @@ func flow(f Flow) g.Node {
 		),
 		replicas(f),
 	}
-}
-
-// reasons says in words why nothing flows, and what else there is to know.
-func reasons(f Flow) g.Node {
-	if len(f.Reasons)+len(f.Notes) == 0 {
-		return nil
-	}
-	return el("ul", attr("class", "reasons"),
-		g.Map(f.Reasons, func(r string) g.Node { return el("li", attr("class", "bad"), say(r)) }),
-		g.Map(f.Notes, func(r string) g.Node { return el("li", say(r)) }),
-	)
 }
 
 func card(name string, body ...g.Node) g.Node {

@@ -2,7 +2,6 @@ package page
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	g "maragu.dev/gomponents"
@@ -18,8 +17,9 @@ type livePart struct {
 func live(s Snapshot) []livePart {
 	return []livePart{
 		{"live-state", func() g.Node { return state(s) }},
+		{"live-now", func() g.Node { return concerns(s) }},
 		{"live-flow", func() g.Node { return flow(s.Flow) }},
-		{liveRecent, func() g.Node { return rows(s.Recent, filter{}) }},
+		{liveRecent, func() g.Node { return rows(s, filter{}) }},
 		{"live-letters", func() g.Node { return letters(s.Letters, s.At) }},
 		{"live-promises", func() g.Node { return promises(s.Promises) }},
 	}
@@ -33,7 +33,7 @@ func document(o Options, s Snapshot, m Matrix, f filter) g.Node {
 	return shell(o, "", "Forager: "+s.Replica,
 		el("header", attr("class", "top"),
 			el("h1", say("Forager")),
-			el("div", attr("id", "live-state"), attr("class", "state"), state(s)),
+			el("div", attr("id", "live-state"), attr("class", "state"), attr("role", "status"), state(s)),
 			el("nav", aria("label", "Parts of this page"), el("ul",
 				anchor("#flow", "Flow"), anchor("#recent", "Recent"), anchor("#letters", "Dead letters"), anchor("#attack", "ATT&CK"), anchor("#promises", "Promises"),
 				g.Map(o.Links, func(l Link) g.Node { return anchor(l.Path, l.Name) }),
@@ -45,8 +45,9 @@ func document(o Options, s Snapshot, m Matrix, f filter) g.Node {
 		),
 		el("main", attr("id", "main"),
 			when(o.Notice != "", el("p", attr("class", "notice"), say(o.Notice))),
+			el("div", attr("id", "live-now"), concerns(s)),
 			section("flow", "Flow", el("div", attr("id", "live-flow"), flow(s.Flow))),
-			section("recent", "Recent", recent(s.Recent, f)),
+			section("recent", "Recent", recent(s, f)),
 			section("letters", "Dead letters", el("div", attr("id", "live-letters"), letters(s.Letters, s.At))),
 			section("attack", "ATT&CK", attack(m)),
 			section("promises", "Promises", el("div", attr("id", "live-promises"), promises(s.Promises))),
@@ -93,14 +94,6 @@ func anchor(to, name string) g.Node { return el("li", el("a", attr("href", to), 
 
 func section(id, name string, body ...g.Node) g.Node {
 	return el("section", attr("id", id), aria("labelledby", id+"-title"), el("h2", attr("id", id+"-title"), say(name)), g.Group(body))
-}
-
-// state says in one line whether work gets done.
-func state(s Snapshot) g.Node {
-	if s.Flow.Ready {
-		return el("p", attr("class", "ok"), say("Work gets done"))
-	}
-	return el("p", attr("class", "bad"), say("Stuck: "+strings.Join(s.Flow.Reasons, "; ")))
 }
 
 // trouble says what is not known, and why.

@@ -16,10 +16,10 @@ func letters(l Letters, now time.Time) g.Node {
 	case !l.Known:
 		return empty("Not looked at yet.")
 	case l.Waiting == 0:
-		return empty("None waits.")
+		return empty("None waits: whatever could not become part of a case would be here.")
 	}
 	return g.Group{
-		el("p", say(thousands(l.Waiting)+" wait. "), when(!l.Whole, say("The first of them are grouped here. ")), say("Mend what they died of, then send them again.")),
+		el("p", say(thousands(l.Waiting)+" in all. "), when(!l.Whole, say("The first of them are grouped here. ")), el("code", say("worker dlq ls --all")), say(" lists them, "), el("code", say("worker dlq show N")), say(" says what was refused. Mend that, then send them again.")),
 		table("Dead letters by reason", []string{"Letters", "Reason", "Step", "Answer", "Age", "Requeue"}, body(g.Map(l.Groups, func(x Group) g.Node {
 			answer := ""
 			if x.Status != 0 {

@@ -29,8 +29,9 @@ func hostileRow() Row {
 func hostileSnapshot() Snapshot {
 	return Snapshot{
 		At: time.Unix(0, 0), Replica: hostile, Version: hostile,
+		Concerns: []Concern{{Stuck: true, What: hostile, Since: time.Unix(-60, 0), Do: hostile, See: "letters"}, {What: hostile}},
 		Flow: Flow{
-			Reasons: []string{hostile}, Notes: []string{hostile}, Ended: []Count{{hostile, 1}}, Minutes: []Minute{{Settled: 3, Dead: 1, Again: 1, Lag: 3, Known: true}},
+			Ended: []Count{{hostile, 1}}, Minutes: []Minute{{Settled: 3, Dead: 1, Again: 1, Lag: 3, Known: true}},
 			Replicas: []Replica{{Name: hostile, State: hostile, Says: hostile}},
 		},
 		Recent:   []Row{hostileRow()},

@@ -30,8 +30,9 @@ func (r Row) words() string {
 func outcomes() []string { return []string{"applied", "dropped", "dead letter", "again"} }
 
 // recent shows the last messages, and what chooses among them.
-func recent(all []Row, f filter) g.Node {
+func recent(s Snapshot, f filter) g.Node {
 	return g.Group{
+		el("p", attr("class", "why"), say("What replica "+s.Replica+" settled since "+s.Flow.Since.UTC().Format("2 Jan 15:04")+", the last 200. Other replicas show theirs. "), el("code", say("worker case find")), say(" says of any message where it went.")),
 		el("form", attr("id", "filter"), attr("method", "get"), attr("action", "./#recent"), attr("role", "search"), aria("label", "Filter of the recent messages"),
 			el("label", attr("for", "q"), say("Text")), el("input", attr("id", "q"), attr("name", "q"), attr("type", "search"), attr("value", f.text), attr("autocomplete", "off")),
 			el("label", attr("for", "outcome"), say("Outcome")),
@@ -41,23 +42,33 @@ func recent(all []Row, f filter) g.Node {
 			el("button", attr("type", "submit"), say("Filter")),
 			el("span", attr("id", "shown"), attr("role", "status"), say("")),
 		),
-		table("The last messages of this replica, the newest first", []string{"Time", "Outcome", "Severity", "Title", "Host", "Format", "Techniques", "Took", "Case"},
-			el("tbody", attr("id", "live-recent"), attr("role", "rowgroup"), rows(all, f))),
+		el("div", attr("class", "rows"), attr("tabindex", "0"), attr("role", "region"), aria("label", "The last messages, scrolls"),
+			el("a", attr("class", "skip"), attr("href", "#letters"), say("Past the messages")),
+			table("The last messages of this replica, the newest first", []string{"Time", "Outcome", "Severity", "Title", "Host", "Format", "Techniques", "Took", "Case"},
+				el("tbody", attr("id", "live-recent"), attr("role", "rowgroup"), rows(s, f)))),
 	}
 }
 
 // rows are the messages that a filter lets through.
-func rows(all []Row, f filter) g.Node {
+func rows(s Snapshot, f filter) g.Node {
 	shown := g.Group{}
-	for _, r := range all {
+	for _, r := range s.Recent {
 		if f.lets(r) {
 			shown = append(shown, messageRow(r))
 		}
 	}
 	if len(shown) == 0 {
-		return el("tr", attr("role", "row"), attr("class", "none"), el("td", attr("role", "cell"), attr("colspan", "9"), say("No message, yet.")))
+		return el("tr", attr("role", "row"), attr("class", "none"), el("td", attr("role", "cell"), attr("colspan", "9"), noRows(s)))
 	}
 	return shown
+}
+
+// noRows says why there are none.
+func noRows(s Snapshot) g.Node {
+	if n := len(s.Recent); n > 0 {
+		return say("None of the " + thousands(n) + " messages fits the filter.")
+	}
+	return g.Group{say("No message has come since this replica started. If some should have: "), el("code", say("worker check --connect")), say(" says whether stream, subjects and permissions fit.")}
 }
 
 func messageRow(r Row) g.Node {

@@ -31,19 +31,27 @@ type Snapshot struct {
 	At       time.Time
 	Replica  string
 	Version  string
+	Concerns []Concern // the worst first
 	Flow     Flow
 	Recent   []Row // the newest first
 	Letters  Letters
 	Promises []Promise
 }
 
+// Concern is something that somebody should see to.
+type Concern struct {
+	Stuck bool      // no work gets done by it
+	What  string    // what is wrong
+	Since time.Time // zero: not known
+	Do    string    // what to do; empty: What says it
+	See   string    // the part of the page that tells more, by its id; empty: there is none
+}
+
 // Flow is what passes through this replica, and what holds it up.
 type Flow struct {
 	Since    time.Time // of the counts
 	Ready    bool
-	Reasons  []string // why it is not
-	Notes    []string // what is worth knowing although work gets done
-	Ended    []Count  // messages, by outcome
+	Ended    []Count // messages, by outcome
 	InHand   int
 	Behind   Behind
 	Minutes  []Minute // the oldest first
@@ -137,10 +145,11 @@ type Group struct {
 
 // Promise is something that should stay 0.
 type Promise struct {
-	Name string
-	Says string // what is counted
-	N    int
-	Do   string // what to do where it is not 0
+	Name  string
+	Says  string // what is counted
+	N     int
+	Do    string // what to do where it is not 0
+	Grave bool   // somebody should see to it at once
 }
 
 // Opened is what a message means.

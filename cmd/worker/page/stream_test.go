@@ -49,16 +49,16 @@ func TestAViewerGetsWhatChanged(t *testing.T) {
 			}
 			return got
 		}
-		if got := look(); len(got) != 5 || got["live-recent"] != render(t, rows(source.snapshot.Recent, filter{})) {
+		if got := look(); len(got) != 6 || got["live-recent"] != render(t, rows(source.snapshot, filter{})) {
 			t.Errorf("at first: %d parts", len(got))
 		}
 		time.Sleep(Every)
 		if got := look(); len(got) != 0 {
 			t.Errorf("nothing changed, and came: %v", got)
 		}
-		source.snapshot.Flow.Ready = true
+		source.snapshot.Flow.Ready, source.snapshot.Concerns = true, nil
 		time.Sleep(Every)
-		if got := look(); len(got) != 1 || !strings.Contains(got["live-state"], "Work gets done") {
+		if got := look(); len(got) != 2 || !strings.Contains(got["live-state"], "Work gets done") || got["live-now"] != "" {
 			t.Errorf("the state changed, and came: %v", got)
 		}
 		if source.asked != 3 {

@@ -34,7 +34,6 @@ type proof struct {
 
 	letters map[uint64][]letter
 	lines   map[uint64][]line
-	unread  error  // of the ledger
 	begun   uint64 // the lowest sequence in the journal; 0 is without a journal
 	seen    map[uint64]time.Time
 	ids     map[string]int // how often an id came

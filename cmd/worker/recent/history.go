@@ -40,7 +40,8 @@ type Seen struct {
 	Measured bool // whether the lag was, ever
 	Events   map[apply.EventKind]int
 	Noticed  map[string]int
-	Changes  int // rises with every change
+	Stuck    time.Time // since when no work gets done, as far as it was noticed; zero: it does
+	Changes  int       // rises with every change
 }
 
 // History is what this replica met lately. It is a [pipeline.Observer] and an [apply.Events]. Safe for
@@ -119,8 +120,25 @@ func (h *History) minute(now time.Time) *Minute {
 	return m
 }
 
-// Gate is told elsewhere: the page asks the worker.
-func (h *History) Gate(bool, string) { h.changed() }
+// Gate keeps when it closed. That it opened is no proof yet that work gets done: see [History.Ready].
+func (h *History) Gate(open bool, _ string) {
+	h.changed()
+	if !open {
+		h.Ready(false)
+	}
+}
+
+// Ready is told now and then, and whenever somebody looks, whether work gets done.
+func (h *History) Ready(ready bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case ready:
+		h.seen.Stuck = time.Time{}
+	case h.seen.Stuck.IsZero():
+		h.seen.Stuck = h.now()
+	}
+}
 
 // Noticed counts what should not happen often.
 func (h *History) Noticed(what string) {

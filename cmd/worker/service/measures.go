@@ -123,6 +123,7 @@ func (s *Service) measure(ctx context.Context) {
 		case <-tick.C:
 			failing = s.measureOnce(ctx, failing)
 			s.measureHeld(ctx)
+			s.noteReadiness()
 			s.hooks.measure(ctx)
 		}
 	}
@@ -158,6 +159,14 @@ func (s *Service) measureHeld(ctx context.Context) {
 		oldest = max(time.Since(fill.Oldest), 0)
 	}
 	s.parts.measures.metrics.Held(fill.Messages, fill.Ratio, oldest)
+}
+
+// noteReadiness lets the page say since when no work gets done, also where nobody looked then.
+func (s *Service) noteReadiness() {
+	if s.history != nil {
+		ready, _ := s.Ready()
+		s.history.Ready(ready)
+	}
 }
 
 // tellDrift logs where stream and consumer differ from the configuration, each time that this changes.

@@ -98,8 +98,11 @@ func (v *View) connected(ctx context.Context) (*stream.Link, error) {
 
 // Snapshot is how the replica does now.
 func (v *View) Snapshot(ctx context.Context) page.Snapshot {
+	ready, reasons := v.options.Worker.Ready()
+	v.options.History.Ready(ready)
 	seen := v.options.History.Look()
 	s := page.Snapshot{At: time.Now(), Replica: v.options.Replica, Version: v.options.Version, Flow: v.flow(seen), Promises: promises(seen, v.options.Rollbacks())}
+	s.Flow.Ready = ready
 	for _, m := range seen.Messages {
 		s.Recent = append(s.Recent, v.row(m))
 	}
@@ -107,14 +110,13 @@ func (v *View) Snapshot(ctx context.Context) page.Snapshot {
 	s.Flow.Replicas, s.Flow.Trouble = of.all, of.trouble
 	s.Flow.Replicas = marked(s.Flow.Replicas, v.options.Replica, seen.Since)
 	s.Letters, _ = v.letters.get(ctx, &v.beside)
+	s.Concerns = concerns(s, reasons, v.options.Worker.Notes(), seen.Stuck)
 	return s
 }
 
 // flow is what the replica itself knows.
 func (v *View) flow(seen recent.Seen) page.Flow {
 	f := page.Flow{Since: seen.Since, Calls: page.Calls{InFlight: v.options.InFlight(), Limit: v.options.Limit(), Most: v.options.Most}}
-	f.Ready, f.Reasons = v.options.Worker.Ready()
-	f.Notes = v.options.Worker.Notes()
 	f.InHand, _ = v.options.Worker.Held()
 	for i, o := range recent.Outcomes() {
 		f.Ended = append(f.Ended, page.Count{Name: string(o), N: seen.Ended[i]})
@@ -146,10 +148,10 @@ func promises(seen recent.Seen, rollbacks int) []page.Promise {
 		return n
 	}
 	return []page.Promise{
-		{Name: "doubled", Says: "two cases of one key with one start date", N: event(apply.EventDoubled), Do: "Look for cases with the same forager: tag and merge them in TheHive; then see hive.settle and \"worker check --connect --measure-lag\"."},
-		{Name: "lost", Says: "messages that left the stream before anybody had them, and cases that TheHive does not show any more", N: int(seen.Lag.Gone) + event(apply.EventUnseen),
+		{Grave: true, Name: "doubled", Says: "two cases of one key with one start date", N: event(apply.EventDoubled), Do: "Look for cases with the same forager: tag and merge them in TheHive; then see hive.settle and \"worker check --connect --measure-lag\"."},
+		{Grave: true, Name: "lost", Says: "messages that left the stream before anybody had them, and cases that TheHive does not show any more", N: int(seen.Lag.Gone) + event(apply.EventUnseen),
 			Do: "See the limits of the stream (max age, bytes, messages) with \"worker check --connect\", and TheHive's index."},
-		{Name: "not stored as dead letters", Says: "messages that were given up and fit nowhere; they stay in the stream", N: seen.Noticed[pipeline.NoticeLetterLost], Do: "Make room in the dead-letter stream: \"worker dlq ls\", then requeue or purge."},
+		{Grave: true, Name: "not stored as dead letters", Says: "messages that were given up and fit nowhere; they stay in the stream", N: seen.Noticed[pipeline.NoticeLetterLost], Do: "Make room in the dead-letter stream: \"worker dlq ls\", then \"worker dlq requeue\" or \"worker dlq purge\"."},
 		{Name: "unclear answers", Says: "writes of which TheHive did not say whether they took place; each was looked for before it was repeated", N: event(apply.EventAmbiguous), Do: "Nothing is lost by it. Many of them mean a proxy or TheHive that cuts connections: see hive.timeout."},
 		{Name: "rollbacks", Says: "times within a day that the stream or the ledger was found older than it had been, as after a restore", N: rollbacks, Do: "The notes above say what is gone; docs/how-to/operate.md says what to do after a restore."},
 		{Name: "degraded", Says: "cases made without a value of the configuration that TheHive refuses", N: event(apply.EventDegraded), Do: "\"worker check --connect\" names the template, field or status that TheHive does not know."},

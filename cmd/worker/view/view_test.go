@@ -55,7 +55,7 @@ func TestAPageIsShownWhileEverythingIsAway(t *testing.T) {
 	o.History.Settled(pipeline.Settlement{Stream: "DET", Sequence: 9, Cases: []enrich.Landing{{ID: "~4", Number: 12}}})
 	o.History.Happened(apply.Event{Kind: apply.EventDoubled})
 	s := v.Snapshot(t.Context())
-	if s.Flow.Ready || len(s.Flow.Reasons) != 1 || s.Flow.InHand != 3 || s.Flow.Calls != (page.Calls{InFlight: 2, Limit: 8, Most: 32}) {
+	if s.Flow.Ready || len(s.Concerns) != 2 || s.Flow.InHand != 3 || s.Flow.Calls != (page.Calls{InFlight: 2, Limit: 8, Most: 32}) {
 		t.Errorf("%+v", s.Flow)
 	}
 	if len(s.Recent) != 1 || s.Recent[0].Cases[0] != (page.Case{Number: 12, URL: "https://hive.example/cases/~4"}) {

@@ -18,6 +18,14 @@
     }
     if (focused && $(focused)) $(focused).focus({ preventScroll: true });
     if (into === recent) choose();
+    if (id === "live-state") title();
+  }
+
+  // The tab says it, too, where the page is behind others.
+  const named = document.title;
+  function title() {
+    const says = ($("live-state").querySelector(".bad") ? "Stuck · " : "") + named;
+    if (document.title !== says) document.title = says;
   }
 
   const q = $("q"), outcome = $("outcome"), shown = $("shown");
@@ -44,7 +52,7 @@
     source = new EventSource("page/events");
     source.addEventListener("open", () => say("Live"));
     source.addEventListener("error", () => say(source.readyState === EventSource.CLOSED ? "Not live: reload" : "Not live: asking again"));
-    for (const id of ["live-state", "live-flow", "live-recent", "live-letters", "live-promises"]) {
+    for (const id of ["live-state", "live-now", "live-flow", "live-recent", "live-letters", "live-promises"]) {
       source.addEventListener(id, (event) => put(id, JSON.parse(event.data)));
     }
   }
@@ -77,5 +85,6 @@
   dialog.addEventListener("close", () => { if ($(from)) $(from).focus(); });
 
   choose();
+  title();
   follow();
 })();
