@@ -117,15 +117,23 @@ func source(ctx context.Context) string {
 	return text.OuterHTML
 }
 
-// focus puts the focus on an element.
+// focus puts the focus on an element. A node's id ends with its document, which the next may replace just now: then it looks again.
 func focus(t *testing.T, ctx context.Context, selector string) {
 	t.Helper()
+	waitFor(t, ctx, func(string) bool { return focused(ctx, selector) == nil })
+}
+
+func focused(ctx context.Context, selector string) error {
 	root, err := chromedp.Call(ctx, dom.GetDocument, dom.GetDocumentParams{})
-	must(t, err)
+	if err != nil {
+		return err
+	}
 	found, err := chromedp.Call(ctx, dom.QuerySelector, dom.QuerySelectorParams{NodeID: root.Root.NodeID, Selector: selector})
-	must(t, err)
+	if err != nil {
+		return err
+	}
 	_, err = chromedp.Call(ctx, dom.Focus, dom.FocusParams{NodeID: found.NodeID})
-	must(t, err)
+	return err
 }
 
 // waitFor looks at the document until it is as it should be.
