@@ -66,9 +66,9 @@ func parted(lines []line) (ends []line, waited bool) {
 	ends = slices.DeleteFunc(slices.Clone(lines), waits)
 	waited = len(ends) < len(lines)
 	inCases := waited && slices.ContainsFunc(lines, func(l line) bool { return waits(l) && l.Plans > 0 && len(l.Cases) > 0 })
-	slices.SortStableFunc(ends, func(a, b line) int {
-		return cmp.Compare(btoi(a.Outcome != acknowledged), btoi(b.Outcome != acknowledged))
-	})
+	if i := slices.IndexFunc(ends, func(l line) bool { return l.Outcome == acknowledged }); i > 0 {
+		ends[0], ends[i] = ends[i], ends[0]
+	}
 	if len(ends) > 0 && (inCases || len(ends) > 1) {
 		ends[0].part = true
 		if inCases {
@@ -79,13 +79,6 @@ func parted(lines []line) (ends []line, waited bool) {
 		}
 	}
 	return ends, waited
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // bySettlement judges a message of which the journal says what became of it.
