@@ -139,9 +139,9 @@ type Applier struct {
 	analyses   *analyze.Queue // cases of which something is to be asked for
 	results    *analyze.Queue // cases of which results are waited for
 	restsUntil atomic.Int64   // ms; see rests
-	singly     sync.Map       // organisations in which jobs of Cortex are asked for one by one
-	pages      sync.Map       // organisation → whether the account may write pages, a bool
-	alerts     sync.Map       // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
+	asker      *analyze.Asker
+	pages      sync.Map // organisation → whether the account may write pages, a bool
+	alerts     sync.Map // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
 }
 
 // New makes an applier, or says which option cannot work.
@@ -167,6 +167,7 @@ func New(o Options) (*Applier, error) {
 		due:        related.NewDue(),
 		analyses:   analyze.NewQueue(),
 		results:    analyze.NewQueue(),
+		asker:      &analyze.Asker{},
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
 		crowded:    expirable.NewLRU[string, time.Time](maxPaced, nil, 0),
 	}, nil

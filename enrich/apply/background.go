@@ -14,7 +14,6 @@ import (
 	"forager/enrich/claim"
 	"forager/enrich/related"
 	"forager/hive"
-	"forager/hive/connector"
 )
 
 // relateFor bounds how long one pass looks for cases that have to do with new ones.
@@ -179,7 +178,7 @@ func (cc *caseClaim) linkedBy(ctx context.Context, id string) (bool, error) {
 	return body.Related != nil && slices.Contains(body.Related.Linked, cc.id), nil
 }
 
-// noPath tells whether TheHive has no such path, as before the release that brought it (links of cases: 5.5; jobs in bulk: 5.7).
+// noPath tells whether TheHive has no such path, as before the release that brought it (links of cases: 5.5).
 func noPath(err error, path string) bool {
 	e, ok := errors.AsType[*hive.Error](err)
 	return ok && e.Status == http.StatusNotFound && strings.HasSuffix(e.Message, path)
@@ -239,8 +238,7 @@ func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, 
 		}
 		calls, over := calling(held, cc.claim)
 		defer over()
-		w := analysis{caseClaim: cc, cortex: a.options.Cortex(c.Organisation), jobs: cc.body.Jobs}
-		unclear, err = w.run(calls)
+		unclear, err = a.asker.Ask(calls, c.Organisation, a.options.Cortex(c.Organisation), cc.body.Jobs, analysis{cc})
 		again = cc.body.Jobs.Waits()
 		if cc.body.Jobs.Awaits() {
 			a.results.Sooner(c, cc.body.Jobs.Look(time.Now()))
@@ -250,142 +248,30 @@ func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, 
 	return again || unclear, inOrganisation(c.Organisation, err)
 }
 
-// analysis asks for the jobs that are wanted of a claimed case.
-type analysis struct {
-	*caseClaim
+// analysis is a claimed case of which jobs are asked for.
+type analysis struct{ *caseClaim }
 
-	cortex analyze.Cortex
-	jobs   *analyze.State
+func (w analysis) Observables(ctx context.Context) (map[hive.ObservableName]hive.Observable, error) {
+	return w.valuesOf(ctx, w.id)
 }
 
-// asked is a job that is about to be asked for.
-type asked struct {
-	job    analyze.Job
-	report string // the analyzer's name
-	new    connector.NewJob
-}
-
-// run looks at what is there, and asks for what is missing. unclear: it is unknown what was asked for.
-func (w *analysis) run(calls context.Context) (unclear bool, err error) {
-	workers, err := w.cortex.Analyzers(calls)
-	if err != nil {
-		return false, err
-	}
-	there, err := w.valuesOf(calls, w.id)
-	if err != nil {
-		return false, err
-	}
-	listed := map[string][]connector.Job{}
-	var ready []asked
-	for _, j := range slices.Clone(w.jobs.Wanted) {
-		worker, server, known := j.Find(workers)
-		o, seen := there[hive.ObservableName{DataType: j.DataType, Data: j.Data}]
-		switch {
-		case !known:
-			if !w.jobs.Again(j) {
-				w.tell(j, "Cortex has no such analyzer")
-			}
-			continue
-		case !slices.Contains(worker.DataTypes, j.DataType):
-			w.jobs.Over(j)
-			continue
-		case !seen: // not listed yet, refused, or removed by an analyst
-			w.jobs.Again(j)
-			continue
-		case o.TLP > j.Most:
-			w.jobs.Over(j)
-			w.tell(j, "the TLP of an observable is above what it may see")
-			continue
-		}
-		if _, looked := listed[o.ID]; !looked {
-			if listed[o.ID], err = w.cortex.Jobs(calls, o.ID); err != nil {
-				return false, err
-			}
-		}
-		if analyze.Asked(worker, listed[o.ID]) {
-			w.jobs.Over(j)
-			w.jobs.Await(j, worker.Name, time.Now())
-			continue
-		}
-		ready = append(ready, asked{j, worker.Name, connector.NewJob{AnalyzerID: worker.ID, CortexID: server, ObservableID: o.ID}})
-	}
-	for some := range slices.Chunk(ready, analyze.Bulk) {
-		if unclear, err := w.ask(calls, some); unclear || err != nil {
-			return unclear, err
-		}
-	}
-	return false, nil
-}
-
-// ask asks for jobs in one call; of a TheHive before 5.7, which has no such call, or where one is refused, in one each.
-func (w *analysis) ask(calls context.Context, some []asked) (unclear bool, err error) {
-	if _, single := w.a.singly.Load(w.organisation); !single {
-		var all []connector.NewJob
-		for _, s := range some {
-			all = append(all, s.new)
-		}
-		_, err := w.cortex.RunAnalyzers(calls, all...)
-		switch {
-		case err == nil:
-			for _, s := range some {
-				w.over(s)
-			}
-			return false, nil
-		case scopeOf(err) == scopeRefused, noPath(err, "/job/_bulk"): // which, and whether others were taken, the next pass sees
-			w.a.singly.Store(w.organisation, true)
-			return false, nil
-		default:
-			return w.failed(some, err)
-		}
-	}
-	for _, s := range some {
-		if _, err := w.cortex.RunAnalyzer(calls, s.new); err != nil {
-			if unclear, err := w.failed([]asked{s}, err); unclear || err != nil {
-				return unclear, err
-			}
-			continue
-		}
-		w.over(s)
-	}
-	return false, nil
-}
-
-// over notes that a job was asked for.
-func (w *analysis) over(s asked) {
-	w.jobs.Over(s.job)
-	w.jobs.Await(s.job, s.report, time.Now())
-	w.a.happened(EventAnalysed, 0, s.job.Analyzer)
-}
-
-// failed says what becomes of jobs that TheHive did not take.
-func (w *analysis) failed(some []asked, err error) (unclear bool, _ error) {
-	denied := verdictOf(err) == hive.Denied
-	switch {
-	case denied || scopeOf(err) == scopeRefused:
-		for _, s := range some {
-			w.jobs.Over(s.job)
-			why := "TheHive refused it"
-			if denied {
-				why = "Forager's account has not the right manageAnalyse"
-			}
-			w.tell(s.job, why)
-		}
-		w.a.happened(EventDegraded, 0, "analysis: "+enrich.Excerpt(err.Error()))
-		return false, nil
-	case uncertain(err):
-		w.a.happened(EventAmbiguous, 0, "run analyzers")
-		return true, nil
-	default:
-		return false, err
-	}
-}
-
-// tell has the digest say what was not analysed.
-func (w *analysis) tell(j analyze.Job, why string) {
+// Tell has the digest say what was not analysed.
+func (w analysis) Tell(j analyze.Job, why string) {
 	if d := w.body.Digest; d != nil {
 		d.NotAnalysed(j.Analyzer, why)
 		d.Pending = true
 		w.a.pace.later(w.id, w.organisation)
+	}
+}
+
+func (w analysis) Happened(what analyze.What, detail string) {
+	switch what {
+	case analyze.Given:
+		w.a.happened(EventAnalysed, 0, detail)
+	case analyze.Refused:
+		w.a.happened(EventDegraded, 0, "analysis: "+enrich.Excerpt(detail))
+	case analyze.Unclear:
+		w.a.happened(EventAmbiguous, 0, detail)
 	}
 }
 
