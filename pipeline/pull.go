@@ -40,6 +40,7 @@ type pull struct {
 	last   atomic.Int64  // when a message came last, Unix nanoseconds
 	taken  atomic.Bool   // one came
 	enough chan struct{} // bytes
+	more   chan struct{} // has one element when a message said that more is pending
 	failed chan error
 
 	mu      sync.Mutex
@@ -52,7 +53,7 @@ type pull struct {
 // pullBatch pulls and takes each message as it comes. It ends after their number, or early when ctx
 // ends, the gate changes, or enough bytes are held; with an error when the consumer is lost.
 func (w *Worker) pullBatch(ctx context.Context, consumer jetstream.Consumer, p pulling) (taken bool, err error) {
-	r := &pull{worker: w, pulling: p, enough: make(chan struct{}, 1), failed: make(chan error, 1)}
+	r := &pull{worker: w, pulling: p, enough: make(chan struct{}, 1), more: make(chan struct{}, 1), failed: make(chan error, 1)}
 	r.last.Store(w.now().UnixNano())
 	subscription, err := consumer.Consume(
 		func(msg jetstream.Msg) { r.take(ctx, msg) },
@@ -76,7 +77,7 @@ func (w *Worker) pullBytes() int {
 // wait waits for the end of the round.
 func (r *pull) wait(ctx context.Context, consumer jetstream.Consumer, subscription jetstream.ConsumeContext) error {
 	closed := subscription.Closed()
-	stall := time.NewTicker(forgottenAfter / 4)
+	stall := time.NewTimer(r.untilLook())
 	defer stall.Stop()
 	var within <-chan time.Time
 	if r.within > 0 {
@@ -100,6 +101,8 @@ func (r *pull) wait(ctx context.Context, consumer jetstream.Consumer, subscripti
 			return drain(subscription)
 		case err := <-r.failed:
 			return errors.Join(err, drain(subscription))
+		case <-r.more:
+			stall.Reset(r.untilLook())
 		case <-stall.C:
 			if r.forgotten() {
 				return drain(subscription)
@@ -107,8 +110,19 @@ func (r *pull) wait(ctx context.Context, consumer jetstream.Consumer, subscripti
 			if err := r.watch(ctx, consumer); err != nil {
 				return errors.Join(err, drain(subscription))
 			}
+			stall.Reset(r.untilLook())
 		}
 	}
+}
+
+// untilLook is how long there is nothing to look at, if nothing comes: an idle worker wakes for nothing.
+func (r *pull) untilLook() time.Duration {
+	w, bound := r.worker, stallAfter
+	if w.inflight.pending.Load() > 0 {
+		bound = forgottenAfter
+	}
+	quiet := w.now().Sub(time.Unix(0, r.last.Load()))
+	return max(bound-quiet, forgottenAfter/4)
 }
 
 // outcome is the error with which the client ended a subscription by itself.
@@ -155,6 +169,12 @@ func (r *pull) take(ctx context.Context, msg jetstream.Msg) {
 		probe = nil // a pull that was repeated may bring a second message
 	}
 	r.worker.take(ctx, msg, probe)
+	if r.worker.inflight.pending.Load() > 0 {
+		select {
+		case r.more <- struct{}{}:
+		default:
+		}
+	}
 	if r.worker.inflight.full(r.worker.pullBytes()) {
 		select {
 		case r.enough <- struct{}{}:
