@@ -6,7 +6,8 @@
 // A rollback of the stream, of the ledger, of both, a stream or ledger made anew, a mirror that is behind and a consumer
 // that is ahead of its stream are told within one look (three seconds) of the server being back: which sequences, and how
 // many. After the stream grew, a look reads the message that was its last one before, and up to eight more that
-// were the last before a pause, or before the server was away; nothing else is read twice.
+// were the last before a pause, or before the server was away; nothing else is read twice. Where the stream ends as before
+// and nothing was settled here, two of three looks ask where stream and bucket end, and neither the consumer nor the ledger.
 //
 // # What is compared
 //

@@ -16,6 +16,11 @@ type End struct {
 	Seen   time.Time `json:"seen"`   // when that was so, by the server's clock
 }
 
+// same tells whether both are the same place of one stream, whenever that was seen.
+func (e End) same(o End) bool {
+	return e.Made.Equal(o.Made) && e.Last == o.Last && e.Stored.Equal(o.Stored)
+}
+
 // Kind is what happened, one of a bounded vocabulary: a metric label.
 type Kind string
 

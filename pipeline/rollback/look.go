@@ -19,33 +19,59 @@ type sight struct {
 	first          uint64 // of the stream
 	floor          uint64 // up to which everything is settled; 0 where that is unknown
 	delivered      uint64
+	idle           bool   // nothing moved: consumer and entry were not read
+	reconnects     uint64 // of the connection, before it
 	mirror         *jetstream.StreamSourceInfo
 	gone           []Incident
 }
 
-// look asks the servers. The consumer first: what it has reached is in the stream by then.
+// look asks the servers. Who sees that nothing moved asks for no more than that: see [Watch.idle].
 func (w *Watch) look(ctx context.Context) (s sight, err error) {
-	js, t := w.link.JetStream(), w.options.Topology
-	consumer, err := js.Consumer(ctx, t.Stream, t.Consumer)
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && !stream.IsMissing(err) {
-		return s, fmt.Errorf("look at consumer %s: %w", t.Consumer, w.link.Explain(err))
+	s.reconnects = w.link.Conn().Stats().Reconnects
+	if err := w.lookAtStream(ctx, &s); err != nil {
+		return s, err
 	}
-	if err == nil {
-		info := consumer.CachedInfo()
-		s.floor, s.delivered = info.AckFloor.Stream, max(info.Delivered.Stream, info.AckFloor.Stream)
-	}
-	of, err := js.Stream(ctx, t.Stream)
-	if err != nil {
-		return s, fmt.Errorf("look at stream %s: %w", t.Stream, w.link.Explain(err))
-	}
-	info := of.CachedInfo()
-	s.stream, s.first, s.mirror = endOf(info), info.State.FirstSeq, info.Mirror
-	bucket, err := js.Stream(ctx, bucketPrefix+t.Bucket)
+	t := w.options.Topology
+	bucket, err := w.link.JetStream().Stream(ctx, bucketPrefix+t.Bucket)
 	if err != nil {
 		return s, fmt.Errorf("look at bucket %s: %w", t.Bucket, w.link.Explain(err))
 	}
 	s.ledger = endOf(bucket.CachedInfo())
-	return s, nil
+	if s.idle = w.idle(s.stream); s.idle {
+		s.floor, s.delivered = w.floor, w.delivered
+		return s, nil
+	}
+	return s, w.lookAtConsumer(ctx, &s)
+}
+
+func (w *Watch) lookAtStream(ctx context.Context, s *sight) error {
+	name := w.options.Topology.Stream
+	of, err := w.link.JetStream().Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", name, w.link.Explain(err))
+	}
+	info := of.CachedInfo()
+	s.stream, s.first, s.mirror = endOf(info), info.State.FirstSeq, info.Mirror
+	return nil
+}
+
+// lookAtConsumer reads what it has reached. Where that lies behind the stream's end, the stream may have grown meanwhile: it
+// is read again, since what a consumer has reached is in the stream by then.
+func (w *Watch) lookAtConsumer(ctx context.Context, s *sight) error {
+	t := w.options.Topology
+	consumer, err := w.link.JetStream().Consumer(ctx, t.Stream, t.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) || err != nil && stream.IsMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at consumer %s: %w", t.Consumer, w.link.Explain(err))
+	}
+	info := consumer.CachedInfo()
+	s.floor, s.delivered = info.AckFloor.Stream, max(info.Delivered.Stream, info.AckFloor.Stream)
+	if s.delivered > s.stream.Last {
+		return w.lookAtStream(ctx, s)
+	}
+	return nil
 }
 
 // bucketPrefix begins the name of the stream of a bucket.

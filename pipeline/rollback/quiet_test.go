@@ -56,6 +56,35 @@ func TestWhatIsNoRollbackIsNotTold(t *testing.T) {
 	}
 }
 
+// TestAQuietLookAsksForLittle: where nothing moves, most looks ask where stream and bucket end, and no more. Once something does, all is read.
+func TestAQuietLookAsksForLittle(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.publish(3)
+	s.settle()
+	s.look()
+	s.look()
+	asked := func(looks int) uint64 {
+		before := s.link.Conn().Stats().OutMsgs
+		for range looks {
+			s.look()
+		}
+		return s.link.Conn().Stats().OutMsgs - before
+	}
+	if quiet := asked(30); quiet > 30*3 {
+		t.Errorf("30 looks ask %d times", quiet)
+	}
+	s.publish(1)
+	s.look()
+	r, _, err := rollback.Read(t.Context(), s.ledger, "D")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Stream.Last != s.last {
+		t.Errorf("the ledger says that the stream ends with %d, not %d", r.Stream.Last, s.last)
+	}
+}
+
 // TestAStreamMadeAnewIsNamed, and so is a bucket.
 func TestAStreamMadeAnewIsNamed(t *testing.T) {
 	t.Parallel()

@@ -54,13 +54,18 @@ type Watch struct {
 	floor   uint64
 	bucket  End
 	entry   uint64 // revision of the ledger's entry, as seen last
+	record  Record // the entry, as seen or written last
 	filed   Record
-	held    map[Kind]int // for how many looks a condition holds
+	rests   int // looks in a row that read neither consumer nor entry
+
+	delivered uint64       // what the consumer had reached, as seen last
+	held      map[Kind]int // for how many looks a condition holds, where it does
 
 	mu         sync.Mutex
 	end        End // as seen last
 	high       End // of what was settled here since
 	reconnects uint64
+	seenBy     uint64 // reconnects before the last look
 	pauses     []pause
 	reused     uint64 // the lowest sequence that a message had that is younger than the look that saw it used
 	incidents  []Incident
@@ -166,7 +171,7 @@ func (w *Watch) Look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	record, revision, err := Read(ctx, w.ledger, w.options.Topology.Stream)
+	record, revision, err := w.recall(ctx, s.idle && len(w.ledgerSince(bucket, s, put)) == 0)
 	if err != nil {
 		return err
 	}
@@ -209,6 +214,29 @@ func (w *Watch) Look(ctx context.Context) error {
 	return w.conclude(ctx, s, record, revision)
 }
 
+// recall reads the ledger's entry, or remembers it where nothing moved.
+func (w *Watch) recall(ctx context.Context, idle bool) (Record, uint64, error) {
+	if idle {
+		w.rests++
+		return w.record, w.entry, nil
+	}
+	w.rests = 0
+	return Read(ctx, w.ledger, w.options.Topology.Stream)
+}
+
+// mostRests is how many looks in a row may read neither consumer nor entry: what other replicas noticed is heard of within
+// ten seconds.
+const mostRests = 2
+
+// idle tells whether nothing can have happened that consumer and entry would show: the stream ends where it ended, the
+// entry says so, nothing was settled here, and the connection is the one it was.
+func (w *Watch) idle(now End) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	quiet := w.begun && w.rests < mostRests && w.high.Last == 0 && len(w.pauses) == 0 && w.reused == 0 && w.link.Conn().Stats().Reconnects == w.seenBy
+	return quiet && len(w.held) == 0 && w.end.same(now) && w.record.Stream.same(now)
+}
+
 // known are ends that the stream is known to have had, the furthest first, and the lowest sequence that was used again.
 func (w *Watch) known() ([]End, uint64) {
 	w.mu.Lock()
@@ -239,10 +267,14 @@ func (w *Watch) conclude(ctx context.Context, s sight, record Record, revision u
 	w.take(s, all)
 	var problems []error
 	if stale := s.stream.Seen.Sub(record.Stream.Seen) >= w.options.Every; len(s.gone) > 0 || record.Stream.Made.IsZero() || stale && (record.Stream.Last != s.stream.Last || !record.Stream.Stored.Equal(s.stream.Stored)) {
-		written, err := w.write(ctx, Record{V: recordVersion, Stream: s.stream, Incidents: all}, revision)
+		fresh := Record{V: recordVersion, Stream: s.stream, Incidents: all}
+		written, err := w.write(ctx, fresh, revision)
+		if written > 0 {
+			record = fresh
+		}
 		revision, problems = max(revision, written), append(problems, err)
 	}
-	w.entry = revision
+	w.entry, w.record = revision, record
 	w.bucket = further(End{Made: s.ledger.Made}, s.ledger)
 	w.bucket.Last = max(w.bucket.Last, revision)
 	filed := Record{V: recordVersion, Stream: s.stream, Ledger: w.bucket, Incidents: all}
@@ -264,8 +296,8 @@ func (w *Watch) take(s sight, all []Incident) {
 	if w.end = s.stream; len(s.gone) > 0 || w.high.Last <= s.stream.Last {
 		w.high, w.reused = End{}, 0
 	}
-	w.pauses = nil
-	w.floor = s.floor
+	w.pauses, w.seenBy = nil, s.reconnects
+	w.floor, w.delivered = s.floor, s.delivered
 	w.incidents, w.conditions = all, now
 }
 
@@ -275,7 +307,7 @@ func (w *Watch) conditionsOf(s sight) (all []Incident) {
 	for _, kind := range []Kind{MirrorLags, ConsumerOff} {
 		n := slices.IndexFunc(now, func(i Incident) bool { return i.Kind == kind })
 		if n < 0 {
-			w.held[kind] = 0
+			delete(w.held, kind)
 			continue
 		}
 		if w.held[kind]++; w.held[kind] < holdsFor {
