@@ -5,8 +5,9 @@
 // analysts have the last word. Time is virtual (testing/synctest) and every connection is in memory; the NATS server is
 // the real one, in the same bubble, so that no model of JetStream can be wrong. TheHive is the simulator of hive/hivetest.
 //
-// The way of a run: schedule (what happens when, from a seed alone), world (servers, replicas, connections that hang and
-// break), play (the events happen), judge (what must be there now), shrink (a failing schedule without what it does not need).
+// The way of a run: schedule (what happens when, from a seed alone: by chance, or stories for which the protocol was made),
+// world (servers, replicas, connections that hang and break), play (the events happen), judge (what must be there now),
+// shrink (a failing schedule without what it does not need). Each is a process of its own, several of them at once (hours).
 //
 // Limits: the server's clock for limits by age is the machine's, so that no limit by age is simulated; goroutines run in
 // Go's order, which no seed decides. The schedule of a seed is always the same, the way there is not. There is no code here

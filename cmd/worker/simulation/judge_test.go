@@ -59,6 +59,21 @@ func (p *play) judge(ctx context.Context) {
 		}
 	}
 	p.judgeLetters(ctx)
+	p.judgeWords()
+}
+
+// broken are what a worker says when a part of it did not keep its contract with another: no fault excuses that.
+var broken = regexp.MustCompile(`panic|another number of results`)
+
+// judgeWords: the worker's own parts keep their contracts.
+func (p *play) judgeWords() {
+	p.log.mu.Lock()
+	defer p.log.mu.Unlock()
+	for ; p.heard < len(p.log.lines); p.heard++ {
+		if line := p.log.lines[p.heard]; broken.MatchString(line) {
+			p.found("a replica says %s", strings.TrimSpace(line))
+		}
+	}
 }
 
 func (p *play) names(spans map[*span]bool) string {

@@ -111,20 +111,31 @@ func TestMutantsAreFound(t *testing.T) {
 			if len(in) != 1 {
 				t.Fatalf("its text is in %v", in)
 			}
-			binary := built(t, in[0], strings.Replace(code[in[0]], m.from, m.to, 1))
-			var simulated time.Duration
-			begun := time.Now()
-			for seed := uint64(1); time.Since(begun) < *searches; seed++ {
-				o := liveIn(t, binary, newSchedule(seed, 1))
-				simulated += o.Simulated
-				if len(o.Findings) > 0 {
-					t.Logf("found by seed %d, in %s: %s", seed, time.Since(begun).Round(time.Second), strings.SplitN(o.Findings[0], "\n", 2)[0])
-					return
-				}
-			}
-			t.Errorf("not found in %s of %s", simulated, time.Since(begun).Round(time.Second))
+			look(t, built(t, in[0], strings.Replace(code[in[0]], m.from, m.to, 1)))
 		})
 	}
+}
+
+// look lets the simulation look for a bug that a binary has.
+func look(t *testing.T, binary string) {
+	t.Helper()
+	var simulated, worked time.Duration
+	var found *run
+	begun, seed := time.Now(), *from-1
+	liveAll(t, binary, func() (schedule, bool) {
+		seed++
+		return newSchedule(seed, 1), found == nil && time.Since(begun) < *searches
+	}, func(r run) {
+		simulated, worked = simulated+r.Simulated, worked+r.Worked
+		if found == nil && len(r.Findings) > 0 {
+			found = &r
+		}
+	})
+	if found == nil {
+		t.Errorf("not found in %s, which took %s, %s of a processor", simulated, time.Since(begun).Round(time.Second), worked.Round(time.Second))
+		return
+	}
+	t.Logf("found by seed %d, in %s, %s of a processor: %s", found.Seed, time.Since(begun).Round(time.Second), worked.Round(time.Second), strings.SplitN(found.Findings[0], "\n", 2)[0])
 }
 
 // built is the tests' binary with another text in a file.

@@ -28,6 +28,7 @@ type play struct {
 	told     []string          // what happened, in order
 	done     map[kind]int      // what really happened
 	findings []string
+	heard    int           // lines of the replicas that were judged
 	troubles int           // of replicas and NATS, that go on
 	rest     time.Duration // the longest that it took to come to rest after a shift
 }

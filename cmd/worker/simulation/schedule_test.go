@@ -24,13 +24,14 @@ const (
 	removes   kind = "removes"   // an analyst removes an indicator or a technique from it: who, which
 	refuses   kind = "refuses"   // TheHive refuses a part of the calls: how much, for
 	loses     kind = "loses"     // answers to writes are lost after the commit: how much, for
-	commits   kind = "commits"   // writes commit after the client has gone: how much, for
+	commits   kind = "commits"   // writes commit after the client has gone: how much, for, late (after so long; 8 s)
 	resets    kind = "resets"    // connections are reset before the effect: how much, for
 	slows     kind = "slows"     // every call takes long: how much, for
 	lags      kind = "lags"      // search shows things late: how much, for
 	childlags kind = "childlags" // lists of a case, too: how much, for
 	forgets   kind = "forgets"   // search never shows what is written now: for
 	lies      kind = "lies"      // answers to writes say something else than was done: how much, for
+	deafens   kind = "deafens"   // what TheHive tells by its webhook is lost: for
 	darkens   kind = "darkens"   // TheHive is not there: for
 	hangs     kind = "hangs"     // nothing flows between a replica and NATS: who, for
 	stalls    kind = "stalls"    // nothing flows between a replica and TheHive: who, for
@@ -68,6 +69,8 @@ func (e event) String() string {
 		fmt.Fprintf(&s, " host%d", e.Who)
 	case merges:
 		fmt.Fprintf(&s, " host%d and host%d", e.Who, e.What)
+	case commits:
+		fmt.Fprintf(&s, " after %s", cmp.Or(e.Late, lateBy))
 	case removes:
 		fmt.Fprintf(&s, " of host%d, choice %d", e.Who, e.Which)
 	case hangs, stalls, cuts, kills, restarts:
@@ -109,12 +112,18 @@ const (
 // techniques are what detections name; the simulated TheHive knows all of them, each with one tactic.
 var techniques = []string{"T1059.001", "T1110", "T1105", "T1486", "T1003", "T1566.001"}
 
-// newSchedule makes the schedule of a seed.
+// newSchedule makes the schedule of a seed: odd ones have stories, even ones what chance brings.
 func newSchedule(seed uint64, shifts int) schedule {
 	rng := rand.New(rand.NewPCG(seed, 20))
 	s := schedule{Seed: seed, Replicas: 2 + rng.IntN(2)}
 	for n := range shifts {
-		s.Shifts = append(s.Shifts, newShift(rng, n, s.Replicas))
+		one := newShift
+		if seed%2 == 1 {
+			one = newStories
+		}
+		all := one(rng, n, s.Replicas)
+		slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.At, b.At) })
+		s.Shifts = append(s.Shifts, all)
 	}
 	return s
 }
@@ -160,7 +169,6 @@ func newShift(rng *rand.Rand, n, replicas int) shift {
 	for range 2 + rng.IntN(8) {
 		add(fault(rng, replicas))
 	}
-	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return all
 }
 

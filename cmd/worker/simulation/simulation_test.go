@@ -8,13 +8,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,18 +18,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server/ats"
 
 	"forager/cmd/worker/workertest"
-	"forager/racedetector"
 )
 
 var (
-	budget = flag.Duration("simulation.for", 0, "how much of the machine's time fresh seeds may take; the last one may take longer")
-	seeds  = flag.Int("simulation.seeds", 2, "so many fresh seeds at least")
-	from   = flag.Uint64("simulation.from", 1, "the first of them; 0: any")
 	again  = flag.Int("simulation.again", 0, "how often TestTheSameSeedEndsAlike lives through its seed")
 	trying = flag.Duration("simulation.shrink", time.Minute, "how much of the machine's time the story of a failure may be made shorter in")
-	shifts = flag.Int("simulation.shifts", 1, "shifts of a run; one is 40 minutes of traffic, and what follows until the next")
-	limit  = flag.Duration("simulation.limit", standstill, "how much of the machine's time a run may take")
-	talks  = flag.Bool("simulation.log", false, "show what the replicas said in a run that failed")
 )
 
 // outcome is how a run ended.
@@ -46,6 +35,7 @@ type outcome struct {
 	Simulated time.Duration // by the bubble's clock
 	Rest      time.Duration // the longest that a shift's messages took once all faults were over
 	Real      time.Duration
+	Worked    time.Duration // of a processor
 }
 
 // lifeFile names the environment variable by which a process of its own is told which schedule to live through. A bubble
@@ -95,39 +85,6 @@ func lived(ctx context.Context, s schedule) outcome {
 	return o
 }
 
-// standstill is how much of the machine's time a run may take: only one whose virtual time stands still takes longer.
-const standstill = 3 * time.Minute
-
-// live lives through a schedule in a process of its own.
-func live(t *testing.T, s schedule) outcome {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return liveIn(t, self, s)
-}
-
-// liveIn does it with the tests' binary of this name.
-func liveIn(t *testing.T, binary string, s schedule) (o outcome) {
-	t.Helper()
-	begun := time.Now()
-	file := filepath.Join(t.TempDir(), "schedule.json")
-	if err := os.WriteFile(file, toJSON(s), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), binary, "-test.run=^TestALife$", "-test.timeout="+limit.String())
-	c.Env = append(os.Environ(), lifeFile+"="+file)
-	said, err := c.CombinedOutput()
-	o.Real = time.Since(begun)
-	text, unread := os.ReadFile(file + ".out")
-	if err != nil || unread != nil || json.Unmarshal(text, &o) != nil {
-		o.Findings = append(o.Findings, fmt.Sprintf("the process ended: %v\n%s", err, said))
-	}
-	o.Real = time.Since(begun)
-	return o
-}
-
 func digest(s schedule) string {
 	return fmt.Sprintf("%x", sha256.Sum256(toJSON(s)))[:16]
 }
@@ -174,47 +131,6 @@ func (s schedule) keep(t *testing.T) string {
 	text := regexp.MustCompile(`([\[,])\{`).ReplaceAllString(string(toJSON(s)), "$1\n{")
 	workertest.Must(t, os.WriteFile(name, []byte(text+"\n"), 0o600))
 	return name
-}
-
-// TestHoursOfASOC lives through the schedules that failed before, then through fresh ones, until its time is over.
-func TestHoursOfASOC(t *testing.T) {
-	begun := time.Now()
-	sum := outcome{Done: map[kind]int{}}
-	before := schedulesThatFailed(t)
-	for _, s := range before[:racedetector.Fewer(len(before), 0)] {
-		sum.add(t, s, live(t, s))
-	}
-	first := *from
-	if first == 0 {
-		first = uint64(begun.UnixNano()) % 1_000_000_000
-	}
-	for n := uint64(0); !t.Failed() && (time.Since(begun) < *budget || n < uint64(*seeds)); n++ {
-		s := newSchedule(first+n, *shifts)
-		sum.add(t, s, live(t, s))
-	}
-	t.Logf("%s in %s; the longest rest after a shift took %s", sum.Simulated, sum.Real, sum.Rest)
-	for _, k := range slices.Sorted(maps.Keys(sum.Done)) {
-		t.Logf("%s: %d", k, sum.Done[k])
-	}
-}
-
-// add counts a run in, and tells the story of one that failed.
-func (o *outcome) add(t *testing.T, s schedule, run outcome) {
-	t.Helper()
-	o.Simulated, o.Real, o.Rest = o.Simulated+run.Simulated, o.Real+run.Real, max(o.Rest, run.Rest)
-	for k, n := range run.Done {
-		o.Done[k] += n
-	}
-	t.Logf("seed %d: schedule %s, state %s, %s in %s", s.Seed, digest(s), run.State, run.Simulated, run.Real)
-	if len(run.Findings) == 0 {
-		return
-	}
-	t.Errorf("seed %d (put %s into testdata/failed, named for what it was):\n%s", s.Seed, s.keep(t), strings.Join(run.Findings, "\n"))
-	small, run := shrink(t, s, run)
-	t.Logf("the story, of %d events:\n%s\n\n%s", small.events(), strings.Join(run.Told, "\n"), strings.Join(run.Findings, "\n"))
-	if *talks {
-		t.Log(strings.Join(run.Lines, ""))
-	}
 }
 
 // TestTheSameSeedEndsAlike says how much of a run its seed decides: the schedule does not change, and where no fault makes

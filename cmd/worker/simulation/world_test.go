@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,7 +47,8 @@ type world struct {
 	log      *logbook
 	faults   map[int]event // active, by a number of their own
 	last     int
-	calm     bool // nothing befalls the replicas and NATS
+	deaf     atomic.Bool // no document of the webhook arrives
+	calm     bool        // nothing befalls the replicas and NATS
 }
 
 // logbook keeps what the replicas said, with the virtual time.
@@ -127,6 +129,9 @@ func (w *world) toNATS(context.Context) (net.Conn, error) {
 
 // toHook connects to the first replica that is there, as a service of Kubernetes does.
 func (w *world) toHook(ctx context.Context) (net.Conn, error) {
+	if w.deaf.Load() {
+		return nil, errRefused
+	}
 	for _, r := range w.replicas {
 		if conn, err := r.hookConn(ctx); err == nil {
 			return conn, nil
@@ -291,9 +296,12 @@ func (r *replica) kill() {
 	r.world.carrier.Go(func() { _ = end() })
 }
 
+// lateBy is how long after its request a write takes effect that does so late.
+const lateBy = 8 * time.Second
+
 // misbehave sets what the active faults of TheHive are together.
 func (w *world) misbehave() {
-	m, dark := hivetest.Misbehaviour{Latency: 5 * time.Millisecond, Jitter: 20 * time.Millisecond}, false
+	m, dark, deaf := hivetest.Misbehaviour{Latency: 5 * time.Millisecond, Jitter: 20 * time.Millisecond}, false, false
 	for _, f := range w.faults {
 		switch f.Kind {
 		case refuses:
@@ -302,7 +310,7 @@ func (w *world) misbehave() {
 			m.Ambiguous = f.Much
 			m.AmbiguousBy = []int{0, 502, 504}[f.Who%3]
 		case commits:
-			m.LateCommit, m.LateAfter = f.Much, 8*time.Second
+			m.LateCommit, m.LateAfter = f.Much, cmp.Or(f.Late, lateBy)
 		case resets:
 			m.Reset = f.Much
 		case slows:
@@ -315,9 +323,12 @@ func (w *world) misbehave() {
 			m.Wrong = f.Much
 		case darkens:
 			dark = true
+		case deafens:
+			deaf = true
 		default:
 		}
 	}
+	w.deaf.Store(deaf)
 	for _, f := range w.faults {
 		if f.Kind == forgets && len(w.faults) == 1 && w.calm {
 			m.Lag = 10000 * time.Hour
