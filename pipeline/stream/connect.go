@@ -62,6 +62,7 @@ type Link struct {
 
 	prefix string // of JetStream's API where it is not the server's own, with its dot; empty is the own
 	seed   *seed  // nil: other credentials
+	shown  shown
 
 	mu         sync.Mutex
 	violations []string // what the server refused, each once
@@ -99,7 +100,7 @@ func Connect(ctx context.Context, c Connection, log *zap.Logger) (*Link, error) 
 	}
 	nc, err := nats.Connect(strings.Join(c.URLs, ","), options...)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, err)
+		return nil, fmt.Errorf("connect: %w: %w", ErrConnection, l.shown.blot(err))
 	}
 	l.nc = nc
 	l.seed.of(nc)
@@ -231,7 +232,7 @@ func (l *Link) ClosedForGood() error {
 		return nil
 	}
 	if last := l.nc.LastError(); last != nil {
-		return fmt.Errorf("%w: %w", errClosed, last)
+		return fmt.Errorf("%w: %w", errClosed, l.shown.blot(last))
 	}
 	return errClosed
 }
@@ -281,11 +282,11 @@ func (l *Link) Failure() error {
 		return nil
 	}
 	if last := l.nc.LastError(); last != nil {
-		return last
+		return l.shown.blot(last)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failed // what failed before a server answered, which the client forgets
+	return l.shown.blot(l.failed) // what failed before a server answered, which the client forgets
 }
 
 // Hint explains two failures whose texts mislead.
@@ -308,7 +309,7 @@ func (l *Link) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 		}
 		return
 	}
-	fields := []zap.Field{zap.Error(err)}
+	fields := []zap.Field{zap.Error(l.shown.blot(err))}
 	if sub != nil {
 		fields = append(fields, zap.String("subject", sub.Subject))
 	}
@@ -334,7 +335,7 @@ func (l *Link) remember(refused string) bool {
 
 func (l *Link) onDisconnect(_ *nats.Conn, err error) {
 	if err != nil { // nil is our own Close
-		l.log.Warn("nats disconnected", zap.Error(err))
+		l.log.Warn("nats disconnected", zap.Error(l.shown.blot(err)))
 	}
 }
 
@@ -342,7 +343,7 @@ func (l *Link) onFailure(_ *nats.Conn, err error) {
 	l.mu.Lock()
 	l.failed = err
 	l.mu.Unlock()
-	l.log.Debug("nats: no connection yet", zap.Error(err))
+	l.log.Debug("nats: no connection yet", zap.Error(l.shown.blot(err)))
 }
 
 // onConnect is called once, instead of onReconnect.

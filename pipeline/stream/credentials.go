@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,19 +44,74 @@ func (c Connection) security(l *Link) ([]nats.Option, error) {
 	return options, nil
 }
 
-func (c Connection) userOption(*Link) (nats.Option, error) {
+func (c Connection) userOption(l *Link) (nats.Option, error) {
 	if c.User == "" {
 		return nil, nil
 	}
-	return nats.UserInfoHandler(func() (user, pass string) { return c.User, c.secret(c.Password) }), nil
+	return nats.UserInfoHandler(func() (user, pass string) { return c.User, l.shown.note(c.secret(c.Password)) }), nil
 }
 
-func (c Connection) tokenOption(*Link) (nats.Option, error) {
+func (c Connection) tokenOption(l *Link) (nats.Option, error) {
 	if c.Token == "" {
 		return nil, nil
 	}
-	return nats.TokenHandler(func() string { return c.secret(c.Token) }), nil
+	return nats.TokenHandler(func() string { return l.shown.note(c.secret(c.Token)) }), nil
 }
+
+// shown are the secrets that the server was shown last: what refuses a connection may say what it was shown, in a text
+// that people read. Of a secret that was exchanged the one before is among them.
+type shown struct {
+	mu   sync.Mutex
+	last []string
+}
+
+// mostShown and leastBlotted bound them: shorter ones would blot out ordinary words.
+const (
+	mostShown    = 2
+	leastBlotted = 4
+)
+
+// note keeps a secret, and gives it back.
+func (s *shown) note(secret string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(secret) >= leastBlotted && !slices.Contains(s.last, secret) {
+		s.last = append(s.last[max(0, len(s.last)-mostShown+1):], secret)
+	}
+	return secret
+}
+
+// blot is an error in whose text none of the secrets stands.
+func (s *shown) blot(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := err.Error()
+	for _, secret := range s.last {
+		inJSON, _ := json.Marshal(secret) // a text
+		for _, form := range []string{secret, string(inJSON[1 : len(inJSON)-1])} {
+			text = strings.ReplaceAll(text, form, "***")
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &blottedError{err, text}
+}
+
+// blottedError is an error that says less than it is.
+type blottedError struct {
+	error
+
+	text string
+}
+
+func (e *blottedError) Error() string { return e.text }
+
+// Unwrap is the error as it was: for what it is, and not for what it says.
+func (e *blottedError) Unwrap() error { return e.error }
 
 // secret is what a secret is now that was given at the start.
 func (c Connection) secret(given string) string {
