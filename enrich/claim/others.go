@@ -23,6 +23,9 @@ type sighting struct {
 	asked    time.Time     // when we last read it, unless it was told
 	over     time.Time     // when its process can have written last, or we first knew that it is gone
 	ended    bool          // it says that it ended, or somebody wrote that it is dead
+
+	pod, started string // what it says of itself, for people
+	concurrency  int
 }
 
 // mostSessions bounds the sessions that are remembered; more than that many replicas never run. The
@@ -49,6 +52,7 @@ func (o *others) note(id string, value []byte, revision uint64, lease time.Durat
 	var state sessionState
 	if value != nil && json.Unmarshal(value, &state) == nil {
 		seen.ended = state.Ended || state.Dead
+		seen.pod, seen.started, seen.concurrency = state.Pod, state.Started, state.Concurrency
 		if told := believed(state.Lease); told >= shortestLease {
 			seen.lease = told
 		}
@@ -139,7 +143,9 @@ func (c *Claims) lookAt(ctx context.Context, id string) (sighting, error) {
 // mark writes that a session is dead. One without an entry, as in a bucket that was made anew, gets one:
 // its process may not have noticed yet, and would renew it.
 func (c *Claims) mark(ctx context.Context, id string, seen sighting) (time.Time, bool, error) {
-	value, err := json.Marshal(sessionState{V: entryVersion, Lease: seen.lease.Milliseconds(), Dead: true})
+	value, err := json.Marshal(sessionState{
+		V: entryVersion, Pod: seen.pod, Started: seen.started, Concurrency: seen.concurrency, Lease: seen.lease.Milliseconds(), Dead: true,
+	})
 	if err != nil {
 		return time.Time{}, false, err
 	}

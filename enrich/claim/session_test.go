@@ -449,6 +449,25 @@ func TestAProcessSaysInItsSessionWhyItConsumesNothing(t *testing.T) {
 	})
 }
 
+// TestAProcessThatIsFoundDeadKeepsItsName, for people who ask which one it was.
+func TestAProcessThatIsFoundDeadKeepsItsName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		r := &replica{Store: store}
+		held := acquire(t, claim.New(r, claim.Options{Lease: lease, Settle: settle, Pod: "pod-1", Concurrency: 7}), "key.1")
+		r.cut.Store(true)
+		release(t, acquire(t, newClaims(store), "key.1"), nil, false)
+		value, _, err := store.Get(t.Context(), claim.SessionOf(held))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := claim.ReadSession(value); !ok || !s.Dead || s.Pod != "pod-1" || s.Concurrency != 7 || s.Started.IsZero() {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestAStateOfASession(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
