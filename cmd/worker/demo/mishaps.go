@@ -46,12 +46,8 @@ func (s *stage) mishaps(ctx context.Context, sh *shell.Shell) []mishap {
 				_ = killed.Kill() // it may have ended by itself
 			}
 			s.running.Go("replica", func() {
-				late := time.NewTimer(deadFor)
-				defer late.Stop()
-				select {
-				case <-late.C:
+				if s.pause(ctx, deadFor); ctx.Err() == nil {
 					replica.Store(s.replica(ctx, sh))
-				case <-ctx.Done():
 				}
 			})
 		}},
@@ -75,12 +71,7 @@ func (s *stage) storm(ctx context.Context) {
 func (s *stage) outage(ctx context.Context) {
 	s.hive.Set(hivetest.Misbehaviour{Outage: true})
 	s.running.Go("outage", func() {
-		over := time.NewTimer(outageFor)
-		defer over.Stop()
-		select {
-		case <-over.C:
-		case <-ctx.Done():
-		}
+		s.pause(ctx, outageFor)
 		s.hive.Set(rough())
 	})
 }

@@ -43,7 +43,8 @@ type stage struct {
 	config  *config.Config
 	forward *servers.Forwarder
 	tally   *tally
-	sent    []sent // in the order of publication
+	sent    []sent                                        // in the order of publication
+	pause   func(ctx context.Context, long time.Duration) // of the stream that goes on, and of what goes wrong in it
 
 	stop    context.CancelFunc
 	running pipeline.Tasks
@@ -58,7 +59,7 @@ type sent struct {
 
 // newStage builds everything and starts the worker.
 func newStage(ctx context.Context, sh *shell.Shell, how *demoCmd) (s *stage, err error) {
-	s = &stage{tally: newTally(), stop: func() {}}
+	s = &stage{tally: newTally(), pause: wait, stop: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

@@ -33,9 +33,7 @@ func (s *stage) goOn(ctx context.Context, sh *shell.Shell, how *demoCmd) {
 	if !how.Calm {
 		mishaps = s.mishaps(ctx, sh)
 	}
-	tick := time.NewTicker(gentle)
-	defer tick.Stop()
-	for n := 0; ; n++ {
+	for n := 0; ctx.Err() == nil; n++ {
 		s.send(ctx, asOfToday(bodies[rand.N(len(bodies))], rand.N(30)))
 		for _, m := range mishaps {
 			if n%mishapsEvery == m.at {
@@ -43,11 +41,7 @@ func (s *stage) goOn(ctx context.Context, sh *shell.Shell, how *demoCmd) {
 				m.happens(ctx)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+		s.pause(ctx, gentle)
 	}
 }
 
@@ -55,6 +49,16 @@ func (s *stage) goOn(ctx context.Context, sh *shell.Shell, how *demoCmd) {
 func (s *stage) send(ctx context.Context, body string) {
 	if confirm, err := s.forward.Send("demo.events", []byte(body)); err == nil {
 		_, _ = confirm(ctx) // the demonstration goes on
+	}
+}
+
+// wait is a pause that ends early with ctx.
+func wait(ctx context.Context, long time.Duration) {
+	over := time.NewTimer(long)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
 	}
 }
 
