@@ -54,6 +54,7 @@ func concerns(s Snapshot) g.Node {
 		}
 		return el("li", attr("class", kind),
 			el("p", el("strong", say(c.What)), when(!c.Since.IsZero(), el("span", attr("class", "since"), say(lasting(c.Since, s.At))))),
+			when(c.Words != "", el("p", attr("class", "why"), say(c.Words))),
 			when(c.Do+c.See != "", el("p", attr("class", "do"), say(c.Do), when(c.Do != "", say(" ")), when(c.See != "", el("a", attr("href", "#"+c.See), say("Show"))))),
 		)
 	}))

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,6 +51,10 @@ func detection(l explanation.Line) g.Node {
 		),
 		fold("Techniques", len(l.Techniques), techniquesTable(l.Techniques)),
 		fold("Observables", len(l.Observables), observablesTable(l.Observables)),
+		fold("Rows that rules asked for", len(l.Lookups), lookupsTable(l.Lookups)),
+		g.Iff(l.Related != nil, func() g.Node {
+			return fold("By what a new case of it is linked with others", len(l.Related.By)+len(l.Related.LeftOut), relatedTable(l.Related))
+		}),
 		fold("Where values were found", len(l.Why), whyTable(l.Why)),
 		when(l.Opening != "", fold("Description, as it opens a case", 1, el("pre", attr("tabindex", "0"), say(l.Opening)))),
 		when(l.Comment != "", fold("Comment, in a case that does not know the rule", 1, el("pre", attr("tabindex", "0"), say(l.Comment)))),
@@ -76,6 +82,31 @@ func observablesTable(all []explanation.Observable) g.Node {
 	return table("Observables", []string{"Type", "Value", "Tags"}, body(g.Map(all, func(o explanation.Observable) g.Node {
 		return row(cell("Type", say(o.DataType)), cell("Value", say(o.Data)), cell("Tags", say(strings.Join(o.Tags, ", "))))
 	})))
+}
+
+func lookupsTable(all []explanation.Lookup) g.Node {
+	return table("Rows that rules asked for", []string{"Table", "Key", "Row"}, body(g.Map(all, func(l explanation.Lookup) g.Node {
+		text := "there is none"
+		if l.Row != nil {
+			cells := make([]string, 0, len(l.Row))
+			for _, column := range slices.Sorted(maps.Keys(l.Row)) {
+				cells = append(cells, column+": "+l.Row[column])
+			}
+			text = strings.Join(cells, "; ")
+		}
+		return row(cell("Table", say(l.Table)), cell("Key", say(l.Key)), cell("Row", say(text)))
+	})))
+}
+
+// relatedTable says by which values other open cases are looked for once a case is opened, and by which not.
+func relatedTable(r *explanation.Related) g.Node {
+	of := func(v explanation.Value, says string) g.Node {
+		return row(cell("Type", say(v.DataType)), cell("Value", say(v.Data)), cell("Other cases", say(says)))
+	}
+	return table("By what a new case of it is linked with others", []string{"Type", "Value", "Other cases"}, body(
+		g.Map(r.By, func(v explanation.Value) g.Node { return of(v, "those that have it, too") }),
+		g.Map(r.LeftOut, func(l explanation.LeftOut) g.Node { return of(l.Value, "not looked for: "+l.Why) }),
+	))
 }
 
 func whyTable(all []explanation.Origin) g.Node {

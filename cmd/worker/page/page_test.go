@@ -29,7 +29,7 @@ func hostileRow() Row {
 func hostileSnapshot() Snapshot {
 	return Snapshot{
 		At: time.Unix(0, 0), Replica: hostile, Version: hostile,
-		Concerns: []Concern{{Stuck: true, What: hostile, Since: time.Unix(-60, 0), Do: hostile, See: "letters"}, {What: hostile}},
+		Concerns: []Concern{{Stuck: true, What: hostile, Words: hostile, Since: time.Unix(-60, 0), Do: hostile, See: "letters"}, {What: hostile}},
 		Flow: Flow{
 			Ended: []Count{{hostile, 1}}, Minutes: []Minute{{Settled: 3, Dead: 1, Again: 1, Lag: 3, Known: true}},
 			Replicas: []Replica{{Name: hostile, State: hostile, Says: hostile}},
@@ -49,6 +49,8 @@ func hostileOpened() Opened {
 	return Opened{Row: hostileRow(), Subject: hostile, Lines: []explanation.Line{{
 		Format: hostile, Title: hostile, Host: hostile, User: hostile, Link: "javascript:alert(1)", Tags: []string{hostile}, Dropped: &dropped, Opening: hostile, Comment: hostile,
 		Techniques: []explanation.Technique{{Found: hostile, ID: hostile}}, Observables: []explanation.Observable{{DataType: hostile, Data: hostile}}, Why: []explanation.Origin{{Field: hostile, Path: hostile, Value: hostile}},
+		Lookups: []explanation.Lookup{{Table: hostile, Key: hostile, Row: map[string]string{hostile: hostile}}},
+		Related: &explanation.Related{By: []explanation.Value{{DataType: hostile, Data: hostile}}, LeftOut: []explanation.LeftOut{{Value: explanation.Value{DataType: hostile, Data: hostile}, Why: hostile}}},
 	}}}
 }
 
@@ -228,10 +230,13 @@ func TestRowsAreChosenWithoutAScript(t *testing.T) {
 // TestAMessageIsOpened: as a page, as a part of one; and what is gone is said.
 func TestAMessageIsOpened(t *testing.T) {
 	opened := Opened{Row: Row{Sequence: 7, Outcome: "applied"}, Subject: "detections.x", Lines: []explanation.Line{{
-		Title: "Brute force", Opening: "**why**", Comment: "again", Why: []explanation.Origin{{Field: "host", Path: "/agent/name", Value: "web01"}},
+		Title: "Brute force", Opening: "**why**", Comment: "again",
+		Lookups: []explanation.Lookup{{Table: "assets", Key: "web01", Row: map[string]string{"owner": "payments", "tier": "1"}}, {Table: "people", Key: "b.keller"}},
+		Related: &explanation.Related{By: []explanation.Value{{DataType: "hash", Data: "d41d8cd9"}}, LeftOut: []explanation.LeftOut{{Value: explanation.Value{DataType: "ip", Data: "203.0.113.7"}, Why: "six others come first"}}},
+		Why:     []explanation.Origin{{Field: "host", Path: "/agent/name", Value: "web01"}},
 	}}}
 	whole, part := get(Handler(&fixed{opened: opened}, Options{}), "/page/message/7"), get(Handler(&fixed{opened: opened}, Options{}), "/page/message/7?part")
-	for _, want := range []string{"Brute force", "/agent/name", "**why**", "again"} {
+	for _, want := range []string{"Brute force", "/agent/name", "**why**", "again", "owner: payments; tier: 1", "b.keller", "there is none", "d41d8cd9", "those that have it, too", "203.0.113.7", "not looked for: six others come first"} {
 		if !strings.Contains(whole.Body.String(), want) || !strings.Contains(part.Body.String(), want) {
 			t.Errorf("no %q", want)
 		}

@@ -42,6 +42,7 @@ type Snapshot struct {
 type Concern struct {
 	Stuck bool      // no work gets done by it
 	What  string    // what is wrong
+	Words string    // the worker's own words for it; empty: What are these
 	Since time.Time // zero: not known
 	Do    string    // what to do; empty: What says it
 	See   string    // the part of the page that tells more, by its id; empty: there is none

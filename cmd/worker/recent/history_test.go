@@ -176,6 +176,50 @@ func TestWhatShouldNotHappenIsCounted(t *testing.T) {
 	}
 }
 
+// TestSinceWhenItIsStuck: from the first sign on, until work gets done, and no longer. That a gate opened is no proof.
+func TestSinceWhenItIsStuck(t *testing.T) {
+	const never = -1
+	type step struct {
+		does string
+		want time.Duration // after the begin; never: it is not stuck
+	}
+	for name, steps := range map[string][]step{
+		"work gets done":                     {{"ready", never}, {"opens", never}, {"ready", never}},
+		"a gate that closes":                 {{"ready", never}, {"closes", 2 * time.Second}, {"closes", 2 * time.Second}, {"stuck", 2 * time.Second}},
+		"no gate closed":                     {{"stuck", time.Second}, {"stuck", time.Second}},
+		"it opens, and work gets done":       {{"closes", time.Second}, {"opens", time.Second}, {"ready", never}},
+		"it opens, and closes again":         {{"closes", time.Second}, {"opens", time.Second}, {"closes", time.Second}, {"stuck", time.Second}},
+		"stuck again later is another stop":  {{"closes", time.Second}, {"ready", never}, {"stuck", 3 * time.Second}, {"ready", never}, {"closes", 5 * time.Second}},
+		"settlements say nothing about that": {{"stuck", time.Second}, {"settles", time.Second}},
+	} {
+		c := newClock()
+		begin := c.now
+		h := New(c.read)
+		for i, s := range steps {
+			c.now = c.now.Add(time.Second)
+			switch s.does {
+			case "closes":
+				h.Gate(false, "thehive does not answer")
+			case "opens":
+				h.Gate(true, "")
+			case "ready":
+				h.Ready(true)
+			case "stuck":
+				h.Ready(false)
+			case "settles":
+				h.Settled(settled(uint64(i), 1, pipeline.ActionAck))
+			}
+			want := begin.Add(s.want)
+			if s.want == never {
+				want = time.Time{}
+			}
+			if got := h.Look().Stuck; !got.Equal(want) {
+				t.Errorf("%s, step %d: stuck since %v, want %v", name, i, got, want)
+			}
+		}
+	}
+}
+
 // BenchmarkSettled is what a settlement costs more while the page is on.
 func BenchmarkSettled(b *testing.B) {
 	h := New(time.Now)

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"forager/cmd/worker/rulefiles"
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline"
@@ -16,7 +17,16 @@ import (
 type reading struct {
 	decoder *detection.Decoder
 	planner *enrich.Planner
+	asking  *asking  // nil: there are no tables, or nobody is shown what was asked of them
 	faults  sync.Map // rules that failed at run time and were told
+}
+
+// asking is the planner with the same rules, of which it is noted what they ask of tables. It is used by one goroutine
+// at a time.
+type asking struct {
+	mu      sync.Mutex
+	planner *enrich.Planner
+	notes   *rulefiles.Asked
 }
 
 // Live is the reading in force; a reload puts another in its place between two messages. A

@@ -15,6 +15,7 @@ import (
 	"forager/cmd/worker/view"
 	"forager/config"
 	"forager/enrich"
+	"forager/enrich/detection"
 	"forager/hive"
 	"forager/pipeline/stream"
 )
@@ -44,8 +45,8 @@ func (s *Service) Page(c *config.Config, o PageOptions) http.Handler {
 		Connect: func(ctx context.Context) (*stream.Link, error) {
 			return stream.Connect(ctx, Connection(c, zap.NewNop()), nil)
 		},
-		Topology: PipelineOptions(c, zap.NewNop()).Streams(), Procedures: s.procedures, Explainer: s.explainer(c), Catalogue: s.parts.catalogue,
-		CaseURL: o.CaseURL, Rollbacks: func() int { return len(s.rollbacks.Stands()) }, Replica: hostname(), Version: shell.Version(),
+		Topology: PipelineOptions(c, zap.NewNop()).Streams(), Procedures: s.procedures, Explain: s.explain(c), Catalogue: s.parts.catalogue,
+		CaseURL: o.CaseURL, Rollbacks: func() int { return len(s.rollbacks.Stands()) }, Replica: workerName(), Version: shell.Version(),
 	})
 	return page.Handler(s.view, page.Options{Hosts: lower(c.Ops.Hosts), Credentials: pageCredentials(c, s.log), Near: o.Near, Notice: o.Notice, Links: o.Links})
 }
@@ -69,12 +70,27 @@ func (s *Service) procedures(ctx context.Context, q hive.Query) iter.Seq2[hive.P
 	}
 }
 
-// explainer explains by the rules that are in force when it is asked for.
-func (s *Service) explainer(c *config.Config) func() explanation.Explainer {
-	return func() explanation.Explainer {
+// explain says what a message would become by the rules that are in force.
+func (s *Service) explain(c *config.Config) func(name string, m detection.Message, from enrich.Origin) []explanation.Line {
+	return func(name string, m detection.Message, from enrich.Origin) []explanation.Line {
 		now := s.live.now.Load()
-		return explanation.Explainer{Decoder: now.decoder.Explaining(), Planner: now.planner, Most: int(c.Pipeline.MaxMessageBytes), Texts: true, Related: c.Case.Related}
+		x := explanation.Explainer{Decoder: now.decoder.Explaining(), Planner: now.planner, Most: int(c.Pipeline.MaxMessageBytes), Texts: true, Related: c.Case.Related}
+		if now.asking != nil {
+			now.asking.mu.Lock()
+			defer now.asking.mu.Unlock()
+			x.Planner, x.Asked = now.asking.planner, now.asking.asked
+		}
+		lines, _ := x.Explain(name, m, from) // its error is in the lines
+		return lines
 	}
+}
+
+// asked takes what was asked since it was called last.
+func (a *asking) asked() (all []explanation.Lookup) {
+	for _, answer := range a.notes.Take() {
+		all = append(all, explanation.Lookup(answer))
+	}
+	return all
 }
 
 // pageCredentials are what a viewer must show, as the files have them now.

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,7 +37,17 @@ func newReading(c *config.Config, w *rulefiles.Witness, catalogue *mitre.Catalog
 	if err := config.Join(rules, formats); err != nil {
 		return nil, err
 	}
-	return &reading{decoder: decoder, planner: rulefiles.NewPlanner(c, catalogue, target, router, time.Now)}, nil
+	r := &reading{decoder: decoder, planner: rulefiles.NewPlanner(c, catalogue, target, router, time.Now)}
+	if !c.Ops.Page || len(c.Lookups) == 0 {
+		return r, nil
+	}
+	notes := new(rulefiles.Asked)
+	asked, err := rulefiles.NewAskedRouter(c, w, notes) // the tables are those that are open already
+	if err != nil {
+		return nil, err
+	}
+	r.asking = &asking{planner: rulefiles.NewPlanner(c, catalogue, target, asked, time.Now), notes: notes}
+	return r, nil
 }
 
 // Parts are the pieces of a worker that need no NATS.
@@ -154,7 +165,7 @@ func ApplierOptions(c *config.Config, p *Parts, link *stream.Link, log *zap.Logg
 		Settle:      c.Hive.Settle,
 		Slots:       p.slots,
 		Concurrency: c.Hive.Concurrency,
-		Worker:      hostname(),
+		Worker:      workerName(),
 		Says:        p.says,
 		Batch:       c.Hive.Batch,
 		PerCase:     c.Hive.PerCase,
@@ -238,12 +249,23 @@ func PipelineOptions(c *config.Config, log *zap.Logger) pipeline.Options {
 		Lease:           c.Ledger.Lease,
 		Settle:          c.Hive.Settle,
 		Drain:           c.Hive.Timeout + time.Second,
-		Worker:          hostname(),
+		Worker:          workerName(),
 		Log:             log,
 	}
 }
 
-// hostname names this worker in dead letters.
+// workerName names this worker in the ledger, in dead letters and on pages. A container has a host name of its own, and
+// is process 1 in it; elsewhere several workers share one, and the process tells them apart.
+func workerName() string { return nameOf(hostname(), os.Getpid()) }
+
+func nameOf(host string, process int) string {
+	if process == 1 {
+		return host
+	}
+	return host + " (pid " + strconv.Itoa(process) + ")"
+}
+
+// hostname is that of the system.
 func hostname() string {
 	name, err := os.Hostname()
 	if err != nil {

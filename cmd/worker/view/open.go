@@ -29,7 +29,7 @@ func (v *View) Open(ctx context.Context, sequence uint64) (page.Opened, error) {
 	if err != nil {
 		return page.Opened{}, err
 	}
-	lines, _ := v.options.Explainer().Explain("message "+strconv.FormatUint(sequence, 10), // its error is in the lines
+	lines := v.options.Explain("message "+strconv.FormatUint(sequence, 10),
 		detection.Message{Subject: m.Subject, Header: m.Header, Body: m.Body, Time: m.Time},
 		enrich.Origin{Stream: shown.Stream, Sequence: sequence, Time: m.Time, Subject: m.Subject})
 	return page.Opened{Row: v.row(shown), Subject: m.Subject, Stored: m.Time, Bytes: len(m.Body), Lines: lines}, nil

@@ -11,6 +11,7 @@ import (
 	"forager/cmd/worker/recent"
 	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/detection"
 	"forager/hive"
 	"forager/mitre"
 	"forager/pipeline"
@@ -35,7 +36,7 @@ type Options struct {
 	Connect    func(ctx context.Context) (*stream.Link, error)
 	Topology   stream.Topology
 	Procedures func(ctx context.Context, q hive.Query) iter.Seq2[hive.Procedure, error]
-	Explainer  func() explanation.Explainer
+	Explain    func(name string, m detection.Message, from enrich.Origin) []explanation.Line
 	Catalogue  *mitre.Catalogue
 	CaseURL    func(enrich.Landing) string
 	Rollbacks  func() int // of stream and ledger, that stand
