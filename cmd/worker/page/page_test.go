@@ -193,6 +193,51 @@ func TestWhoMayLook(t *testing.T) {
 	}
 }
 
+// TestEveryAnswerIsGuarded: whatever is asked for, and refused or not, nobody may frame it, keep it, or take it for
+// something else.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	want := map[string]string{
+		"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+		"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+	}
+	ended, stop := context.WithCancel(t.Context())
+	stop() // a stream ends after its first events
+	secret := Credentials{Token: "t0k3n"}
+	o := Options{Credentials: func() Credentials { return secret }}
+	handlers := map[string]http.Handler{
+		"page": Handler(&fixed{}, o), "gone": Handler(&fixed{err: ErrGone}, o), "broken": Handler(&fixed{err: io.ErrUnexpectedEOF}, o),
+		"beside": Guarded(o, func(w http.ResponseWriter, _ *http.Request) { Send(w, http.StatusOK, g.Text("x")) }),
+	}
+	codes := map[int]bool{}
+	for name, handler := range handlers {
+		for _, path := range []string{"/", "/page/events", "/page/message/7", "/page/message/x", "/page/layer.json", "/page/style.css", "/page/page.js", "/page/icon.svg", "/page/none", "/none"} {
+			for _, how := range []func(*http.Request){
+				header("Authorization", "Bearer t0k3n"), header("Authorization", "Bearer wrong"),
+				func(r *http.Request) { r.Host = "evil.example" }, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+				func(r *http.Request) { r.Method = http.MethodPost; r.Header.Set("Authorization", "Bearer t0k3n") },
+			} {
+				r := httptest.NewRequest(http.MethodGet, path, nil).WithContext(ended)
+				r.Host = "localhost"
+				how(r)
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				codes[w.Code] = true
+				for key, value := range want {
+					if got := w.Header().Get(key); got != value {
+						t.Errorf("%s %s, %d: %s is %q, want %q", name, path, w.Code, key, got, value)
+					}
+				}
+			}
+		}
+	}
+	for _, code := range []int{200, 401, 403, 404, 405, 421, 502} {
+		if !codes[code] {
+			t.Errorf("no answer was %d", code)
+		}
+	}
+}
+
 func get(handler http.Handler, path string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Host = "localhost"

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,15 @@ type parts struct {
 
 	newest uint64    // of the rows as they were made last
 	rowsAt time.Time // and when that was
+	rows   map[rowKey]g.Node
+	html   bytes.Buffer // of the part at hand
+}
+
+// rowKey is what a row is made of, as far as two differ: a message that comes again is settled at another time.
+type rowKey struct {
+	sequence       uint64
+	at             time.Time
+	outcome, title string
 }
 
 func newParts(s Source) *parts { return &parts{source: s, seed: maphash.MakeSeed()} }
@@ -56,14 +66,35 @@ func (p *parts) now(ctx context.Context) []part {
 	before, busy := p.last, p.crowded(s.Recent)
 	p.last = nil
 	for i, one := range live(s) {
-		if one.name == liveRecent && busy && len(before) > 0 {
+		switch {
+		case one.name != liveRecent || len(s.Recent) == 0:
+			p.last = append(p.last, p.part(one.name, one.make()))
+		case busy && len(before) > 0:
 			p.last = append(p.last, before[i])
-			continue
+		default:
+			p.last = append(p.last, p.part(one.name, p.recent(s.Recent)))
 		}
-		p.last = append(p.last, p.part(one.name, one.make()))
 	}
 	p.made = time.Now()
 	return p.last
+}
+
+// recent are the rows. They are most of what the parts cost: one that was there at the last look is not made again.
+func (p *parts) recent(all []Row) g.Node {
+	shown, made := make(g.Group, 0, len(all)), make(map[rowKey]g.Node, len(all))
+	for _, r := range all {
+		key := rowKey{r.Sequence, r.At, r.Outcome, r.Title}
+		node, known := p.rows[key]
+		if !known {
+			var b strings.Builder
+			_ = messageRow(r).Render(&b) // a builder takes all
+			node = g.Raw(b.String())
+		}
+		made[key] = node
+		shown = append(shown, node)
+	}
+	p.rows = made
+	return shown
 }
 
 // crowded tells whether the rows are all new, and were so a moment ago.
@@ -81,8 +112,11 @@ func (p *parts) crowded(all []Row) bool {
 
 // part renders one as an event: JSON keeps what is in it from ending a line.
 func (p *parts) part(name string, node g.Node) part {
-	var html, line bytes.Buffer
-	_ = node.Render(&html) // a buffer takes all
+	var line bytes.Buffer
+	html := &p.html
+	html.Reset()
+	_ = node.Render(html) // a buffer takes all
+	line.Grow(html.Len() + html.Len()/8)
 	line.WriteString("event: " + name + "\ndata: ")
 	out := json.NewEncoder(&line)
 	out.SetEscapeHTML(false)

@@ -114,3 +114,41 @@ func TestRowsThatNobodyCouldReadAreMadeLess(t *testing.T) {
 		}
 	})
 }
+
+// TestARowThatStaysIsNotMadeAgain, and one that changed is.
+func TestARowThatStaysIsNotMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fixed{}
+		p := newParts(source)
+		at := time.Now()
+		rowsOf := func(all ...Row) string {
+			source.snapshot.Recent = all
+			time.Sleep(Every)
+			for _, part := range p.now(t.Context()) {
+				if part.name == liveRecent {
+					return sentParts(t, string(part.line))[liveRecent]
+				}
+			}
+			return ""
+		}
+		first := Row{Sequence: 1, At: at, Title: "One", Outcome: "again", Reason: "transient"}
+		if got, want := rowsOf(first), render(t, messageRow(first)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		kept := p.rows[rowKey{1, at, "again", "One"}]
+		second := Row{Sequence: 2, At: at.Add(time.Second), Title: "Two", Outcome: "applied"}
+		if got, want := rowsOf(second, first), render(t, rows(Snapshot{Recent: []Row{second, first}}, filter{})); got != want || kept == nil {
+			t.Errorf("%s, want %s", got, want)
+		}
+		settled := Row{Sequence: 1, At: at.Add(time.Minute), Title: "One", Outcome: "applied"}
+		if got, want := rowsOf(settled, second), render(t, rows(Snapshot{Recent: []Row{settled, second}}, filter{})); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if len(p.rows) != 2 {
+			t.Errorf("%d rows are kept, and 2 shown", len(p.rows))
+		}
+		if got := rowsOf(); !strings.Contains(got, "No message has come") {
+			t.Errorf("none: %s", got)
+		}
+	})
+}
