@@ -66,8 +66,11 @@ func replicas(f Flow) g.Node {
 	}
 	return table("Replicas", []string{"Replica", "State", "Seen", "Started", "Says"}, body(g.Map(f.Replicas, func(r Replica) g.Node {
 		says := r.Says
-		if says == "" && r.State == "live" {
+		switch {
+		case says == "" && r.State == "live":
 			says = "consuming"
+		case says != "" && r.State != "live":
+			says = "said last: " + says
 		}
 		name := r.Name
 		if r.Own {
