@@ -47,7 +47,8 @@ func commands(sh *shell.Shell) []*cobra.Command {
 	}
 	statusFlags, statusConfig := configured()
 	auditFlags, auditConfig := configured()
-	compared := new(configFlag)
+	judgedSince := new(moment)
+	compared, comparedSince := new(configFlag), new(moment)
 	feedbackFlags, feedbackConfig := configured()
 	silenceFlags, silenceConfig := configured()
 	closedSince := new(moment)
@@ -61,11 +62,11 @@ func commands(sh *shell.Shell) []*cobra.Command {
 		formatsCommands(sh),
 		(&checkCmd{}).command(sh),
 		status.Command(sh, status.Configured{AddTo: statusFlags, Load: statusConfig}),
-		prove.Command(sh, prove.Configured{AddTo: auditFlags, Load: auditConfig}),
+		prove.Command(sh, prove.Configured{AddTo: auditFlags, Load: auditConfig, Since: judgedSince, Begin: func() time.Time { return judgedSince.Time }}),
 		(&replayCmd{}).command(sh),
 		whatif.Command(sh, whatif.Configured{AddTo: compared.addTo, Load: func(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error) {
 			return compared.loadBy(w, sh, connects...)
-		}}),
+		}, Since: comparedSince, Begin: func() time.Time { return comparedSince.Time }}),
 		dlqCommands(sh),
 		caseCommands(sh),
 		feedback.Commands(sh, feedback.Configured{AddTo: feedbackFlags, Load: feedbackConfig}),

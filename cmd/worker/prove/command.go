@@ -21,41 +21,24 @@ var ErrFaults = errors.New("not everything is where it was promised to be: see t
 type Configured struct {
 	AddTo func(*pflag.FlagSet)
 	Load  func(sh *shell.Shell, connects ...string) (*config.Config, error)
+	Since pflag.Value      // reads when something begins, as --since does elsewhere
+	Begin func() time.Time // what Since read; zero: nothing
 }
 
 // Command is "worker prove".
 func Command(sh *shell.Shell, from Configured) *cobra.Command {
-	asJSON, since := false, ""
+	asJSON := false
 	cmd := shell.Leaf(sh, "prove", "Say of every stored message where it is: an auditor that shares no code with the worker.", func(ctx context.Context, sh *shell.Shell) error {
-		after, err := beginning(since, time.Now())
-		if err != nil {
-			return shell.Misuse(err)
-		}
 		c, err := from.Load(sh, config.ToNATS, config.ToHive)
 		if err != nil {
 			return err
 		}
-		return run(ctx, sh, c, Options{Since: after}, asJSON)
+		return run(ctx, sh, c, Options{Since: from.Begin()}, asJSON)
 	})
 	from.AddTo(cmd.Flags())
-	cmd.Flags().StringVar(&since, "since", "", "Judge messages stored since `TIME`: RFC 3339, or a duration such as 24h. Without it all.")
+	cmd.Flags().Var(from.Since, "since", "Judge messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d; default: all.")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Write one JSON object.")
 	return cmd
-}
-
-// beginning reads a time, or how long ago it was.
-func beginning(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, fmt.Errorf("--since: impossible value %q: expected a time as 2026-03-02T08:00:00Z, or a duration such as 24h", text)
-	}
-	return t, nil
 }
 
 func run(ctx context.Context, sh *shell.Shell, c *config.Config, o Options, asJSON bool) error {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +31,12 @@ import (
 type Configured struct {
 	AddTo func(*pflag.FlagSet)
 	Load  func(w *rulefiles.Witness, sh *shell.Shell, connects ...string) (*config.Config, error)
+	Since pflag.Value      // reads when something begins, as --since does elsewhere
+	Begin func() time.Time // what Since read; zero: nothing
 }
+
+// week is how far the stream is read back unasked.
+const week = 7 * 24 * time.Hour
 
 // Command is "worker whatif".
 func Command(sh *shell.Shell, from Configured) *cobra.Command {
@@ -37,21 +44,21 @@ func Command(sh *shell.Shell, from Configured) *cobra.Command {
 	cmd := shell.Leaf(sh, "whatif", "What other routes, silences and formats would have made of what the stream holds.", c.run)
 	from.AddTo(cmd.Flags())
 	cmd.Flags().StringVar(&c.rules, "rules", "", "The new rules are in `DIR`: its *.yaml take the place of rules.files, its folder formats of formats.directories. What the configuration file itself has stays.")
-	cmd.Flags().StringVar(&c.since, "since", "7d", "Read messages stored since `TIME`: RFC 3339, or a duration such as 7d or 24h.")
+	cmd.Flags().Var(from.Since, "since", "Read messages stored since then: 2026-03-01, 2026-03-01T08:00:00Z, or so long ago: 12h, 30d; default: 7d.")
 	cmd.Flags().BoolVar(&c.json, "json", false, "Write one JSON object.")
 	return cmd
 }
 
 type command struct {
-	from         Configured
-	rules, since string
-	json         bool
+	from  Configured
+	rules string
+	json  bool
 }
 
 func (c *command) run(ctx context.Context, sh *shell.Shell) error {
-	since, err := beginning(c.since, time.Now())
-	if err != nil {
-		return shell.Misuse(err)
+	since := c.from.Begin()
+	if since.IsZero() {
+		since = time.Now().Add(-week)
 	}
 	if i, err := os.Stat(c.rules); err != nil || !i.IsDir() {
 		return shell.Misuse(fmt.Errorf("--rules: expected a directory with rules, not %q", c.rules))
@@ -72,21 +79,26 @@ func (c *command) run(ctx context.Context, sh *shell.Shell) error {
 	if err := link.Reach(); err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}
-	bar := newBar(sh.RawErr)
-	defer bar.end()
-	span := history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since, Begun: bar.begin}
-	read := func(ctx context.Context, do func(history.Message) error) error {
-		return history.Read(ctx, link, span, do)
-	}
-	r, err := newComparison(cfg.NATS.Stream, old, now).run(ctx, read, time.Now, bar.tell)
+	r, err := Compare(ctx, link, history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since}, old, now, sh.RawErr)
 	if err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}
-	bar.end()
 	if c.json {
 		return json.NewEncoder(sh.Out).Encode(r)
 	}
 	return Write(sh.Out, r)
+}
+
+// Compare says what two sets of rules make of what a span of a stream holds. How far it is, is shown on out where that is
+// a terminal. Errors: of NATS.
+func Compare(ctx context.Context, link *stream.Link, span history.Span, old, now Rules, out io.Writer) (Report, error) {
+	bar := newBar(out)
+	defer bar.end()
+	span.Begun = bar.begin
+	read := func(ctx context.Context, do func(history.Message) error) error {
+		return history.Read(ctx, link, span, do)
+	}
+	return newComparison(span.Stream, old, now).run(ctx, read, time.Now, bar.tell)
 }
 
 // both makes the rules in force, and those of the directory.
@@ -99,7 +111,7 @@ func (c *command) both(sh *shell.Shell, dir string) (cfg *config.Config, old, no
 	other.Env = with(sh.Env, "FORAGER_RULES_FILES", dir)
 	formats := filepath.Join(dir, "formats")
 	i, err := os.Stat(formats)
-	own := err == nil && i.IsDir()
+	own := err == nil && i.IsDir() && !sameFormats(cfg.Formats.Directories, formats)
 	if own {
 		other.Env = with(other.Env, "FORAGER_FORMATS_DIRECTORIES", formats)
 	}
@@ -108,6 +120,34 @@ func (c *command) both(sh *shell.Shell, dir string) (cfg *config.Config, old, no
 		now.Decoder = old.Decoder // each message is read once
 	}
 	return cfg, old, now, err
+}
+
+// sameFormats tells whether a folder holds the format files that are in force, and no others.
+func sameFormats(inForce []string, folder string) bool {
+	if len(inForce) != 1 {
+		return false
+	}
+	old, wrong := formatFiles(inForce[0])
+	now, err := formatFiles(folder)
+	return wrong == nil && err == nil && maps.Equal(old, now)
+}
+
+// formatFiles are the format files of a folder: their texts, by name.
+func formatFiles(folder string) (map[string]string, error) {
+	files := os.DirFS(folder)
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("read formats: %w", err)
+	}
+	all := make(map[string]string, len(names))
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, fmt.Errorf("read formats: %w", err)
+		}
+		all[name] = string(text)
+	}
+	return all, nil
 }
 
 // make makes the rules of a configuration.
@@ -130,23 +170,6 @@ func (c *command) make(sh *shell.Shell) (*config.Config, Rules, error) {
 func with(env []string, name, value string) []string {
 	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, name+"=") })
 	return append(kept, name+"="+value)
-}
-
-// beginning reads a time, or how long ago it was.
-func beginning(text string, now time.Time) (time.Time, error) {
-	if days, is := strings.CutSuffix(text, "d"); is {
-		if d, err := time.ParseDuration(days + "h"); err == nil && d > 0 {
-			return now.Add(-24 * d), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, fmt.Errorf("--since: impossible value %q: expected a time as 2026-03-02T08:00:00Z, or a duration such as 7d or 24h", text)
-	}
-	return t, nil
 }
 
 // bar shows on a terminal how far the reading is.

@@ -126,7 +126,7 @@ func planned(p enrich.Plan, err error) outcome {
 	}
 	if d, is := errors.AsType[*enrich.DroppedError](err); is {
 		if d.Reason == enrich.ReasonSilenced {
-			o.by = ruling{"silence", d.Detail}
+			o.by = ruling{bySilence, d.Detail}
 		}
 		o.verdict, o.reason = dropped, d.Reason
 		return o

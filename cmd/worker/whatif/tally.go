@@ -1,6 +1,11 @@
 package whatif
 
-import "forager/enrich/detection/canon"
+import (
+	"iter"
+	"strings"
+
+	"forager/enrich/detection/canon"
+)
 
 // Counts are what one set of rules makes of the stream.
 type Counts struct {
@@ -25,6 +30,20 @@ type Tally struct {
 	Severities map[string]int `json:"severities"` // of cases
 	Assignees  map[string]int `json:"assignees"`  // of cases; "" is nobody
 }
+
+// Silences are the tallies of silences, by name.
+func (c Counts) Silences() iter.Seq2[string, *Tally] {
+	return func(yield func(string, *Tally) bool) {
+		for by, t := range c.Rules {
+			if name, is := strings.CutPrefix(by, bySilence+" "); is && !yield(name, t) {
+				return
+			}
+		}
+	}
+}
+
+// bySilence is the kind of a ruling of a silence.
+const bySilence = "silence"
 
 func newTally() *Tally { return &Tally{Severities: map[string]int{}, Assignees: map[string]int{}} }
 
