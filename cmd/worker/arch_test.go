@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"cmd/worker/telemetry":    {"pipeline/metrics", "hive", "filebound"},
 	"cmd/worker/status":       {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/claim", "enrich/detection/canon", "hive", "pipeline", "pipeline/deadletter", "pipeline/hold", "pipeline/kvledger", "pipeline/rollback", "pipeline/stream"},
 	"cmd/worker/feedback":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich/feedback", "filebound", "pipeline/feedback", "pipeline/stream", "retry"},
-	"cmd/worker/silences":     {"cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive"},
+	"cmd/worker/silences":     {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "cmd/worker/whatif", "config", "enrich", "enrich/detection/canon", "enrich/digest", "hive", "pipeline/history", "pipeline/stream"},
 	"cmd/worker/prove":        {"cmd/worker/shell", "config", "filebound"}, // of what it audits it imports nothing
 	"cmd/worker/whatif":       {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "enrich/threshold", "pipeline/history", "pipeline/stream"},
 	"cmd/worker/casefind":     {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/shell", "config", "enrich", "enrich/detection", "enrich/detection/canon", "hive", "pipeline/deadletter", "pipeline/history", "pipeline/hold", "pipeline/journal", "pipeline/stream"},
@@ -130,14 +130,14 @@ var ownTests = map[string][]string{
 	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
 	"cmd/worker/simulation":  {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/workertest", "config", "hive", "hive/hivetest", "pipeline/deadletter", "pipeline/natstest", "pipeline/stream", "racedetector"},
 	"cmd/worker/recent":      {"enrich/detection"},
-	"cmd/worker/silences":    {"cmd/worker/rulefiles", "enrich/apply", "enrich/detection", "hive/hivetest"},
+	"cmd/worker/silences":    {"enrich/apply", "enrich/detection", "hive/hivetest", "pipeline/natstest"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},
 }
 
 // kept names outside packages that only some of ours may know.
 var kept = map[string][]string{
 	"github.com/nats-io/":                {"pipeline", "pipeline/stream", "pipeline/audit", "pipeline/intake", "pipeline/deadletter", "pipeline/feedback", "pipeline/hold", "pipeline/history", "pipeline/inspect", "pipeline/journal", "pipeline/kvledger", "pipeline/objects", "pipeline/replay", "pipeline/natstest", "cmd/worker/demo/servers", "cmd/worker/prove", "pipeline/rollback"}, // the last: the demonstration's forwarder
-	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/status", "cmd/worker/whatif", "cmd/worker/casefind", "cmd/worker/telemetry", "pipeline/rollback"},
+	"go.uber.org/zap":                    {"pipeline", "pipeline/audit", "pipeline/feedback", "pipeline/stream", "cmd/worker", "cmd/worker/service", "cmd/worker/intake", "cmd/worker/check", "cmd/worker/demo", "cmd/worker/feedback", "cmd/worker/silences", "cmd/worker/status", "cmd/worker/whatif", "cmd/worker/casefind", "cmd/worker/telemetry", "pipeline/rollback"},
 	"go.opentelemetry.io/otel/":          {"pipeline", "cmd/worker/service", "cmd/worker/telemetry"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/worker/telemetry"}, // the others know the interface alone
 	"go.opentelemetry.io/otel/exporters": {"cmd/worker/telemetry"},

@@ -36,6 +36,7 @@ type proposeCmd struct {
 	lasting              time.Duration
 	owner                string
 	falseWords, trueOnes []string
+	stream               bool
 }
 
 // month is how far cases are read back, and how long a silence lasts, unasked.
@@ -53,6 +54,7 @@ func (c *proposeCmd) command(sh *shell.Shell) *cobra.Command {
 	f.StringVar(&c.owner, "owner", "to be named", "Who answers for the silences; `NAME`.")
 	f.StringSliceVar(&c.falseWords, "false", nil, "Your own `STATUS` that means a false positive; may be given again.")
 	f.StringSliceVar(&c.trueOnes, "true", nil, "Your own `STATUS` that means a true positive; may be given again.")
+	f.BoolVar(&c.stream, "stream", true, "Say, too, what the silences would drop of what the stream holds since then; --stream=false does not ask NATS.")
 	c.options.Hosts = 10
 	return cmd
 }
@@ -81,9 +83,15 @@ func (c *proposeCmd) run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	all := slices.DeleteFunc(Propose(g.Cases, c.options), func(p Proposal) bool { return g.Unnamed[p.Rule] })
-	fmt.Fprint(sh.Out, Write(all, g, Writing{Owner: c.owner, Expires: now.Add(c.lasting), Since: since, Now: now}))
+	w := Writing{Owner: c.owner, Expires: now.Add(c.lasting), Since: since, Now: now, Taken: silenceNames(cfg)}
+	if c.stream && len(all) > 0 {
+		if w.Stream, err = tried(ctx, sh, cfg, Write(all, g, w), since); err != nil {
+			fmt.Fprintf(sh.Err, "what the stream holds is not told: %v\n", err)
+		}
+	}
+	fmt.Fprint(sh.Out, Write(all, g, w))
 	c.tell(sh, all, g)
-	return nil
+	return ctx.Err()
 }
 
 // tell says on standard error what was read, and what was left out.

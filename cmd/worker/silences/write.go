@@ -17,6 +17,15 @@ type Writing struct {
 	Expires time.Time // to the end of its day, UTC
 	Since   time.Time // of the cases that were read
 	Now     time.Time
+	Taken   []string // names of silences that there are
+	Stream  *Dropped // what the stream says of them; nil: it was not asked
+}
+
+// Dropped is what silences would drop of the messages that the stream holds.
+type Dropped struct {
+	Messages, Detections int
+	Opened, Fewer        int            // cases that they open, and how many they would not
+	By                   map[string]int // detections, by the silence's name
 }
 
 // Write writes proposals as a file of silences, with their evidence; those of rules without words are left out.
@@ -27,12 +36,19 @@ func Write(all []Proposal, g Gathered, w Writing) string {
 		"# file that rules.files names, and say who answers for it.\n"+
 		"# Had all of it been in force, %d of %d false cases would not have been opened, and %d of %d true ones.\n",
 		w.Now.UTC().Format(time.DateOnly), len(g.Cases), w.Since.UTC().Format(time.DateOnly), h.Cases[False], count(g.Cases, False), h.Cases[True], count(g.Cases, True))
+	if s := w.Stream; s != nil {
+		fmt.Fprintf(&b, "# Of %d detections that the stream holds since then they would drop %d; %d cases would be opened instead of %d.\n",
+			s.Detections, s.dropped(), s.Opened-s.Fewer, s.Opened)
+	}
 	if len(all) == 0 {
 		b.WriteString("silences: []\n")
 		return b.String()
 	}
 	b.WriteString("silences:\n")
 	names := map[string]int{}
+	for _, name := range w.Taken {
+		names[name]++
+	}
 	for _, p := range all {
 		b.WriteString(p.text(g, w, names))
 	}
@@ -52,21 +68,39 @@ func count(cases []Case, v Verdict) (n int) {
 // text is one silence with its evidence.
 func (p Proposal) text(g Gathered, w Writing, names map[string]int) string {
 	rule := g.Rules[p.Rule]
-	name := "proposed: " + canon.Clean(rule.Name, 80) + p.where()
-	if names[name]++; names[name] > 1 {
-		name += " (" + strconv.Itoa(names[name]) + ")"
-	}
+	name := unlike(names, "proposed: "+canon.Clean(rule.Name, 80)+p.where())
 	h := WouldHide([]Proposal{p}, g.Cases)
 	var b strings.Builder
 	fmt.Fprintf(&b, "  # %d cases were false positives, none was true%s: %s.\n", len(p.False), unclear(p.Unclear), numbers(p.False))
 	fmt.Fprintf(&b, "  # Alone it would have hidden %d detections, and %d cases as a whole, closed from %s to %s.\n",
 		h.Detections, h.Cases[False]+h.Cases[Unclear], p.First.UTC().Format(time.DateOnly), p.Last.UTC().Format(time.DateOnly))
+	if w.Stream != nil {
+		fmt.Fprintf(&b, "  # Of what the stream holds it would drop %d detections.\n", w.Stream.By[name])
+	}
 	fmt.Fprintf(&b, "  - name: %s\n    when: %s\n    owner: %s\n", quoted(name), quoted(p.condition(rule)), quoted(w.Owner))
 	fmt.Fprintf(&b, "    reason: %s\n    expires: %s\n", quoted(fmt.Sprintf("%d of %d cases closed since %s were false positives, none was true", len(p.False), len(p.False)+len(p.Unclear), w.Since.UTC().Format(time.DateOnly))), w.Expires.UTC().Format(time.DateOnly))
 	if p.Severity < 4 {
 		fmt.Fprintf(&b, "    pierce: %s # none of them was that severe\n", enrich.SeverityWord(p.Severity+1))
 	}
 	return b.String()
+}
+
+// unlike is a name that no other silence has.
+func unlike(names map[string]int, name string) string {
+	one := name
+	for n := 2; names[one] > 0; n++ {
+		one = name + " (" + strconv.Itoa(n) + ")"
+	}
+	names[one]++
+	return one
+}
+
+// dropped is how many detections all of them would drop.
+func (d Dropped) dropped() (n int) {
+	for _, one := range d.By {
+		n += one
+	}
+	return n
 }
 
 // where says on which host, and of which user.
