@@ -37,8 +37,13 @@ type statusAnswer struct {
 	Failures  []any `json:"failures"`
 }
 
-// errRefused says that a request will not be taken however often it is sent.
-var errRefused = errors.New("the source refuses it")
+// Errors that say more than that a request failed.
+var (
+	// errRefused says that a request will not be taken however often it is sent.
+	errRefused = errors.New("the source refuses it")
+	// errNotKibana says that the address is none of Kibana's, or of no space: that is for people to mend.
+	errNotKibana = errors.New("--url leads to no Kibana, or to no space of it")
+)
 
 // setting is a status that alerts are given, and why.
 type setting struct{ status, reason string }
@@ -75,8 +80,8 @@ func reasonOf(verdict string) string {
 // mostAnswer bounds what is read of an answer.
 const mostAnswer = 64 << 10
 
-// set gives alerts a status; it tells how many had it not before and are there. Errors: errRefused (400), else what may
-// pass: try again.
+// set gives alerts a status; it tells how many had it not before and are there. Errors: errRefused (400, 413), else what
+// may pass: try again.
 func (e *Elastic) set(ctx context.Context, ids []string, to setting) (updated int, err error) {
 	body, err := json.Marshal(statusRequest{SignalIDs: ids, Status: to.status, Reason: to.reason})
 	if err != nil {
@@ -104,8 +109,10 @@ func (e *Elastic) set(ctx context.Context, ids []string, to setting) (updated in
 // read says what an answer means.
 func read(status int, text []byte) (updated int, err error) {
 	switch {
-	case status == http.StatusBadRequest:
+	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge:
 		return 0, fmt.Errorf("set status: %w: %d: %s", errRefused, status, excerpt(text))
+	case status == http.StatusNotFound:
+		return 0, fmt.Errorf("set status: %w: %d: %s", errNotKibana, status, excerpt(text))
 	case status != http.StatusOK:
 		return 0, fmt.Errorf("set status: %d: %s", status, excerpt(text))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	told "forager/enrich/feedback"
 	"forager/pipeline/feedback"
@@ -173,6 +174,17 @@ func TestAlertsOfElasticGetTheStatusOfTheirCase(t *testing.T) {
 	}
 }
 
+// TestAnswersSayWhetherToTryAgain: what can never be taken is given up, all else is tried again and names what is to be mended.
+func TestAnswersSayWhetherToTryAgain(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{400: errRefused, 413: errRefused, 404: errNotKibana, 401: nil, 429: nil, 500: nil} {
+		_, err := read(status, []byte("{}"))
+		if err == nil || errors.Is(err, errRefused) != (want == errRefused) || errors.Is(err, errNotKibana) != (want == errNotKibana) { //nolint:errorlint // which of them it is
+			t.Errorf("%d: %v, want %v", status, err, want)
+		}
+	}
+}
+
 // patient is a source that is away for a while.
 type patient struct {
 	Elastic
@@ -193,13 +205,18 @@ func (p *patient) set(_ context.Context, ids []string, to setting) (int, error) 
 func TestASourceThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &patient{left: 50}
-		l := loop{source: p, log: zap.NewNop()}
+		p := &patient{left: 90}
+		core, said := observer.New(zap.WarnLevel)
+		l := loop{source: p, log: zap.New(core)}
 		must(t, l.work(t.Context(), feedback.Received{Messages: []told.Message{
 			message(1, "a", told.EventClosed, "FalsePositive"), message(2, "b", told.EventClosed, "TruePositive"), message(3, "a", told.EventReopened, ""),
 		}}))
 		if want := []string{"closed a,b", "open a"}; !slices.Equal(p.given, want) {
 			t.Errorf("%q, want %q", p.given, want)
+		}
+		// Ninety pauses of up to 7.5 s take some ten minutes.
+		if n := said.Len(); n < 2 || n > 4 {
+			t.Errorf("it is said %d times that the source takes nothing, want each five minutes", n)
 		}
 	})
 }

@@ -101,10 +101,13 @@ func grouped(all []told.Message, setting func(told.Message) setting) (groups []g
 	return groups
 }
 
+// saidEvery is how often it is said that a source takes nothing.
+const saidEvery = 5 * time.Minute
+
 // until gives a group its status, however long the source is away; what is taken does not come again meanwhile.
 func (l loop) until(ctx context.Context, got feedback.Received, g group) error {
 	pauses := retry.Backoff{First: time.Second, Last: feedback.AckWait / 4}.Pauses()
-	for said := false; ; {
+	for said := (time.Time{}); ; {
 		got.Working()
 		updated, err := l.source.set(ctx, g.ids, g.to)
 		switch {
@@ -122,9 +125,9 @@ func (l loop) until(ctx context.Context, got feedback.Received, g group) error {
 			return nil
 		case l.once:
 			return err
-		case !said:
-			said = true
-			l.log.Warn("the source takes no status; it is tried again until it does", zap.Error(err))
+		case time.Since(said) >= saidEvery:
+			said = time.Now()
+			l.log.Warn("the source takes no status; it is tried again until it does", zap.Int("alerts", len(g.ids)), zap.Error(err))
 		}
 		if !pauses.Wait(ctx) {
 			return ctx.Err()
