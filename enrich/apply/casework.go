@@ -164,7 +164,11 @@ func (w *caseWork) run(ctx context.Context) error {
 		return err
 	}
 	if most := w.a.options.SourceAlerts; most > 0 {
+		before := w.body.AlertsOut
 		w.keeps, w.joined = w.body.rememberAlerts(w.plans, most), w.c.Stage == stageClosed
+		if w.body.AlertsOut > before {
+			w.a.happened(EventOverLimit, w.c.Number, "source alerts")
+		}
 	}
 	w.relate()
 	w.wantAnalyses()

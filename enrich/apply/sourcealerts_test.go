@@ -41,7 +41,8 @@ func TestACaseRemembersTheAlertsOfItsSources(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, hivetest.Options{})
-		w := s.worker(t, remembering(3))
+		var heard heardEvents
+		w := s.worker(t, remembering(3), func(o *apply.Options) { o.Events = &heard })
 		mustApply(t, w, plan(t, 1, seen("web01", "b", day(8)), seen("web01", "a", day(9))))
 		mustApply(t, w, plan(t, 3, seen("web01", "a", day(9)), seen("web01", "c", day(10)), seen("web01", "d", day(10))))
 		want := apply.SourceAlerts{Known: true, Organisation: hivetest.DefaultOrganisation, LeftOut: 1, Alerts: []apply.SourceAlert{
@@ -49,6 +50,9 @@ func TestACaseRemembersTheAlertsOfItsSources(t *testing.T) {
 		}}
 		if diff := cmp.Diff(want, s.sourceAlerts(t)); diff != "" {
 			t.Error(diff)
+		}
+		if n := heard.count(apply.EventOverLimit); n != 1 {
+			t.Errorf("it is counted %d times that there is no room for an alert", n)
 		}
 	})
 }

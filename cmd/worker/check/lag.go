@@ -26,7 +26,7 @@ const searching = "TheHive's search"
 // Where something is broken that keeps the worker from writing, it does not try.
 func Lag(ctx context.Context, c *config.Config, found []inspect.Finding) ([]inspect.Finding, error) {
 	if broken := func(f inspect.Finding) bool {
-		return f.Level == inspect.LevelBroken && (f.About == "TheHive" || f.About == aboutAccount(c.Hive.Organisation))
+		return f.Level == inspect.LevelBroken && f.Server == inspect.ServerHive
 	}; slices.ContainsFunc(found, broken) {
 		return []inspect.Finding{{
 			Level: inspect.LevelNote, Server: inspect.ServerHive, About: searching, What: "its lag was not measured", Why: "no case can be opened as things are", Remedy: "mend what is broken at TheHive, then measure again",
