@@ -271,21 +271,29 @@ func (w *caseWork) addByAlert(held context.Context) error {
 	return nil
 }
 
-// tieUp imports the alert that a holder left behind which went silent, or met an error, between its two calls.
+// tieUp imports the alert that a holder left behind which went silent, or met an error, between its two calls. Others may lie before
+// it, imported and not written down.
 func (w *caseWork) tieUp(held context.Context, p enrich.Plan) error {
 	if !w.body.Loose {
 		return nil
 	}
 	calls, done := calling(held, w.claim)
 	defer done()
-	name := alert.Addition(w.c.ID, w.body.Alerts)
-	a, found, err := w.alertOf(calls, name)
-	if err != nil {
-		return err
-	}
-	if found {
+	for range maxNames {
+		before := w.body.Alerts
+		name := alert.Addition(w.c.ID, before)
+		a, found, err := w.alertOf(calls, name)
+		if err != nil {
+			return err
+		}
+		if !found {
+			break
+		}
 		if err := w.tie(calls, a, name, p); err != nil {
 			return err
+		}
+		if w.body.Alerts == before {
+			break
 		}
 	}
 	w.body.Loose = false
