@@ -34,12 +34,18 @@ type backyard struct {
 
 func newBackyard(t *testing.T) *backyard {
 	t.Helper()
+	return newToldBackyard(t)
+}
+
+// newToldBackyard is a backyard whose TheHive tells of changes.
+func newToldBackyard(t *testing.T, hooks ...hivetest.Webhook) *backyard {
+	t.Helper()
 	nats, err := natstest.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nats.Close)
-	hive := hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded())})
+	hive := hivetest.New(hivetest.Options{Patterns: servers.Patterns(mitre.Embedded()), Webhooks: hooks})
 	server, err := hivetest.Listen("127.0.0.1:0", hive)
 	if err != nil {
 		t.Fatal(err)
