@@ -69,6 +69,7 @@ const (
 	AuditProcedure  = "Procedure"
 	AuditComment    = "Comment"
 	AuditAttachment = "Attachment"
+	AuditJob        = "Job" // of Cortex
 )
 
 // AuditDetails are the fields that a change wrote, of all kinds of objects
@@ -91,6 +92,7 @@ type AuditDetails struct {
 	MergedFrom          []string // ids of the cases that were merged into this one
 	CaseID              string   // of an alert that became part of a case
 	CustomFieldsChanged bool
+	Reports             bool // whether an analyzer of Cortex said something of an observable
 }
 
 // AuditObject is the changed object, in part.
@@ -187,7 +189,7 @@ func kindOf(old string) string {
 	case "case_task_log":
 		return AuditLog
 	case "case_artifact_job":
-		return "Job"
+		return AuditJob
 	case "customField":
 		return "CustomField"
 	default:
@@ -235,6 +237,7 @@ func detailsOf(f fields) AuditDetails {
 		StartDate: f.millis("startDate"), EndDate: f.millis("endDate"),
 		MergedFrom: idsOf(f), CaseID: f.text("caseId"),
 		CustomFieldsChanged: f.has("customFields") || f.has("customFieldChanges"),
+		Reports:             len(f.object("reports")) > 0,
 	}
 }
 

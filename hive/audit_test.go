@@ -56,6 +56,9 @@ func TestEveryRealDocumentDecodes(t *testing.T) {
 		if a.Exists == (a.Action == AuditDelete) {
 			t.Errorf("%s: shows its object: %v", name, a.Exists)
 		}
+		if says := strings.Contains(name, "analyzer-report"); a.Details.Reports != says || says && (a.Action != AuditUpdate || a.ObjectType != AuditObservable) {
+			t.Errorf("%s: an analyzer's report: %v, %s of %s", name, a.Details.Reports, a.Action, a.ObjectType)
+		}
 		if version == 1 && !strings.HasPrefix(name, "docs-") {
 			kinds[a.ObjectType]++
 			actions[a.Action]++

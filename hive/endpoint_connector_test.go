@@ -49,6 +49,8 @@ func connectorEndpoints() []endpoint {
 		reads("job", "/connector/cortex/job/~50", jobJSON, job, func(x ctx, c client) (connector.Job, error) { return connector.New(c).Job(x, "~50") }),
 		asks("jobs of an observable", `{"query":[{"_name":"getObservable","idOrName":"~9"},{"_name":"jobs"},{"_name":"sort","_fields":[{"_createdAt":"desc"}]},{"_name":"page","from":0,"to":500}]}`,
 			"["+jobJSON+"]", []connector.Job{job}, func(x ctx, c client) ([]connector.Job, error) { return connector.New(c).Jobs(x, "~9") }),
+		asks("outstanding jobs", `{"query":[{"_name":"listJob"},{"_name":"filter","_in":{"_field":"status","_values":["Waiting","InProgress"]}},{"_name":"sort","_fields":[{"_createdAt":"desc"}]},{"_name":"page","from":0,"to":7}]}`,
+			"["+jobJSON+"]", []connector.Job{job}, func(x ctx, c client) ([]connector.Job, error) { return connector.New(c).Outstanding(x, 7) }),
 		reads("responders", "/connector/cortex/responder/case/~1", "["+workerJSON+"]", workers, func(x ctx, c client) ([]connector.Worker, error) { return connector.New(c).Responders(x, "case", "~1") }),
 		respond,
 		actions,

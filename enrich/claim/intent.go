@@ -93,6 +93,18 @@ func (cl *Claim) Allow(ctx context.Context, longer time.Duration) error {
 	return cl.rewrite(ctx, longest)
 }
 
+// Keep writes a body into the entry at once, which stays held: whoever takes it over finds that. Errors: [ErrLost]; [ErrUnreachable]: then
+// what the body says must not be relied on.
+func (cl *Claim) Keep(ctx context.Context, body any) error {
+	cl.writing <- struct{}{}
+	defer func() { <-cl.writing }()
+	kept, err := cl.entry.with(body)
+	if err != nil {
+		return err
+	}
+	return cl.rewrite(ctx, kept)
+}
+
 // rewrite writes the entry while it is held; it is owned.
 func (cl *Claim) rewrite(ctx context.Context, e Entry) error {
 	if err := cl.Check(); err != nil {

@@ -121,3 +121,38 @@ func TestIntendingWhatIsWrittenDownCostsNothing(t *testing.T) {
 		release(t, cl, nil, false)
 	})
 }
+
+// TestWhatAHolderKeepsIsInTheEntryWhileItIsHeld: whoever takes it over finds it, and what the last holder owes.
+func TestWhatAHolderKeepsIsInTheEntryWhileItIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := claimtest.New()
+		release(t, acquire(t, newClaims(store), "key.a"), nil, false)
+		cl := acquireFor(t, newClaims(store), "key.a", "tasks")
+		type body struct {
+			Done []string `json:"done"`
+		}
+		if err := cl.Keep(t.Context(), body{[]string{"one"}}); err != nil {
+			t.Fatal(err)
+		}
+		value, _, err := store.Get(t.Context(), "key.a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := claim.ParseEntry(value)
+		var got body
+		if err != nil || !e.Held() || e.Read(&got) != nil || !slices.Equal(got.Done, []string{"one"}) {
+			t.Errorf("%s: %v", value, err)
+		}
+		store.SetBefore(func(claimtest.Op) error { return errSilent })
+		if err := cl.Keep(t.Context(), body{[]string{"two"}}); !errors.Is(err, claim.ErrUnreachable) {
+			t.Errorf("kept without an answer: %v", err)
+		}
+		store.SetBefore(nil)
+		time.Sleep(lease)
+		release(t, cl, body{[]string{"three"}}, false)
+		if err := cl.Keep(t.Context(), body{}); !errors.Is(err, claim.ErrLost) {
+			t.Errorf("kept after the release: %v", err)
+		}
+	})
+}

@@ -217,6 +217,18 @@ func (c *Connector) Jobs(ctx context.Context, observableID string) ([]Job, error
 	return out, err
 }
 
+// Outstanding lists the jobs of the organisation that wait or run, whoever asked for them, newest first, so many at most (the query
+// listJob).
+func (c *Connector) Outstanding(ctx context.Context, most int) ([]Job, error) {
+	const op = "list outstanding jobs"
+	var out []Job
+	err := c.client.Exchange(ctx, hive.Exchange{Op: op, Method: http.MethodPost, Path: "/query", Reads: true, Into: &out, Body: map[string]any{"query": []map[string]any{
+		{"_name": "listJob"}, {"_name": "filter", "_in": map[string]any{"_field": "status", "_values": []string{"Waiting", "InProgress"}}},
+		{"_name": "sort", "_fields": []map[string]string{{"_createdAt": "desc"}}}, {"_name": "page", "from": 0, "to": most},
+	}}})
+	return out, err
+}
+
 // Responders lists what can act on an object, by its type as in [NewAction] and id
 // (GET /api/v1/connector/cortex/responder/{entityType}/{entityId}).
 func (c *Connector) Responders(ctx context.Context, objectType, objectID string) ([]Worker, error) {

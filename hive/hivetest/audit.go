@@ -199,10 +199,26 @@ func deleted(d *doc) map[string]any {
 func changed(former, d *doc) map[string]any {
 	all, out := shownAs(d), map[string]any{}
 	for i, f := range d.kind.fields {
-		if former == nil || f.use&show == 0 || reflect.DeepEqual(former.vals[i], d.vals[i]) {
+		if former == nil || f.use&show == 0 && f.name != "reports" || reflect.DeepEqual(former.vals[i], d.vals[i]) {
 			continue
 		}
 		out[f.name] = all[f.name]
+		if f.name == "reports" { // the new one alone
+			out[f.name] = differing(former.vals[i], all[f.name])
+		}
+	}
+	return out
+}
+
+// differing are the members of an object that another has not, or otherwise.
+func differing(was, is any) any {
+	before, _ := was.(map[string]any)
+	now, _ := is.(map[string]any)
+	out := map[string]any{}
+	for name, v := range now {
+		if !reflect.DeepEqual(before[name], v) {
+			out[name] = v
+		}
 	}
 	return out
 }

@@ -266,7 +266,7 @@ func (c *call) finished(e *entry) map[string]any {
 	was, _ := o.doc.get("reports").(map[string]any)
 	maps.Copy(reports, was)
 	reports[a.Name] = map[string]any{"taxonomies": taxonomies}
-	c.h.store.change(o, map[string]any{"reports": reports}, c.stamp())
+	c.progress(o, map[string]any{"reports": reports})
 	end["status"] = "Success"
 	end["report"] = map[string]any{
 		"summary": map[string]any{"taxonomies": taxonomies}, "full": map[string]any{"data": o.doc.text("data")},
