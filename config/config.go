@@ -130,11 +130,12 @@ type Case struct {
 type Limits struct {
 	NewCasesPerKey int `key:"newCasesPerKey" max:"1000000" doc:"cases that one key (host, user …) may open in an hour of event time, over all replicas; what is above goes into one overflow case of the key; 0 is no limit"`
 
-	ObservablesPerCase int `key:"observablesPerCase" min:"1" max:"20000" doc:"observables that are added to one case; a quarter of the room is kept for indicators, and the case says what was left out, as it does for the other limits"`
-	AnalysesPerCase    int `key:"analysesPerCase" min:"1" max:"2000" doc:"jobs of Cortex that are asked for in one case"`
-	ProceduresPerCase  int `key:"proceduresPerCase" min:"1" max:"5000" doc:"techniques that are recorded in one case"`
-	CommentsPerCase    int `key:"commentsPerCase" min:"1" max:"5000" doc:"comments that are written to one case"`
-	TagsPerCase        int `key:"tagsPerCase" min:"25" max:"1000" doc:"tags of one case, twenty of them for Forager's own"`
+	ObservablesPerCase  int `key:"observablesPerCase" min:"1" max:"20000" doc:"observables that are added to one case; a quarter of the room is kept for indicators, and the case says what was left out, as it does for the other limits"`
+	AnalysesPerCase     int `key:"analysesPerCase" min:"1" max:"2000" doc:"jobs of Cortex that are asked for in one case"`
+	AnalysesOutstanding int `key:"analysesOutstanding" min:"1" max:"10000" doc:"jobs of Cortex, of anybody, that may wait or run in one organisation before no more are asked for; what is above is asked for later"`
+	ProceduresPerCase   int `key:"proceduresPerCase" min:"1" max:"5000" doc:"techniques that are recorded in one case"`
+	CommentsPerCase     int `key:"commentsPerCase" min:"1" max:"5000" doc:"comments that are written to one case"`
+	TagsPerCase         int `key:"tagsPerCase" min:"25" max:"1000" doc:"tags of one case, twenty of them for Forager's own"`
 
 	ObservablesPerDetection int `key:"observablesPerDetection" min:"1" max:"2000" doc:"observables that are taken from one detection"`
 	TechniquesPerDetection  int `key:"techniquesPerDetection" min:"1" max:"500" doc:"techniques that are taken from one detection"`
@@ -237,7 +238,7 @@ func Default() Config {
 		Case:     Case{Window: 24 * time.Hour, Closed: "new", Host: "short", Digest: "page", Related: true, Raw: "first", Redact: []string{"password", "token", "secret", "authorization"}},
 		Limits: Limits{
 			NewCasesPerKey:     20,
-			ObservablesPerCase: 2000, AnalysesPerCase: 100, ProceduresPerCase: 500, CommentsPerCase: 500, TagsPerCase: 100,
+			ObservablesPerCase: 2000, AnalysesPerCase: 100, AnalysesOutstanding: 100, ProceduresPerCase: 500, CommentsPerCase: 500, TagsPerCase: 100,
 			ObservablesPerDetection: 200, TechniquesPerDetection: 50, TagsPerDetection: 50, FilesPerDetection: 20, DetectionsPerMessage: 500,
 		},
 		Ledger:      Ledger{Bucket: "FORAGER_LEDGER", Lease: 15 * time.Second, Keep: 90 * 24 * time.Hour},

@@ -32,21 +32,23 @@ type Route struct {
 	Group        string         `key:"group" oneof:"event rule" doc:"with as: alert, which detections share an alert: those of one event, by its id, or (rule) those of one rule and key within the window; event when empty"`
 	MaxNewAlerts int            `key:"maxNewAlerts" max:"1000000" doc:"with as: alert, alerts that the route may open in an hour, over all replicas; what is above goes into one overflow alert; 0 is no limit"`
 	Via          string         `key:"via" oneof:"case alert" doc:"by which way detections come into their case: it is created and added to, or (alert) an alert is created with observables and techniques and becomes the case, or is imported into it: fewer calls; the account needs manageAlert/create and manageAlert/import, and should not be used before check --connect --conform was seen on the server; case when empty"`
-	Analyze      []Analysis     `key:"analyze" doc:"list of {analyzer, cortex, types, ioc, maxTLP, raise, markIOC, level}: what Cortex looks at, by TheHive's connector: each observable of the case once by each analyzer, about a minute after it came; a result that is malicious, or (level: suspicious) suspicious, may raise the case's severity (raise) and mark the observable (markIOC), once; the account needs the right manageAnalyse"`
+	Analyze      []Analysis     `key:"analyze" doc:"list of {analyzer, cortex, types, ioc, maxTLP, once, window, raise, markIOC, level}: what Cortex looks at, by TheHive's connector: each observable of the case once by each analyzer, or once in each window in which it comes (once: window), about a minute after it came; not with as: alert; a result that is malicious, or (level: suspicious) suspicious, may raise the case's severity (raise) and mark the observable (markIOC), once; the account needs the right manageAnalyse"`
 	Threshold    Threshold      `key:"threshold"`
 	Case         RouteCase      `key:"case"`
 }
 
 // Analysis lets an analyzer of Cortex look at observables.
 type Analysis struct {
-	Analyzer string   `key:"analyzer" need:"always" doc:"name or id of the analyzer, as Cortex has it"`
-	Cortex   string   `key:"cortex" doc:"name of the Cortex server, as TheHive's configuration has it; the first that has the analyzer when empty"`
-	Types    []string `key:"types" doc:"types of observables; all that the analyzer takes when empty"`
-	IOC      bool     `key:"ioc" doc:"indicators alone"`
-	MaxTLP   string   `key:"maxTLP" oneof:"clear green amber amber+strict red" doc:"TLP of an observable above which the analyzer does not see it; amber when empty"`
-	Raise    string   `key:"raise" oneof:"low medium high critical" doc:"severity that a bad result raises the case to, once, when that is more than it has and than Forager ever wrote; nothing when empty"`
-	MarkIOC  bool     `key:"markIOC" doc:"whether a bad result marks the observable as an indicator, once"`
-	Level    string   `key:"level" oneof:"malicious suspicious" doc:"from which level of a taxonomy on a result is bad; malicious when empty"`
+	Analyzer string        `key:"analyzer" need:"always" doc:"name or id of the analyzer, as Cortex has it"`
+	Cortex   string        `key:"cortex" doc:"name of the Cortex server, as TheHive's configuration has it; the first that has the analyzer when empty"`
+	Types    []string      `key:"types" doc:"types of observables; all that the analyzer takes when empty"`
+	IOC      bool          `key:"ioc" doc:"indicators alone"`
+	MaxTLP   string        `key:"maxTLP" oneof:"clear green amber amber+strict red" doc:"TLP of an observable above which the analyzer does not see it; amber when empty"`
+	Once     string        `key:"once" oneof:"case window" doc:"how often the analyzer looks at an observable of the case: once (case), or once in each window in which a detection brings it (window); case when empty"`
+	Window   time.Duration `key:"window" max:"8760h" doc:"with once: window, how long a look holds, an hour at least: windows are counted from 1970 on (24h: UTC days)"`
+	Raise    string        `key:"raise" oneof:"low medium high critical" doc:"severity that a bad result raises the case to, once, when that is more than it has and than Forager ever wrote; nothing when empty"`
+	MarkIOC  bool          `key:"markIOC" doc:"whether a bad result marks the observable as an indicator, once"`
+	Level    string        `key:"level" oneof:"malicious suspicious" doc:"from which level of a taxonomy on a result is bad; malicious when empty"`
 }
 
 // Threshold says how much must come together before a route opens a case.

@@ -317,7 +317,7 @@ func analysisWords(a rules.Analysis) string {
 	if len(a.Types) > 0 {
 		of += " of type " + strings.Join(a.Types, ", ")
 	}
-	words := "analysis by " + a.Analyzer + ": " + of + " up to TLP " + cmp.Or(a.MaxTLP, "amber") + ", each once"
+	words := "analysis by " + a.Analyzer + ": " + of + " up to TLP " + cmp.Or(a.MaxTLP, "amber") + ", each " + a.Often()
 	var does []string
 	if a.Raise != "" {
 		does = append(does, "raises the severity to "+a.Raise)

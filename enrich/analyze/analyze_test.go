@@ -13,12 +13,14 @@ import (
 	"forager/hive/connector"
 )
 
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
 func TestWhatIsWantedOfADetection(t *testing.T) {
 	t.Parallel()
 	all := []detection.Observable{{DataType: "ip", Data: "203.0.113.7", IOC: true}, {DataType: "domain", Data: "a.example"}, {DataType: "hash", Data: "aa"}}
 	var s analyze.State
 	routes := []rules.Analysis{{Analyzer: "vt", Types: []string{"ip", "hash"}}, {Analyzer: "geo", Cortex: "far", IOC: true, MaxTLP: "red"}}
-	if left := s.Want(routes, all, 100); left != 0 {
+	if left := s.Want(routes, all, 100, noon); left != 0 {
 		t.Errorf("%d left out", left)
 	}
 	want := []analyze.Job{
@@ -29,11 +31,11 @@ func TestWhatIsWantedOfADetection(t *testing.T) {
 		t.Error(diff)
 	}
 	s.Over(want[0])
-	s.Want(routes, all, 100) // the same again: neither what is wanted nor what is over is wanted anew
+	s.Want(routes, all, 100, noon) // the same again: neither what is wanted nor what is over is wanted anew
 	if diff := cmp.Diff(want[1:], s.Wanted); diff != "" {
 		t.Error(diff)
 	}
-	if left := s.Want([]rules.Analysis{{Analyzer: "other"}}, all, 4); left != 2 || len(s.Wanted)+len(s.Done) != 4 {
+	if left := s.Want([]rules.Analysis{{Analyzer: "other"}}, all, 4, noon); left != 2 || len(s.Wanted)+len(s.Done) != 4 {
 		t.Errorf("%d left out, %d wanted", left, len(s.Wanted))
 	}
 }
@@ -41,7 +43,7 @@ func TestWhatIsWantedOfADetection(t *testing.T) {
 func TestAJobThatCannotBeAskedForIsGivenUp(t *testing.T) {
 	t.Parallel()
 	var s analyze.State
-	s.Want([]rules.Analysis{{Analyzer: "vt"}}, []detection.Observable{{DataType: "ip", Data: "203.0.113.7"}}, 100)
+	s.Want([]rules.Analysis{{Analyzer: "vt"}}, []detection.Observable{{DataType: "ip", Data: "203.0.113.7"}}, 100, noon)
 	j, n := s.Wanted[0], 1
 	for s.Again(j) {
 		n++
@@ -66,8 +68,12 @@ func TestWhichAnalyzerIsMeant(t *testing.T) {
 			t.Errorf("%+v: %q %v", test.job, server, ok)
 		}
 	}
-	if !analyze.Asked(all[0], []connector.Job{{AnalyzerID: "x"}, {AnalyzerName: "VT_3"}}) || analyze.Asked(all[0], []connector.Job{{AnalyzerID: "2"}}) {
-		t.Error("what was asked for")
+	jobs := []connector.Job{{ID: "a", AnalyzerID: "1"}, {ID: "b", AnalyzerName: "VT_3"}, {ID: "c", AnalyzerID: "2"}}
+	if newest, ok := analyze.Newest(all[0], jobs); !ok || newest.ID != "b" {
+		t.Errorf("the newest job: %+v", newest)
+	}
+	if _, ok := analyze.Newest(all[0], jobs[2:]); ok {
+		t.Error("a job of another analyzer")
 	}
 }
 
@@ -88,5 +94,35 @@ func TestTheQueueIsBounded(t *testing.T) {
 	}
 	if n != 4096 {
 		t.Errorf("%d of 10000 are held", n)
+	}
+}
+
+// TestWhatACaseBringsThatBecomesPartOfAnother: what it wanted is wanted, what it asked for is not asked for again, and what it waits for is
+// waited for; once.
+func TestWhatACaseBringsThatBecomesPartOfAnother(t *testing.T) {
+	t.Parallel()
+	job := func(value string) analyze.Job { return analyze.Job{Analyzer: "vt", DataType: "ip", Data: value} }
+	old := &analyze.State{Wanted: []analyze.Job{job("wanted"), job("both"), job("done")}}
+	old.Wanted[0].Noted, old.Wanted[0].Newest = true, "~1"
+	old.Wanted = append(old.Wanted, job("asked"))
+	old.Over(job("asked"))
+	old.Await(job("asked"), "VT_3", "~7", noon)
+	s := &analyze.State{Wanted: []analyze.Job{job("both"), job("done")}}
+	s.Over(job("done"))
+	for range 2 {
+		s = s.Absorb(old)
+	}
+	if diff := cmp.Diff([]analyze.Job{job("both"), job("wanted")}, s.Wanted); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{job("done").Name(), job("asked").Name()}, s.Done); diff != "" || len(s.Awaited) != 1 {
+		t.Errorf("%+v %s", s.Awaited, diff)
+	}
+	s.Used(analyze.Result{Awaited: s.Awaited[0]})
+	if s = s.Absorb(old); s.Awaits() {
+		t.Error("a result is used again")
+	}
+	if got := (*analyze.State)(nil).Absorb(nil); got != nil {
+		t.Errorf("nothing becomes %+v", got)
 	}
 }

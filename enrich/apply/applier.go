@@ -81,6 +81,7 @@ type Limits struct {
 	Comments    int // default 500
 	Tags        int // default 100, of which ownTags are Forager's own
 	Analyses    int // jobs of Cortex; default 100
+	Outstanding int // jobs of Cortex that may wait or run in an organisation, over all cases; default 100
 }
 
 // Events is told of what is worth counting. Implementations must not block.
@@ -117,6 +118,8 @@ const (
 	EventRelated    EventKind = "case linked with one that has the same indicator"
 	EventAnalysed   EventKind = "observable given to an analyzer"
 	EventResult     EventKind = "case or observable changed for an analyzer's result"
+	EventUnanalysed EventKind = "job of an analyzer failed"
+	EventDeferred   EventKind = "analyses left for later"
 	EventUnreleased EventKind = "claim could not be released"
 	EventNewAlert   EventKind = "alert opened"
 	EventImported   EventKind = "alert imported into a case"
@@ -139,6 +142,7 @@ type Applier struct {
 	analyses   *analyze.Queue // cases of which something is to be asked for
 	results    *analyze.Queue // cases of which results are waited for
 	restsUntil atomic.Int64   // ms; see rests
+	news       chan struct{}  // see News
 	asker      *analyze.Asker
 	pages      sync.Map // organisation → whether the account may write pages, a bool
 	alerts     sync.Map // organisation → until when the account may not create alerts and make cases of them, a time; zero: it may
@@ -167,7 +171,8 @@ func New(o Options) (*Applier, error) {
 		due:        related.NewDue(),
 		analyses:   analyze.NewQueue(),
 		results:    analyze.NewQueue(),
-		asker:      &analyze.Asker{},
+		news:       make(chan struct{}, 1),
+		asker:      &analyze.Asker{Most: o.Limits.Outstanding, Settle: o.Settle},
 		spools:     files.NewSpool(o.Files.Spool, o.Files.SpoolBytes),
 		crowded:    expirable.NewLRU[string, time.Time](maxPaced, nil, 0),
 	}, nil
@@ -188,6 +193,7 @@ func (o Options) withDefaults() Options {
 	o.Limits.Observables = cmp.Or(o.Limits.Observables, 2000)
 	o.Limits.Tags = cmp.Or(o.Limits.Tags, 100)
 	o.Limits.Analyses = cmp.Or(o.Limits.Analyses, 100)
+	o.Limits.Outstanding = cmp.Or(o.Limits.Outstanding, analyze.MostOutstanding)
 	o.Limits.Procedures = cmp.Or(o.Limits.Procedures, 500)
 	o.Files.MaxBytes = cmp.Or(o.Files.MaxBytes, defaultMaxFile)
 	o.Files.SpoolBytes = cmp.Or(o.Files.SpoolBytes, defaultSpool)

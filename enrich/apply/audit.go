@@ -23,13 +23,15 @@ const (
 	AuditRemoval     AuditEffect = "removal"      // of what the worker added
 	AuditCaseDeleted AuditEffect = "case deleted" // and with it all that was in it
 	AuditCaseMerged  AuditEffect = "case merged"
+	AuditResult      AuditEffect = "analysis result" // of a job that is waited for, whoever's account it stands under
 )
 
 // NoteAudit merges what an audit document of TheHive says into the marks of its case, so that what an
 // analyst removed stays away, a deleted case counts as deleted at once, and a merged one is
 // followed at once. Nil means that the document is dealt with, which for most is to do nothing:
 // changes of the worker's own account, cases that no entry of the ledger knows, and all that the
-// next look at the case shows anyway (closing, reopening, severity, TLP, PAP, tags).
+// next look at the case shows anyway (closing, reopening, severity, TLP, PAP, tags). What an analyzer said is looked at soon, by
+// whoever reads [Applier.News].
 //
 // Documents may come late, twice, in any order, or never. Therefore NoteAudit only notes what a look
 // would find too: the removal of what the case's entry lists. It never takes a removal back: a
@@ -39,7 +41,10 @@ const (
 // Errors: those of the ledger, and of the question whose account the worker has; try again later.
 // Safe for concurrent use, with applies and other replicas.
 func (a *Applier) NoteAudit(ctx context.Context, d hive.Audit) (AuditEffect, error) {
-	if !mayMatter(d) {
+	switch {
+	case saysResult(d): // TheHive writes it as whoever asked for the job
+		return a.noteResult(ctx, d.CaseID())
+	case !mayMatter(d):
 		return AuditNothing, nil
 	}
 	own, err := a.isOwn(ctx, d.By)
@@ -105,6 +110,14 @@ func mayMatter(a hive.Audit) bool {
 	default:
 		return false
 	}
+}
+
+// saysResult tells whether a document says how a job of an analyzer ended.
+func saysResult(a hive.Audit) bool {
+	if a.CaseID() == "" || a.Action != hive.AuditUpdate {
+		return false
+	}
+	return a.ObjectType == hive.AuditObservable && a.Details.Reports || a.ObjectType == hive.AuditJob && a.Details.Status == "Failure"
 }
 
 // isOwn tells whether the worker itself made a change.

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"forager/enrich/claim"
 	"forager/enrich/related"
 	"forager/hive"
+	"forager/hive/connector"
 )
 
 // relateFor bounds how long one pass looks for cases that have to do with new ones.
@@ -82,7 +84,7 @@ func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
 		a.due.Alone(c.ID)
 		return nil
 	}
-	unclear, err := t.alone(ctx, kindLink, c.ID, func(cc *caseClaim, cl *claim.Claim) (bool, error) { return cc.link(ctx, cl, chosen) })
+	unclear, err := t.alone(ctx, kindLink, c.ID, nil, func(cc *caseClaim, cl *claim.Claim) (bool, error) { return cc.link(ctx, cl, chosen) })
 	if unclear {
 		a.due.Later(c, time.Now().Add(a.options.Settle))
 	}
@@ -91,8 +93,9 @@ func (a *Applier) relateCase(ctx context.Context, c related.Case) error {
 
 // alone does something with a claimed case of which TheHive may take doubles, one worker of the organisation at a time: two new cases would
 // link each other else. Whoever takes over from one that died, or that lost an answer, waits until that has settled; no case is held
-// meanwhile. unclear: an effect is unknown.
-func (t *turn) alone(ctx context.Context, kind, caseID string, do func(*caseClaim, *claim.Claim) (unclear bool, err error)) (unclear bool, err error) {
+// meanwhile. body is what the ledger keeps of the organisation's claim, for do to change; nil: nothing. unclear: an effect is unknown, or the
+// ledger does not say it.
+func (t *turn) alone(ctx context.Context, kind, caseID string, body any, do func(*caseClaim, *claim.Claim) (unclear bool, err error)) (unclear bool, err error) {
 	t.slot.Leave()
 	cl, err := t.a.claims.Acquire(ctx, kind+"."+enrich.ShortHash(t.organisation), []string{kind}, t.slot.Leave)
 	if err != nil {
@@ -103,11 +106,19 @@ func (t *turn) alone(ctx context.Context, kind, caseID string, do func(*caseClai
 			return false, errors.Join(err, cl.Release(ctx, nil, true))
 		}
 	}
+	if body != nil {
+		if err := cl.Read(body); err != nil {
+			return false, errors.Join(err, cl.Release(ctx, nil, false))
+		}
+	}
+	var held *caseClaim
 	err = t.withCase(ctx, ctx, caseID, func(cc *caseClaim) (err error) {
+		held = cc
 		unclear, err = do(cc, cl)
 		return err
 	})
-	return unclear, errors.Join(err, cl.Release(ctx, nil, unclear))
+	unclear = unclear || held != nil && held.untold
+	return unclear, errors.Join(err, cl.Release(ctx, body, unclear))
 }
 
 // settled waits until what an earlier holder may have done shows.
@@ -207,45 +218,61 @@ func (a *Applier) lookAll(ctx context.Context) error {
 	return a.eachAnalysed(ctx, a.results, a.lookAtResults)
 }
 
-// eachAnalysed does something with each case of a queue whose time has come; again: once more, a minute later.
-func (a *Applier) eachAnalysed(ctx context.Context, q *analyze.Queue, do func(context.Context, analyze.Case) (again bool, err error)) error {
+// eachAnalysed does something with each case of a queue whose time has come; again: once more, after so long.
+func (a *Applier) eachAnalysed(ctx context.Context, q *analyze.Queue, do func(context.Context, analyze.Case) (again time.Duration, err error)) error {
 	if a.options.Cortex == nil {
 		return nil
 	}
 	return eachOf(ctx, a, q.Take, func(ctx context.Context, c analyze.Case) error {
 		again, err := do(ctx, c)
-		if again || err != nil {
-			q.Later(c, time.Now().Add(time.Minute))
+		if again > 0 || err != nil {
+			q.Later(c, time.Now().Add(cmp.Or(again, time.Minute)))
 		}
 		return err
 	})
 }
 
 // analyzeCase asks for the jobs of one case; again: some are still to be asked for.
-func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again bool, err error) {
+func (a *Applier) analyzeCase(ctx context.Context, c analyze.Case) (again time.Duration, err error) {
+	if a.asker.Full(c.Organisation) {
+		return time.Minute, nil
+	}
 	t := a.turnWithoutPlans(c.Organisation)
 	defer t.slot.Leave()
-	unclear, err := t.alone(ctx, kindJob, c.ID, func(cc *caseClaim, cl *claim.Claim) (unclear bool, err error) {
+	var room analyze.Room
+	unclear, err := t.alone(ctx, kindJob, c.ID, &room, func(cc *caseClaim, cl *claim.Claim) (unclear bool, err error) {
 		if cc.fresh || !cc.body.Jobs.Waits() {
 			return false, nil
 		}
-		held, free := cc.claim.Bind(ctx)
-		defer free()
-		held, done := cl.Bind(held)
-		defer done()
-		if err := cc.takeSlot(held); err != nil {
-			return false, err
+		unclear, err = cc.ask(ctx, cl, &room)
+		if cc.body.Jobs.Waits() {
+			again = cc.body.Jobs.Pause()
 		}
-		calls, over := calling(held, cc.claim)
-		defer over()
-		unclear, err = a.asker.Ask(calls, c.Organisation, a.options.Cortex(c.Organisation), cc.body.Jobs, analysis{cc})
-		again = cc.body.Jobs.Waits()
 		if cc.body.Jobs.Awaits() {
 			a.results.Sooner(c, cc.body.Jobs.Look(time.Now()))
 		}
 		return unclear, err
 	})
-	return again || unclear, inOrganisation(c.Organisation, err)
+	if unclear {
+		again = max(again, time.Minute)
+	}
+	return again, inOrganisation(c.Organisation, err)
+}
+
+// ask asks for the jobs of a claimed case, under the claim of the organisation.
+func (cc *caseClaim) ask(ctx context.Context, cl *claim.Claim, room *analyze.Room) (unclear bool, err error) {
+	held, free := cc.claim.Bind(ctx)
+	defer free()
+	held, done := cl.Bind(held)
+	defer done()
+	if err := cc.takeSlot(held); err != nil {
+		return false, err
+	}
+	calls, over := calling(held, cc.claim)
+	defer over()
+	return cc.a.asker.Ask(calls, analyze.Claimed{
+		Organisation: cc.organisation, Cortex: cc.a.options.Cortex(cc.organisation), State: cc.body.Jobs, Room: room, Holder: analysis{cc},
+	})
 }
 
 // analysis is a claimed case of which jobs are asked for.
@@ -255,23 +282,32 @@ func (w analysis) Observables(ctx context.Context) (map[hive.ObservableName]hive
 	return w.valuesOf(ctx, w.id)
 }
 
+func (w analysis) Keep(ctx context.Context) error { return w.claim.Keep(ctx, w.body) }
+
 // Tell has the digest say what was not analysed.
 func (w analysis) Tell(j analyze.Job, why string) {
-	if d := w.body.Digest; d != nil {
-		d.NotAnalysed(j.Analyzer, why)
-		d.Pending = true
-		w.a.pace.later(w.id, w.organisation)
-	}
+	w.tellAnalysis(func(d *digestBody) { d.NotAnalysed(j.Analyzer, why) })
 }
 
 func (w analysis) Happened(what analyze.What, detail string) {
 	switch what {
-	case analyze.Given:
+	case analyze.Asked:
 		w.a.happened(EventAnalysed, 0, detail)
 	case analyze.Refused:
 		w.a.happened(EventDegraded, 0, "analysis: "+enrich.Excerpt(detail))
 	case analyze.Unclear:
 		w.a.happened(EventAmbiguous, 0, detail)
+	case analyze.Deferred:
+		w.a.happened(EventDeferred, 0, detail)
+	}
+}
+
+// tellAnalysis has the digest say something of an analysis.
+func (cc *caseClaim) tellAnalysis(say func(*digestBody)) {
+	if d := cc.body.Digest; d != nil {
+		say(d)
+		d.Pending = true
+		cc.a.pace.later(cc.id, cc.organisation)
 	}
 }
 
@@ -287,29 +323,37 @@ func (t *turn) valuesOf(calls context.Context, caseID string) (map[hive.Observab
 	return there, nil
 }
 
-// lookAtResults looks what analyzers said of a case, by one listing; only where that is something the case is claimed.
-func (a *Applier) lookAtResults(ctx context.Context, c analyze.Case) (again bool, err error) {
+// lookAtResults looks what analyzers said of a case, by one listing, and the jobs of which that says nothing; only where something is said
+// the case is claimed.
+func (a *Applier) lookAtResults(ctx context.Context, c analyze.Case) (again time.Duration, err error) {
 	t := a.turnWithoutPlans(c.Organisation)
 	defer t.slot.Leave()
 	_, body, err := readCase(ctx, a.options.Ledger, c.ID)
 	if err != nil || !body.Jobs.Awaits() {
-		return false, err
+		return 0, err
 	}
 	if err := t.takeSlot(ctx); err != nil {
-		return false, err
+		return 0, err
 	}
 	there, err := t.valuesOf(ctx, c.ID)
 	if err != nil {
-		return false, inOrganisation(c.Organisation, err)
+		return 0, inOrganisation(c.Organisation, err)
 	}
-	if len(body.Jobs.Results(there, time.Now())) == 0 {
+	said, err := body.Jobs.Follow(ctx, a.options.Cortex(c.Organisation), there, time.Now())
+	if err != nil {
+		return 0, inOrganisation(c.Organisation, err)
+	}
+	if len(body.Jobs.Results(there, said, time.Now())) == 0 {
 		a.results.Sooner(c, body.Jobs.Look(time.Now()))
-		return false, nil
+		return 0, nil
 	}
 	t.slot.Leave()
 	err = t.withCase(ctx, ctx, c.ID, func(cc *caseClaim) error {
-		err := cc.useResults(ctx)
-		if again = cc.unclear; cc.body.Jobs.Awaits() && !again {
+		err := cc.useResults(ctx, there, said)
+		switch {
+		case cc.unclear:
+			again = time.Minute
+		case cc.body.Jobs.Awaits():
 			a.results.Sooner(c, cc.body.Jobs.Look(time.Now()))
 		}
 		return err
@@ -319,10 +363,31 @@ func (a *Applier) lookAtResults(ctx context.Context, c analyze.Case) (again bool
 
 // useResults lets what analyzers said of a claimed case have its effects, each once. What it writes carries a tag, in the same call: so
 // whoever takes over from a worker that died, or that lost an answer, sees whether it arrived, whatever analysts changed since.
-func (cc *caseClaim) useResults(ctx context.Context) error {
+func (cc *caseClaim) useResults(ctx context.Context, there map[hive.ObservableName]hive.Observable, said map[string]connector.Job) error {
 	if cc.fresh || !cc.body.Jobs.Awaits() {
 		return nil // another worker was faster
 	}
+	results := cc.body.Jobs.Results(there, said, time.Now())
+	if slices.ContainsFunc(results, func(r analyze.Result) bool { return r.Effect }) {
+		return cc.actOn(ctx, said)
+	}
+	for _, r := range results {
+		cc.over(r)
+	}
+	return nil
+}
+
+// over notes that a result did what it may do; of a job that failed, the digest says so.
+func (cc *caseClaim) over(r analyze.Result) {
+	if r.Failed != "" {
+		cc.a.happened(EventUnanalysed, 0, r.Report+": "+enrich.Excerpt(r.Failed))
+		cc.tellAnalysis(func(d *digestBody) { d.AnalysisFailed(r.Report, r.Failed) })
+	}
+	cc.body.Jobs.Used(r)
+}
+
+// actOn is useResults where something is to be written.
+func (cc *caseClaim) actOn(ctx context.Context, said map[string]connector.Job) error {
 	held, free := cc.claim.Bind(ctx)
 	defer free()
 	if err := cc.takeSlot(held); err != nil {
@@ -346,17 +411,49 @@ func (cc *caseClaim) useResults(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	results := cc.body.Jobs.Results(there, time.Now())
+	results := cc.body.Jobs.Results(there, said, time.Now())
 	if goesOn, err := w.raiseFor(held, results); err != nil || !goesOn {
 		return err
 	}
+	marked := map[string]bool{} // by the id of an observable, of which several analyzers may have said something
 	for _, r := range results {
-		if goesOn, err := w.markFor(held, r); err != nil || !goesOn {
-			return err
+		if !marked[r.Observable.ID] {
+			if goesOn, err := w.markFor(held, r); err != nil || !goesOn {
+				return err
+			}
 		}
-		cc.body.Jobs.Used(r)
+		marked[r.Observable.ID] = marked[r.Observable.ID] || r.Effect && r.Mark
+		cc.over(r)
 	}
 	return nil
+}
+
+// News tells that something came that [Applier.UseNews] should do at once.
+func (a *Applier) News() <-chan struct{} { return a.news }
+
+// UseNews lets what analyzers said have its effects, of the cases of which a document of TheHive said that it is there. What fails is tried
+// again by the next [Applier.FlushComments]. Errors: as there.
+func (a *Applier) UseNews(ctx context.Context) error { return a.lookAll(ctx) }
+
+// noteResult has the results of a case looked at soon.
+func (a *Applier) noteResult(ctx context.Context, id string) (AuditEffect, error) {
+	if a.options.Cortex == nil {
+		return AuditNothing, nil
+	}
+	known, body, err := readCase(ctx, a.options.Ledger, id)
+	if err != nil || known == nil || !body.Jobs.Awaits() {
+		return AuditNothing, err
+	}
+	c := analyze.Case{ID: id}
+	if body.Organisation != nil {
+		c.Organisation = *body.Organisation
+	}
+	a.results.Sooner(c, time.Now())
+	select {
+	case a.news <- struct{}{}:
+	default: // it is told already
+	}
+	return AuditResult, nil
 }
 
 // settleAll waits for what an earlier holder may have done of any kind, and looks at the case again.

@@ -30,6 +30,7 @@ type caseClaim struct {
 	unclear bool // an effect is unknown: leave the entry dirty
 	keeps   bool // the plans are done only when the entry is written
 	joined  bool // they are in a case that was closed before
+	untold  bool // the entry could not be written
 }
 
 // withCase takes the lock of a case in this process, claims it, reads what the ledger knows of it, and does
@@ -86,6 +87,7 @@ func (cc *caseClaim) release(ctx context.Context) error {
 	}
 	err := cc.claim.Release(ctx, body, cc.unclear)
 	if err != nil {
+		cc.untold = true
 		kind := EventUnreleased
 		if errors.Is(err, enrich.ErrLostClaim) {
 			kind = EventLate
@@ -188,7 +190,7 @@ func (w *caseWork) wantAnalyses() {
 			w.body.Jobs = &analyze.State{}
 		}
 		before := len(w.body.Jobs.Wanted)
-		if n := w.body.Jobs.Want(p.Analyze, p.Observables, w.a.options.Limits.Analyses); n > 0 {
+		if n := w.body.Jobs.Want(p.Analyze, p.Observables, w.a.options.Limits.Analyses, time.Now()); n > 0 {
 			w.a.happened(EventOverLimit, w.c.Number, "analyses")
 		}
 		w.keeps = w.keeps || len(w.body.Jobs.Wanted) > before // the entry alone says so: a plan is not done before

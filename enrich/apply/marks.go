@@ -115,6 +115,7 @@ func (b *caseBody) absorb(old caseBody) {
 		}
 		b.Posted[kind] = max(b.Posted[kind], at)
 	}
+	b.Jobs = b.Jobs.Absorb(old.Jobs)
 	b.SourceAlerts = append(b.SourceAlerts, lacking(b.SourceAlerts, old.SourceAlerts)...)
 	b.AlertsOut += old.AlertsOut
 	b.Observables = append(b.Observables, subtract(old.Observables, b.Observables)...)
@@ -240,7 +241,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 
 // bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
 var bodyFields = []string{
-	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related", "jobs",
+	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related", "jobs", "lately",
 }
 
 // home says which organisation an entry is of, as the configuration named it: "" is the account's

@@ -115,6 +115,11 @@ func (d *Digest) count(rule string, s enrich.Sighting) {
 // NotAnalysed notes that an analyzer did not look at something, and why.
 func (d *Digest) NotAnalysed(analyzer, why string) { d.unseen(markdown.Cell(analyzer) + ": " + why) }
 
+// AnalysisFailed notes that an analyzer's job failed, in Cortex's words.
+func (d *Digest) AnalysisFailed(analyzer, words string) {
+	d.unseen(markdown.Cell(analyzer) + ": its job failed: " + markdown.Cell(enrich.Excerpt(words)))
+}
+
 func (d *Digest) unseen(line string) {
 	if !slices.Contains(d.Unseen, line) && len(d.Unseen) < maxUnseen {
 		d.Unseen = append(d.Unseen, line)

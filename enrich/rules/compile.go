@@ -85,23 +85,39 @@ func (c *compiler) route(raw Route) route {
 		r.filter = append(r.filter, c.term(at, t))
 	}
 	for i, a := range raw.Analyze {
-		at := fmt.Sprintf("analyze[%d]", i)
-		if a.Analyzer == "" {
-			c.complain(at+".analyzer", "is missing")
-		}
-		if _, known := tlpWords[a.MaxTLP]; a.MaxTLP != "" && !known {
-			c.complain(at+".maxTLP", "%q is no TLP", a.MaxTLP)
-		}
-		if a.Raise != "" && a.RaiseTo() == 0 {
-			c.complain(at+".raise", "%q is none of low, medium, high, critical", a.Raise)
-		}
-		if a.Level != "" && a.Level != "malicious" && a.Level != "suspicious" {
-			c.complain(at+".level", "%q is none of malicious, suspicious", a.Level)
-		}
+		c.analysis(fmt.Sprintf("analyze[%d]", i), a)
 	}
 	r.fields = c.fields(raw.Case)
 	r.threshold = c.threshold(raw)
 	return r
+}
+
+// analysis refuses what no analyzer can be asked for.
+func (c *compiler) analysis(at string, a Analysis) {
+	if a.Analyzer == "" {
+		c.complain(at+".analyzer", "is missing")
+	}
+	if _, known := tlpWords[a.MaxTLP]; a.MaxTLP != "" && !known {
+		c.complain(at+".maxTLP", "%q is no TLP", a.MaxTLP)
+	}
+	if a.Raise != "" && a.RaiseTo() == 0 {
+		c.complain(at+".raise", "%q is none of low, medium, high, critical", a.Raise)
+	}
+	if a.Level != "" && a.Level != "malicious" && a.Level != "suspicious" {
+		c.complain(at+".level", "%q is none of malicious, suspicious", a.Level)
+	}
+	switch a.Once {
+	case "", OnceCase:
+		if a.Window != 0 {
+			c.complain(at+".window", "is for once: window")
+		}
+	case OnceWindow:
+		if a.Window < LeastWindow {
+			c.complain(at+".window", "%v is less than %v", a.Window, LeastWindow)
+		}
+	default:
+		c.complain(at+".once", "%q is none of case, window", a.Once)
+	}
 }
 
 // alertMode refuses what alerts have not, and what only alerts have.
@@ -124,6 +140,7 @@ func (c *compiler) alertMode(raw Route) {
 	case AsAlert:
 		refuse("via", raw.Via == ViaAlert, onlyCases)
 		refuse("filter", len(raw.Filter) > 0, onlyCases)
+		refuse("analyze", len(raw.Analyze) > 0, onlyCases)
 		refuse("closed", raw.Closed != "", onlyCases)
 		refuse("maxNewCases", raw.MaxNewCases != 0, onlyCases)
 		refuse("case.tasks", len(raw.Case.Tasks) > 0, onlyCases)

@@ -58,6 +58,7 @@ func TestARouteOfAlertsSaysNothingOfCases(t *testing.T) {
 		"group":        {As: rules.AsAlert, Group: "host"},
 		"maxNewAlerts": {MaxNewAlerts: 1},
 		"via":          {As: rules.AsAlert, Via: rules.ViaAlert},
+		"analyze":      {As: rules.AsAlert, Analyze: []rules.Analysis{{Analyzer: "x"}}},
 		"filter":       {As: rules.AsAlert, Filter: []rules.Term{{Field: "tags", Value: "x"}}},
 		"closed":       {As: rules.AsAlert, Closed: rules.ClosedNew},
 		"maxNewCases":  {As: rules.AsAlert, MaxNewCases: 1},
@@ -76,5 +77,29 @@ func TestARouteOfAlertsSaysNothingOfCases(t *testing.T) {
 	}
 	if _, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "x", Group: rules.GroupRule}}}); err == nil {
 		t.Error("a group of cases is taken")
+	}
+}
+
+func TestHowOftenAnAnalyzerLooks(t *testing.T) {
+	t.Parallel()
+	for field, a := range map[string]rules.Analysis{
+		"analyze[0].once":   {Analyzer: "x", Once: "day"},
+		"analyze[0].window": {Analyzer: "x", Window: time.Hour},
+		" case":             {Analyzer: "x", Once: rules.OnceCase},
+		" window":           {Analyzer: "x", Once: rules.OnceWindow, Window: 90 * time.Minute},
+	} {
+		_, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "x", Analyze: []rules.Analysis{a}}}})
+		at, is := errors.AsType[*rules.RuleError](err)
+		if is == (field[0] == ' ') || is && at.Field != field {
+			t.Errorf("%q: %v", field, err)
+		}
+	}
+	for want, window := range map[string]time.Duration{"once in 24h": 24 * time.Hour, "once in 1h30m": 90 * time.Minute} {
+		if got := (rules.Analysis{Once: rules.OnceWindow, Window: window}).Often(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if _, err := rules.NewRouter(rules.Rules{Routes: []rules.Route{{Name: "x", Analyze: []rules.Analysis{{Analyzer: "x", Once: rules.OnceWindow, Window: time.Minute}}}}}); err == nil {
+		t.Error("a window that is shorter than lists may lag is taken")
 	}
 }

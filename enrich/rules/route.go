@@ -67,20 +67,42 @@ type Route struct {
 	Case         CaseFields
 }
 
-// Analysis lets an analyzer of Cortex look at observables of a case, each once.
+// Once says how often an analyzer looks at an observable of a case.
+type Once string
+
+// How often.
+const (
+	OnceCase   Once = "case"   // once (default)
+	OnceWindow Once = "window" // once in each window in which a detection brings it
+)
+
+// Analysis lets an analyzer of Cortex look at observables of a case, each once, or once in a window.
 type Analysis struct {
-	Analyzer string   // id or name
-	Cortex   string   // the server; empty is the first that has the analyzer
-	Types    []string // of observables; empty is all that the analyzer takes
-	IOC      bool     // indicators alone
-	MaxTLP   string   // "clear", "green", "amber", "amber+strict", "red": of an observable, above which it is not shown; empty is amber
-	Raise    string   // "low" … "critical": what a bad result raises the case's severity to; empty is nothing
-	MarkIOC  bool     // a bad result marks the observable as an indicator
-	Level    string   // from which a result is bad, "malicious" or "suspicious"; empty is malicious
+	Analyzer string        // id or name
+	Cortex   string        // the server; empty is the first that has the analyzer
+	Types    []string      // of observables; empty is all that the analyzer takes
+	IOC      bool          // indicators alone
+	MaxTLP   string        // "clear", "green", "amber", "amber+strict", "red": of an observable, above which it is not shown; empty is amber
+	Once     Once          // empty is OnceCase
+	Window   time.Duration // with OnceWindow how long a look holds, LeastWindow at least; windows are counted from 1970 on
+	Raise    string        // "low" … "critical": what a bad result raises the case's severity to; empty is nothing
+	MarkIOC  bool          // a bad result marks the observable as an indicator
+	Level    string        // from which a result is bad, "malicious" or "suspicious"; empty is malicious
 }
+
+// LeastWindow is the shortest window of an analysis: by then every list shows what was asked for in the one before.
+const LeastWindow = time.Hour
 
 // RaiseTo is the severity that a bad result raises a case to, 1–4; 0: to none.
 func (a Analysis) RaiseTo() int { return severityWords[a.Raise] }
+
+// Often says how often the analyzer looks at one observable, for people.
+func (a Analysis) Often() string {
+	if a.Once == OnceWindow {
+		return "once in " + spell(a.Window)
+	}
+	return "once"
+}
 
 // Most is the TLP of an observable up to which the analyzer sees it, 0–4: without a word AMBER, as Cortex presets it.
 func (a Analysis) Most() int {

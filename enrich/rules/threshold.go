@@ -202,11 +202,16 @@ func (t *below) words() string {
 	if t.By != "" {
 		what += " by " + t.By
 	}
-	within := t.Within.String()
+	return what + " within " + spell(t.Within)
+}
+
+// spell writes a duration as somebody would: 24h, not 24h0m0s.
+func spell(d time.Duration) string {
+	s := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(within, zero) {
-			within = within[:len(within)-2]
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
 		}
 	}
-	return what + " within " + within
+	return s
 }

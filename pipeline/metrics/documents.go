@@ -29,7 +29,7 @@ var (
 	documentWords = []string{DocumentStored, DocumentStranger, DocumentUnreadable, DocumentBroken, DocumentTooLarge, DocumentUnstored}
 	learntWords   = []string{
 		string(apply.AuditNothing), string(apply.AuditOwnChange), string(apply.AuditRemoval), string(apply.AuditCaseDeleted),
-		string(apply.AuditCaseMerged), LearntNot, LearntMalformed,
+		string(apply.AuditCaseMerged), string(apply.AuditResult), LearntNot, LearntMalformed,
 	}
 )
 

@@ -64,6 +64,8 @@ var eventMetrics = map[apply.EventKind][2]string{
 	apply.EventImported:   {"forager_alerts_imported_total", "alerts imported into cases, by routes that want it (via: alert)"},
 	apply.EventNoAlert:    {"forager_alerts_bypassed_total", "times that the direct way was gone though a route wants it by alert (via: alert)"},
 	apply.EventAnalysed:   {"forager_analyses_total", "observables that were given to an analyzer of Cortex (routes[].analyze)"},
+	apply.EventUnanalysed: {"forager_analyses_failed_total", "jobs of Cortex that failed (routes[].analyze); the page of detections says why"},
+	apply.EventDeferred:   {"forager_analyses_deferred_total", "times that jobs of Cortex were left for later since as many as limits.analysesOutstanding waited or ran"},
 	apply.EventResult:     {"forager_analysis_results_total", "severities that were raised, and observables marked, for what an analyzer said (routes[].analyze)"},
 	apply.EventRelated:    {"forager_cases_linked_total", "links of new cases with open ones that have the same indicator"},
 	apply.EventTechnique:  {"forager_techniques_refused_total", "techniques that TheHive refused as procedures"},

@@ -99,7 +99,7 @@ func routeOf(r config.Route) rules.Route {
 		},
 	}
 	for _, a := range r.Analyze {
-		out.Analyze = append(out.Analyze, rules.Analysis{Analyzer: a.Analyzer, Cortex: a.Cortex, Types: a.Types, IOC: a.IOC, MaxTLP: a.MaxTLP, Raise: a.Raise, MarkIOC: a.MarkIOC, Level: a.Level})
+		out.Analyze = append(out.Analyze, rules.Analysis{Analyzer: a.Analyzer, Cortex: a.Cortex, Types: a.Types, IOC: a.IOC, MaxTLP: a.MaxTLP, Once: rules.Once(a.Once), Window: a.Window, Raise: a.Raise, MarkIOC: a.MarkIOC, Level: a.Level})
 	}
 	if r.Threshold != (config.Threshold{}) {
 		below := rules.Threshold(r.Threshold)

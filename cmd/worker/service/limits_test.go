@@ -17,7 +17,7 @@ import (
 // TestLimitsOfTheConfigurationReachWhatTheyBound, those of a case and those of a message.
 func TestLimitsOfTheConfigurationReachWhatTheyBound(t *testing.T) {
 	c := config.Default()
-	if diff := cmp.Diff(apply.Limits{Observables: 2000, Procedures: 500, Comments: 500, Tags: 100, Analyses: 100}, caseLimits(&c)); diff != "" {
+	if diff := cmp.Diff(apply.Limits{Observables: 2000, Procedures: 500, Comments: 500, Tags: 100, Analyses: 100, Outstanding: 100}, caseLimits(&c)); diff != "" {
 		t.Errorf("without a configuration: %s", diff)
 	}
 	c.Limits.ObservablesPerDetection, c.Limits.TechniquesPerDetection, c.Limits.TagsPerDetection = 3, 2, 1

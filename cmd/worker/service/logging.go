@@ -41,7 +41,7 @@ func (l eventLog) Happened(e apply.Event) {
 	switch e.Kind {
 	case apply.EventWaited, apply.EventNewCase, apply.EventNewAlert, apply.EventImported, apply.EventRebuilt, apply.EventRelated, apply.EventAnalysed, apply.EventResult:
 		l.log.Debug(string(e.Kind), fields...)
-	case apply.EventTakenOver, apply.EventAmbiguous, apply.EventOverLimit, apply.EventUnreleased:
+	case apply.EventTakenOver, apply.EventAmbiguous, apply.EventOverLimit, apply.EventUnreleased, apply.EventUnanalysed, apply.EventDeferred:
 		l.log.Info(string(e.Kind), fields...)
 	default:
 		l.log.Warn(string(e.Kind), fields...)

@@ -190,6 +190,8 @@ func (s *Service) maintain(ctx context.Context) {
 			return
 		case <-quiet.C:
 			err = s.applier.FlushComments(ctx)
+		case <-s.applier.News():
+			err = s.applier.UseNews(ctx)
 		case <-hourly.C:
 			_, err = s.Knowledge.Refresh(ctx)
 		}

@@ -198,7 +198,7 @@ func filePolicy(c *config.Config) apply.FilePolicy {
 // caseLimits bound what is added to one case.
 func caseLimits(c *config.Config) apply.Limits {
 	l := c.Limits
-	return apply.Limits{Observables: l.ObservablesPerCase, Analyses: l.AnalysesPerCase, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
+	return apply.Limits{Observables: l.ObservablesPerCase, Analyses: l.AnalysesPerCase, Outstanding: l.AnalysesOutstanding, Procedures: l.ProceduresPerCase, Comments: l.CommentsPerCase, Tags: l.TagsPerCase}
 }
 
 // Connection says how to reach NATS. The log tells of secrets that were exchanged.
