@@ -12,7 +12,7 @@ import (
 // describes it in prose, which its schema cannot express: the first operation,
 // the steps below a case, and the fields that each operation takes.
 var queryOperations = map[string][]string{
-	"listCase": {}, "listPattern": {}, "listProcedure": {}, "listObservableType": {}, "listObservable": {},
+	"listCase": {}, "listJob": {}, "listPattern": {}, "listProcedure": {}, "listObservableType": {}, "listObservable": {},
 	"listCustomField": {}, "listCaseTemplate": {}, "listUser": {}, "listAlert": {}, "listTask": {}, "listProfile": {},
 	"listOrganisation": {}, "listPageTemplate": {},
 	"getCase": {"idOrName"}, "getAlert": {"idOrName"}, "getTask": {"idOrName"},
