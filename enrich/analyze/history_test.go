@@ -22,6 +22,9 @@ import (
 
 var histories = flag.Int("histories", racedetector.Fewer(150, 40), "random histories of asking to try")
 
+// pause lets time pass in the bubble of a history.
+func pause(d time.Duration) { <-time.After(d) }
+
 // settle is how long what was asked for may stay out of sight.
 const settle = 25 * time.Second
 
@@ -103,7 +106,7 @@ func (w *world) roll(p float64) bool { return !w.calm && w.rng.Float64() < p }
 
 // meets lets a worker die or a call fail before it has any effect.
 func (w *world) meets() error {
-	time.Sleep(time.Duration(w.rng.IntN(500)) * time.Millisecond)
+	pause(time.Duration(w.rng.IntN(500)) * time.Millisecond)
 	switch {
 	case w.roll(0.03):
 		panic(errKilled)
@@ -240,7 +243,7 @@ func load(raw []byte, into any) { _ = json.Unmarshal(raw, into) }
 // pass is a worker's pass, or as much of it as it lives.
 func (w *world) pass() {
 	if w.dirty && w.settles {
-		time.Sleep(settle)
+		pause(settle)
 	}
 	defer func() {
 		if r := recover(); r != nil && r != any(errKilled) {
@@ -309,11 +312,11 @@ func history(seed uint64, of mutant) []string {
 			w.make(connector.NewJob{AnalyzerID: "geo", ObservableID: observable(rng.IntN(2), values[rng.IntN(4)])}, 0, true)
 		}
 		w.pass()
-		time.Sleep([]time.Duration{time.Duration(rng.IntN(5)), time.Duration(1 + rng.IntN(240))}[rng.IntN(2)] * time.Second)
+		pause([]time.Duration{time.Duration(rng.IntN(5)), time.Duration(1 + rng.IntN(240))}[rng.IntN(2)] * time.Second)
 	}
 	w.calm = true
 	for range 150 {
-		time.Sleep(40 * time.Second)
+		pause(40 * time.Second)
 		w.pass()
 	}
 	for pair, owed := range w.owed {
