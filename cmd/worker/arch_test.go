@@ -128,7 +128,7 @@ var ownTests = map[string][]string{
 	"cmd/worker/demo":        {"cmd/worker/workertest"},
 	"cmd/worker/whatif":      {"cmd/worker/demo/servers", "cmd/worker/workertest", "enrich/threshold/thresholdtest", "pipeline/natstest"},
 	"cmd/worker/prove":       {"hive/hivetest", "pipeline/natstest", "cmd/worker/workertest"}, // a server, no code of the pipeline
-	"cmd/worker/simulation":  {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/workertest", "config", "hive", "hive/hivetest", "pipeline/deadletter", "pipeline/natstest", "pipeline/stream", "racedetector"},
+	"cmd/worker/simulation":  {"cmd/worker/rulefiles", "cmd/worker/service", "cmd/worker/workertest", "config", "hive", "hive/hivetest", "pipeline/deadletter", "pipeline/natstest", "pipeline/replay", "pipeline/stream", "racedetector"},
 	"cmd/worker/recent":      {"enrich/detection"},
 	"cmd/worker/silences":    {"enrich/apply", "enrich/detection", "hive/hivetest", "pipeline/natstest"},
 	"cmd/worker/service":     {"racedetector", "enrich/rules", "hive/hivetest", "pipeline/natstest", "pipeline/deadletter", "cmd/worker/demo/servers", "cmd/worker/workertest"},

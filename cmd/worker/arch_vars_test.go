@@ -25,12 +25,13 @@ func TestNothingRunsBeforeMain(t *testing.T) {
 }
 
 // checkVars lets pass what never changes: errors, compiled patterns, tables, embedded files,
-// sync.OnceValue, interface assertions; and test flags.
+// sync.OnceValue, interface assertions; and of tests flags, and what is another module's variable.
 func (s source) checkVars(t *testing.T, d *ast.GenDecl) {
 	t.Helper()
 	for _, spec := range d.Specs {
 		v := spec.(*ast.ValueSpec)
-		embedded := strings.Contains(s.commentsOf(d, v), "go:embed")
+		comments := s.commentsOf(d, v)
+		embedded := strings.Contains(comments, "go:embed") || s.test() && strings.Contains(comments, "go:linkname")
 		for i, name := range v.Names {
 			var value ast.Expr
 			if i < len(v.Values) {

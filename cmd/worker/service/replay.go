@@ -33,18 +33,24 @@ type ReplaySite struct {
 
 // NewReplaySite wires it as a worker is wired.
 func NewReplaySite(ctx context.Context, c *config.Config, w *rulefiles.Witness, log *zap.Logger) (*ReplaySite, error) {
+	return Network{}.ReplaySite(ctx, c, w, log)
+}
+
+// ReplaySite is [NewReplaySite] over this network.
+func (n Network) ReplaySite(ctx context.Context, c *config.Config, w *rulefiles.Witness, log *zap.Logger) (*ReplaySite, error) {
 	if err := beforeFiles(c, log); err != nil {
 		return nil, err
 	}
-	parts, err := NewParts(c, w, log)
+	options := PipelineOptions(c, log)
+	parts, err := n.parts(c, w, options)
 	if err != nil {
 		return nil, err
 	}
-	link, err := stream.Connect(ctx, Connection(c, log), log)
+	link, err := stream.Connect(ctx, n.connection(c, log), log)
 	if err != nil {
 		return nil, shell.Misuse(err)
 	}
-	s := &ReplaySite{Link: link, Parts: parts, Config: c, Options: PipelineOptions(c, log)}
+	s := &ReplaySite{Link: link, Parts: parts, Config: c, Options: options}
 	s.Options.Slots = parts.slots
 	s.Options.Check, s.Options.Organisations = parts.knowledge.check, parts.clients.served
 	s.Rules = newLive(parts.reading, log, nil)

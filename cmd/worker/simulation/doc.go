@@ -9,7 +9,7 @@
 // world (servers, replicas, connections that hang and break), play (the events happen), judge (what must be there now),
 // shrink (a failing schedule without what it does not need). Each is a process of its own, several of them at once (hours).
 //
-// Limits: the server's clock for limits by age is the machine's, so that no limit by age is simulated; goroutines run in
-// Go's order, which no seed decides. The schedule of a seed is always the same, the way there is not. There is no code here
-// beside the tests.
+// Limits: the NATS server stands alone, so that it has no leader to lose; other versions of the worker are other limits of
+// time, not another binary; goroutines run in Go's order, which a seed decides in a binary that was built for that alone
+// (exact). There is no code here beside the tests.
 package simulation

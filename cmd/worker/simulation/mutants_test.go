@@ -2,11 +2,14 @@ package simulation
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +114,7 @@ func TestMutantsAreFound(t *testing.T) {
 			if len(in) != 1 {
 				t.Fatalf("its text is in %v", in)
 			}
-			look(t, built(t, in[0], strings.Replace(code[in[0]], m.from, m.to, 1)))
+			look(t, built(t, map[string]string{in[0]: strings.Replace(code[in[0]], m.from, m.to, 1)}))
 		})
 	}
 }
@@ -138,14 +141,18 @@ func look(t *testing.T, binary string) {
 	t.Logf("found by seed %d, in %s, %s of a processor: %s", found.Seed, time.Since(begun).Round(time.Second), worked.Round(time.Second), strings.SplitN(found.Findings[0], "\n", 2)[0])
 }
 
-// built is the tests' binary with another text in a file.
-func built(t *testing.T, name, text string) string {
+// built is the tests' binary with other texts in some files.
+func built(t *testing.T, texts map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	changed := filepath.Join(dir, "changed.go")
-	workertest.Must(t, os.WriteFile(changed, []byte(text), 0o600))
+	replaced := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		to := filepath.Join(dir, fmt.Sprintf("%d.go", len(replaced)))
+		workertest.Must(t, os.WriteFile(to, []byte(texts[name]), 0o600))
+		replaced[name] = to
+	}
 	overlay := filepath.Join(dir, "overlay.json")
-	workertest.Must(t, os.WriteFile(overlay, toJSON(map[string]any{"Replace": map[string]string{name: changed}}), 0o600))
+	workertest.Must(t, os.WriteFile(overlay, toJSON(map[string]any{"Replace": replaced}), 0o600))
 	binary := filepath.Join(dir, "simulation.test")
 	c := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "forager/cmd/worker/simulation")
 	c.Dir = workertest.Root(t)
@@ -153,4 +160,11 @@ func built(t *testing.T, name, text string) string {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	return binary
+}
+
+func goroot(t *testing.T) string {
+	t.Helper()
+	said, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	workertest.Must(t, err)
+	return strings.TrimSpace(string(said))
 }

@@ -7,7 +7,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/sourcegraph/conc"
 
 	"forager/hive"
 	"forager/hive/hivetest"
@@ -23,10 +26,14 @@ type play struct {
 	begun time.Time // the shift
 	later []later   // what ends faults and brings replicas back
 
-	messages map[uint64][]byte // that must become dead letters
-	newest   map[int][]byte    // the last event of a host
-	told     []string          // what happened, in order
-	done     map[kind]int      // what really happened
+	garbled  map[string]int        // what must become dead letters, and how often it was sent
+	since    []forwarded           // since NATS' store was copied
+	cut      uint64                // the last message that the copy has
+	beside   conc.WaitGroup        // replays
+	failed   atomic.Pointer[error] // one of them, for good
+	newest   map[int][]byte        // the last event of a host
+	told     []string              // what happened, in order
+	done     map[kind]int          // what really happened
 	findings []string
 	heard    int           // lines of the replicas that were judged
 	troubles int           // of replicas and NATS, that go on
@@ -108,8 +115,12 @@ func (p *play) happen(ctx context.Context, e event) error {
 	switch e.Kind {
 	case detects, repeats, garbles, chatters:
 		return p.forward(ctx, e)
-	case closes, merges, deletes, removes:
+	case closes, merges, deletes, removes, restricts:
 		return p.act(ctx, e)
+	case saves, rolls:
+		return p.back(ctx, e)
+	case replays:
+		return p.replay(ctx, e)
 	case hangs, stalls, cuts, kills, restarts, reboots, reloads:
 		return p.trouble(ctx, e)
 	default:
@@ -134,13 +145,16 @@ func (p *play) forward(ctx context.Context, e event) error {
 			return nil
 		}
 	case garbles:
-		body = garbled(len(p.messages))
+		body = garbled(len(p.garbled))
 	default:
 		body = chatter(at)
 	}
-	sequence, err := p.publish(ctx, body)
 	if e.Kind == garbles {
-		p.messages[sequence] = body
+		p.garbled[string(body)]++
+	}
+	sequence, err := p.publish(ctx, body)
+	if p.saved != "" {
+		p.since = append(p.since, forwarded{body, sequence})
 	}
 	p.tell("%s (message %d)", e, sequence)
 	return err
@@ -220,6 +234,8 @@ func (p *play) act(ctx context.Context, e event) error {
 			p.book.remove(e.Who, len(p.later) == 0)
 		case merges:
 			return p.merge(ctx, e, one)
+		case restricts:
+			return p.restrict(ctx, e, one)
 		default:
 			return p.removeItem(ctx, e, one)
 		}
@@ -312,6 +328,10 @@ const (
 // comesToRest waits until every message is settled, and tells whether that came about.
 func (p *play) comesToRest(ctx context.Context) bool {
 	begun := time.Now()
+	p.beside.Wait()
+	if failed := p.failed.Swap(nil); failed != nil {
+		p.found("a replay failed: %v", *failed)
+	}
 	var state string
 	for time.Since(begun) < restWithin {
 		<-time.After(5 * time.Second)
@@ -356,7 +376,7 @@ type span struct {
 	into    *span // that it was merged into; nil: itself
 	end     time.Time
 	deleted bool
-	open    bool // deleted, and nobody knows whether that is known in time
+	open    bool // deleted or out of sight, and nobody knows whether that is known in time
 	sources int
 	taken   map[string]bool
 }

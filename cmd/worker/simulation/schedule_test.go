@@ -31,6 +31,10 @@ const (
 	childlags kind = "childlags" // lists of a case, too: how much, for
 	forgets   kind = "forgets"   // search never shows what is written now: for
 	lies      kind = "lies"      // answers to writes say something else than was done: how much, for
+	restricts kind = "restricts" // an analyst closes the newest case of a host to the worker's account: who, for
+	replays   kind = "replays"   // the operator replays all of the shift, beside the live traffic
+	saves     kind = "saves"     // NATS stops, its store is copied, and it starts again: for
+	rolls     kind = "rolls"     // the same, and what was copied is put back: what (0 the stream, 1 the ledger, 2 both), for
 	deafens   kind = "deafens"   // what TheHive tells by its webhook is lost: for
 	darkens   kind = "darkens"   // TheHive is not there: for
 	hangs     kind = "hangs"     // nothing flows between a replica and NATS: who, for
@@ -65,7 +69,7 @@ func (e event) String() string {
 		if e.Late > 0 {
 			fmt.Fprintf(&s, ", %s late", e.Late)
 		}
-	case repeats, closes, deletes:
+	case repeats, closes, deletes, restricts:
 		fmt.Fprintf(&s, " host%d", e.Who)
 	case merges:
 		fmt.Fprintf(&s, " host%d and host%d", e.Who, e.What)
@@ -77,6 +81,8 @@ func (e event) String() string {
 		fmt.Fprintf(&s, " replica %d", e.Who)
 	case reloads:
 		fmt.Fprintf(&s, " rules %d", e.What)
+	case rolls:
+		fmt.Fprintf(&s, " %s", []string{"the stream", "the ledger", "stream and ledger"}[e.What])
 	default:
 	}
 	if e.Much > 0 {
@@ -95,6 +101,7 @@ type shift []event
 type schedule struct {
 	Seed     uint64
 	Replicas int
+	Older    int // so many of the replicas have other limits of time than the rest, as during an upgrade
 	Shifts   []shift
 }
 
@@ -116,6 +123,9 @@ var techniques = []string{"T1059.001", "T1110", "T1105", "T1486", "T1003", "T156
 func newSchedule(seed uint64, shifts int) schedule {
 	rng := rand.New(rand.NewPCG(seed, 20))
 	s := schedule{Seed: seed, Replicas: 2 + rng.IntN(2)}
+	if rng.IntN(4) == 0 {
+		s.Older = 1
+	}
 	for n := range shifts {
 		one := newShift
 		if seed%2 == 1 {
@@ -162,6 +172,9 @@ func newShift(rng *rand.Rand, n, replicas int) shift {
 	}
 	if rng.IntN(4) == 0 {
 		add(event{Kind: deletes, Who: rng.IntN(hosts)})
+	}
+	if rng.IntN(6) == 0 {
+		add(event{Kind: replays})
 	}
 	for range rng.IntN(4) {
 		add(event{Kind: removes, Who: rng.IntN(hosts), Which: rng.IntN(24)})

@@ -16,7 +16,7 @@ func (s schedule) events() (n int) {
 
 // without is the schedule without some of its events, counted over all shifts.
 func (s schedule) without(begin, end int) schedule {
-	less := schedule{Seed: s.Seed, Replicas: s.Replicas}
+	less := schedule{Seed: s.Seed, Replicas: s.Replicas, Older: s.Older}
 	n := 0
 	for _, one := range s.Shifts {
 		var kept shift

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	_ "unsafe" // for the server's clock
 
 	"github.com/nats-io/nats-server/v2/server/ats"
 
@@ -21,7 +22,6 @@ import (
 )
 
 var (
-	again  = flag.Int("simulation.again", 0, "how often TestTheSameSeedEndsAlike lives through its seed")
 	trying = flag.Duration("simulation.shrink", time.Minute, "how much of the machine's time the story of a failure may be made shorter in")
 )
 
@@ -57,19 +57,28 @@ func TestALife(t *testing.T) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		t.Fatal(err)
 	}
-	ats.Register() // the server's clock for limits by age: one for the process, outside of the bubble
-	defer ats.Unregister()
 	var o outcome
-	synctest.Test(t, func(t *testing.T) { o = lived(t.Context(), s) })
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(time.Until(beginning))
+		serverDone = make(chan struct{}, 1) // one that was made outside would keep virtual time from going on
+		ats.Register()
+		defer ats.Unregister()
+		o = lived(t.Context(), s)
+	})
 	if err := os.WriteFile(file+".out", toJSON(o), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// serverDone ends the server's clock for limits by age, of which a process has one.
+//
+//go:linkname serverDone github.com/nats-io/nats-server/v2/server/ats.done
+var serverDone chan struct{}
+
 // lived lives through a schedule, in a bubble.
 func lived(ctx context.Context, s schedule) outcome {
 	w, err := newWorld(ctx, s)
-	p := &play{world: w, plan: s, book: newBook(), messages: map[uint64][]byte{}, done: map[kind]int{}}
+	p := &play{world: w, plan: s, book: newBook(), garbled: map[string]int{}, done: map[kind]int{}}
 	if err == nil {
 		w.misbehave()
 		err = p.run(ctx)
@@ -131,18 +140,4 @@ func (s schedule) keep(t *testing.T) string {
 	text := regexp.MustCompile(`([\[,])\{`).ReplaceAllString(string(toJSON(s)), "$1\n{")
 	workertest.Must(t, os.WriteFile(name, []byte(text+"\n"), 0o600))
 	return name
-}
-
-// TestTheSameSeedEndsAlike says how much of a run its seed decides: the schedule does not change, and where no fault makes
-// an analyst's luck, neither does what TheHive holds in the end.
-func TestTheSameSeedEndsAlike(t *testing.T) {
-	if *again == 0 {
-		t.Skip("with -simulation.again")
-	}
-	ends := map[string]int{}
-	for range *again {
-		o := live(t, newSchedule(max(*from, 1), 1))
-		ends[o.State]++
-	}
-	t.Logf("%d runs of seed %d ended in: %v", *again, max(*from, 1), ends)
 }

@@ -8,7 +8,7 @@ import (
 
 // stories are courses of events that the protocol was made for, and that chance alone seldom plays: each takes some minutes,
 // on two hosts of its own. They come one after the other.
-var stories = []func(*teller){frozen, dying, unclear, unheard, joining}
+var stories = []func(*teller){frozen, dying, leaving, unheard, joining, restricted, replayed, rolled}
 
 // teller writes the stories of a shift.
 type teller struct {
@@ -72,31 +72,52 @@ func (t *teller) detect(after time.Duration, e event) {
 	t.add(after, e)
 }
 
-// frozen: a replica hears nothing of NATS for longer than a lease, while its calls take long; others take over what it held.
+// frozen: a replica hears nothing of NATS for longer than lease and settle, in the middle of an apply whose calls take nearly as
+// long as they may; others take over what it held.
 func frozen(t *teller) {
-	t.add(0, event{Kind: slows, Much: 2.5 + 1.5*t.rng.Float64(), For: 150 * time.Second})
-	t.burst(12+t.rng.IntN(20), time.Second, 40*time.Second)
-	for r := range 1 + t.rng.IntN(t.replicas-1) {
-		t.add(t.between(2*time.Second, 20*time.Second), event{Kind: hangs, Who: r, For: t.between(50*time.Second, 90*time.Second)})
+	who := t.hosts[0]
+	t.detect(0, event{Who: who, Which: t.rng.IntN(24)})
+	t.add(10*time.Second, event{Kind: slows, Much: 6 + 3*t.rng.Float64(), For: 210 * time.Second})
+	for rule := range 5 { // a comment each
+		t.detect(t.between(10*time.Second, 14*time.Second), event{Who: who, What: rule, Which: t.rng.IntN(24), Form: t.rng.IntN(forms)})
 	}
-	t.burst(6+t.rng.IntN(8), 40*time.Second, 110*time.Second)
+	t.burst(4+t.rng.IntN(8), 14*time.Second, 60*time.Second)
+	for r := range t.replicas {
+		if r == 0 || t.rng.IntN(2) == 0 {
+			t.add(t.between(30*time.Second, 60*time.Second), event{Kind: hangs, Who: r, For: t.between(70*time.Second, 110*time.Second)})
+		}
+	}
 }
 
-// dying: writes take effect long after they were sent, and who sent them is gone: later than others may take over what it held,
-// and sooner than settle.
+// late lets writes take effect long after they were sent: later than others may take over what their sender held, and sooner
+// than settle. The first detections of two hosts are on their way then.
+func (t *teller) late() {
+	t.add(0, event{Kind: commits, Much: 0.7 + 0.3*t.rng.Float64(), Late: t.between(16*time.Second, 24*time.Second), For: 50 * time.Second})
+	for range 2 {
+		for _, h := range t.hosts {
+			t.detect(t.between(0, 500*time.Millisecond), event{Who: h, What: t.rng.IntN(5), Which: t.rng.IntN(24), Form: t.rng.IntN(forms)})
+		}
+	}
+	t.burst(8+t.rng.IntN(8), 2*time.Second, 40*time.Second)
+}
+
+// dying: who sent them is gone, and says nothing.
 func dying(t *teller) {
-	t.add(0, event{Kind: commits, Much: 0.5 + t.rng.Float64()/2, Late: t.between(14*time.Second, 22*time.Second), For: 70 * time.Second})
-	t.burst(8+t.rng.IntN(10), 0, 25*time.Second)
+	t.late()
 	for r := range 1 + t.rng.IntN(t.replicas-1) {
-		t.add(t.between(time.Second, 25*time.Second), event{Kind: kills, Who: r, For: t.between(20*time.Second, time.Minute)})
+		t.add(t.between(600*time.Millisecond, 4*time.Second), event{Kind: kills, Who: r, For: t.between(20*time.Second, time.Minute)})
 	}
-	t.burst(6+t.rng.IntN(8), 15*time.Second, 70*time.Second)
+	if t.rng.IntN(2) == 0 {
+		t.add(t.between(10*time.Second, 30*time.Second), event{Kind: kills, Who: t.replicas - 1, For: t.between(5*time.Second, 20*time.Second)})
+	}
 }
 
-// unclear: writes take effect after their callers gave up, and nobody dies: the next one may be another replica.
-func unclear(t *teller) {
-	t.add(0, event{Kind: commits, Much: 0.4 + t.rng.Float64()/2, Late: t.between(12*time.Second, 22*time.Second), For: t.between(30*time.Second, 70*time.Second)})
-	t.burst(14+t.rng.IntN(16), 0, 70*time.Second)
+// leaving: who sent them is told to stop: it gives up what it held, and says what it does not know.
+func leaving(t *teller) {
+	t.late()
+	for r := range 1 + t.rng.IntN(t.replicas) {
+		t.add(t.between(600*time.Millisecond, 6*time.Second)+time.Duration(r)*5*time.Second, event{Kind: restarts, Who: r, For: t.between(time.Second, 5*time.Second)})
+	}
 }
 
 // unheard: an analyst removes something, and no document says so; answers are lost, so that a later look tells it. Then a
@@ -134,4 +155,30 @@ func deleted(t *teller) {
 func joining(t *teller) {
 	t.add(0, event{Kind: slows, Much: 0.3 + t.rng.Float64(), For: 45 * time.Second})
 	t.burst(30+t.rng.IntN(30), 0, t.between(5*time.Second, 20*time.Second))
+}
+
+// restricted: an analyst closes a case to the worker's account, and opens it again; detections come all the while.
+func restricted(t *teller) {
+	t.burst(3+t.rng.IntN(6), 0, 20*time.Second)
+	t.add(t.between(60*time.Second, 80*time.Second), event{Kind: restricts, Who: t.hosts[0], For: t.between(time.Minute, 3*time.Minute)})
+	t.burst(4+t.rng.IntN(6), 80*time.Second, 330*time.Second)
+}
+
+// replayed: all of the shift is carried again while new detections come, and a replica dies.
+func replayed(t *teller) {
+	t.burst(4+t.rng.IntN(6), 0, 20*time.Second)
+	t.add(t.between(25*time.Second, 50*time.Second), event{Kind: replays})
+	t.burst(10+t.rng.IntN(10), 20*time.Second, 70*time.Second)
+	if t.rng.IntN(2) == 0 {
+		t.add(t.between(30*time.Second, 60*time.Second), event{Kind: kills, Who: t.rng.IntN(t.replicas), For: t.between(10*time.Second, 40*time.Second)})
+	}
+}
+
+// rolled: NATS loses what it had confirmed. Whoever forwarded it does so again, as the incident asks for.
+func rolled(t *teller) {
+	t.burst(3+t.rng.IntN(6), 0, 20*time.Second)
+	t.add(40*time.Second, event{Kind: saves, For: time.Second})
+	t.burst(3+t.rng.IntN(12), 50*time.Second, 90*time.Second)
+	t.add(t.between(100*time.Second, 110*time.Second), event{Kind: rolls, What: t.rng.IntN(3), For: t.between(time.Second, 20*time.Second)})
+	t.burst(3+t.rng.IntN(6), 3*time.Minute, 4*time.Minute)
 }

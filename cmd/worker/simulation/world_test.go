@@ -47,6 +47,8 @@ type world struct {
 	log      *logbook
 	faults   map[int]event // active, by a number of their own
 	last     int
+	older    int         // replicas with other limits of time
+	saved    string      // a copy of NATS' store; empty is none
 	deaf     atomic.Bool // no document of the webhook arrives
 	calm     bool        // nothing befalls the replicas and NATS
 }
@@ -84,8 +86,7 @@ const (
 )
 
 func newWorld(ctx context.Context, s schedule) (w *world, err error) {
-	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}}
-	<-time.After(time.Until(beginning))
+	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}, older: s.Older}
 	if w.dir, err = os.MkdirTemp("", "forager-simulation-"); err != nil {
 		return w, err
 	}
@@ -220,7 +221,11 @@ func environment() []string {
 }
 
 func (r *replica) load(*rulefiles.Witness) (*config.Config, error) {
-	c, err := config.Load(config.Source{Env: environment(), Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
+	env := environment()
+	if r.number < r.world.older {
+		env = append(env, "FORAGER_LEDGER_LEASE=20s", "FORAGER_HIVE_TIMEOUT=8s", "FORAGER_HIVE_SETTLE=40s", "FORAGER_HIVE_CONCURRENCY=3")
+	}
+	c, err := config.Load(config.Source{Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
 	if err != nil {
 		return nil, err
 	}
