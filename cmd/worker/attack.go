@@ -7,12 +7,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/mitre"
 )
 
@@ -59,12 +59,14 @@ func (c *attackReleasesCmd) Run(_ context.Context, sh *shell.Shell) error {
 	if c.JSON {
 		return writeReleaseLines(sh.Out, catalogue.Releases())
 	}
-	table := tabwriter.NewWriter(sh.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "DOMAIN\tRELEASE\tTECHNIQUES\tSUB-TECHNIQUES\tREVOKED\tDEPRECATED")
+	table := terminal.NewTable(terminal.Column{Name: "DOMAIN"}, terminal.Column{Name: "RELEASE"}, terminal.Column{Name: "TECHNIQUES", Right: true},
+		terminal.Column{Name: "SUB-TECHNIQUES", Right: true}, terminal.Column{Name: "REVOKED", Right: true, Spare: true}, terminal.Column{Name: "DEPRECATED", Right: true, Spare: true})
 	for _, r := range catalogue.Releases() {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", r.Domain, r.Version, r.Techniques, r.SubTechniques, r.Revoked, r.Deprecated)
+		table.Row(terminal.Plain.Of(r.Domain), terminal.Plain.Of(r.Version), terminal.Number(r.Techniques), terminal.Number(r.SubTechniques), terminal.Number(r.Revoked), terminal.Number(r.Deprecated))
 	}
-	return table.Flush()
+	out := terminal.Out(sh)
+	out.Table(table)
+	return out.Failed()
 }
 
 func writeReleaseLines(w io.Writer, releases []mitre.Release) error {

@@ -16,6 +16,7 @@ import (
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
 	"forager/cmd/worker/sightings"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/hive"
 	"forager/mitre"
@@ -66,12 +67,17 @@ func (c *attackLayerCmd) Run(ctx context.Context, sh *shell.Shell) error {
 	}
 	defer client.CloseIdle()
 	counted := sightings.New(catalogue, release, c.Domain)
+	progress := terminal.Begin(sh, "asking TheHive")
+	defer progress.End()
+	progress.Step("reading procedures", 0)
 	for p, err := range c.procedures(ctx, client) {
 		if err != nil {
 			return fmt.Errorf("read procedures: %w", err)
 		}
 		counted.Add(p.PatternID, p.Tactic, 1)
+		progress.More()
 	}
+	progress.End()
 	layer, err := mitre.Layer(c.name(), counted.Counts, release, c.Domain)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"forager/cmd/worker/events"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/mitre"
 )
 
@@ -67,15 +67,16 @@ func (c *attackResolveCmd) Run(_ context.Context, sh *shell.Shell) error {
 		return err
 	}
 	r := &resolver{catalogue: catalogue, target: catalogue.For(mitre.KnownRelease(release)), hint: mitre.Hint{Tactic: c.Tactic}}
-	write := writeResolvedText
+	out := terminal.Out(sh)
+	write := func(line resolved) error { return writeResolvedText(out, line) }
 	if c.JSON {
-		write = writeResolvedLine
+		write = func(line resolved) error { return writeLine(sh.Out, line) }
 	}
 	for ref, err := range references(c.Refs, sh.In) {
 		if err != nil {
 			return err
 		}
-		if err := write(sh.Out, r.resolve(ref)); err != nil {
+		if err := write(r.resolve(ref)); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
@@ -159,25 +160,20 @@ func (t *resolvedTechnique) note(more string) {
 	t.Note += more
 }
 
-func writeResolvedLine(w io.Writer, line resolved) error {
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	return out.Encode(line)
-}
-
 // writeResolvedText writes a line for people.
-func writeResolvedText(w io.Writer, line resolved) error {
-	var parts []string
+func writeResolvedText(to *terminal.Screen, line resolved) error {
+	spans := []terminal.Span{terminal.Heading.Of(shell.Shown(line.Ref)), terminal.Plain.Of(": ")}
+	between := ""
 	for _, t := range line.Techniques {
-		part := fmt.Sprintf("%s %s (%s, ATT&CK %s)", t.ID, t.Name, strings.Join(t.Tactics, ", "), t.Release)
+		spans = append(spans, terminal.Plain.Of(between), terminal.Good.Of(t.ID+" "+t.Name), terminal.Plain.Of(fmt.Sprintf(" (%s, ATT&CK %s)", strings.Join(t.Tactics, ", "), t.Release)))
 		if t.Note != "" {
-			part += " [" + t.Note + "]"
+			spans = append(spans, terminal.Plain.Of(" ["+t.Note+"]"))
 		}
-		parts = append(parts, part)
+		between = " | "
 	}
 	if line.Reason != "" {
-		parts = append(parts, "no technique: "+line.Reason)
+		spans = append(spans, terminal.Plain.Of(between), terminal.Warning.Of("no technique"), terminal.Plain.Of(": "+line.Reason))
 	}
-	_, err := fmt.Fprintln(w, shell.Shown(line.Ref)+": "+strings.Join(parts, " | "))
-	return err
+	to.Line(2, spans...)
+	return to.Failed()
 }

@@ -17,6 +17,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich/apply"
 	"forager/enrich/detection/canon"
@@ -152,7 +153,7 @@ func (c *caseShowCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		out.SetEscapeHTML(false)
 		return out.Encode(shown)
 	}
-	return shown.print(sh.Out)
+	return shown.print(terminal.Out(sh))
 }
 
 // caseAllowCmd is "worker case allow".

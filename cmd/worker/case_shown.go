@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"forager/cmd/worker/terminal"
 	"forager/enrich/apply"
 	"forager/enrich/detection/canon"
 	"forager/hive"
@@ -90,32 +89,33 @@ func shownItems(all []apply.Removal) []shownItem {
 }
 
 // print writes the case for people.
-func (s shownCase) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func (s shownCase) print(to *terminal.Screen) error {
+	l := terminal.NewList(0)
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(t, name+"\t"+format+"\n", args...)
+		l.Row(terminal.Heading.Of(name), terminal.Plain.Of(fmt.Sprintf(format, args...)))
 	}
-	line("case", "%d  %s  %s", s.Number, s.ID, canon.Clean(s.Title, 100))
+	line("case", "%d  %s  %s", s.Number, s.ID, canon.Line(s.Title, 100))
 	line("ledger", "%s", s.state())
 	line("highest written", "severity %s, TLP %s, PAP %s", orNone(s.High.Severity), orNone(s.High.TLP), orNone(s.High.PAP))
 	line("observables", "%d, files %d", s.Observables, s.Files)
-	line("tags", "%s", canon.Clean(strings.Join(s.Tags, ", "), 2000))
+	line("tags", "%s", canon.Line(strings.Join(s.Tags, ", "), 2000))
 	for _, p := range s.Procedures {
-		line("procedure", "%s  %s  %s", canon.Clean(p.Technique, 40), canon.Clean(p.Tactic, 40), canon.Clean(p.ID, 40))
+		line("procedure", "%s  %s  %s", canon.Line(p.Technique, 40), canon.Line(p.Tactic, 40), canon.Line(p.ID, 40))
 	}
 	for _, c := range s.Comments {
-		line("comment", "%s  %d detections until %s  %s", c.Day, c.Detections, c.Last.Format(time.RFC3339), canon.Clean(c.ID, 40))
+		line("comment", "%s  %d detections until %s  %s", c.Day, c.Detections, c.Last.Format(time.RFC3339), canon.Line(c.ID, 40))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(s.LeftOut)) {
-		line("left out", "%d %s over the limit", s.LeftOut[kind], kind)
+		l.Row(terminal.Warning.Of("left out"), terminal.Plain.Of(fmt.Sprintf("%d %s over the limit", s.LeftOut[kind], kind)))
 	}
 	for _, r := range s.Removed {
-		line("removed by analysts", "%s  %s", r.Kind, canon.Clean(r.Item, 120))
+		l.Row(terminal.Warning.Of("removed by analysts"), terminal.Plain.Of(r.Kind+"  "+canon.Line(r.Item, 120)))
 	}
 	for _, r := range s.Lifted {
-		line("may come back", "%s  %s", r.Kind, canon.Clean(r.Item, 120))
+		l.Row(terminal.Good.Of("may come back"), terminal.Plain.Of(r.Kind+"  "+canon.Line(r.Item, 120)))
 	}
-	return t.Flush()
+	to.List(l)
+	return to.Failed()
 }
 
 // state says in words how the ledger stands to the case.

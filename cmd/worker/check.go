@@ -12,6 +12,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/filebound"
 	"forager/pipeline/inspect"
@@ -73,7 +74,9 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		sh.Say("%s", line)
 	}
 	if !c.JSON {
-		if _, err := fmt.Fprintln(sh.Out, "configuration: ok"); err != nil {
+		out := terminal.Out(sh)
+		out.Line(0, terminal.Plain.Of("configuration: "), terminal.Good.Of("ok"))
+		if err := out.Failed(); err != nil {
 			return err
 		}
 	}
@@ -85,30 +88,11 @@ func (c *checkCmd) Run(ctx context.Context, sh *shell.Shell) error {
 
 // look inspects the servers and fails when the worker would not work.
 func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config) error {
-	found, err := check.Inspect(ctx, cfg, check.InspectWithin)
+	progress := terminal.Begin(sh, "looking at NATS and TheHive")
+	defer progress.End()
+	found, err := c.findings(ctx, cfg, progress)
 	if err != nil {
 		return err
-	}
-	if c.Monitor != "" {
-		more, err := check.Monitored(ctx, c.Monitor)
-		if err != nil {
-			return err
-		}
-		found = append(found, more...)
-	}
-	if c.MeasureLag {
-		more, err := check.Lag(ctx, cfg, found)
-		if err != nil {
-			return err
-		}
-		found = append(found, more...)
-	}
-	if c.Listen > 0 {
-		more, err := check.Listen(ctx, cfg, c.Listen)
-		if err != nil {
-			return err
-		}
-		found = append(found, more...)
 	}
 	works := check.Worst(found) != inspect.LevelBroken
 	report := check.Report{Works: works, Findings: found}
@@ -118,17 +102,19 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	case !check.HiveWorks(found):
 		sh.Say("--conform: TheHive was not asked: first mend what is broken there")
 	default:
+		progress.Wait("asking TheHive what nobody knows, for ten minutes at most")
 		if report.Conform, left, err = c.conform(ctx, cfg); err != nil {
 			return err
 		}
 	}
+	progress.End()
 	if c.JSON {
 		err = report.Write(sh.Out)
 	} else {
-		err = check.Print(sh.Out, found)
+		err = check.Print(terminal.Out(sh), found)
 	}
 	if err == nil && !c.JSON && report.Conform != nil {
-		err = check.PrintConformance(sh.Out, *report.Conform, left)
+		err = check.PrintConformance(terminal.Out(sh), *report.Conform, left)
 	}
 	for _, l := range left {
 		sh.Say("a case is left in TheHive: %s", l)
@@ -141,6 +127,29 @@ func (c *checkCmd) look(ctx context.Context, sh *shell.Shell, cfg *config.Config
 	default:
 		return context.Cause(ctx) // told to stop before it had looked at everything
 	}
+}
+
+// findings are those of both servers, and of all that was asked for besides.
+func (c *checkCmd) findings(ctx context.Context, cfg *config.Config, progress *terminal.Progress) ([]inspect.Finding, error) {
+	found, err := check.Inspect(ctx, cfg, check.InspectWithin)
+	for _, more := range []struct {
+		wanted bool
+		what   string
+		look   func() ([]inspect.Finding, error)
+	}{
+		{c.Monitor != "", "asking the monitoring port", func() ([]inspect.Finding, error) { return check.Monitored(ctx, c.Monitor) }},
+		{c.MeasureLag, "measuring the lag of searches", func() ([]inspect.Finding, error) { return check.Lag(ctx, cfg, found) }},
+		{c.Listen > 0, "listening for " + c.Listen.String(), func() ([]inspect.Finding, error) { return check.Listen(ctx, cfg, c.Listen) }},
+	} {
+		if err != nil || !more.wanted {
+			continue
+		}
+		progress.Wait(more.what)
+		var others []inspect.Finding
+		others, err = more.look()
+		found = append(found, others...)
+	}
+	return found, err
 }
 
 // conform asks TheHive.

@@ -5,21 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"math"
-	"os"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
-	"golang.org/x/term"
 
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich/detection/canon"
 	"forager/pipeline/deadletter"
@@ -108,20 +105,36 @@ func (c *dlqListCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		}
 		return nil
 	}
+	progress := terminal.Begin(sh, "reading dead letters")
+	defer progress.End()
 	if c.All {
-		return listLetters(sh.Out, letters.List(ctx, c.filter()))
+		return listLetters(progress.Out(sh), told(letters.List(ctx, c.filter()), progress))
 	}
 	groups, _, err := letters.Groups(ctx, c.filter(), math.MaxInt)
 	if err != nil {
 		return err
 	}
-	return groupLetters(sh.Out, groups)
+	progress.End()
+	return groupLetters(terminal.Out(sh), groups)
+}
+
+// told shows how many letters were read.
+func told(all iter.Seq2[deadletter.Message, error], progress *terminal.Progress) iter.Seq2[deadletter.Message, error] {
+	return func(yield func(deadletter.Message, error) bool) {
+		progress.Step("reading dead letters", 0)
+		for l, err := range all {
+			progress.More()
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 // groupLetters writes how many letters died of what, and how many there are.
-func groupLetters(w io.Writer, groups []deadletter.Group) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "LETTERS\tREASON\tSTEP\tANSWER\tBYTES\tOLDEST\tNEWEST")
+func groupLetters(to *terminal.Screen, groups []deadletter.Group) error {
+	t := terminal.NewTable(terminal.Column{Name: "LETTERS", Right: true}, terminal.Column{Name: "REASON", Fold: true}, terminal.Column{Name: "STEP"},
+		terminal.Column{Name: "ANSWER"}, terminal.Column{Name: "BYTES", Right: true, Spare: true}, terminal.Column{Name: "OLDEST", Spare: true}, terminal.Column{Name: "NEWEST"})
 	letters, bytes := 0, 0
 	for _, g := range groups {
 		letters, bytes = letters+g.Count, bytes+g.Bytes
@@ -129,24 +142,28 @@ func groupLetters(w io.Writer, groups []deadletter.Group) error {
 		if g.Status != 0 {
 			answer = strconv.Itoa(g.Status)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", g.Count, canon.Clean(g.Reason, 60), canon.Clean(g.Step, 30), answer, g.Bytes,
-			g.Oldest.UTC().Format(time.RFC3339), g.Newest.UTC().Format(time.RFC3339))
+		t.Row(terminal.Number(g.Count), terminal.Bad.Of(canon.Line(g.Reason, 60)), terminal.Plain.Of(canon.Line(g.Step, 30)), terminal.Plain.Of(answer), terminal.Number(g.Bytes),
+			terminal.Plain.Of(g.Oldest.UTC().Format(time.RFC3339)), terminal.Plain.Of(g.Newest.UTC().Format(time.RFC3339)))
 	}
-	fmt.Fprintf(t, "%d\tin all\t\t\t%d\t\t\n", letters, bytes)
-	return t.Flush()
+	t.Row(terminal.Number(letters), terminal.Heading.Of("in all"), terminal.Span{}, terminal.Span{}, terminal.Number(bytes))
+	to.Table(t)
+	return to.Failed()
 }
 
-func listLetters(w io.Writer, all iter.Seq2[deadletter.Message, error]) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "LETTER\tDIED\tREASON\tFORMAT\tSUBJECT\tDETAIL")
+func listLetters(to *terminal.Screen, all iter.Seq2[deadletter.Message, error]) error {
+	t := terminal.NewTable(terminal.Column{Name: "LETTER", Right: true}, terminal.Column{Name: "DIED"}, terminal.Column{Name: "REASON", Fold: true},
+		terminal.Column{Name: "FORMAT", Spare: true}, terminal.Column{Name: "SUBJECT", Spare: true, Cut: true}, terminal.Column{Name: "DETAIL", Fold: true})
+	var failed error
 	for l, err := range all {
 		if err != nil {
-			return errors.Join(t.Flush(), err)
+			failed = err
+			break
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Number, l.Died.UTC().Format(time.RFC3339),
-			canon.Clean(l.Reason, 60), canon.Clean(l.Format, 30), canon.Clean(l.Subject, 60), canon.Clean(l.Detail, 120))
+		t.Row(terminal.Number(l.Number), terminal.Plain.Of(l.Died.UTC().Format(time.RFC3339)), terminal.Bad.Of(canon.Line(l.Reason, 60)),
+			terminal.Plain.Of(canon.Line(l.Format, 30)), terminal.Plain.Of(canon.Line(l.Subject, 60)), terminal.Plain.Of(canon.Line(l.Detail, 120)))
 	}
-	return t.Flush()
+	to.Table(t)
+	return errors.Join(to.Failed(), failed)
 }
 
 // shownLetter is a dead letter as JSON. The names of its keys are a contract with scripts.
@@ -209,7 +226,7 @@ func (c *dlqShowCmd) command(sh *shell.Shell) *cobra.Command {
 // writeBody writes the bytes as they are, but to a terminal, which would obey them.
 func writeBody(sh *shell.Shell, body []byte) error {
 	to := sh.RawOut
-	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if terminal.Is(to) {
 		to = sh.Out
 	}
 	_, err := to.Write(body)

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/spf13/cobra"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/enrich/detection/canon"
 	"forager/pipeline/deadletter"
 )
@@ -55,23 +55,30 @@ func (c *letterAction) each(ctx context.Context, sh *shell.Shell, verb string, d
 		return err
 	}
 	defer done()
-	count, word := 0, verb
+	count, word, meant := 0, verb, terminal.Good
 	if c.DryRun {
-		word = "would be " + verb
+		word, meant = "would be "+verb, terminal.Warning
 	}
+	progress := terminal.Begin(sh, "reading dead letters")
+	defer progress.End()
+	progress.Step(word, 0)
+	out := progress.Out(sh)
 	for l, err := range c.chosen(ctx, letters) {
 		if err == nil && !c.DryRun {
 			err = do(letters, l)
 		}
 		if err != nil {
+			progress.End()
 			sh.Say("%d %s before this", count, word)
 			return err
 		}
 		count++
-		fmt.Fprintf(sh.Out, "%d %s: %s\n", l.Number, word, canon.Clean(l.Reason, 60))
+		progress.More()
+		out.Line(2, terminal.Number(l.Number), terminal.Plain.Of(" "), meant.Of(word), terminal.Plain.Of(": "+canon.Line(l.Reason, 60)))
 	}
+	progress.End()
 	sh.Say("%d %s", count, word)
-	return nil
+	return out.Failed()
 }
 
 func (c *letterAction) chosen(ctx context.Context, letters *deadletter.Queue) iter.Seq2[deadletter.Message, error] {

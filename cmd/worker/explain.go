@@ -14,6 +14,7 @@ import (
 	"forager/cmd/worker/explanation"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -29,6 +30,7 @@ type explainCmd struct {
 	Why        bool
 	Case       bool
 	Strict     bool
+	JSON       bool
 	Files      []string
 }
 
@@ -42,6 +44,7 @@ func (c *explainCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.StringVar(&c.Subject, "subject", "explain", "`SUBJECT` that the events would come on, for formats that the configuration pins to subjects.")
 	flags.BoolVar(&c.Why, "why", false, "Say where in the event each value was found.")
 	flags.BoolVar(&c.Case, "case", false, "Print the case instead: title, description, and the comment in a case that does not know the rule, as they would be written.")
+	flags.BoolVar(&c.JSON, "json", false, "Write one JSON line for each detection on a terminal, too, as is done elsewhere.")
 	flags.BoolVar(&c.Strict, "strict", false, "End with 1 when an event would become a dead letter, for scripts that try a format or a forwarder.")
 	cmd.Args, cmd.ValidArgsFunction = shell.Listed(&c.Files), nil // the shell completes files
 	return cmd
@@ -85,10 +88,12 @@ type explainer struct {
 	explanation.Explainer
 
 	out     *json.Encoder
-	cases   io.Writer // for cases as they would be written; nil: lines are
+	people  *terminal.Screen // instead of out; nil: scripts read it
+	cases   io.Writer        // for cases as they would be written; nil: lines are
 	subject string
 
 	seen, given int // events, and those that would become dead letters
+	shown       int // lines for people
 }
 
 // explainer wires what explain needs: the worker's own decoder and planner, and no network.
@@ -114,6 +119,9 @@ func (c *explainCmd) explainer(sh *shell.Shell, cfg *config.Config) (*explainer,
 		out: json.NewEncoder(sh.Out), subject: c.Subject,
 	}
 	x.out.SetEscapeHTML(false)
+	if people := terminal.Out(sh); people.Terminal() && !c.JSON {
+		x.people = people
+	}
 	if c.Case {
 		x.cases = sh.Out
 	}
@@ -137,7 +145,15 @@ func (x *explainer) explain(e events.Event) error {
 }
 
 func (x *explainer) write(line explanation.Line) error {
-	if x.cases == nil {
+	switch {
+	case x.cases != nil:
+	case x.people != nil:
+		if x.shown++; x.shown > 1 {
+			x.people.Blank()
+		}
+		line.Show(x.people)
+		return x.people.Failed()
+	default:
 		return x.out.Encode(line)
 	}
 	text := "title: " + line.Title + "\n\n--- description\n\n" + line.Opening + "\n--- comment in a case that does not know the rule\n\n" + line.Comment + "\n"

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich/detection/canon"
 	"forager/enrich/detection/formats"
@@ -74,13 +74,14 @@ func (c *formatsListCmd) Run(_ context.Context, sh *shell.Shell) error {
 		}
 		return nil
 	}
-	table := tabwriter.NewWriter(sh.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tKIND\tFILE\tREADS")
+	table := terminal.NewTable(terminal.Column{Name: "NAME"}, terminal.Column{Name: "KIND"}, terminal.Column{Name: "FILE", Spare: true, Cut: true}, terminal.Column{Name: "READS", Fold: true})
 	for _, f := range all {
 		shown := shownFormatOf(f, cfg)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", canon.Clean(f.Name, 60), shown.Kind, canon.Clean(shown.File, 200), canon.Clean(f.Product, 120))
+		table.Row(terminal.Plain.Of(canon.Line(f.Name, 60)), terminal.Plain.Of(shown.Kind), terminal.Plain.Of(canon.Line(shown.File, 200)), terminal.Plain.Of(canon.Line(f.Product, 120)))
 	}
-	return table.Flush()
+	out := terminal.Out(sh)
+	out.Table(table)
+	return out.Failed()
 }
 
 // writeLine writes one JSON line.
@@ -209,18 +210,25 @@ func (c *formatsShowCmd) Run(_ context.Context, sh *shell.Shell) error {
 	case c.JSON:
 		err = writeLine(sh.Out, shown)
 	default:
-		err = shown.print(sh.Out, all[i].Comment)
+		err = shown.print(sh, all[i].Comment)
 	}
 	return err
 }
 
 // print writes a format for people: what it is, what it reads, its file.
-func (s *shownFormat) print(w io.Writer, comment string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s (%s)\n%s\n", s.Name, s.Kind, s.File, comment)
+func (s *shownFormat) print(sh *shell.Shell, comment string) error {
+	to := terminal.Out(sh)
+	to.Line(2, terminal.Heading.Of(s.Name), terminal.Plain.Of(fmt.Sprintf(": %s (%s)", s.Kind, s.File)))
+	for line := range strings.SplitSeq(comment, "\n") {
+		to.Line(0, terminal.Plain.Of(line))
+	}
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {
-			fmt.Fprintf(&b, "\n%s:\n  %s\n", title, strings.Join(lines, "\n  "))
+			to.Blank()
+			to.Line(0, terminal.Heading.Of(title+":"))
+		}
+		for _, line := range lines {
+			to.Line(4, terminal.Plain.Of("  "+line))
 		}
 	}
 	section(`Recognised by any of (texts as they are compared: without case, "_" and "-")`, s.RecognisedBy)
@@ -233,16 +241,20 @@ func (s *shownFormat) print(w io.Writer, comment string) error {
 		section("Severity, the first that says one", append(slices.Clone(s.Severity), "else "+s.DefaultSeverity))
 	}
 	section("Takes from other formats", s.Takes)
-	b.WriteString("\nFields:\n")
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	to.Blank()
+	to.Line(0, terminal.Heading.Of("Fields:"))
+	fields := terminal.NewList(2)
 	for _, f := range s.Fields {
-		fmt.Fprintf(table, "  %s\t%s\n", f.Name, strings.Join(f.From, ", "))
+		fields.Row(terminal.Plain.Of(f.Name), terminal.Plain.Of(strings.Join(f.From, ", ")))
 	}
-	if err := table.Flush(); err != nil {
+	to.List(fields)
+	to.Blank()
+	to.Line(0, terminal.Heading.Of("File:"))
+	to.Blank()
+	if err := to.Failed(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\nFile:\n\n%s", s.Text)
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(sh.Out, s.Text) // as it is: to be copied
 	return err
 }
 

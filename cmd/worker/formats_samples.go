@@ -18,6 +18,7 @@ import (
 	"forager/cmd/worker/explanation"
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/enrich/detection"
 	"forager/enrich/detection/canon"
 	"forager/enrich/detection/draft"
@@ -83,7 +84,7 @@ func (c *formatsTestCmd) Run(_ context.Context, sh *shell.Shell) error {
 			failed++
 		}
 		for _, line := range lines {
-			if err := t.write(sh.Out, line); err != nil {
+			if err := t.write(line); err != nil {
 				return fmt.Errorf("write result: %w", err)
 			}
 		}
@@ -92,9 +93,11 @@ func (c *formatsTestCmd) Run(_ context.Context, sh *shell.Shell) error {
 		return fmt.Errorf("%w: %d of %d", errTested, failed, seen)
 	}
 	if !c.JSON {
-		_, err = fmt.Fprintf(sh.Out, "passed: %d of %d\n", seen, seen)
+		out := terminal.Out(sh)
+		out.Line(0, terminal.Good.Of("passed"), terminal.Plain.Of(fmt.Sprintf(": %d of %d", seen, seen)))
+		return out.Failed()
 	}
-	return err
+	return nil
 }
 
 // tester reads samples, and knows of which format they are to be.
@@ -102,7 +105,7 @@ type tester struct {
 	decoder *detection.Decoder
 	want    string // name of a format; empty is any
 	most    int    // bytes of a message
-	write   func(io.Writer, tested) error
+	write   func(tested) error
 }
 
 func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
@@ -114,9 +117,11 @@ func (c *formatsTestCmd) tester(sh *shell.Shell) (*tester, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tester{decoder: decoder, want: c.Format, most: int(cfg.Pipeline.MaxMessageBytes), write: writeTestedText}
+	t := &tester{decoder: decoder, want: c.Format, most: int(cfg.Pipeline.MaxMessageBytes)}
+	out := terminal.Out(sh)
+	t.write = func(line tested) error { return writeTestedText(out, line) }
 	if c.JSON {
-		t.write = func(w io.Writer, line tested) error { return writeLine(w, line) }
+		t.write = func(line tested) error { return writeLine(sh.Out, line) }
 	}
 	if c.Format != "" && !slices.Contains(decoder.Formats(), c.Format) {
 		return nil, shell.Misuse(fmt.Errorf("--format: %w", rulefiles.NoFormat(c.Format, decoder.Formats())))
@@ -178,37 +183,44 @@ func testedOf(e events.Event, d detection.Detection) tested {
 }
 
 // writeTestedText writes a result for people.
-func writeTestedText(w io.Writer, l tested) error {
-	var b strings.Builder
-	verdict := "ok"
-	if !l.Passed {
-		verdict = "FAILED: " + l.Reason
+func writeTestedText(to *terminal.Screen, l tested) error {
+	verdict := []terminal.Span{terminal.Plain.Of(shell.Shown(l.File) + ": ")}
+	if l.Passed {
+		verdict = append(verdict, terminal.Good.Of("ok"))
+	} else {
+		verdict = append(verdict, terminal.Bad.Of("FAILED"), terminal.Plain.Of(": "+l.Reason))
 	}
-	fmt.Fprintf(&b, "%s: %s\n", shell.Shown(l.File), verdict)
+	to.Line(2, verdict...)
+	list := terminal.NewList(2)
 	switch {
 	case l.Dropped != "":
-		fmt.Fprintf(&b, "  format       %s\n  dropped      %s\n", l.Format, l.Dropped)
+		list.Row(readName("format"), terminal.Plain.Of(l.Format))
+		list.Row(readName("dropped"), terminal.Plain.Of(l.Dropped))
 	case l.Format != "":
-		l.describe(&b)
+		l.describe(list)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	to.List(list)
+	return to.Failed()
 }
 
-// describe writes what was read, and says what was not.
-func (l *tested) describe(b *strings.Builder) {
+// readName names what was read; all names are as wide as the widest.
+func readName(name string) terminal.Span { return terminal.Heading.Of(fmt.Sprintf("%-11s", name)) }
+
+// describe says what was read, and what was not.
+func (l *tested) describe(list *terminal.List) {
 	const none = "– none was found"
 	row := func(name, value, otherwise string) {
 		if value == "" {
-			value = otherwise
+			list.Row(readName(name), terminal.Warning.Of(otherwise))
+			return
 		}
-		fmt.Fprintf(b, "  %-12s %s\n", name, value)
+		list.Row(readName(name), terminal.Plain.Of(value))
 	}
 	row("format", l.Format, none)
 	row("time", l.Time, "– none was found: that of the message is taken")
-	row("severity", []string{none, "1 low", "2 medium", "3 high", "4 critical"}[l.Severity], none)
-	row("title", canon.Clean(l.Title, 512), none)
-	row("host", canon.Clean(l.Host, 512), none)
+	row("severity", []string{"", "1 low", "2 medium", "3 high", "4 critical"}[l.Severity], none)
+	row("title", canon.Line(l.Title, 512), none)
+	row("host", canon.Line(l.Host, 512), none)
 	if len(l.Marks) > 0 {
 		row("assumed", strings.Join(l.Marks, ", "), none)
 	}

@@ -14,9 +14,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
@@ -41,11 +43,22 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, err io.Writ
 	case failed == nil, errors.Is(failed, errHelped):
 		return exitDone
 	case isUsage(failed):
-		sh.Say("%v", failed)
+		sayFailed(sh, failed)
 		return exitUsage
 	default:
-		sh.Say("%v", failed)
+		sayFailed(sh, failed)
 		return exitFailed
+	}
+}
+
+// sayFailed says why a command failed. Some reasons have several lines.
+func sayFailed(sh *shell.Shell, failed error) {
+	to := terminal.Err(sh)
+	first, others, more := strings.Cut(failed.Error(), "\n")
+	to.Line(2, terminal.Bad.Of("worker:"), terminal.Plain.Of(" "+first))
+	for more {
+		first, others, more = strings.Cut(others, "\n")
+		to.Line(2, terminal.Plain.Of(first))
 	}
 }
 

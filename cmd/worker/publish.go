@@ -15,6 +15,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich/detection/canon"
 	"forager/pipeline/intake"
@@ -99,10 +100,14 @@ func (c *publishCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	defer send.close()
+	progress := terminal.Begin(sh, "publishing")
+	defer progress.End()
+	progress.Step("publishing", 0)
+	out, over := progress.Out(sh), progress.Over(sh)
 	var failed error
 	for e, err := range events.Of(c.Files, sh.In) {
 		if err != nil {
-			sh.Say("%v", err)
+			over.Say("%v", err)
 			failed = errUnread
 			continue
 		}
@@ -113,7 +118,8 @@ func (c *publishCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		if p.Outcome == outcomeDeadLetter || p.Outcome == outcomeWaiting {
 			failed = errNotArrived
 		}
-		if err := c.say(sh, p); err != nil {
+		progress.More()
+		if err := c.say(over, out, p); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 	}
@@ -205,43 +211,43 @@ func publishedOf(c service.BecameCase) publishedCase {
 }
 
 // say writes what became of an event.
-func (c *publishCmd) say(sh *shell.Shell, p published) error {
+func (c *publishCmd) say(sh *shell.Shell, to *terminal.Screen, p published) error {
 	if c.JSON {
 		return writeLine(sh.Out, p)
 	}
-	what := p.Outcome
+	meaning, word, more := terminal.Plain, p.Outcome, ""
 	switch p.Outcome {
 	case outcomeStored:
-		what = "stored on " + p.Subject
+		more = " on " + p.Subject
 	case outcomeDeadLetter:
-		what = fmt.Sprintf("dead letter %d: %s", p.Letter, canon.Clean(p.Reason, 300))
+		meaning, more = terminal.Bad, fmt.Sprintf(" %d: %s", p.Letter, canon.Line(p.Reason, 300))
 	case outcomeDropped:
-		what = "dropped: " + strings.Join(p.Dropped, ", ")
+		meaning, more = terminal.Warning, ": "+strings.Join(p.Dropped, ", ")
 	case outcomeWaiting:
-		what = p.Reason
+		meaning, word = terminal.Warning, p.Reason
 	case outcomeAcknowledged:
-		what = strings.Join(shownPlaces(p.Cases), "; ")
+		meaning, word = terminal.Good, strings.Join(shownPlaces(p.Cases), "; ")
 	}
-	_, err := fmt.Fprintf(sh.Out, "%s: %s %d: %s\n", canon.Clean(p.File, 200), p.Stream, p.Sequence, what)
-	return err
+	to.Line(2, terminal.Plain.Of(fmt.Sprintf("%s: %s %d: ", canon.Line(p.File, 200), p.Stream, p.Sequence)), meaning.Of(word), terminal.Plain.Of(more))
+	return to.Failed()
 }
 
 func shownPlaces(cases []publishedCase) []string {
 	var all []string
 	for _, c := range cases {
 		if c.Alert != "" {
-			all = append(all, fmt.Sprintf("alert %s %s (%s)", canon.Clean(c.Alert, 200), canon.Clean(c.Title, 120), canon.Clean(c.Key, 120)))
+			all = append(all, fmt.Sprintf("alert %s %s (%s)", canon.Line(c.Alert, 200), canon.Line(c.Title, 120), canon.Line(c.Key, 120)))
 			continue
 		}
 		if c.Waits != "" {
-			all = append(all, fmt.Sprintf("held: it waits for %s (%s)", canon.Clean(c.Waits, 200), canon.Clean(c.Key, 120)))
+			all = append(all, fmt.Sprintf("held: it waits for %s (%s)", canon.Line(c.Waits, 200), canon.Line(c.Key, 120)))
 			continue
 		}
 		if c.Number == 0 {
-			all = append(all, "acknowledged; TheHive shows no case of "+canon.Clean(c.Key, 120))
+			all = append(all, "acknowledged; TheHive shows no case of "+canon.Line(c.Key, 120))
 			continue
 		}
-		all = append(all, fmt.Sprintf("case #%d %s (%s)", c.Number, canon.Clean(c.Title, 120), canon.Clean(c.Key, 120)))
+		all = append(all, fmt.Sprintf("case #%d %s (%s)", c.Number, canon.Line(c.Title, 120), canon.Line(c.Key, 120)))
 	}
 	return all
 }

@@ -26,6 +26,7 @@ type replayCmd struct {
 	Subject string
 	Rate    float64
 	DryRun  bool
+	JSON    bool
 	Again   bool
 	Ignore  bool // live traffic
 }
@@ -38,7 +39,8 @@ func (c *replayCmd) command(sh *shell.Shell) *cobra.Command {
 	flags.Var(&c.Until, "until", "Messages stored before then; default: all there are when the replay is first begun.")
 	flags.StringVar(&c.Subject, "subject", "", "Only messages of this `SUBJECT` (NATS wildcards); default: what the live consumer takes.")
 	flags.Float64Var(&c.Rate, "rate", 0, "Carry `N` messages a second, in this process; default: as fast as live traffic and TheHive allow.")
-	flags.BoolVar(&c.DryRun, "dry-run", false, "Only look at TheHive: write one JSON line for each detection, saying what it would change.")
+	flags.BoolVar(&c.DryRun, "dry-run", false, "Only look at TheHive: write a line for each detection, saying what it would change; JSON, but on a terminal.")
+	flags.BoolVar(&c.JSON, "json", false, "With --dry-run: write JSON on a terminal, too.")
 	flags.BoolVar(&c.Again, "again", false, "Begin anew, although the same replay ran within the last hour, or still does.")
 	flags.BoolVar(&c.Ignore, "ignore-live", false, "Do not wait for live traffic, as when no live worker runs; default: it comes first.")
 	cmd.Args = shell.Reads(c.read)
@@ -47,6 +49,9 @@ func (c *replayCmd) command(sh *shell.Shell) *cobra.Command {
 
 // read refuses a replay of everything there is: nobody asks for that by leaving something out.
 func (c *replayCmd) read(args []string) error {
+	if c.JSON && !c.DryRun {
+		return errors.New("--json: goes with --dry-run")
+	}
 	if c.Since.IsZero() {
 		return errors.New("--since: missing: expected TIME after it")
 	}
@@ -65,7 +70,8 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	cfg.Hive.Concurrency = max(cfg.Hive.Concurrency/replayShare, 1)
-	show := newProgress(sh.RawErr, sh.Err)
+	show := newProgress(sh)
+	defer show.end()
 	cfg.Log.Level = show.level(cfg.Log.Level)
 	log, err := service.NewLogger(cfg, show)
 	if err != nil {
@@ -87,9 +93,9 @@ func (c *replayCmd) Run(ctx context.Context, sh *shell.Shell) error {
 		return err
 	}
 	if c.DryRun {
-		return c.dryRun(ctx, sh, site)
+		return c.dryRun(ctx, show.over(sh), site, show)
 	}
-	return c.carry(ctx, sh, site, show)
+	return c.carry(ctx, show.over(sh), site, show)
 }
 
 // what says which part of the stream is replayed. Times are cut to whole seconds, so that what is

@@ -14,8 +14,10 @@ import (
 
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/enrich"
 	"forager/enrich/apply"
+	"forager/enrich/detection/canon"
 	"forager/enrich/dryrun"
 	"forager/enrich/threshold"
 	"forager/pipeline"
@@ -53,7 +55,7 @@ type would struct {
 
 // dryRun says what a replay would change, by looking at TheHive. The apply is the real one, on a
 // TheHive and a ledger that keep every write to themselves.
-func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.ReplaySite) error {
+func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.ReplaySite, show *progress) error {
 	o := service.ApplierOptions(site.Config, site.Parts, site.Link, site.Options.Log)
 	r := dryrun.New(o.Hive, o.Ledger)
 	o.Hive, o.Ledger = r.Hive, r
@@ -70,6 +72,9 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 	}
 	run := &dryRun{applier: applier, effects: r, below: newDryThresholds(), abreast: site.Config.Hive.Concurrency, out: json.NewEncoder(sh.Out), names: map[string]string{}}
 	run.out.SetEscapeHTML(false)
+	if out := show.out(sh); out.Terminal() && !c.JSON {
+		run.people = out
+	}
 	for p, err := range replay.Plans(ctx) {
 		if err != nil {
 			return err
@@ -77,6 +82,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 		if err := run.message(ctx, p); err != nil {
 			return err
 		}
+		show.looked(replay.Span(), p.Sequence)
 	}
 	if err := run.flush(ctx); err != nil {
 		return err
@@ -88,6 +94,7 @@ func (c *replayCmd) dryRun(ctx context.Context, sh *shell.Shell, site *service.R
 			return err
 		}
 	}
+	show.end()
 	all := run.all
 	alerts := ""
 	if all.alerts > 0 {
@@ -115,6 +122,7 @@ type dryRun struct {
 	below   *dryThresholds
 	abreast int // plans that look at TheHive at a time
 	out     *json.Encoder
+	people  *terminal.Screen // instead of out; nil: scripts read it
 	all     would
 
 	lines []*wouldLine             // of what waits, in order
@@ -232,10 +240,55 @@ func (d *dryRun) write(line wouldLine) error {
 		line.Case = d.names[made]
 	}
 	d.all.add(line)
+	if d.people != nil {
+		line.show(d.people)
+		return d.people.Failed()
+	}
 	if err := d.out.Encode(line); err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
 	return nil
+}
+
+// show writes a line for people.
+func (l wouldLine) show(to *terminal.Screen) {
+	in := cmp.Or(l.Case, l.Alert)
+	if in != "" {
+		in = canon.Line(in, 60) + " "
+	}
+	about := canon.Line(l.Title, 120)
+	if l.Host != "" {
+		about += " on " + canon.Line(l.Host, 60)
+	}
+	meaning, word, more := l.verdict()
+	to.Line(10, terminal.Faint.Of(fmt.Sprintf("%8d  ", l.Sequence)), terminal.Heading.Of(in), terminal.Plain.Of(cmp.Or(about, canon.Line(l.Subject, 120))+": "), meaning.Of(word), terminal.Plain.Of(more))
+}
+
+// verdict says in words what would be changed.
+func (l wouldLine) verdict() (of terminal.Meaning, word, more string) {
+	switch {
+	case l.Fails != "":
+		return terminal.Bad, "fails", ", " + canon.Line(l.Fails, 300)
+	case l.Dropped != "":
+		return terminal.Warning, "dropped", ", " + canon.Line(l.Dropped, 120)
+	}
+	var all []string
+	for _, one := range []struct {
+		is   bool
+		text string
+	}{
+		{l.Opens, "opens the case"}, {l.OpensAlert, "opens the alert"}, {l.Reopens, "reopens the case"},
+		{len(l.Observables) > 0, fmt.Sprintf("observables %d", len(l.Observables))}, {len(l.Procedures) > 0, fmt.Sprintf("procedures %d", len(l.Procedures))},
+		{l.Comments > 0, fmt.Sprintf("comments %d", l.Comments)}, {len(l.Files) > 0, fmt.Sprintf("files %d", len(l.Files))}, {len(l.Fields) > 0, fmt.Sprintf("fields %d", len(l.Fields))},
+	} {
+		if one.is {
+			all = append(all, one.text)
+		}
+	}
+	if len(all) == 0 {
+		return terminal.Faint, "changes nothing", ""
+	}
+	return terminal.Good, strings.Join(all, ", "), ""
 }
 
 // newCase begins the name of a case that would be opened.

@@ -3,26 +3,23 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/term"
 
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/pipeline/replay"
 )
 
 // progress shows how far a replay is: a bar on a terminal, a line now and then elsewhere. What is
 // written through it, as the log is, stands above the bar.
 type progress struct {
-	out   io.Writer // of the bar, which moves on a terminal
-	text  io.Writer // of all else, a printer to the same place
-	fancy bool
+	text io.Writer          // standard error, above the bar
+	bar  *terminal.Progress // nil: no terminal
 
 	mu    sync.Mutex
-	bar   *progressbar.ProgressBar // nil: not begun, or no terminal
 	said  time.Time
 	waits bool
 	idle  bool // that nobody works for live traffic was said
@@ -31,49 +28,60 @@ type progress struct {
 // progressEvery is how often a line is written where there is no terminal.
 const progressEvery = 10 * time.Second
 
-func newProgress(out, text io.Writer) *progress {
-	f, ok := out.(*os.File)
-	return &progress{out: out, text: text, fancy: ok && term.IsTerminal(int(f.Fd()))}
+func newProgress(sh *shell.Shell) *progress {
+	if !terminal.Is(sh.RawErr) {
+		return &progress{text: sh.Err}
+	}
+	bar := terminal.Begin(sh, "replay: looking at NATS and TheHive")
+	return &progress{text: bar, bar: bar}
+}
+
+// over is a shell that says what it has to say above the bar.
+func (p *progress) over(sh *shell.Shell) *shell.Shell {
+	if p.bar == nil {
+		return sh
+	}
+	return p.bar.Over(sh)
+}
+
+// out is standard output, for people.
+func (p *progress) out(sh *shell.Shell) *terminal.Screen {
+	if p.bar == nil {
+		return terminal.Out(sh)
+	}
+	return p.bar.Out(sh)
+}
+
+// looked says how far a dry run is.
+func (p *progress) looked(span replay.Span, sequence uint64) {
+	p.bar.Step("replay: dry run", span.Length())
+	p.bar.At(sequence + 1 - min(span.First, sequence))
 }
 
 // level is the least important level that is logged: a line for each message would leave nothing
 // of the bar. Who asks for debug has it.
 func (p *progress) level(configured string) string {
-	if p.fancy && configured == zapcore.InfoLevel.String() {
+	if p.bar != nil && configured == zapcore.InfoLevel.String() {
 		return zapcore.WarnLevel.String()
 	}
 	return configured
 }
 
 // Write writes whole lines above the bar.
-func (p *progress) Write(lines []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.above(lines)
-}
-
-func (p *progress) above(lines []byte) (int, error) {
-	if p.bar == nil {
-		return p.text.Write(lines)
-	}
-	_ = p.bar.Clear()
-	n, err := p.text.Write(lines)
-	_ = p.bar.RenderBlank()
-	return n, err
-}
+func (p *progress) Write(lines []byte) (int, error) { return p.text.Write(lines) }
 
 // tell shows a state. It is called from one goroutine.
 func (p *progress) tell(s replay.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.fancy {
+	if p.bar != nil {
 		p.draw(s)
 	} else {
 		p.write(s)
 	}
 	p.waits = s.Waits != ""
 	if s.LiveIdle && !p.idle {
-		_, _ = p.above([]byte("worker: no live worker takes the messages that the replay waits for: start one, or give --ignore-live\n"))
+		fmt.Fprintln(p.text, "worker: no live worker takes the messages that the replay waits for: start one, or give --ignore-live")
 	}
 	p.idle = s.LiveIdle
 }
@@ -88,35 +96,21 @@ func (p *progress) write(s replay.State) {
 	fmt.Fprintln(p.text, line(s))
 }
 
-// draw moves the bar. Why it stands still is said above it, once: a bar that is wider than the
-// terminal cannot be taken back.
+// draw moves the bar. Why it stands still is said above it, once: it is longer than a line.
 func (p *progress) draw(s replay.State) {
-	if s.Waits != "" && !p.waits {
-		_, _ = p.above([]byte("worker: the replay waits: " + s.Waits + "\n"))
-	}
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(int64(s.Length()),
-			progressbar.OptionSetWriter(p.out), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("msg"), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(),
-			progressbar.OptionThrottle(0))
-	}
+	what := "replay"
 	if s.Waits != "" {
-		p.bar.Describe("waits ")
-	} else {
-		p.bar.Describe("replay")
+		what = "replay waits"
+		if !p.waits {
+			fmt.Fprintln(p.text, "worker: the replay waits: "+s.Waits)
+		}
 	}
-	_ = p.bar.Set64(int64(s.Passed))
+	p.bar.Step(what, s.Length())
+	p.bar.At(s.Passed)
 }
 
-// end leaves the bar as it is, and the line after it free.
-func (p *progress) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bar != nil {
-		fmt.Fprintln(p.out)
-		p.bar = nil
-	}
-}
+// end takes the bar away.
+func (p *progress) end() { p.bar.End() }
 
 // line is a state for logs and files.
 func line(s replay.State) string {

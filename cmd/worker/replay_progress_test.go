@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/pipeline/replay"
 )
 
@@ -27,35 +28,39 @@ const idleHint = "worker: no live worker takes the messages that the replay wait
 
 func TestOnATerminalTheBarStaysOneLine(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	p := &progress{out: &out, text: shell.NewPrinter(&out), fancy: true}
-	for _, s := range replayStates() {
-		p.tell(s)
-	}
-	if _, err := p.Write([]byte("{\"level\":\"warn\"}\n")); err != nil {
-		t.Fatal(err)
-	}
-	p.end()
-	text := out.String()
-	if n := strings.Count(text, idleHint); n != 1 {
-		t.Errorf("the hint is given %d times", n)
-	}
-	if n := strings.Count(text, "the replay waits: "); n != 1 {
-		t.Errorf("why it waits is said %d times", n)
-	}
-	if n := strings.Count(text, "\n"); n != 4 { // why, hint, log, and the end of the bar
-		t.Errorf("%d lines: %q", n, text)
-	}
-	if !strings.Contains(text, "(200/200") {
-		t.Errorf("no end: %q", text)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		bar := terminal.BeginOn(&out, 80, shell.NewPrinter(&out), "replay")
+		p := &progress{bar: bar, text: bar}
+		for _, s := range replayStates() {
+			p.tell(s)
+			time.Sleep(3 * time.Second)
+		}
+		if _, err := p.Write([]byte("{\"level\":\"warn\"}\n")); err != nil {
+			t.Fatal(err)
+		}
+		p.end()
+		text := out.String()
+		if n := strings.Count(text, idleHint); n != 1 {
+			t.Errorf("the hint is given %d times", n)
+		}
+		if n := strings.Count(text, "the replay waits: "); n != 1 {
+			t.Errorf("why it waits is said %d times", n)
+		}
+		if n := strings.Count(text, "\n"); n != 3 { // why, hint, and the log
+			t.Errorf("%d lines: %q", n, text)
+		}
+		if !strings.Contains(text, "(200/200") || !strings.Contains(text, "replay waits") {
+			t.Errorf("no end: %q", text)
+		}
+	})
 }
 
 func TestElsewhereALineIsWrittenNowAndThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := &progress{out: &out, text: shell.NewPrinter(&out)}
+		p := &progress{text: shell.NewPrinter(&out)}
 		for _, s := range replayStates() {
 			p.tell(s)
 		}
@@ -83,7 +88,11 @@ func TestTheBarStaysBelowTheLog(t *testing.T) {
 		fancy      bool
 		level, got string
 	}{{true, "info", "warn"}, {true, "debug", "debug"}, {true, "error", "error"}, {false, "info", "info"}} {
-		if got := (&progress{fancy: c.fancy}).level(c.level); got != c.got {
+		p := &progress{}
+		if c.fancy {
+			p.bar = new(terminal.Progress)
+		}
+		if got := p.level(c.level); got != c.got {
 			t.Errorf("terminal %v, %s: %s, want %s", c.fancy, c.level, got, c.got)
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +17,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/creack/pty"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rivo/uniseg"
 	"github.com/sourcegraph/conc"
 
 	"forager/cmd/worker/demo/servers"
@@ -143,6 +147,43 @@ func (s *hostileSite) look(who, text string) {
 	}
 }
 
+// moves are what a command writes to a terminal besides texts: colours, and what moves a bar.
+var moves = regexp.MustCompile("\x1b\\[(31;1|32|33|1|2|0|22|0;22)m|\x1b\\[[02]K|\r")
+
+// plain are lines that are not laid out: what a command says beside its results, its log, and single words.
+var plain = regexp.MustCompile(`^worker: |^\{|^ *\S+$`)
+
+// terminal runs a command on a terminal of so many columns, and looks at all that it writes. Nothing is wider but single words.
+func (s *hostileSite) terminal(columns uint16, args ...string) string {
+	s.t.Helper()
+	master, tty, err := pty.Open()
+	workertest.Must(s.t, err)
+	defer master.Close()
+	workertest.Must(s.t, pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: columns}))
+	var out terminalOf
+	var reading conc.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(&out, master) }) // it ends with an error where the last writer closes
+	run(s.t.Context(), args, s.env, strings.NewReader(""), tty, tty)
+	workertest.Must(s.t, tty.Close())
+	reading.Wait()
+	who := fmt.Sprintf("%v on %d columns", args, columns)
+	var lines []string
+	for line := range strings.Lines(strings.ReplaceAll(out.String(), "\r\n", "\n")) {
+		last := strings.Split(strings.TrimSuffix(line, "\n"), "\x1b[2K")
+		text := moves.ReplaceAllString(last[len(last)-1], "")
+		if lines = append(lines, text); uniseg.StringWidth(text) > int(columns) && columns == 80 && !plain.MatchString(text) {
+			s.t.Errorf("%s: %d columns: %q", who, uniseg.StringWidth(text), text)
+		}
+	}
+	text := strings.Join(lines, "\n")
+	s.look(who, text)
+	if !strings.Contains(out.String(), "\x1b[") {
+		s.t.Errorf("%s: no colours: %q", who, out.String())
+	}
+	s.t.Logf("%s:\n%s", who, text)
+	return text
+}
+
 // carry runs the worker, in a format of its log, until it has said all that is wanted.
 func (s *hostileSite) carry(format string, wanted ...string) {
 	s.t.Helper()
@@ -195,9 +236,22 @@ func TestNothingThatASenderWroteSteersTheTerminal(t *testing.T) {
 	for n := range strings.Count(letters, "\n") - 1 {
 		s.command("dlq", "show", fmt.Sprint(n+1))
 	}
+	for _, columns := range []uint16{80, 40} {
+		for _, args := range [][]string{
+			{"dlq", "ls"}, {"dlq", "ls", "--all"}, {"dlq", "requeue", "--dry-run", "--all"}, {"status"}, {"case", "show", "1"}, {"case", "find", "--host", "web01"}, {"case", "find", "--sequence", "3"},
+			{"check", "--connect"}, {"replay", "--dry-run", "--since", "1d"}, {"prove"}, {"attack", "resolve", evilBytes, "T1059"}, {"dlq", "ls", "--reason", evil},
+		} {
+			s.terminal(columns, args...)
+		}
+	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "e"+strings.NewReplacer("\x00", "", "/", "").Replace(evilBytes)+".json")
 	workertest.Must(t, os.WriteFile(name, event, 0o600))
+	for _, columns := range []uint16{80, 40} {
+		for _, args := range [][]string{{"explain", "--why", name}, {"formats", "test", name}, {"demo", "--once", "--calm", name}, {"publish", name}} {
+			s.terminal(columns, args...)
+		}
+	}
 	for _, args := range [][]string{
 		{"case", "show", "1"}, {"case", "show", "--json", "1"}, {"case", "show", evil}, {"case", "allow", "1", "T" + evilBytes}, {"explain", name},
 		{"explain", "--why", name}, {"check", "--connect"}, {"dlq", "requeue", "--dry-run", "--all"}, {"dlq", "ls", "--reason", evil},

@@ -3,10 +3,10 @@ package casefind
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
+	"forager/cmd/worker/terminal"
 	"forager/enrich/detection/canon"
 )
 
@@ -61,25 +61,39 @@ const (
 )
 
 // Write writes an answer for people.
-func Write(w io.Writer, a Answer) error {
-	var b strings.Builder
+func Write(to *terminal.Screen, a Answer) error {
 	for _, p := range a.Problems {
-		b.WriteString("! " + canon.Line(p, 300) + "\n")
+		to.Line(2, terminal.Bad.Of("!"), terminal.Plain.Of(" "+canon.Line(p, 300)))
 	}
 	for _, f := range a.Found {
-		b.WriteString(f.heading() + "\n  " + f.went() + "\n")
+		to.Line(2, terminal.Plain.Of(f.heading()))
+		word, more := f.went()
+		to.Line(4, terminal.Plain.Of("  "), f.meaning().Of(word), terminal.Plain.Of(more))
 	}
 	if a.More > 0 {
-		fmt.Fprintf(&b, "%d older ones are not shown: --most shows more\n", a.More)
+		to.Line(2, terminal.Warning.Of(fmt.Sprintf("%d older ones are not shown", a.More)), terminal.Plain.Of(": --most shows more"))
 	}
 	if len(a.Found) == 0 {
-		b.WriteString("not known; looked at:\n")
+		to.Line(0, terminal.Warning.Of("not known"), terminal.Plain.Of("; looked at:"))
 		for _, l := range a.Looked {
-			b.WriteString("  " + canon.Line(l, 200) + "\n")
+			to.Line(4, terminal.Plain.Of("  "+canon.Line(l, 200)))
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return to.Failed()
+}
+
+// meaning is that of where it went.
+func (f Found) meaning() terminal.Meaning {
+	switch f.Outcome {
+	case InCase, Alert:
+		return terminal.Good
+	case Letter:
+		return terminal.Bad
+	case Dropped, Unknown:
+		return terminal.Warning
+	default:
+		return terminal.Plain
+	}
 }
 
 // heading says which detection it is.
@@ -103,35 +117,34 @@ func (f Found) heading() string {
 	return text
 }
 
-// went says where it is.
-func (f Found) went() string {
-	text := f.Outcome
+// went says where it is: in a word, and more of it.
+func (f Found) went() (word, more string) {
 	switch f.Outcome {
 	case InCase:
-		text = f.Case.String()
+		word, more = "case", strings.TrimPrefix(f.Case.String(), "case")
 	case Alert:
-		text = "alert " + canon.Line(f.Alert, 200)
+		word, more = "alert", " "+canon.Line(f.Alert, 200)
 	case Letter:
-		text = fmt.Sprintf("dead letter %d: %s; see: worker dlq show %d", f.Letter, canon.Line(f.Reason, 200), f.Letter)
+		word, more = "dead letter", fmt.Sprintf(" %d: %s; see: worker dlq show %d", f.Letter, canon.Line(f.Reason, 200), f.Letter)
 	case Dropped:
-		text = "dropped: " + canon.Line(f.Reason, 200)
+		word, more = "dropped", ": "+canon.Line(f.Reason, 200)
 	case Pending:
-		text = "waits: " + canon.Line(f.Reason, 200)
+		word, more = "waits", ": "+canon.Line(f.Reason, 200)
 	case Held:
-		text = "waits below a threshold, for " + canon.Line(f.Reason, 200)
+		word, more = "waits", " below a threshold, for "+canon.Line(f.Reason, 200)
 	case Unknown:
-		text = "settled; " + canon.Line(cmp.Or(f.Reason, "TheHive shows no case of its key"), 200)
+		word, more = "settled", "; "+canon.Line(cmp.Or(f.Reason, "TheHive shows no case of its key"), 200)
 	}
 	if f.Outcome != InCase && f.Case != nil {
-		text += "; " + f.Case.String()
+		more += "; " + f.Case.String()
 	}
 	if f.Settled != nil {
-		text += ", " + f.Settled.Format(time.RFC3339)
+		more += ", " + f.Settled.Format(time.RFC3339)
 	}
 	if f.By != "" {
-		text += " (by " + f.By + ")"
+		more += " (by " + f.By + ")"
 	}
-	return text
+	return word, more
 }
 
 // String says a case in one line.

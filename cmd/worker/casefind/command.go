@@ -14,6 +14,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
@@ -83,8 +84,12 @@ func (c *command) run(ctx context.Context, sh *shell.Shell) error {
 	if since.IsZero() {
 		since = time.Now().Add(-week)
 	}
-	f := &finder{site: site, want: &c.want, since: since, kept: newest{most: c.most}, says: sh.Say}
-	if err := c.write(sh, f.answer(ctx)); err != nil {
+	progress := terminal.Begin(sh, "asking NATS and TheHive")
+	defer progress.End()
+	f := &finder{site: site, want: &c.want, since: since, kept: newest{most: c.most}, progress: progress}
+	answer := f.answer(ctx)
+	progress.End()
+	if err := c.write(sh, answer); err != nil {
 		return fmt.Errorf("case find: %w", err)
 	}
 	switch {
@@ -99,7 +104,7 @@ func (c *command) run(ctx context.Context, sh *shell.Shell) error {
 
 func (c *command) write(sh *shell.Shell, a Answer) error {
 	if !c.json {
-		return Write(sh.Out, a)
+		return Write(terminal.Out(sh), a)
 	}
 	out := json.NewEncoder(sh.Out)
 	out.SetEscapeHTML(false)

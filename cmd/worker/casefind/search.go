@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"forager/cmd/worker/service"
+	"forager/cmd/worker/terminal"
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/pipeline/deadletter"
@@ -41,14 +42,13 @@ func (n *newest) add(all ...candidate) {
 
 // finder answers one question.
 type finder struct {
-	site  *service.ReplaySite
-	want  *Wanted
-	since time.Time
-	kept  newest
-	says  func(format string, args ...any)
-	told  time.Time // when it was said how far the reading is
-	out   Answer
-	known records
+	site     *service.ReplaySite
+	want     *Wanted
+	since    time.Time
+	kept     newest
+	progress *terminal.Progress
+	out      Answer
+	known    records
 }
 
 // answer looks everywhere.
@@ -56,6 +56,7 @@ func (f *finder) answer(ctx context.Context) Answer {
 	f.out = Answer{Found: []Found{}, Looked: []string{}, Problems: []string{}}
 	f.searchLetters(ctx)
 	f.searchStream(ctx)
+	f.progress.Wait("asking TheHive")
 	f.placeAll(ctx)
 	f.out.More = f.kept.left
 	return f.out
@@ -83,10 +84,8 @@ func (f *finder) searchStream(ctx context.Context) {
 		f.looked("stream %s: sequence %d", name, f.want.Sequence)
 		return
 	}
-	var total uint64
 	done := 0
-	span := history.Span{Stream: name, Filters: f.site.Config.NATS.Subjects, Since: f.since, Begun: func(n uint64) { total = n }}
-	f.told = time.Now().Add(firstTold - toldEvery)
+	span := history.Span{Stream: name, Filters: f.site.Config.NATS.Subjects, Since: f.since, Begun: func(n uint64) { f.progress.Step("reading messages", n) }}
 	read := func(ctx context.Context, each func(history.Message) error) error {
 		return history.Read(ctx, f.site.Link, span, each)
 	}
@@ -98,7 +97,7 @@ func (f *finder) searchStream(ctx context.Context) {
 		return func() {
 			f.kept.add(found...)
 			done += len(all)
-			f.tell(done, total)
+			f.progress.At(uint64(done))
 		}
 	})
 	if err != nil {
@@ -107,28 +106,17 @@ func (f *finder) searchStream(ctx context.Context) {
 	f.looked("stream %s: %d messages stored since %s", name, done, f.since.UTC().Format(time.RFC3339))
 }
 
-// Pauses of saying how far a reading is.
-const (
-	firstTold = 2 * time.Second
-	toldEvery = 10 * time.Second
-)
-
-func (f *finder) tell(done int, total uint64) {
-	if now := time.Now(); now.Sub(f.told) >= toldEvery {
-		f.told = now
-		f.says("%d of %d messages looked at", done, total)
-	}
-}
-
 // searchLetters reads dead letters: their messages may have left the stream. Those that have not are found there.
 func (f *finder) searchLetters(ctx context.Context) {
 	n := 0
+	f.progress.Step("reading dead letters", 0)
 	for l, err := range deadletter.Open(f.site.Link, f.site.Config.DeadLetters.Stream).List(ctx, deadletter.Filter{Stream: f.site.Options.Stream}) {
 		if err != nil {
 			f.problem("dead letters", err)
 			break
 		}
 		n++
+		f.progress.More()
 		found := f.judge(history.Message{Sequence: l.Sequence, Subject: l.Subject, Header: l.Header, Body: l.Body, Stored: l.Stored})
 		if len(found) == 0 || f.inStream(ctx, l) {
 			continue

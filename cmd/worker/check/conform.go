@@ -16,6 +16,7 @@ import (
 
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/hive"
 )
@@ -330,20 +331,25 @@ func (q *conformance) clear(ctx context.Context) (left []string) {
 }
 
 // PrintConformance writes the questions for people.
-func PrintConformance(w io.Writer, c Conformance, left []string) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "\nWhat TheHive %s does\n", c.Version)
+func PrintConformance(to *terminal.Screen, c Conformance, left []string) error {
+	to.Blank()
+	to.Line(0, terminal.Heading.Of("What TheHive "+c.Version+" does"))
+	l := terminal.NewList(2)
 	for _, one := range c.Questions {
-		fmt.Fprintf(&b, "  %2d %-12s %s\n", one.Number, one.State, one.Ask)
+		meaning := terminal.Warning
+		if one.State == AsExpected {
+			meaning = terminal.Good
+		}
+		l.Row(meaning.Of(fmt.Sprintf("%2d %s", one.Number, one.State)), terminal.Plain.Of(one.Ask))
 		for _, line := range [][2]string{{"expected: ", one.Expected}, {"got: ", one.Got}, {"means: ", one.Means}} {
 			if line[1] != "" && (line[0] != "means: " || one.State != AsExpected) {
-				b.WriteString("                  " + line[0] + line[1] + "\n")
+				l.Row(terminal.Span{}, terminal.Plain.Of(line[0]+line[1]))
 			}
 		}
 	}
-	for _, l := range left {
-		b.WriteString("  left in TheHive: case " + l + ": delete it by hand\n")
+	to.List(l)
+	for _, one := range left {
+		to.Line(4, terminal.Bad.Of("  left in TheHive"), terminal.Plain.Of(": case "+one+": delete it by hand"))
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return to.Failed()
 }

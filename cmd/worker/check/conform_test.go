@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"forager/cmd/worker/terminal"
 	"forager/cmd/worker/workertest"
 	"forager/hive"
 	"forager/hive/hivetest"
@@ -202,7 +203,7 @@ func TestConformClearsUp(t *testing.T) {
 			}
 		}
 		var b strings.Builder
-		workertest.Must(t, PrintConformance(&b, got, left))
+		workertest.Must(t, PrintConformance(terminal.Elsewhere(&b), got, left))
 		if !strings.Contains(b.String(), fmt.Sprintf("case %s: delete it by hand", left[0])) || !strings.Contains(b.String(), "by hand") {
 			t.Error(b.String())
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"forager/cmd/worker/terminal"
 	"forager/pipeline/inspect"
 )
 
@@ -24,29 +25,45 @@ func (r Report) Write(w io.Writer) error {
 }
 
 // Print writes findings for people: grouped, and below each that is not ok what to do.
-func Print(w io.Writer, found []inspect.Finding) error {
-	var b strings.Builder
+func Print(to *terminal.Screen, found []inspect.Finding) error {
 	for _, about := range abouts(found) {
-		b.WriteString("\n" + about + "\n")
+		to.Blank()
+		to.Line(0, terminal.Heading.Of(about))
+		l := terminal.NewList(2)
 		for _, f := range found {
 			if f.About != about {
 				continue
 			}
-			b.WriteString("  " + pad(string(f.Level)) + f.What + "\n")
+			l.Row(meaning(f.Level).Of(pad(string(f.Level))), terminal.Plain.Of(f.What))
 			for _, more := range []struct{ mark, text string }{{"", f.Why}, {"do: ", f.Remedy}} {
 				if more.text != "" {
-					b.WriteString("  " + pad("") + more.mark + more.text + "\n")
+					l.Row(terminal.Plain.Of(pad("")), terminal.Heading.Of(more.mark), terminal.Plain.Of(more.text))
 				}
 			}
 		}
+		to.List(l)
 	}
-	b.WriteString("\n" + verdict(found) + "\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	to.Blank()
+	verdict(to, found)
+	return to.Failed()
 }
 
-// pad makes the column of levels.
-func pad(s string) string { return s + strings.Repeat(" ", len("broken  ")-len(s)) }
+// pad makes the column of levels, the same below each heading.
+func pad(s string) string { return s + strings.Repeat(" ", len("broken")-len(s)) }
+
+// meaning is that of a level.
+func meaning(l inspect.Level) terminal.Meaning {
+	switch l {
+	case inspect.LevelOK:
+		return terminal.Good
+	case inspect.LevelHurts:
+		return terminal.Warning
+	case inspect.LevelBroken:
+		return terminal.Bad
+	default:
+		return terminal.Plain
+	}
+}
 
 // abouts are what findings are about, in the order in which they come.
 func abouts(found []inspect.Finding) []string {
@@ -59,15 +76,16 @@ func abouts(found []inspect.Finding) []string {
 	return all
 }
 
-// verdict is the last line.
-func verdict(found []inspect.Finding) string {
+// verdict writes the last line.
+func verdict(to *terminal.Screen, found []inspect.Finding) {
 	n := map[inspect.Level]int{}
 	for _, f := range found {
 		n[f.Level]++
 	}
 	counts := fmt.Sprintf("broken: %d, hurts: %d, notes: %d", n[inspect.LevelBroken], n[inspect.LevelHurts], n[inspect.LevelNote])
 	if n[inspect.LevelBroken] > 0 {
-		return counts // ErrNotWorking says the rest
+		to.Line(0, terminal.Bad.Of(counts)) // ErrNotWorking says the rest
+		return
 	}
-	return "the worker would work; " + counts
+	to.Line(0, terminal.Good.Of("the worker would work"), terminal.Plain.Of("; "+counts))
 }

@@ -17,6 +17,7 @@ import (
 
 	"forager/cmd/worker/events"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/enrich/detection"
 )
 
@@ -80,15 +81,19 @@ func (c *demoCmd) Run(ctx context.Context, sh *shell.Shell) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 
 	start := time.Now()
-	unread := s.publish(ctx, sh, c.events(s.decoder))
-	if err := s.settle(ctx); err != nil {
-		sh.Say("%v", err)
+	progress := terminal.Begin(sh, "publishing")
+	defer progress.End()
+	progress.Step("publishing", 0)
+	unread := s.publish(ctx, progress, sh, c.events(s.decoder))
+	if err := s.settle(ctx, progress); err != nil {
+		progress.Over(sh).Say("%v", err)
 	}
+	progress.End()
 	r, err := s.report(ctx, time.Since(start))
 	if err != nil {
 		return err
 	}
-	if err := r.print(sh.Out, c.JSON); err != nil {
+	if err := r.print(sh, c.JSON); err != nil {
 		return err
 	}
 	if page != nil && ctx.Err() == nil {

@@ -4,14 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"forager/cmd/worker/events"
+	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/enrich"
 	"forager/enrich/detection"
 	"forager/enrich/detection/canon"
@@ -164,35 +164,56 @@ func (r *report) verdict() error {
 // severities in TheHive's words.
 var severities = []string{1: "low", 2: "medium", 3: "high", 4: "critical"}
 
-func (r *report) print(w io.Writer, asJSON bool) error {
+func (r *report) print(sh *shell.Shell, asJSON bool) error {
 	if asJSON {
-		if err := json.NewEncoder(w).Encode(r.figures); err != nil {
+		if err := json.NewEncoder(sh.Out).Encode(r.figures); err != nil {
 			return fmt.Errorf("print: %w", err)
 		}
 		return nil
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CASE\tSEVERITY\tTITLE\tHOST\tOBSERVABLES\tPROCEDURES")
+	to := terminal.Out(sh)
+	t := terminal.NewTable(terminal.Column{Name: "CASE"}, terminal.Column{Name: "SEVERITY"}, terminal.Column{Name: "TITLE", Cut: true}, terminal.Column{Name: "HOST", Cut: true},
+		terminal.Column{Name: "OBSERVABLES", Right: true, Spare: true}, terminal.Column{Name: "PROCEDURES", Spare: true})
 	for _, c := range r.cases {
 		row := rowOf(c)
-		fmt.Fprintf(t, "#%d\t%s\t%s\t%s\t%d\t%s\n", row.Number, row.Severity, row.Title, row.Host, row.Observables, row.Procedures)
+		t.Row(terminal.Plain.Of(fmt.Sprintf("#%d", row.Number)), severe(c.Severity).Of(row.Severity), terminal.Plain.Of(row.Title), terminal.Plain.Of(row.Host),
+			terminal.Number(row.Observables), terminal.Plain.Of(row.Procedures))
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
+	to.Table(t)
 	for _, why := range r.reasons {
-		fmt.Fprintf(w, "%d × %s\n", why.count, why.text)
+		to.Line(2, terminal.Plain.Of(fmt.Sprintf("%d × %s", why.count, why.text)))
 	}
 	for _, what := range r.dead {
-		fmt.Fprintln(w, "dead letter: "+canon.Clean(what, 300))
+		to.Line(2, terminal.Warning.Of("dead letter"), terminal.Plain.Of(": "+canon.Line(what, 300)))
 	}
 	for _, what := range r.missing[:min(20, len(r.missing))] {
-		fmt.Fprintln(w, "missing: "+canon.Clean(what, 300))
+		to.Line(2, terminal.Bad.Of("missing"), terminal.Plain.Of(": "+canon.Line(what, 300)))
 	}
 	f := r.figures
-	_, err := fmt.Fprintf(w, "%d published = %d acknowledged + %d dropped + %d dead letters + %d lost; %d cases, %d observables, %d procedures, %d duplicates; %.1f s\n",
-		f.Published, f.Acked, f.Dropped, f.Dead, f.Lost, f.Cases, f.Observables, f.Procedures, f.Duplicates, f.Seconds)
-	return err
+	to.Line(2, terminal.Plain.Of(fmt.Sprintf("%d published = %d acknowledged + %d dropped + %d dead letters + ", f.Published, f.Acked, f.Dropped, f.Dead)), none(f.Lost).Of(fmt.Sprintf("%d lost", f.Lost)),
+		terminal.Plain.Of(fmt.Sprintf("; %d cases, %d observables, %d procedures, ", f.Cases, f.Observables, f.Procedures)), none(f.Duplicates).Of(fmt.Sprintf("%d duplicates", f.Duplicates)),
+		terminal.Plain.Of(fmt.Sprintf("; %.1f s", f.Seconds)))
+	return to.Failed()
+}
+
+// severe is what a severity means.
+func severe(severity int64) terminal.Meaning {
+	switch severity {
+	case 3:
+		return terminal.Warning
+	case 4:
+		return terminal.Bad
+	default:
+		return terminal.Plain
+	}
+}
+
+// none is what the count of something means that must not be.
+func none(n int) terminal.Meaning {
+	if n > 0 {
+		return terminal.Bad
+	}
+	return terminal.Good
 }
 
 // row is one case for people: its texts come from alerts and are cleaned.
@@ -205,13 +226,13 @@ type row struct {
 }
 
 func rowOf(c hivetest.Case) row {
-	r := row{Number: c.Number, Title: canon.Clean(c.Title, 60), Observables: len(c.Observables)}
+	r := row{Number: c.Number, Title: canon.Line(c.Title, 60), Observables: len(c.Observables)}
 	if c.Severity > 0 && c.Severity < int64(len(severities)) {
 		r.Severity = severities[c.Severity]
 	}
 	for _, o := range c.Observables {
 		if (o.DataType == "hostname" || o.DataType == "fqdn") && slices.Contains(o.Tags, "host") {
-			r.Host = canon.Clean(o.Data, 40)
+			r.Host = canon.Line(o.Data, 40)
 			break
 		}
 	}

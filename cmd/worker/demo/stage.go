@@ -16,6 +16,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/enrich/detection"
 	"forager/hive/hivetest"
@@ -119,7 +120,7 @@ func (s *stage) start(ctx context.Context, sh *shell.Shell, verbose bool) error 
 }
 
 // publish sends all events. Those that cannot be read or sent are said, and are its error.
-func (s *stage) publish(ctx context.Context, sh *shell.Shell, all iter.Seq2[events.Event, error]) error {
+func (s *stage) publish(ctx context.Context, progress *terminal.Progress, sh *shell.Shell, all iter.Seq2[events.Event, error]) error {
 	type flight struct {
 		event   events.Event
 		confirm servers.Confirmation
@@ -128,7 +129,7 @@ func (s *stage) publish(ctx context.Context, sh *shell.Shell, all iter.Seq2[even
 	bad := 0
 	refuse := func(file string, err error) {
 		bad++
-		sh.Say("%s: %v", file, err)
+		progress.Over(sh).Say("%s: %v", file, err)
 	}
 	land := func(keep int) {
 		for ; len(flying) > keep; flying = flying[1:] {
@@ -150,6 +151,7 @@ func (s *stage) publish(ctx context.Context, sh *shell.Shell, all iter.Seq2[even
 			continue
 		}
 		flying = append(flying, flight{e, confirm})
+		progress.More()
 		land(servers.MostUnconfirmed / 2)
 	}
 	land(0)
@@ -160,8 +162,10 @@ func (s *stage) publish(ctx context.Context, sh *shell.Shell, all iter.Seq2[even
 }
 
 // settle waits until every event is settled, and fails when nothing moves any more.
-func (s *stage) settle(ctx context.Context) error {
+func (s *stage) settle(ctx context.Context, progress *terminal.Progress) error {
+	progress.Step("settling", uint64(len(s.sent)))
 	for s.tally.settled() < len(s.sent) {
+		progress.At(uint64(s.tally.settled()))
 		select {
 		case <-s.tally.moved:
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
@@ -42,14 +43,16 @@ func Command(sh *shell.Shell, from Configured) *cobra.Command {
 }
 
 func run(ctx context.Context, sh *shell.Shell, c *config.Config, o Options, asJSON bool) error {
+	o.Progress = terminal.Begin(sh, "asking NATS and TheHive")
 	r, err := Prove(ctx, c, o)
+	o.Progress.End()
 	if err != nil {
 		return err
 	}
 	if asJSON {
 		err = json.NewEncoder(sh.Out).Encode(r)
 	} else {
-		err = Write(sh.Out, r)
+		err = Write(terminal.Out(sh), r)
 	}
 	if err != nil {
 		return fmt.Errorf("prove: %w", err)

@@ -18,12 +18,15 @@ import (
 
 	"github.com/sourcegraph/conc/pool"
 
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/filebound"
 )
 
 // hive asks a TheHive over plain HTTP.
 type hive struct {
+	progress *terminal.Progress
+
 	client *http.Client
 	config config.Hive
 	base   string
@@ -246,6 +249,7 @@ func (h *hive) alerts(ctx context.Context) (all []*theCase, err error) {
 }
 
 func (h *hive) fillAll(ctx context.Context, all []*theCase) error {
+	h.progress.Step("reading cases and alerts", uint64(len(all)))
 	asking := pool.New().WithErrors().WithMaxGoroutines(atOnce).WithContext(ctx).WithCancelOnError()
 	for _, c := range all {
 		asking.Go(func(ctx context.Context) error { return h.fill(ctx, c) })
@@ -273,6 +277,7 @@ func (h *hive) fill(ctx context.Context, c *theCase) (err error) {
 		return err
 	}
 	c.index()
+	h.progress.More()
 	return nil
 }
 

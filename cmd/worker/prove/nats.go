@@ -17,12 +17,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/filebound"
 )
 
 // streams reads JetStream, and writes nothing but consumers of its own that end with it.
 type streams struct {
+	progress *terminal.Progress
+
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	config *config.Config
@@ -156,8 +159,12 @@ func (s *streams) each(ctx context.Context, name string, filters []string, since
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
+	one := func(m stored) error {
+		s.progress.More()
+		return do(m)
+	}
 	for empty := 0; ; {
-		last, over, err := s.pass(ctx, name, config, upTo, do)
+		last, over, err := s.pass(ctx, name, config, upTo, one)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return nil
 		}

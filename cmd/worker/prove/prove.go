@@ -8,12 +8,14 @@ import (
 	"slices"
 	"time"
 
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
 // Options says what is proven.
 type Options struct {
-	Since time.Time // messages stored before are not judged; zero is all
+	Since    time.Time          // messages stored before are not judged; zero is all
+	Progress *terminal.Progress // is told how far it is; nil: nobody asks
 }
 
 // proof is what is known while a proof goes on.
@@ -74,13 +76,16 @@ func prove(ctx context.Context, c *config.Config, o Options, refused func(error)
 	if err != nil {
 		return Report{}, err
 	}
+	s.progress, h.progress = o.Progress, o.Progress
 	p := &proof{options: o, config: c, organisations: organisationsOf(c), seen: map[uint64]time.Time{}, ids: map[string]int{}, keyed: map[string][]*theCase{}, wants: map[*theCase]*wants{}}
 	if err := p.gather(ctx, s, h); err != nil {
 		return Report{}, err
 	}
+	o.Progress.Step("reading messages", p.place.last-min(p.place.first, p.place.last))
 	if err := s.each(ctx, c.NATS.Stream, p.place.filters, o.Since, p.place.last, p.message); err != nil {
 		return Report{}, err
 	}
+	o.Progress.Wait("judging")
 	p.judgeRecords()
 	p.judgeCases()
 	p.report.finish(p)
@@ -93,6 +98,7 @@ func (p *proof) gather(ctx context.Context, s *streams, h *hive) (err error) {
 	if p.place, err = s.place(ctx); err != nil {
 		return err
 	}
+	p.options.Progress.Step("reading the journal", 0)
 	if p.lines, err = s.journal(ctx); err != nil {
 		return err
 	}
@@ -101,6 +107,7 @@ func (p *proof) gather(ctx context.Context, s *streams, h *hive) (err error) {
 			p.begun = sequence
 		}
 	}
+	p.options.Progress.Step("reading dead letters", 0)
 	letters, err := s.letters(ctx)
 	if err != nil {
 		return err
@@ -109,6 +116,7 @@ func (p *proof) gather(ctx context.Context, s *streams, h *hive) (err error) {
 	for _, l := range letters {
 		p.letters[l.sequence] = append(p.letters[l.sequence], l)
 	}
+	p.options.Progress.Wait("asking TheHive")
 	if p.login, err = h.login(ctx); err != nil {
 		return err
 	}

@@ -3,13 +3,13 @@ package prove
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
+
+	"forager/cmd/worker/terminal"
 )
 
 // Report is what a proof found. The names of its JSON keys are a contract with scripts.
@@ -111,41 +111,63 @@ func (r *Report) finish(p *proof) {
 const shownFaults = 100
 
 // Write writes a report for people: what is wrong first.
-func Write(to io.Writer, r Report) error {
-	counts := map[Kind]int{}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for i, f := range r.Faults {
-		if counts[f.Kind]++; i < shownFaults {
-			fmt.Fprintf(t, "! %s\t%s\t%s\t%s\n", f.Kind, named("message", f.Sequence), named("case", uint64(max(f.Case, 0))), line1(f.What))
-		}
+func Write(to *terminal.Screen, r Report) error {
+	writeFaults(to, r.Faults)
+	l := terminal.NewList(0)
+	row := func(name, format string, args ...any) {
+		l.Row(terminal.Heading.Of(name), terminal.Plain.Of(fmt.Sprintf(format, args...)))
 	}
-	if len(r.Faults) > shownFaults {
-		fmt.Fprintf(t, "… %d more (--json shows all)\n", len(r.Faults)-shownFaults)
-	}
-	if len(r.Faults) > 0 {
-		fmt.Fprintln(t)
-	}
-	fmt.Fprintf(t, "messages\t%d\n", r.Messages)
-	fmt.Fprintf(t, "in cases\t%d of %d cases\n", r.InCases, r.Cases)
+	row("messages", "%d", r.Messages)
+	row("in cases", "%d of %d cases", r.InCases, r.Cases)
 	if r.Alerts > 0 {
-		fmt.Fprintf(t, "in alerts\t%d of %d alerts\n", r.InAlerts, r.Alerts)
+		row("in alerts", "%d of %d alerts", r.InAlerts, r.Alerts)
 	}
 	if r.Removed > 0 {
-		fmt.Fprintf(t, "removed by analysts\t%d observables and techniques\n", r.Removed)
+		row("removed by analysts", "%d observables and techniques", r.Removed)
 	}
-	fmt.Fprintf(t, "dropped\t%d%s\n", r.Dropped, reasons(r.Reasons))
-	fmt.Fprintf(t, "dead letters\t%d\n", r.DeadLetters)
-	fmt.Fprintf(t, "waiting\t%d\n", r.Waiting)
-	fmt.Fprintf(t, "unaccounted\t%d\n", r.Unaccounted)
-	faults := make([]string, 0, len(counts))
-	for _, kind := range slices.Sorted(maps.Keys(counts)) {
-		faults = append(faults, fmt.Sprintf("%s %d", kind, counts[kind]))
+	row("dropped", "%d%s", r.Dropped, reasons(r.Reasons))
+	row("dead letters", "%d", r.DeadLetters)
+	row("waiting", "%d", r.Waiting)
+	row("unaccounted", "%d", r.Unaccounted)
+	faults := terminal.Good
+	if len(r.Faults) > 0 {
+		faults = terminal.Bad
 	}
-	fmt.Fprintf(t, "faults\t%d%s\n", len(r.Faults), bracketed(faults))
+	l.Row(terminal.Heading.Of("faults"), faults.Of(fmt.Sprint(len(r.Faults))), terminal.Plain.Of(kinds(r.Faults)))
 	for _, u := range r.Unknown {
-		fmt.Fprintf(t, "not known\t%s\n", u)
+		l.Row(terminal.Warning.Of("not known"), terminal.Plain.Of(u))
 	}
-	return t.Flush()
+	to.List(l)
+	return to.Failed()
+}
+
+// writeFaults writes the first faults, each with its evidence.
+func writeFaults(to *terminal.Screen, all []Fault) {
+	if len(all) == 0 {
+		return
+	}
+	t := terminal.NewTable(terminal.Column{}, terminal.Column{}, terminal.Column{}, terminal.Column{Fold: true})
+	for _, f := range all[:min(len(all), shownFaults)] {
+		t.Row(terminal.Bad.Of("! "+string(f.Kind)), terminal.Plain.Of(named("message", f.Sequence)), terminal.Plain.Of(named("case", uint64(max(f.Case, 0)))), terminal.Plain.Of(line1(f.What)))
+	}
+	to.Table(t)
+	if more := len(all) - shownFaults; more > 0 {
+		to.Line(0, terminal.Plain.Of(fmt.Sprintf("… %d more (--json shows all)", more)))
+	}
+	to.Blank()
+}
+
+// kinds are the kinds of faults, and how many there are of each.
+func kinds(all []Fault) string {
+	counts := map[Kind]int{}
+	for _, f := range all {
+		counts[f.Kind]++
+	}
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", kind, counts[kind]))
+	}
+	return bracketed(parts)
 }
 
 func named(what string, n uint64) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf16"
@@ -77,6 +78,14 @@ func (p *Printer) harmless(text []byte) []byte {
 		}
 	}
 	return out
+}
+
+// Harmless is what a printer writes of a whole text.
+func Harmless(text string) string {
+	if plain([]byte(text)) == len(text) {
+		return text
+	}
+	return string(new(Printer).harmless([]byte(strings.ToValidUTF8(text, "\ufffd"))))
 }
 
 // Acts tells whether a character does something to a terminal, or to how others are seen. Joiners

@@ -12,6 +12,7 @@ import (
 
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
@@ -78,7 +79,10 @@ func (c *proposeCmd) run(ctx context.Context, sh *shell.Shell) error {
 	if since.IsZero() {
 		since = now.Add(-month)
 	}
-	g, err := Gather(ctx, client, Reading{Since: since, Most: c.cases, False: c.falseWords, True: c.trueOnes}, func() {})
+	progress := terminal.Begin(sh, "asking TheHive")
+	progress.Step("reading closed cases", 0)
+	g, err := Gather(ctx, client, Reading{Since: since, Most: c.cases, False: c.falseWords, True: c.trueOnes}, progress.More)
+	progress.End()
 	if err != nil {
 		return err
 	}

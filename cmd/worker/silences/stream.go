@@ -11,6 +11,7 @@ import (
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/cmd/worker/whatif"
 	"forager/config"
 	"forager/pipeline/history"
@@ -33,7 +34,9 @@ func tried(ctx context.Context, sh *shell.Shell, cfg *config.Config, proposals s
 		return nil, err
 	}
 	span := history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since}
-	r, err := whatif.Compare(ctx, link, span, old, now, sh.RawErr)
+	progress := terminal.Begin(sh, "asking NATS")
+	defer progress.End()
+	r, err := whatif.Compare(ctx, link, span, old, now, progress)
 	if err != nil {
 		return nil, err
 	}

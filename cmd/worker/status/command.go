@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 )
 
@@ -38,12 +39,14 @@ func Command(sh *shell.Shell, from Configured) *cobra.Command {
 }
 
 func run(ctx context.Context, sh *shell.Shell, c *config.Config, asJSON bool) error {
+	progress := terminal.Begin(sh, "asking NATS and TheHive")
 	s := Gather(ctx, c)
+	progress.End()
 	if asJSON {
 		if err := json.NewEncoder(sh.Out).Encode(s); err != nil {
 			return fmt.Errorf("status: %w", err)
 		}
-	} else if err := Write(sh.Out, s); err != nil {
+	} else if err := Write(terminal.Out(sh), s); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
 	if !s.Whole() {

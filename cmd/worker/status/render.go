@@ -2,11 +2,10 @@ package status
 
 import (
 	"fmt"
-	"io"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
+	"forager/cmd/worker/terminal"
 	"forager/enrich/claim"
 	"forager/enrich/detection/canon"
 )
@@ -15,27 +14,25 @@ import (
 const mostReasons = 8
 
 // Write writes a status for people: what hurts first.
-func Write(to io.Writer, s Status) error {
+func Write(to *terminal.Screen, s Status) error {
 	for _, p := range s.Problems {
-		fmt.Fprintln(to, "! "+canon.Line(p, 300))
+		to.Line(2, terminal.Bad.Of("!"), terminal.Plain.Of(" "+canon.Line(p, 300)))
 	}
 	if len(s.Problems) > 0 {
-		fmt.Fprintln(to)
+		to.Blank()
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "stream\t%s\n", known(s.Stream.Known, fmt.Sprintf("%s, consumer %s: %d wait, %d in hand%s", s.Stream.Name, s.Stream.Consumer, s.Stream.Waiting, s.Stream.Unacknowledged, limit(s.Stream.Limit))))
-	fmt.Fprintf(t, "thehive\t%s\n", known(s.Hive.Known, fmt.Sprintf("%s %s as %s: answers in %.0f ms", s.Hive.URL, canon.Line(s.Hive.Version, 30), canon.Line(s.Hive.User, 60), s.Hive.Milliseconds)))
-	fmt.Fprintf(t, "dead letters\t%s\n", known(s.Letters.Known, fmt.Sprintf("%d wait%s", s.Letters.Waiting, advice(s.Letters.Waiting))))
+	l := terminal.NewList(0)
+	row := func(name string, is bool, text string) { l.Row(terminal.Heading.Of(name), known(is, text)) }
+	row("stream", s.Stream.Known, fmt.Sprintf("%s, consumer %s: %d wait, %d in hand%s", s.Stream.Name, s.Stream.Consumer, s.Stream.Waiting, s.Stream.Unacknowledged, limit(s.Stream.Limit)))
+	row("thehive", s.Hive.Known, fmt.Sprintf("%s %s as %s: answers in %.0f ms", s.Hive.URL, canon.Line(s.Hive.Version, 30), canon.Line(s.Hive.User, 60), s.Hive.Milliseconds))
+	row("dead letters", s.Letters.Known, fmt.Sprintf("%d wait%s", s.Letters.Waiting, advice(s.Letters.Waiting)))
 	if s.Below != (Below{Known: true}) {
-		fmt.Fprintf(t, "thresholds\t%s\n", known(s.Below.Known, fmt.Sprintf("%d wait below one%s; about %d met, %d detections dropped below one", s.Below.Waiting, since(s.Below), s.Below.Met, s.Below.Dropped)))
+		row("thresholds", s.Below.Known, fmt.Sprintf("%d wait below one%s; about %d met, %d detections dropped below one", s.Below.Waiting, since(s.Below), s.Below.Met, s.Below.Dropped))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if err := writeReasons(to, s.Letters.ByReason); err != nil {
-		return err
-	}
-	return writeReplicas(to, s.Replicas)
+	to.List(l)
+	writeReasons(to, s.Letters.ByReason)
+	writeReplicas(to, s.Replicas)
+	return to.Failed()
 }
 
 // since says of what waits for how long, and how full its stream is.
@@ -50,11 +47,11 @@ func since(b Below) string {
 	return text
 }
 
-func known(is bool, text string) string {
+func known(is bool, text string) terminal.Span {
 	if is {
-		return text
+		return terminal.Plain.Of(text)
 	}
-	return "unknown"
+	return terminal.Warning.Of("unknown")
 }
 
 func limit(n uint64) string {
@@ -71,48 +68,54 @@ func advice(letters uint64) string {
 	return ` ("worker dlq ls" lists them, "worker dlq requeue" sends them again)`
 }
 
-func writeReasons(to io.Writer, all []Reason) error {
+func writeReasons(to *terminal.Screen, all []Reason) {
 	if len(all) == 0 {
-		return nil
+		return
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nLETTERS\tREASON\tSTEP\tANSWER\tNEWEST")
+	t := terminal.NewTable(terminal.Column{Name: "LETTERS", Right: true}, terminal.Column{Name: "REASON", Fold: true}, terminal.Column{Name: "STEP"},
+		terminal.Column{Name: "ANSWER"}, terminal.Column{Name: "NEWEST"})
 	for i, r := range all {
 		if i == mostReasons {
-			fmt.Fprintf(t, "…\t%d more reasons\n", len(all)-i)
+			t.Row(terminal.Plain.Of("…"), terminal.Plain.Of(fmt.Sprintf("%d more reasons", len(all)-i)))
 			break
 		}
 		answer := ""
 		if r.Status != 0 {
 			answer = strconv.Itoa(r.Status)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", r.Count, canon.Line(r.Reason, 60), canon.Line(r.Step, 20), answer, r.Newest.UTC().Format(time.RFC3339))
+		t.Row(terminal.Number(r.Count), terminal.Bad.Of(canon.Line(r.Reason, 60)), terminal.Plain.Of(canon.Line(r.Step, 20)), terminal.Plain.Of(answer), terminal.Plain.Of(r.Newest.UTC().Format(time.RFC3339)))
 	}
-	return t.Flush()
+	to.Blank()
+	to.Table(t)
 }
 
-func writeReplicas(to io.Writer, all []Replica) error {
+func writeReplicas(to *terminal.Screen, all []Replica) {
 	if len(all) == 0 {
-		return nil
+		return
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nREPLICA\tSTATE\tSEEN\tSTARTED\tCALLS\tSAYS")
+	t := terminal.NewTable(terminal.Column{Name: "REPLICA", Fold: true}, terminal.Column{Name: "STATE"}, terminal.Column{Name: "SEEN"}, terminal.Column{Name: "STARTED", Spare: true},
+		terminal.Column{Name: "CALLS", Right: true, Spare: true}, terminal.Column{Name: "SAYS", Fold: true})
 	ended := 0
 	for _, r := range all {
 		if r.State == claim.SessionEnded {
 			ended++
 			continue
 		}
-		says := canon.Line(r.Says, 120)
+		state, says := terminal.Warning, canon.Line(r.Says, 120)
+		if r.State == claim.SessionLive {
+			state = terminal.Good
+		}
 		if says == "" && r.State == claim.SessionLive {
 			says = "consuming"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s ago\t%s\t%d\t%s\n", canon.Line(r.Pod, 60), r.State, ago(r.SeenSeconds), r.Started.UTC().Format(time.RFC3339), r.Concurrency, says)
+		t.Row(terminal.Plain.Of(canon.Line(r.Pod, 60)), state.Of(string(r.State)), terminal.Plain.Of(ago(r.SeenSeconds)+" ago"),
+			terminal.Plain.Of(r.Started.UTC().Format(time.RFC3339)), terminal.Number(r.Concurrency), terminal.Plain.Of(says))
 	}
+	to.Blank()
+	to.Table(t)
 	if ended > 0 {
-		fmt.Fprintf(t, "%d that stopped in order within a week\n", ended)
+		to.Line(0, terminal.Plain.Of(fmt.Sprintf("%d that stopped in order within a week", ended)))
 	}
-	return t.Flush()
 }
 
 func ago(seconds float64) string {

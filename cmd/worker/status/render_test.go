@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"forager/cmd/worker/terminal"
 	"forager/enrich/claim"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,7 +27,7 @@ func TestAStatusIsReadFromTheTop(t *testing.T) {
 		Problems: []string{"TheHive: connection refused\nnext"},
 	}
 	var b strings.Builder
-	if err := Write(&b, s); err != nil {
+	if err := Write(terminal.Elsewhere(&b), s); err != nil {
 		t.Fatal(err)
 	}
 	want := `! TheHive: connection refused next
@@ -37,11 +38,11 @@ dead letters  9 wait ("worker dlq ls" lists them, "worker dlq requeue" sends the
 thresholds    41 wait below one, the oldest for 1h30m0s, their stream is 82 % full; about 3 met, 7 detections dropped below one
 
 LETTERS  REASON               STEP        ANSWER  NEWEST
-8        observable rejected  observable  400     2026-03-02T08:12:00Z
+      8  observable rejected  observable  400     2026-03-02T08:12:00Z
 
 REPLICA        STATE   SEEN      STARTED               CALLS  SAYS
-forager-0      live    1s ago    2026-03-02T08:12:00Z  32     consuming
-forager-1�[2J  silent  1m1s ago  2026-03-02T08:12:00Z  32     gate is closed
+forager-0      live    1s ago    2026-03-02T08:12:00Z     32  consuming
+forager-1�[2J  silent  1m1s ago  2026-03-02T08:12:00Z     32  gate is closed
 1 that stopped in order within a week
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {

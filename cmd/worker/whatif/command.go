@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,15 +12,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
-	"golang.org/x/term"
 
 	"forager/cmd/worker/rulefiles"
 	"forager/cmd/worker/service"
 	"forager/cmd/worker/shell"
+	"forager/cmd/worker/terminal"
 	"forager/config"
 	"forager/pipeline/history"
 	"forager/pipeline/stream"
@@ -79,26 +77,26 @@ func (c *command) run(ctx context.Context, sh *shell.Shell) error {
 	if err := link.Reach(); err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}
-	r, err := Compare(ctx, link, history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since}, old, now, sh.RawErr)
+	progress := terminal.Begin(sh, "whatif")
+	defer progress.End()
+	r, err := Compare(ctx, link, history.Span{Stream: cfg.NATS.Stream, Filters: cfg.NATS.Subjects, Since: since}, old, now, progress)
 	if err != nil {
 		return fmt.Errorf("whatif: %w", err)
 	}
+	progress.End()
 	if c.json {
 		return json.NewEncoder(sh.Out).Encode(r)
 	}
-	return Write(sh.Out, r)
+	return Write(terminal.Out(sh), r)
 }
 
-// Compare says what two sets of rules make of what a span of a stream holds. How far it is, is shown on out where that is
-// a terminal. Errors: of NATS.
-func Compare(ctx context.Context, link *stream.Link, span history.Span, old, now Rules, out io.Writer) (Report, error) {
-	bar := newBar(out)
-	defer bar.end()
-	span.Begun = bar.begin
+// Compare says what two sets of rules make of what a span of a stream holds. How far it is, is told to progress. Errors: of NATS.
+func Compare(ctx context.Context, link *stream.Link, span history.Span, old, now Rules, progress *terminal.Progress) (Report, error) {
+	span.Begun = func(n uint64) { progress.Step("reading messages", n) }
 	read := func(ctx context.Context, do func(history.Message) error) error {
 		return history.Read(ctx, link, span, do)
 	}
-	return newComparison(span.Stream, old, now).run(ctx, read, time.Now, bar.tell)
+	return newComparison(span.Stream, old, now).run(ctx, read, time.Now, func(done int) { progress.At(uint64(done)) })
 }
 
 // both makes the rules in force, and those of the directory.
@@ -170,41 +168,4 @@ func (c *command) make(sh *shell.Shell) (*config.Config, Rules, error) {
 func with(env []string, name, value string) []string {
 	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, name+"=") })
 	return append(kept, name+"="+value)
-}
-
-// bar shows on a terminal how far the reading is.
-type bar struct {
-	out io.Writer
-	bar *progressbar.ProgressBar
-}
-
-func newBar(out io.Writer) *bar {
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return &bar{}
-	}
-	return &bar{out: out}
-}
-
-func (b *bar) begin(n uint64) {
-	if b.out == nil {
-		return
-	}
-	b.bar = progressbar.NewOptions64(int64(min(n, 1<<62)),
-		progressbar.OptionSetWriter(b.out), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("msg"),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth(), progressbar.OptionSetDescription("whatif"))
-}
-
-func (b *bar) tell(done int) {
-	if b.bar != nil {
-		_ = b.bar.Set(done)
-	}
-}
-
-// end leaves the bar as it is, and the line after it free.
-func (b *bar) end() {
-	if b.bar != nil {
-		fmt.Fprintln(b.out)
-		b.bar = nil
-	}
 }

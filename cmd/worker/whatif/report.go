@@ -2,12 +2,12 @@ package whatif
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
+	"forager/cmd/worker/terminal"
 	"forager/enrich/detection/canon"
 )
 
@@ -32,12 +32,12 @@ type Change struct {
 const shownChanges = 40
 
 // Write writes a report for people.
-func Write(to io.Writer, r Report) error {
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%d MESSAGES\t%8s\t%8s\n", r.Messages, "OLD", "NEW")
+func Write(to *terminal.Screen, r Report) error {
+	t := terminal.NewTable(terminal.Column{Name: fmt.Sprintf("%d MESSAGES", r.Messages), Fold: true}, terminal.Column{Name: "OLD", Right: true},
+		terminal.Column{Name: "NEW", Right: true}, terminal.Column{})
 	row := func(name string, old, now int) {
 		if old != 0 || now != 0 {
-			fmt.Fprintf(t, "%s\t%8d\t%8d%s\n", canon.Line(name, 80), old, now, difference(old, now))
+			t.Row(terminal.Plain.Of(canon.Line(name, 80)), terminal.Number(old), changed(old == now).Of(strconv.Itoa(now)), changed(old == now).Of(difference(old, now)))
 		}
 	}
 	group := func(prefix string, old, now map[string]int) {
@@ -56,20 +56,25 @@ func Write(to io.Writer, r Report) error {
 	if owners := names(r.Old.Assignees, r.New.Assignees); len(owners) > 1 || len(owners) == 1 && owners[0] != "" {
 		group("cases of assignee ", assigned(r.Old.Assignees), assigned(r.New.Assignees))
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("whatif: %w", err)
+	to.Table(t)
+	writeRules(to, r)
+	writeChanges(to, r)
+	return to.Failed()
+}
+
+// changed stresses what is not as it was.
+func changed(same bool) terminal.Meaning {
+	if same {
+		return terminal.Plain
 	}
-	if err := writeRules(to, r); err != nil {
-		return err
-	}
-	return writeChanges(to, r)
+	return terminal.Heading
 }
 
 // writeRules writes what each rule makes of what it decides on: a column for each number that any has.
-func writeRules(to io.Writer, r Report) error {
+func writeRules(to *terminal.Screen, r Report) {
 	rules := names(r.Old.Rules, r.New.Rules)
 	if len(rules) == 0 {
-		return nil
+		return
 	}
 	all := make([]pair, 0, len(rules))
 	used := map[string]bool{}
@@ -82,21 +87,18 @@ func writeRules(to io.Writer, r Report) error {
 		}
 		all = append(all, p)
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "\nRULE")
+	columns := []terminal.Column{{Name: "RULE", Fold: true}}
 	for _, n := range (Tally{}).numbers() {
 		if used[n.name] {
-			fmt.Fprint(t, "\t", strings.ToUpper(n.name))
+			columns = append(columns, terminal.Column{Name: strings.ToUpper(n.name), Right: true})
 		}
 	}
-	fmt.Fprint(t, "\tSEVERITIES\tASSIGNEES\n")
+	t := terminal.NewTable(append(columns, terminal.Column{Name: "SEVERITIES", Fold: true}, terminal.Column{Name: "ASSIGNEES", Fold: true})...)
 	for _, p := range all {
-		fmt.Fprintln(t, strings.Join(p.cells(used), "\t"))
+		t.Row(p.cells(used)...)
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("whatif: %w", err)
-	}
-	return nil
+	to.Blank()
+	to.Table(t)
 }
 
 // pair is one rule by both sides.
@@ -113,8 +115,8 @@ func tallyOf(t *Tally) Tally {
 }
 
 // cells are the row of a rule.
-func (p pair) cells(used map[string]bool) []string {
-	cells := []string{canon.Line(p.name, 80)}
+func (p pair) cells(used map[string]bool) []terminal.Span {
+	cells := []terminal.Span{terminal.Plain.Of(canon.Line(p.name, 80))}
 	now := p.now.numbers()
 	for i, old := range p.old.numbers() {
 		if used[old.name] {
@@ -125,11 +127,11 @@ func (p pair) cells(used map[string]bool) []string {
 }
 
 // became is what something was, and is.
-func became[T comparable](old, now T) string {
+func became[T comparable](old, now T) terminal.Span {
 	if old == now {
-		return fmt.Sprint(now)
+		return terminal.Plain.Of(fmt.Sprint(now))
 	}
-	return fmt.Sprint(old, " → ", now)
+	return terminal.Heading.Of(fmt.Sprint(old, " → ", now))
 }
 
 // mix is how many cases are of what.
@@ -147,24 +149,21 @@ func mix(counts map[string]int) string {
 }
 
 // writeChanges writes what becomes of what instead.
-func writeChanges(to io.Writer, r Report) error {
+func writeChanges(to *terminal.Screen, r Report) {
+	to.Blank()
 	if r.Changed == 0 {
-		_, err := fmt.Fprintln(to, "\nnothing changes for any detection")
-		return err
+		to.Line(0, terminal.Good.Of("nothing changes"), terminal.Plain.Of(" for any detection"))
+		return
 	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\nDETECTIONS\tFIRST\tOLD\tNEW\n")
+	t := terminal.NewTable(terminal.Column{Name: "DETECTIONS", Right: true}, terminal.Column{Name: "FIRST", Right: true}, terminal.Column{Name: "OLD", Fold: true}, terminal.Column{Name: "NEW", Fold: true})
 	for i, c := range r.Changes {
 		if i == shownChanges {
-			fmt.Fprintf(t, "…\t\t%d more kinds of changes (--json shows all)\n", len(r.Changes)-i)
+			t.Row(terminal.Plain.Of("…"), terminal.Span{}, terminal.Plain.Of(fmt.Sprintf("%d more kinds of changes (--json shows all)", len(r.Changes)-i)))
 			break
 		}
-		fmt.Fprintf(t, "%d\t%d\t%s\t%s\n", c.Detections, c.First, canon.Line(c.Old, 100), canon.Line(c.New, 100))
+		t.Row(terminal.Number(c.Detections), terminal.Number(c.First), terminal.Plain.Of(canon.Line(c.Old, 100)), terminal.Plain.Of(canon.Line(c.New, 100)))
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("whatif: %w", err)
-	}
-	return nil
+	to.Table(t)
 }
 
 // difference is how many more, or fewer.
@@ -172,7 +171,7 @@ func difference(old, now int) string {
 	if old == now {
 		return ""
 	}
-	return fmt.Sprintf("  %+d", now-old)
+	return fmt.Sprintf("%+d", now-old)
 }
 
 // names are those of either side.
