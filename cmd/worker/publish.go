@@ -218,7 +218,7 @@ func (c *publishCmd) say(sh *shell.Shell, to *terminal.Screen, p published) erro
 	meaning, word, more := terminal.Plain, p.Outcome, ""
 	switch p.Outcome {
 	case outcomeStored:
-		more = " on " + p.Subject
+		meaning, more = terminal.Good, " on "+p.Subject
 	case outcomeDeadLetter:
 		meaning, more = terminal.Bad, fmt.Sprintf(" %d: %s", p.Letter, canon.Line(p.Reason, 300))
 	case outcomeDropped:

@@ -81,7 +81,10 @@ func (c *demoCmd) Run(ctx context.Context, sh *shell.Shell) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 
 	start := time.Now()
-	progress := terminal.Begin(sh, "publishing")
+	var progress *terminal.Progress
+	if terminal.Is(sh.RawErr) {
+		progress = terminal.Begin(sh, "publishing")
+	}
 	defer progress.End()
 	progress.Step("publishing", 0)
 	unread := s.publish(ctx, progress, sh, c.events(s.decoder))

@@ -13,7 +13,7 @@ import (
 )
 
 // Progress shows on standard error how far something is that lasts: on a terminal a bar once it lasts longer than two seconds,
-// elsewhere a line every ten. What is written through it meanwhile stands above the bar. Safe for concurrent use; nil shows nothing.
+// elsewhere a line every minute. What is written through it meanwhile stands above the bar. Safe for concurrent use; nil shows nothing.
 type Progress struct {
 	bar     *gate     // nil: no terminal
 	columns int       // of it
@@ -48,7 +48,7 @@ func (g *gate) Write(text []byte) (int, error) {
 const (
 	shownAfter = 2 * time.Second
 	shownEvery = 250 * time.Millisecond
-	saidEvery  = 10 * time.Second
+	saidEvery  = time.Minute
 )
 
 // Begin begins to show what a command does; End ends it.
@@ -212,6 +212,9 @@ func (p *Progress) Write(lines []byte) (int, error) { return p.above(p.text, lin
 // Over is a shell that writes above the bar what it has to say, and to standard output where that is a terminal, too.
 func (p *Progress) Over(sh *shell.Shell) *shell.Shell {
 	over := *sh
+	if p == nil {
+		return &over
+	}
 	over.Err = p
 	if Is(sh.RawOut) {
 		over.Out = writing{p, sh.Out}
