@@ -61,10 +61,10 @@ func TestReportMissesWhatIsNotThere(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := s.publish(t.Context(), sh, (&demoCmd{}).events(s.decoder)); err != nil {
+	if err := s.publish(t.Context(), nil, sh, (&demoCmd{}).events(s.decoder)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.settle(t.Context()); err != nil {
+	if err := s.settle(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	s.hive.Reset() // TheHive forgets everything that was acknowledged

@@ -19,8 +19,8 @@ func TestAWorkerThatWorksIsMeasured(t *testing.T) {
 	}
 	defer func() { workertest.Must(t, s.Close()) }()
 	body := `{"schema":"forager.detection/v1","id":"d-1","time":"2026-03-02T08:12:40Z","title":"One","severity":2,"host":"web01","techniques":["T1059.001"]}`
-	workertest.Must(t, s.publish(t.Context(), sh, events.Of([]string{"-"}, strings.NewReader(body))))
-	workertest.Must(t, s.settle(t.Context()))
+	workertest.Must(t, s.publish(t.Context(), nil, sh, events.Of([]string{"-"}, strings.NewReader(body))))
+	workertest.Must(t, s.settle(t.Context(), nil))
 	_, _, text := workertest.Scrape(t, s.service.MetricsHandler(), "/metrics", "")
 	for _, want := range []string{
 		`forager_settled_total\{outcome="ack",reason="none"\} 1`, `forager_detections_total\{format="[a-z]+"\} 1`,

@@ -35,8 +35,8 @@ func TestThePageShowsWhatPassed(t *testing.T) {
 	}
 	defer func() { workertest.Must(t, s.Close()) }()
 	text := `{"schema":"forager.detection/v1","id":"d-1","time":"2026-03-02T08:12:40Z","title":"<script>alert(1)</script> ![x](http://evil.example/x.png)","severity":3,"host":"web01","techniques":["T1059.001"]}` + "\n" + `{"schema":` + "\n"
-	workertest.Must(t, s.publish(t.Context(), sh, events.Of([]string{"-"}, strings.NewReader(text))))
-	workertest.Must(t, s.settle(t.Context()))
+	workertest.Must(t, s.publish(t.Context(), nil, sh, events.Of([]string{"-"}, strings.NewReader(text))))
+	workertest.Must(t, s.settle(t.Context(), nil))
 	pages := s.pages()
 	home := look(t, pages, "/")
 	for _, want := range []string{
