@@ -48,6 +48,7 @@ func TestSpeed(t *testing.T) {
 	t.Run("stop", b.stop)
 	t.Run("idle", b.idle)
 	t.Run("intake", b.intake)
+	t.Run("page", b.viewing)
 	if err := b.print(os.Stdout); err != nil {
 		t.Error(err)
 	}
