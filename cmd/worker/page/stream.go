@@ -29,6 +29,9 @@ type part struct {
 	name string
 	line []byte // the event, whole
 	sum  uint64
+
+	from uint64 // what a viewer must have for more to be enough
+	more []byte // an event with what is new alone; nil: there is none
 }
 
 // parts makes them, once for all viewers.
@@ -67,21 +70,25 @@ func (p *parts) now(ctx context.Context) []part {
 	p.last = nil
 	for i, one := range live(s) {
 		switch {
-		case one.name != liveRecent || len(s.Recent) == 0:
+		case one.name != liveRecent:
 			p.last = append(p.last, p.part(one.name, one.make()))
+		case len(s.Recent) == 0:
+			p.last, p.rows = append(p.last, p.part(one.name, one.make())), nil
 		case busy && len(before) > 0:
 			p.last = append(p.last, before[i])
 		default:
-			p.last = append(p.last, p.part(one.name, p.recent(s.Recent)))
+			p.last = append(p.last, p.recent(s.Recent, before))
 		}
 	}
 	p.made = time.Now()
 	return p.last
 }
 
-// recent are the rows. They are most of what the parts cost: one that was there at the last look is not made again.
-func (p *parts) recent(all []Row) g.Node {
+// recent are the rows. They are most of what the parts cost: one that was there at the last look is not made again, and a
+// viewer who has it does not get it again.
+func (p *parts) recent(all []Row, before []part) part {
 	shown, made := make(g.Group, 0, len(all)), make(map[rowKey]g.Node, len(all))
+	change := changedRows{Order: make([]uint64, 0, len(all)), Rows: map[uint64]string{}}
 	for _, r := range all {
 		key := rowKey{r.Sequence, r.At, r.Outcome, r.Title}
 		node, known := p.rows[key]
@@ -89,18 +96,30 @@ func (p *parts) recent(all []Row) g.Node {
 			var b strings.Builder
 			_ = messageRow(r).Render(&b) // a builder takes all
 			node = g.Raw(b.String())
+			change.Rows[r.Sequence] = b.String()
 		}
 		made[key] = node
 		shown = append(shown, node)
+		change.Order = append(change.Order, r.Sequence)
+	}
+	whole := p.part(liveRecent, shown)
+	if i := slices.IndexFunc(before, func(b part) bool { return b.name == liveRecent }); i >= 0 && len(p.rows) > 0 && len(made) == len(all) {
+		whole.from, whole.more = before[i].sum, event("live-rows", change)
 	}
 	p.rows = made
-	return shown
+	return whole
+}
+
+// changedRows are the rows by their messages, and those of them that a viewer does not have yet.
+type changedRows struct {
+	Order []uint64          `json:"order"`
+	Rows  map[uint64]string `json:"rows"`
 }
 
 // crowded tells whether the rows are all new, and were so a moment ago.
 func (p *parts) crowded(all []Row) bool {
 	stays := slices.ContainsFunc(all, func(r Row) bool { return r.Sequence == p.newest })
-	if len(all) > 0 && !stays && time.Since(p.rowsAt) < crowded-Every/10 {
+	if len(all) > 0 && p.newest != 0 && !stays && time.Since(p.rowsAt) < crowded-Every/10 {
 		return true
 	}
 	p.rowsAt, p.newest = time.Now(), 0
@@ -110,19 +129,22 @@ func (p *parts) crowded(all []Row) bool {
 	return false
 }
 
-// part renders one as an event: JSON keeps what is in it from ending a line.
+// part renders one.
 func (p *parts) part(name string, node g.Node) part {
+	p.html.Reset()
+	_ = node.Render(&p.html) // a buffer takes all
+	return part{name: name, line: event(name, p.html.String()), sum: maphash.Bytes(p.seed, p.html.Bytes())}
+}
+
+// event is one of a stream: JSON keeps what is in it from ending a line.
+func event(name string, data any) []byte {
 	var line bytes.Buffer
-	html := &p.html
-	html.Reset()
-	_ = node.Render(html) // a buffer takes all
-	line.Grow(html.Len() + html.Len()/8)
 	line.WriteString("event: " + name + "\ndata: ")
 	out := json.NewEncoder(&line)
 	out.SetEscapeHTML(false)
-	_ = out.Encode(html.String()) // ends in a newline
+	_ = out.Encode(data) // texts and numbers; it ends in a newline
 	line.WriteByte('\n')
-	return part{name: name, line: line.Bytes(), sum: maphash.Bytes(p.seed, html.Bytes())}
+	return line.Bytes()
 }
 
 // events sends the parts that changed until the viewer leaves or the time is over.
@@ -161,10 +183,15 @@ func (s *site) update(ctx context.Context, w http.ResponseWriter, to *http.Respo
 		return false
 	}
 	for _, p := range s.parts.now(ctx) {
-		if sum, known := sent[p.name]; known && sum == p.sum {
+		sum, known := sent[p.name]
+		line := p.line
+		switch {
+		case known && sum == p.sum:
 			continue
+		case known && p.more != nil && sum == p.from:
+			line = p.more
 		}
-		if _, err := w.Write(p.line); err != nil {
+		if _, err := w.Write(line); err != nil {
 			return false
 		}
 		sent[p.name] = p.sum

@@ -2,12 +2,15 @@ package page
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // sentParts are the names and the contents of what a stream sent.
@@ -19,11 +22,15 @@ func sentParts(t *testing.T, text string) map[string]string {
 		if !ok {
 			continue
 		}
+		_, name, _ := strings.Cut(head, "event: ")
+		if name == "live-rows" { // no text
+			all[name] = data
+			continue
+		}
 		var content string
 		if err := json.Unmarshal([]byte(data), &content); err != nil {
 			t.Fatalf("%v: %.300s", err, event)
 		}
-		_, name, _ := strings.Cut(head, "event: ")
 		all[name] = content
 	}
 	return all
@@ -149,6 +156,66 @@ func TestARowThatStaysIsNotMadeAgain(t *testing.T) {
 		}
 		if got := rowsOf(); !strings.Contains(got, "No message has come") {
 			t.Errorf("none: %s", got)
+		}
+	})
+}
+
+// TestAViewerGetsTheRowsThatAreNew, and all where he has others than those before.
+func TestAViewerGetsTheRowsThatAreNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fixed{}
+		s := &site{source: source, parts: newParts(source)}
+		row := func(n uint64, outcome string) Row {
+			return Row{Sequence: n, At: time.Now(), Title: hostile, Outcome: outcome}
+		}
+		look := func(sent map[string]uint64) map[string]string {
+			w := httptest.NewRecorder()
+			if !s.update(t.Context(), w, http.NewResponseController(w), sent) {
+				t.Fatal("the viewer was let go")
+			}
+			return sentParts(t, w.Body.String())
+		}
+		next := func(all ...Row) {
+			time.Sleep(Every)
+			source.snapshot.Recent = all
+		}
+		viewer, one, two, three := map[string]uint64{}, row(1, "again"), row(2, "applied"), row(3, "applied")
+		next(two, one)
+		if got := look(viewer); got["live-recent"] == "" || got["live-rows"] != "" {
+			t.Fatalf("at first: %v", got)
+		}
+		settled := row(1, "applied")
+		next(settled, three, two)
+		got, late := look(viewer), look(map[string]uint64{})
+		var change changedRows
+		if err := json.Unmarshal([]byte(got["live-rows"]), &change); err != nil || got["live-recent"] != "" {
+			t.Fatalf("%v: %v", err, got)
+		}
+		want := changedRows{Order: []uint64{1, 3, 2}, Rows: map[uint64]string{1: render(t, messageRow(settled)), 3: render(t, messageRow(three))}}
+		if d := cmp.Diff(want, change); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		if late["live-rows"] != "" || late["live-recent"] != render(t, rows(source.snapshot, filter{})) {
+			t.Errorf("who comes later gets %v", late)
+		}
+		slow := maps.Clone(viewer)
+		four := row(4, "applied")
+		next(four, settled)
+		look(viewer)
+		next(row(5, "applied"), four)
+		if got := look(slow); got["live-recent"] == "" || got["live-rows"] != "" {
+			t.Errorf("who missed a look gets %v", got)
+		}
+		if got := look(viewer); got["live-rows"] == "" {
+			t.Errorf("who missed none gets %v", got)
+		}
+		next()
+		if got := look(viewer); !strings.Contains(got["live-recent"], "No message has come") {
+			t.Errorf("none: %v", got)
+		}
+		next(one)
+		if got := look(viewer); got["live-recent"] == "" {
+			t.Errorf("after none: %v", got)
 		}
 	})
 }

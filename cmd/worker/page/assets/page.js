@@ -21,6 +21,27 @@
     if (id === "live-state") title();
   }
 
+  // Of the rows come those that are new, and the order of all. Where one is missing the stream begins anew, and brings all.
+  function putRows(change) {
+    const had = new Map([...recent.rows].map((row) => [row.querySelector("a.open")?.id, row]));
+    const focused = recent.contains(document.activeElement) ? document.activeElement.id : "";
+    const rows = change.order.map((sequence) => {
+      const html = change.rows[sequence];
+      if (html === undefined) return had.get("m-" + sequence);
+      const body = document.createElement("tbody");
+      body.innerHTML = html;
+      return body.rows[0];
+    });
+    if (rows.includes(undefined)) {
+      source.close();
+      follow();
+      return;
+    }
+    recent.replaceChildren(...rows);
+    if (focused && $(focused)) $(focused).focus({ preventScroll: true });
+    choose();
+  }
+
   // The tab says it, too, where the page is behind others.
   const named = document.title;
   function title() {
@@ -55,6 +76,7 @@
     for (const id of ["live-state", "live-now", "live-flow", "live-recent", "live-letters", "live-promises"]) {
       source.addEventListener(id, (event) => put(id, JSON.parse(event.data)));
     }
+    source.addEventListener("live-rows", (event) => putRows(JSON.parse(event.data)));
   }
   pause.hidden = false;
   pause.addEventListener("click", () => {
