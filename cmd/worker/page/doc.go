@@ -12,7 +12,7 @@
 //
 //	handler.go   which address shows what
 //	guard.go     who may ask: the name that was asked for, credentials, other sites
-//	stream.go    server-sent events: parts of the page that changed
+//	stream.go    server-sent events: parts of the page that changed, and rows that are new
 //	layout.go    the document around the parts
 //	flow.go chart.go recent.go letters.go attack.go promises.go   the parts
 //	opened.go    one message
