@@ -145,6 +145,7 @@ func (p *play) judgeCase(s *span, c hivetest.Case) {
 		}
 		for _, item := range want {
 			switch {
+			case s.free[item]:
 			case s.taken[item] && counts[item] > 0:
 				p.found("case %d of %s has %s again, which an analyst removed", c.Number, p.book.hostsOf(s), item)
 			case !s.taken[item] && counts[item] == 0 && s.sources == 1:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -196,11 +197,9 @@ func (p *play) saidSince(n int) []string {
 func (b *book) loosen() {
 	for _, all := range b.spans {
 		for _, s := range all {
-			if r := s.root(); r.deleted {
-				r.open = true
-			} else {
-				r.taken = map[string]bool{}
-			}
+			r := s.root()
+			r.open = r.open || r.deleted
+			maps.Copy(r.free, r.taken)
 		}
 	}
 }

@@ -379,9 +379,10 @@ type span struct {
 	open    bool // deleted or out of sight, and nobody knows whether that is known in time
 	sources int
 	taken   map[string]bool
+	free    map[string]bool // taken, and whether that is still known is open
 }
 
-func newSpan() *span { return &span{sources: 1, taken: map[string]bool{}} }
+func newSpan() *span { return &span{sources: 1, taken: map[string]bool{}, free: map[string]bool{}} }
 
 func (s *span) root() *span {
 	for s.into != nil {
