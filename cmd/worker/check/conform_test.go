@@ -203,7 +203,7 @@ func TestConformClearsUp(t *testing.T) {
 			}
 		}
 		var b strings.Builder
-		workertest.Must(t, PrintConformance(terminal.Elsewhere(&b), got, left))
+		workertest.Must(t, PrintConformance(terminal.New(&b, 0, false), got, left))
 		if !strings.Contains(b.String(), fmt.Sprintf("case %s: delete it by hand", left[0])) || !strings.Contains(b.String(), "by hand") {
 			t.Error(b.String())
 		}

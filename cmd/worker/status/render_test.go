@@ -27,7 +27,7 @@ func TestAStatusIsReadFromTheTop(t *testing.T) {
 		Problems: []string{"TheHive: connection refused\nnext"},
 	}
 	var b strings.Builder
-	if err := Write(terminal.Elsewhere(&b), s); err != nil {
+	if err := Write(terminal.New(&b, 0, false), s); err != nil {
 		t.Fatal(err)
 	}
 	want := `! TheHive: connection refused next

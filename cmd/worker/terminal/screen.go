@@ -37,9 +37,6 @@ func New(to io.Writer, columns int, colours bool) *Screen {
 	return &Screen{to: to, columns: columns, colours: colours}
 }
 
-// Elsewhere writes plainly, to what is no terminal.
-func Elsewhere(to io.Writer) *Screen { return New(to, 0, false) }
-
 // Out is standard output.
 func Out(sh *shell.Shell) *Screen { return of(sh.Env, sh.RawOut, sh.Out) }
 

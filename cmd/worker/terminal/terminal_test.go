@@ -326,7 +326,7 @@ func TestNobodyNeedsAProgress(t *testing.T) {
 // TestAFailureIsKept: the first one, and nothing is written after it.
 func TestAFailureIsKept(t *testing.T) {
 	t.Parallel()
-	s := Elsewhere(failing{})
+	s := New(failing{}, 0, false)
 	s.Line(0, Plain.Of("x"))
 	s.Blank()
 	if got := fmt.Sprint(s.Failed()); got != "write: no room" {
