@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"forager/enrich"
+	"forager/enrich/analyze"
 )
 
 // EntryFields are the fields of entries' bodies as this version knows them, and as the types say.
 func EntryFields() (known, typed []string) {
-	for _, body := range []any{keyBody{}, caseBody{}} {
+	for _, body := range []any{keyBody{}, caseBody{}, analyze.Room{}} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(body)) {
 			if field.Anonymous {
 				continue
 			}
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if !slices.Contains(typed, name) { // both bodies have it
+			if !slices.Contains(typed, name) { // several bodies have it
 				typed = append(typed, name)
 			}
 		}

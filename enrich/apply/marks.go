@@ -239,7 +239,7 @@ func (w *caseWork) noticed(ctx context.Context, kind string, gone, there []strin
 	})
 }
 
-// bodyFields are all fields of entries' bodies, of keys and cases, that this version knows.
+// bodyFields are all fields of entries' bodies, of keys, cases and the organisation whose jobs are asked for, that this version knows.
 var bodyFields = []string{
 	"cases", "opened", "raised", "names", "procedures", "observables", "tags", "comments", "files", "stored", "tasks", "pages", "digest", "high", "leftOut", "leftItems", "posted", "alerts", "loose", "alert", "from", "organisation", "sourceAlerts", "alertsOut", "related", "jobs", "lately",
 }
