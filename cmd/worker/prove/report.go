@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -133,7 +134,7 @@ func Write(to *terminal.Screen, r Report) error {
 	if len(r.Faults) > 0 {
 		faults = terminal.Bad
 	}
-	l.Row(terminal.Heading.Of("faults"), faults.Of(fmt.Sprint(len(r.Faults))), terminal.Plain.Of(kinds(r.Faults)))
+	l.Row(terminal.Heading.Of("faults"), faults.Of(strconv.Itoa(len(r.Faults))), terminal.Plain.Of(kinds(r.Faults)))
 	for _, u := range r.Unknown {
 		l.Row(terminal.Warning.Of("not known"), terminal.Plain.Of(u))
 	}

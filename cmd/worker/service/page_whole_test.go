@@ -428,9 +428,9 @@ func TestStreamsAreGivenBack(t *testing.T) {
 	for range 3 {
 		ctx, leave := context.WithCancel(t.Context())
 		for n := range page.MostViewers {
-			workertest.Eventually(t, fmt.Sprintf("room for viewer %d", n), func() bool { return opened(t, ctx, ops.addr) == http.StatusOK })
+			workertest.Eventually(t, fmt.Sprintf("room for viewer %d", n), func() bool { return opened(ctx, t, ops.addr) == http.StatusOK })
 		}
-		if got := opened(t, ctx, ops.addr); got != http.StatusServiceUnavailable {
+		if got := opened(ctx, t, ops.addr); got != http.StatusServiceUnavailable {
 			t.Errorf("one too many: %d", got)
 		}
 		leave()
@@ -438,7 +438,7 @@ func TestStreamsAreGivenBack(t *testing.T) {
 }
 
 // opened opens a stream, which stays open until ctx ends, and gives the status.
-func opened(t *testing.T, ctx context.Context, addr string) int {
+func opened(ctx context.Context, t *testing.T, addr string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/page/events", http.NoBody)
 	workertest.Must(t, err)
