@@ -91,6 +91,24 @@ type world struct {
 	room   []byte
 	dirty  bool // the last one left without knowing what it did
 	askers [2]*analyze.Asker
+	late   []late // what commits when nobody waits any more
+}
+
+// late are jobs that are made at a time, after their answer was lost.
+type late struct {
+	at   time.Time
+	jobs []connector.NewJob
+}
+
+// arrive makes the jobs whose time has come, in its order.
+func (w *world) arrive() {
+	slices.SortStableFunc(w.late, func(a, b late) int { return a.at.Compare(b.at) })
+	for len(w.late) > 0 && !time.Now().Before(w.late[0].at) {
+		for _, n := range w.late[0].jobs {
+			w.make(w.late[0].at, n, w.lag, false)
+		}
+		w.late = w.late[1:]
+	}
 }
 
 type job struct {
@@ -107,6 +125,7 @@ func (w *world) roll(p float64) bool { return !w.calm && w.rng.Float64() < p }
 // meets lets a worker die or a call fail before it has any effect.
 func (w *world) meets() error {
 	pause(time.Duration(w.rng.IntN(500)) * time.Millisecond)
+	w.arrive()
 	switch {
 	case w.roll(0.03):
 		panic(errKilled)
@@ -149,10 +168,9 @@ func (w *world) Outstanding(_ context.Context, most int) (all []connector.Job, e
 	return all[:min(len(all), most)], err
 }
 
-// make makes a job, which a list shows after a while.
-func (w *world) make(n connector.NewJob, shows time.Duration, byAnalyst bool) connector.Job {
+// make makes a job at a time, which a list shows after a while.
+func (w *world) make(now time.Time, n connector.NewJob, shows time.Duration, byAnalyst bool) connector.Job {
 	w.n++
-	now := time.Now()
 	j := job{Job: connector.Job{ID: fmt.Sprint("~", w.n), AnalyzerID: n.AnalyzerID, StartDate: connector.Moment{Time: now.Add(w.skew)}}, shown: now.Add(shows)}
 	j.ends = now.Add(time.Duration(10+w.rng.IntN(600)) * time.Second)
 	w.jobs[n.ObservableID] = append(w.jobs[n.ObservableID], j)
@@ -177,16 +195,11 @@ func (w *world) RunAnalyzers(_ context.Context, all ...connector.NewJob) (made [
 	}
 	lost := &hive.Error{Op: "run analyzers", Method: "POST", Path: "/job/_bulk", Sent: true}
 	if w.roll(0.1) { // it commits when nobody waits any more
-		late := time.Duration(w.rng.Int64N(int64(settle - w.lag)))
-		time.AfterFunc(late, func() {
-			for _, n := range all {
-				w.make(n, w.lag, false)
-			}
-		})
+		w.late = append(w.late, late{time.Now().Add(time.Duration(w.rng.Int64N(int64(settle - w.lag)))), slices.Clone(all)})
 		return nil, lost
 	}
 	for _, n := range all {
-		made = append(made, w.make(n, w.lag, false))
+		made = append(made, w.make(time.Now(), n, w.lag, false))
 	}
 	switch {
 	case w.roll(0.1):
@@ -309,7 +322,7 @@ func history(seed uint64, of mutant) []string {
 		case rng.IntN(4) == 0:
 			w.detect()
 		case rng.IntN(12) == 0 && w.skew == 0:
-			w.make(connector.NewJob{AnalyzerID: "geo", ObservableID: observable(rng.IntN(2), values[rng.IntN(4)])}, 0, true)
+			w.make(time.Now(), connector.NewJob{AnalyzerID: "geo", ObservableID: observable(rng.IntN(2), values[rng.IntN(4)])}, 0, true)
 		}
 		w.pass()
 		pause([]time.Duration{time.Duration(rng.IntN(5)), time.Duration(1 + rng.IntN(240))}[rng.IntN(2)] * time.Second)

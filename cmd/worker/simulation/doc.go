@@ -10,6 +10,5 @@
 // shrink (a failing schedule without what it does not need). Each is a process of its own, several of them at once (hours).
 //
 // Limits: the NATS server stands alone, so that it has no leader to lose; other versions of the worker are other limits of
-// time, not another binary; goroutines run in Go's order, which a seed decides in a binary that was built for that alone
-// (exact). There is no code here beside the tests.
+// time, not another binary; goroutines run in Go's order, which no seed decides. There is no code here beside the tests.
 package simulation

@@ -123,9 +123,6 @@ func TestHoursOfASOC(t *testing.T) {
 	var bad []run
 	fresh := 0
 	binary := self(t)
-	if *exact {
-		binary = builtExactly(t)
-	}
 	liveAll(t, binary, func() (s schedule, more bool) {
 		if len(before) > 0 {
 			s, before = before[0], before[1:]

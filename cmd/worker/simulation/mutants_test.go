@@ -161,10 +161,3 @@ func built(t *testing.T, texts map[string]string) string {
 	}
 	return binary
 }
-
-func goroot(t *testing.T) string {
-	t.Helper()
-	said, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
-	workertest.Must(t, err)
-	return strings.TrimSpace(string(said))
-}

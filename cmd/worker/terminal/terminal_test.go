@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,12 +238,32 @@ func badEnd(t text) int {
 	return 0
 }
 
+// written is what was written, by whomever.
+type written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(p)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+func (w *written) Len() int { return len(w.String()) }
+
 // TestABarIsShownWhenItLasts: not within two seconds, then at its width; lines stand above it, and at the end it is gone.
 func TestABarIsShownWhenItLasts(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []int{80, 40} {
 		synctest.Test(t, func(t *testing.T) {
-			var out bytes.Buffer
+			var out written
 			p := BeginOn(&out, columns, shell.NewPrinter(&out), "connecting")
 			p.Step("messages of a stream", 200_000)
 			time.Sleep(shownAfter - time.Millisecond)
@@ -283,7 +304,7 @@ func TestABarIsShownWhenItLasts(t *testing.T) {
 func TestElsewhereALineIsWrittenEveryMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out written
 		p := BeginOn(nil, 0, &out, "connecting")
 		time.Sleep(59 * time.Second)
 		synctest.Wait()
