@@ -90,6 +90,7 @@ func TestSenderWhoseMessagesAreRefusedWaitsAlone(t *testing.T) {
 		return make([]error, len(plans))
 	})
 	const each = 200
+	begun := time.Now()
 	for i := range each {
 		r.publishRaw("alerts.broken.1", fmt.Appendf(nil, `{"id":"b%d","keys":["refused%d"]}`, i, i))
 		r.publishRaw("alerts.edr.1", fmt.Appendf(nil, `{"id":"g%d","keys":["host%d"]}`, i, i%9))
@@ -107,9 +108,11 @@ func TestSenderWhoseMessagesAreRefusedWaitsAlone(t *testing.T) {
 	if got := r.seen.gateLines(); len(got) != 0 {
 		t.Errorf("the gate said %q", got)
 	}
+	// A trial comes every 50 ms at most: a slow machine sees more of them.
+	most := min(each-1, 100+int(time.Since(begun)/(100*time.Millisecond)))
 	mended.Store(true)
 	r.ended(2 * each)
-	if n := len(r.letters()); n < 20 || n > 100 {
+	if n := len(r.letters()); n < 20 || n > most {
 		t.Errorf("%d dead letters; want the twenty that show the trouble, those in flight, and a trial now and then", n)
 	}
 	if got := r.consumer(); got.NumAckPending != 0 || got.NumPending != 0 {
