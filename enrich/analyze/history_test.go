@@ -318,6 +318,7 @@ func history(seed uint64, of mutant) []string {
 		}
 	}
 	for range 60 {
+		w.arrive() // before an analyst's job, which came later
 		switch {
 		case rng.IntN(4) == 0:
 			w.detect()
