@@ -135,6 +135,20 @@ func (v Verdict) String() string {
 	return names[v]
 }
 
+// VerdictOf is what an error says of TheHive's answer; [Unanswered] where there is no [*Error] in it.
+func VerdictOf(err error) Verdict {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Verdict()
+	}
+	return Unanswered
+}
+
+// Uncertain tells whether an error leaves open if a write happened. An error without an [*Error] in it was no request.
+func Uncertain(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && !e.Refused()
+}
+
 // Verdict judges status and body together.
 func (e *Error) Verdict() Verdict {
 	switch {

@@ -223,7 +223,7 @@ func (w *asking) bounded(ctx context.Context, all []ready) ([]ready, error) {
 	shown, err := w.Cortex.Outstanding(ctx, most)
 	switch {
 	case err == nil:
-	case refused(err), verdictOf(err) == hive.Denied: // it cannot be counted: no reason to ask for nothing
+	case refused(err), hive.VerdictOf(err) == hive.Denied: // it cannot be counted: no reason to ask for nothing
 		w.Holder.Happened(Refused, err.Error())
 	default:
 		return nil, w.silent(err)
@@ -292,7 +292,7 @@ func (w *asking) given(some []ready, jobs []connector.Job) {
 
 // failed says what becomes of jobs that TheHive did not take.
 func (w *asking) failed(some []ready, err error) (unclear bool, _ error) {
-	denied := verdictOf(err) == hive.Denied
+	denied := hive.VerdictOf(err) == hive.Denied
 	switch {
 	case denied || refused(err):
 		for _, s := range some {
@@ -305,7 +305,7 @@ func (w *asking) failed(some []ready, err error) (unclear bool, _ error) {
 		}
 		w.Holder.Happened(Refused, err.Error())
 		return false, nil
-	case uncertain(err):
+	case hive.Uncertain(err):
 		w.State.Mute++
 		w.State.Last = time.Now().UnixMilli()
 		w.Holder.Happened(Unclear, "run analyzers")
@@ -317,7 +317,7 @@ func (w *asking) failed(some []ready, err error) (unclear bool, _ error) {
 
 // silent counts a pass in which TheHive answered and Cortex did not; what else failed is as it is.
 func (w *asking) silent(err error) error {
-	if v := verdictOf(err); v != hive.Failed && v != hive.NotFound && v != hive.Unacceptable && v != hive.Denied {
+	if v := hive.VerdictOf(err); v != hive.Failed && v != hive.NotFound && v != hive.Unacceptable && v != hive.Denied {
 		return err
 	}
 	if w.State.Mute++; w.State.Mute < MaxTries {
@@ -340,26 +340,13 @@ func (w *asking) giveUp(all []ready) {
 	}
 }
 
-func verdictOf(err error) hive.Verdict {
-	if e, ok := errors.AsType[*hive.Error](err); ok {
-		return e.Verdict()
-	}
-	return hive.Unanswered
-}
-
 // refused tells whether TheHive will never take what was sent.
 func refused(err error) bool {
 	if _, ok := errors.AsType[*hive.InvalidError](err); ok {
 		return true
 	}
-	v := verdictOf(err)
+	v := hive.VerdictOf(err)
 	return v == hive.Unacceptable || v == hive.NotFound
-}
-
-// uncertain tells whether an error leaves open if jobs were taken.
-func uncertain(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && !e.Refused()
 }
 
 // noBulk tells whether TheHive has no call for several jobs: it came with 5.7.

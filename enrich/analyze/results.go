@@ -118,9 +118,9 @@ func (s *State) Follow(ctx context.Context, jobs Lists, there map[hive.Observabl
 		j, err := jobs.Job(ctx, a.ID)
 		switch {
 		case err == nil:
-		case verdictOf(err) == hive.NotFound:
+		case hive.VerdictOf(err) == hive.NotFound:
 			j.Status = gone
-		case verdictOf(err) == hive.Failed, refused(err), verdictOf(err) == hive.Denied:
+		case hive.VerdictOf(err) == hive.Failed, refused(err), hive.VerdictOf(err) == hive.Denied:
 			continue // it says nothing of this one
 		default:
 			return nil, err

@@ -249,7 +249,7 @@ func (a *Applier) Apply(ctx context.Context, b enrich.Batch) []error {
 // none of the worker: it is not Blocked.
 func inOrganisation(name string, err error) error {
 	e, ok := errors.AsType[*hive.Error](err)
-	if !ok || enrich.ClassOf(e) != enrich.Blocked || verdictOf(e) == hive.Unanswered {
+	if !ok || enrich.ClassOf(e) != enrich.Blocked || hive.VerdictOf(e) == hive.Unanswered {
 		return err
 	}
 	return &enrich.OrganisationError{Organisation: name, Credentials: e.Verdict() == hive.Unauthenticated, Err: err}

@@ -167,9 +167,9 @@ func (cc *caseClaim) link(ctx context.Context, link *claim.Claim, chosen []hive.
 			cc.tellRelated(related.Missing(chosen, there))
 			state.Done()
 			return false, nil
-		case scopeOf(err) == scopeRefused, verdictOf(err) == hive.Denied:
+		case scopeOf(err) == scopeRefused, hive.VerdictOf(err) == hive.Denied:
 			cc.a.happened(EventDegraded, state.Number, "link with #"+strconv.Itoa(other.Number)+": "+enrich.Excerpt(err.Error()))
-		case uncertain(err):
+		case hive.Uncertain(err):
 			cc.a.happened(EventAmbiguous, state.Number, "link cases")
 			return true, nil
 		default:
@@ -523,11 +523,11 @@ func (w *caseWork) writeFor(held context.Context, what string, write func(calls 
 	case err == nil:
 		w.a.happened(EventResult, w.c.Number, what)
 		return true, nil
-	case uncertain(err):
+	case hive.Uncertain(err):
 		w.unclear = true
 		w.a.happened(EventAmbiguous, w.c.Number, what)
 		return false, nil
-	case isGone(err), scopeOf(err) == scopeRefused, verdictOf(err) == hive.Denied:
+	case isGone(err), scopeOf(err) == scopeRefused, hive.VerdictOf(err) == hive.Denied:
 		w.a.happened(EventDegraded, w.c.Number, what+": "+enrich.Excerpt(err.Error()))
 		return true, nil
 	default:

@@ -50,12 +50,6 @@ func scopeOf(err error) scope {
 	}
 }
 
-// uncertain tells whether an error leaves open if the write happened.
-func uncertain(err error) bool {
-	e, ok := errors.AsType[*hive.Error](err)
-	return ok && !e.Refused()
-}
-
 // rolledBack tells whether TheHive itself says that nothing of a write stayed.
 func rolledBack(err error) bool {
 	e, ok := errors.AsType[*hive.Error](err)
@@ -91,7 +85,7 @@ func isGone(err error) bool {
 	if e, ok := errors.AsType[*hive.Error](err); ok && e.Verdict() == hive.Denied {
 		return e.Op == "get case"
 	}
-	return verdictOf(err) == hive.NotFound
+	return hive.VerdictOf(err) == hive.NotFound
 }
 
 // caught makes something of a plan, and a panic of that an error. No call stands in it: a panic there
@@ -245,23 +239,15 @@ func gravest[T any](failed []request[T]) error {
 // gravity orders errors by how much they leave unknown.
 func gravity(err error) int {
 	switch {
-	case uncertain(err) && !rolledBack(err):
+	case hive.Uncertain(err) && !rolledBack(err):
 		return 3
-	case uncertain(err):
+	case hive.Uncertain(err):
 		return 2
 	case scopeOf(err) == scopeFailed:
 		return 1
 	default:
 		return 0
 	}
-}
-
-// verdictOf is what an error says of TheHive's answer; hive.Unanswered where there is none in it.
-func verdictOf(err error) hive.Verdict {
-	if e, ok := errors.AsType[*hive.Error](err); ok {
-		return e.Verdict()
-	}
-	return hive.Unanswered
 }
 
 // isDenied reports a DeniedError.

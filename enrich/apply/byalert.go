@@ -106,7 +106,7 @@ func (r *resolution) itemsOf(n *creation) (b brought) {
 // where the account may not, without an alert.
 func (r *resolution) goesDirect(n *creation, err error) bool {
 	switch {
-	case verdictOf(err) == hive.Denied:
+	case hive.VerdictOf(err) == hive.Denied:
 		r.barAlerts(n.plans[0].Route, err.Error())
 		n.byAlert, n.alert, n.items = false, hive.Alert{}, brought{}
 		return true
@@ -333,7 +333,7 @@ func (w *caseWork) importAll(held context.Context, b brought, p enrich.Plan) (ag
 	defer done()
 	for lost := 0; ; lost++ {
 		again, err = w.importOnce(calls, b, p)
-		if !uncertain(err) || lost == maxCreates {
+		if !hive.Uncertain(err) || lost == maxCreates {
 			return again, err
 		}
 		w.a.happened(EventAmbiguous, w.c.Number, "import alert")
@@ -397,7 +397,7 @@ func (w *caseWork) join(calls context.Context, a hive.Alert, name alert.Name) (t
 		return true, nil
 	case isGone(err): // the case, or the alert, whose name is free then
 		return false, w.stillThere(calls, err)
-	case scopeOf(err) != scopeRefused && verdictOf(err) != hive.Denied:
+	case scopeOf(err) != scopeRefused && hive.VerdictOf(err) != hive.Denied:
 		return false, err
 	}
 	now, found, lookErr := w.alertOf(calls, name)
@@ -423,7 +423,7 @@ func (w *caseWork) addition(name alert.Name, b brought) hive.NewAlert {
 // notByAlert lets the direct way do what TheHive refuses by alert; another error stays.
 func (w *caseWork) notByAlert(p enrich.Plan, err error) error {
 	switch {
-	case verdictOf(err) == hive.Denied:
+	case hive.VerdictOf(err) == hive.Denied:
 		w.barAlerts(p.Route, err.Error())
 		return nil
 	case scopeOf(err) == scopeRefused:

@@ -157,7 +157,7 @@ func (w *caseWork) run(ctx context.Context) error {
 		}
 		if err := s.run(held); err != nil {
 			if err := w.stepFailed(w.everybody(), "case", err); err != nil {
-				w.unclear = w.unclear || uncertain(err)
+				w.unclear = w.unclear || hive.Uncertain(err)
 				return err
 			}
 		}
@@ -453,7 +453,7 @@ func refusalOf(step, item string, err error) enrich.Refusal {
 // stillThere decides what a 404 or a 403 below the case means: the case is gone (ErrVanished), the
 // account may not do this here, though it may elsewhere (*DeniedError), or what err says (nil).
 func (w *caseWork) stillThere(calls context.Context, err error) error {
-	denied := verdictOf(err) == hive.Denied
+	denied := hive.VerdictOf(err) == hive.Denied
 	if !isGone(err) && !denied {
 		return nil
 	}

@@ -247,7 +247,7 @@ func (w *commentStep) sendComment(held context.Context, m marker, ref commentRef
 
 // lookForComment lists after an answer that says nothing certain, until settle has passed.
 func (w *commentStep) lookForComment(held context.Context, m marker, cause error) error {
-	if !uncertain(cause) {
+	if !hive.Uncertain(cause) {
 		return nil
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add comment")

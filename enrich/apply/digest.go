@@ -348,7 +348,7 @@ func (w *digestStep) add(held context.Context) error {
 		d.Comment = true
 	}
 	id, err := w.post(held, d.Text())
-	if verdictOf(err) == hive.Denied && !d.Comment {
+	if hive.VerdictOf(err) == hive.Denied && !d.Comment {
 		d.Comment = true
 		id, err = w.post(held, d.Text())
 	}
@@ -356,7 +356,7 @@ func (w *digestStep) add(held context.Context) error {
 		d.Page, d.Made, d.Rows, d.Pending, d.Wrote = id, true, nil, false, time.Now().UnixMilli()
 		return nil
 	}
-	if !uncertain(err) {
+	if !hive.Uncertain(err) {
 		return err
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add page")

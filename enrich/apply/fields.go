@@ -135,7 +135,7 @@ func (w *fieldStep) show(u hive.CaseUpdate) {
 // lookAtCase looks at the case after an update whose answer says nothing certain, and notes what of
 // it arrived. All of it is idempotent, so that it may be sent again.
 func (w *fieldStep) lookAtCase(held context.Context, cause error) error {
-	if !uncertain(cause) {
+	if !hive.Uncertain(cause) {
 		return nil
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "update case")

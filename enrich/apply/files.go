@@ -263,7 +263,7 @@ func (w *fileStep) nameFile(held context.Context, u fileForm) (bool, error) {
 }
 
 func (w *fileStep) lookForFile(held context.Context, u fileForm, cause error) error {
-	if !uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
+	if !hive.Uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
 		return nil
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add file")

@@ -78,7 +78,7 @@ func (w *observableStep) postObservables(held context.Context, batch []desiredOb
 	return bisection[desiredObservable]{
 		send: func(items []desiredObservable) ([]desiredObservable, error) { return w.sendObservables(held, items) },
 		look: func(_ []desiredObservable, cause error) error {
-			if !uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
+			if !hive.Uncertain(cause) && !errors.Is(cause, enrich.ErrUnsettled) {
 				return nil
 			}
 			looks++
@@ -256,7 +256,7 @@ func (w *observableStep) saveObservable(held context.Context, o desiredObservabl
 			return nil
 		}
 	}
-	w.unclear = w.unclear || uncertain(cause) && scopeOf(cause) != scopeRefused
+	w.unclear = w.unclear || hive.Uncertain(cause) && scopeOf(cause) != scopeRefused
 	w.charge(o.owners, kindObservable, o.Data, cause)
 	return nil
 }

@@ -197,7 +197,7 @@ func (r *resolution) create(held context.Context, n *creation) (c hive.Case, cre
 				return c, false, err
 			}
 			continue
-		case !uncertain(err):
+		case !hive.Uncertain(err):
 			return c, false, err
 		}
 		lost++

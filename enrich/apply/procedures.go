@@ -180,7 +180,7 @@ func (w *procedureStep) saveProcedure(held context.Context, p desiredProcedure, 
 		if scopeOf(err) == scopeAll {
 			return err
 		}
-		if uncertain(err) {
+		if hive.Uncertain(err) {
 			return w.giveUpProcedure(held, p, err)
 		}
 	}
@@ -278,7 +278,7 @@ func procedureItem(id, tactic string) [2]string {
 // refuses is undone. After an answer that says nothing certain it looks at once and again with
 // growing pauses: what is found ends the wait, only absence needs all of settle.
 func (w *procedureStep) lookForProcedures(held context.Context, batch []desiredProcedure, cause error) error {
-	if !uncertain(cause) {
+	if !hive.Uncertain(cause) {
 		return w.list(held)
 	}
 	w.a.happened(EventAmbiguous, w.c.Number, "add procedures")

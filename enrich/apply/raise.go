@@ -105,7 +105,7 @@ func (r *resolution) createAlert(held context.Context, t *target) (n *creation, 
 			lost++ // deleted in between
 		case scopeOf(err) == scopeRefused:
 			n = r.lessOf(calls, n, t, err)
-		case !uncertain(err):
+		case !hive.Uncertain(err):
 			return n, a, false, err
 		default:
 			lost++
