@@ -14,7 +14,7 @@ import (
 
 // Times of the storm on several hosts.
 const (
-	rainTime  = 140 * time.Second // over which detections come, and things break
+	rainTime  = 140 * time.Second // over which detections come, and everything breaks once
 	drainTime = 4 * time.Minute   // in which the rest must be settled
 	downTime  = 20 * time.Second  // TheHive refuses connections
 	graceTime = 30 * time.Second  // for a worker to hand over: Kubernetes' default
@@ -44,17 +44,20 @@ func TestSeveralHostsLoseNothingAndDoubleNothing(t *testing.T) {
 	}
 	h.hive.misbehave(t, manners)
 	s := newStorm(*detections, 20)
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), rainTime+drainTime)
+	began, rounds := time.Now(), 1
+	ctx, cancel := context.WithTimeout(t.Context(), *lasts+drainTime)
 	defer cancel()
 	rain := pool.New().WithContext(ctx)
-	rain.Go(func(ctx context.Context) error { return s.rain(ctx, h.js, rainTime) })
+	rain.Go(func(ctx context.Context) error { return s.rain(ctx, h.js, *lasts) })
 	h.breakEverything(t)
+	for ; time.Since(began)+rainTime <= *lasts; rounds++ {
+		h.breakEverything(t)
+	}
 	if err := rain.Wait(); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
 	poured := time.Now()
-	t.Logf("%s: %d messages of %d detections of %d keys are published", since(began), s.sent.Load(), *detections, len(s.want))
+	t.Logf("%s: %d messages of %d detections of %d keys are published; everything broke %d times", since(began), s.sent.Load(), *detections, len(s.want), rounds)
 	h.settle(t)
 	t.Logf("%s: all messages are settled, %s after the last was published", since(began), since(poured))
 	h.prove(t, s)

@@ -18,6 +18,9 @@ const proof = 20_000
 // detections is the size of the storm; development wants less.
 var detections = flag.Int("detections", proof, "how many detections the storm on several hosts carries")
 
+// lasts is how long the storm lasts; everything breaks once, and again while it does.
+var lasts = flag.Duration("lasts", rainTime, "how long the storm on several hosts lasts; longer than the usual, everything breaks again and again")
+
 // logs is where the whole logs of all containers are kept, for whoever wants to know more than the last lines.
 var logs = flag.String("logs", "", "directory into which every container's log is written at the end of its test")
 

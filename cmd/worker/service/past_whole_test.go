@@ -42,7 +42,8 @@ func TestAThousandPastCasesOfAKeyCostNoMoreThanOne(t *testing.T) {
 	}
 	each := float64(c.hive.Stats(0).Total-before) / pastLater
 	t.Logf("each costs %.1f calls, later and one by one", each)
-	if each > pastCalls {
+	// With the race detector time passes within a detection: looks are due anew, pages are written between. "make check" judges without.
+	if each > pastCalls && !racedetector.On {
 		t.Errorf("a detection of a host with %d cases costs %.1f calls, at most %d are allowed", cases, each, pastCalls)
 	}
 	c.judge()
