@@ -55,7 +55,7 @@ func refuseWord(s *site, word string, status int) {
 	})
 }
 
-var poisonRuns = flag.Int("poison.runs", racedetector.Fewer(40, 10), "mixtures of refused items to live through")
+var poisonRuns = flag.Int("poison.runs", racedetector.Fewer(40, 4), "mixtures of refused items to live through")
 
 // TestPoisonCostsItsOwnDetectionAlone: any mixture of refused items among detections of one group.
 func TestPoisonCostsItsOwnDetectionAlone(t *testing.T) {

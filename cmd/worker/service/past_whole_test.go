@@ -19,7 +19,7 @@ const (
 // TestAThousandPastCasesOfAKeyCostNoMoreThanOne: a noisy host of years is a host like another.
 func TestAThousandPastCasesOfAKeyCostNoMoreThanOne(t *testing.T) {
 	t.Parallel()
-	cases := racedetector.Fewer(1000, 200)
+	cases := racedetector.Fewer(1000, 50)
 	c := newCrossing(t, 1)
 	began := time.Date(2018, 1, 1, 0, 0, 0, 0, time.UTC)
 	first := c.hive.Stats(0).Total
@@ -59,7 +59,7 @@ func TestAPastOfClosedCasesIsAPastLikeAnother(t *testing.T) {
 	for _, closed := range []string{"new", "comment", "reopen"} {
 		t.Run(closed, func(t *testing.T) {
 			t.Parallel()
-			cases := racedetector.Fewer(60, 20)
+			cases := racedetector.Fewer(60, 8)
 			c := newCrossing(t, 1, "FORAGER_CASE_CLOSED="+closed)
 			began := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 			for n := range cases {
