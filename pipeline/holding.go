@@ -68,18 +68,26 @@ func newHolding(link *stream.Link, o Options) *holding {
 	}
 }
 
-// free tells whether nothing of an entry is carried, and none rests.
-func (h *holding) free(hash string, now time.Time) bool {
+// reserve takes an entry into hand, where nothing of it is carried and it does not rest; who gets true gives it back by count. Two may
+// want one at a time: who looks at all, and who applies a message that met the threshold.
+func (h *holding) reserve(hash string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of := h.hands[hash]
-	return of == nil || of.messages == 0 && !of.rests.After(now)
+	if of := h.hands[hash]; of != nil && (of.messages > 0 || of.rests.After(now)) {
+		return false
+	}
+	h.counted(hash, 1, time.Time{})
+	return true
 }
 
 // count notes that a message more, or less, of an entry is carried, and until when it rests.
 func (h *holding) count(hash string, messages int, rests time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.counted(hash, messages, rests)
+}
+
+func (h *holding) counted(hash string, messages int, rests time.Time) {
 	of := h.hands[hash]
 	if of == nil {
 		of = &hand{}
@@ -297,9 +305,10 @@ func (w *Worker) carryAll(ctx context.Context) {
 
 // carryEntry takes what of an entry goes on.
 func (w *Worker) carryEntry(ctx context.Context, hash string, worked time.Time) {
-	if !w.holding.free(hash, time.Now()) || !w.hasRoom() {
+	if !w.hasRoom() || !w.holding.reserve(hash, time.Now()) {
 		return
 	}
+	defer w.holding.count(hash, -1, time.Time{})
 	taken, err := w.holding.keeper.Take(ctx, hash, worked)
 	if err != nil && ctx.Err() == nil {
 		w.options.Log.Warn("what waits below a threshold cannot be taken", zap.Error(err))

@@ -5,10 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
 
 	"forager/enrich"
 	"forager/enrich/detection"
@@ -110,6 +112,33 @@ func TestBelowAThresholdNothingIsAppliedAndTheMessageIsAcknowledged(t *testing.T
 	}
 	r.publish(alert{ID: "4-d", Keys: []string{"few3-x"}}) // what follows goes in at once
 	r.seen.until(t, "what follows is applied", func() bool { return r.seen.count(applied) == 4 })
+}
+
+// TestWhatIsHeldIsTakenByOneAtATime: two that want an entry do not both carry its messages.
+func TestWhatIsHeldIsTakenByOneAtATime(t *testing.T) {
+	t.Parallel()
+	h := &holding{hands: map[string]*hand{}}
+	now := time.Now()
+	var got atomic.Int64
+	var all conc.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if h.reserve("x", now) {
+				got.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if got.Load() != 1 {
+		t.Errorf("%d have it", got.Load())
+	}
+	h.count("x", -1, now.Add(time.Minute))
+	if h.reserve("x", now) {
+		t.Error("it rests, and somebody has it")
+	}
+	if !h.reserve("x", now.Add(2*time.Minute)) {
+		t.Error("nobody has it, and nobody gets it")
+	}
 }
 
 func applied(s Settlement) bool { return s.Plans > 0 && s.Action == ActionAck }
