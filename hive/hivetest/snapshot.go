@@ -30,6 +30,7 @@ type Case struct {
 	Tasks                          []string // titles
 	Pages                          []Page
 	Files                          []File // attachments; files that are observables are in Observables
+	Jobs                           []Job  // of its observables
 }
 
 // Alert is an alert with all that lies below it.
@@ -56,6 +57,12 @@ type Observable struct {
 	IOC, Sighted   bool
 	SightedAt      int64 // ms; 0: none
 	Tags           []string
+}
+
+// Job is an analyzer that was asked to look at an observable.
+type Job struct {
+	DataType, Data   string // of the observable
+	Analyzer, Status string // Analyzer is its name
 }
 
 // Procedure is a technique used in a case.
@@ -117,6 +124,7 @@ func caseOf(e *entry) Case {
 			return Page{d.text("title"), d.text("category"), d.text("content")}
 		}, func(a, b Page) int { return cmp.Or(cmp.Compare(a.Title, b.Title), cmp.Compare(a.Content, b.Content)) }),
 		Files: each(e, attachmentKind, fileOf, compareFiles),
+		Jobs:  jobsOf(e),
 	}
 	values, _ := d.get("customFields").([]customValue)
 	for _, v := range values {
@@ -149,6 +157,19 @@ func observableOf(d *doc) Observable {
 		o.File = fileOf(a)
 	}
 	return o
+}
+
+// jobsOf are the jobs of a case, in the order of its observables and then of analyzers.
+func jobsOf(e *entry) (all []Job) {
+	for o := range e.children(observableKind).each {
+		for j := range o.children(jobKind).each {
+			all = append(all, Job{o.doc.text("dataType"), o.doc.text("data"), j.doc.text("analyzerName"), j.doc.text("status")})
+		}
+	}
+	slices.SortFunc(all, func(a, b Job) int {
+		return cmp.Or(cmp.Compare(a.DataType, b.DataType), cmp.Compare(a.Data, b.Data), cmp.Compare(a.Analyzer, b.Analyzer), cmp.Compare(a.Status, b.Status))
+	})
+	return all
 }
 
 func fileOf(d *doc) File { return File{d.text("name"), d.text("id"), d.num("size")} }

@@ -11,7 +11,10 @@ const forms = 3
 // address is an indicator that one detection alone has: by it the judge finds the detection in TheHive.
 func address(n int) string { return fmt.Sprintf("45.%d.%d.%d", n/62500%250, n/250%250, 1+n%250) }
 
-func shared(which int) string { return fmt.Sprintf("cdn%d.example.net", which%3) }
+// shared is an indicator that many detections have; of one the simulated analyzers think badly.
+func shared(which int) string {
+	return []string{"cdn0.example.net", "cdn1.example.net", "malicious.example.net"}[which%3]
+}
 
 // severity is from 1 (low) to 4 (critical).
 func (e event) severity() int { return 1 + e.Which%4 }

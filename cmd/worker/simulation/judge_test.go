@@ -121,6 +121,9 @@ func (p *play) judgeCase(s *span, c hivetest.Case) {
 	for _, page := range c.Pages {
 		counts["page "+page.Title]++
 	}
+	for _, j := range c.Jobs {
+		counts["job "+j.Analyzer+" of "+j.DataType+" "+j.Data]++
+	}
 	for item, n := range counts {
 		most := s.sources // a merge keeps what both had, but for observables
 		if strings.HasPrefix(item, "ip ") || strings.HasPrefix(item, "fqdn ") {
@@ -152,6 +155,9 @@ func (p *play) judgeCase(s *span, c hivetest.Case) {
 				p.found("case %d of %s lacks %s of %s", c.Number, p.book.hostsOf(s), item, d.event.ID)
 			}
 		}
+	}
+	if p.plan.Analyses {
+		severity = p.judgeAnalyses(s, c, severity)
 	}
 	if int(c.Severity) != severity {
 		p.found("case %d of %s has severity %d, its detections %d", c.Number, p.book.hostsOf(s), c.Severity, severity)

@@ -38,6 +38,7 @@ type play struct {
 	heard    int           // lines of the replicas that were judged
 	troubles int           // of replicas and NATS, that go on
 	rest     time.Duration // the longest that it took to come to rest after a shift
+	used     time.Duration // and then until what an analyzer said was used
 }
 
 // later is something to be done at a time.
@@ -74,6 +75,7 @@ func (p *play) run(ctx context.Context) error {
 		if !p.comesToRest(ctx) {
 			return nil
 		}
+		p.analysed()
 		p.judge(ctx)
 		if len(p.findings) > 0 {
 			return nil

@@ -101,7 +101,9 @@ type shift []event
 type schedule struct {
 	Seed     uint64
 	Replicas int
-	Older    int // so many of the replicas have other limits of time than the rest, as during an upgrade
+	Older    int           // so many of the replicas have other limits of time than the rest, as during an upgrade
+	Analyses bool          // Cortex looks at what is new to a case
+	JobTime  time.Duration // of Cortex; 0: a second
 	Shifts   []shift
 }
 
@@ -122,7 +124,7 @@ var techniques = []string{"T1059.001", "T1110", "T1105", "T1486", "T1003", "T156
 // newSchedule makes the schedule of a seed: odd ones have stories, even ones what chance brings.
 func newSchedule(seed uint64, shifts int) schedule {
 	rng := rand.New(rand.NewPCG(seed, 20))
-	s := schedule{Seed: seed, Replicas: 2 + rng.IntN(2)}
+	s := schedule{Seed: seed, Replicas: 2 + rng.IntN(2), Analyses: seed%3 == 0}
 	if rng.IntN(4) == 0 {
 		s.Older = 1
 	}

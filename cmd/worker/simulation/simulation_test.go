@@ -34,6 +34,7 @@ type outcome struct {
 	State     string        // digest of what TheHive holds
 	Simulated time.Duration // by the bubble's clock
 	Rest      time.Duration // the longest that a shift's messages took once all faults were over
+	Used      time.Duration // the longest that it took, after a shift, until what an analyzer said was used
 	Real      time.Duration
 	Worked    time.Duration // of a processor
 }
@@ -83,7 +84,7 @@ func lived(ctx context.Context, s schedule) outcome {
 		w.misbehave()
 		err = p.run(ctx)
 	}
-	o := outcome{Findings: p.findings, Told: p.told, Done: p.done, Rest: p.rest, Simulated: time.Since(beginning)}
+	o := outcome{Findings: p.findings, Told: p.told, Done: p.done, Rest: p.rest, Used: p.used, Simulated: time.Since(beginning)}
 	if w.hive != nil {
 		o.State = state(w.hive.Snapshot())
 	}

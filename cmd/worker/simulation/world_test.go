@@ -48,6 +48,7 @@ type world struct {
 	faults   map[int]event // active, by a number of their own
 	last     int
 	older    int         // replicas with other limits of time
+	rules    []byte      // of the replicas' configuration
 	saved    string      // a copy of NATS' store; empty is none
 	deaf     atomic.Bool // no document of the webhook arrives
 	calm     bool        // nothing befalls the replicas and NATS
@@ -87,6 +88,10 @@ const (
 
 func newWorld(ctx context.Context, s schedule) (w *world, err error) {
 	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}, older: s.Older}
+	var cortex []string
+	if s.Analyses {
+		w.rules, cortex = []byte(analyses), []string{"local"}
+	}
 	if w.dir, err = os.MkdirTemp("", "forager-simulation-"); err != nil {
 		return w, err
 	}
@@ -98,7 +103,7 @@ func newWorld(ctx context.Context, s schedule) (w *world, err error) {
 	w.up.Store(true)
 	w.hooks = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.toHook(ctx) }}
 	w.hive = hivetest.New(hivetest.Options{
-		Seed: s.Seed, Webhooks: []hivetest.Webhook{{URL: "http://forager.test/hooks/thehive", Version: 1, Bearer: hookToken, Transport: w.hooks}},
+		Seed: s.Seed, Cortex: cortex, JobTime: s.JobTime, Webhooks: []hivetest.Webhook{{URL: "http://forager.test/hooks/thehive", Version: 1, Bearer: hookToken, Transport: w.hooks}},
 		Users: []hivetest.User{{Login: "analyst@thehive.local", APIKey: "analyst", Memberships: []hivetest.Membership{{Organisation: hivetest.DefaultOrganisation, Profile: "analyst"}}}},
 	})
 	w.http = &http.Server{Handler: w.hive, ReadHeaderTimeout: time.Minute}
@@ -220,12 +225,21 @@ func environment() []string {
 	}
 }
 
+// analyses let one analyzer look at addresses, and another at names, which are indicators for it.
+const analyses = `
+routes:
+  - name: all
+    analyze:
+      - {analyzer: virustotal, types: [ip], markIOC: true}
+      - {analyzer: Abuse_Finder_3_0, types: [fqdn, domain], raise: critical, markIOC: true}
+`
+
 func (r *replica) load(*rulefiles.Witness) (*config.Config, error) {
 	env := environment()
 	if r.number < r.world.older {
 		env = append(env, "FORAGER_LEDGER_LEASE=20s", "FORAGER_HIVE_TIMEOUT=8s", "FORAGER_HIVE_SETTLE=40s", "FORAGER_HIVE_CONCURRENCY=3")
 	}
-	c, err := config.Load(config.Source{Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
+	c, err := config.Load(config.Source{Text: r.world.rules, Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
 	if err != nil {
 		return nil, err
 	}
