@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,23 @@ import (
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
 )
 
-// label marks what this package starts, so that it sweeps nothing else.
+// label marks what this package starts, so that it sweeps nothing else. Its value is until when it may belong to a run that is still going
+// on, in seconds since 1970.
 const label = "forager.integration"
 
-// abandoned is the age at which a labelled container cannot belong to a run that is still going on.
-const abandoned = 30 * time.Minute
+// longest is how long a run may take besides its storm.
+const longest = 30 * time.Minute
+
+// ours are the labels of what this run starts.
+func ours() map[string]string {
+	return map[string]string{label: strconv.FormatInt(time.Now().Add(*lasts+longest).Unix(), 10)}
+}
+
+// abandoned tells by its labels whether the run that something belonged to is over.
+func abandoned(labels map[string]string) bool {
+	until, err := strconv.ParseInt(labels[label], 10, 64)
+	return err != nil || time.Now().Unix() > until
+}
 
 // engine is the container engine, and what a test has in it.
 type engine struct {
@@ -57,31 +70,31 @@ func newEngine(t *testing.T) *engine {
 // sweep removes what a run that was killed left behind.
 func (e *engine) sweep(t *testing.T) {
 	t.Helper()
-	ours := client.Filters{}.Add("label", label)
-	found, err := e.client.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: ours})
+	labelled := client.Filters{}.Add("label", label)
+	found, err := e.client.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: labelled})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range found.Items {
-		if time.Since(time.Unix(c.Created, 0)) > abandoned {
+		if abandoned(c.Labels) {
 			_, _ = e.client.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}
 	}
-	images, err := e.client.ImageList(t.Context(), client.ImageListOptions{All: true, Filters: ours})
+	images, err := e.client.ImageList(t.Context(), client.ImageListOptions{All: true, Filters: labelled})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range images.Items {
-		if time.Since(time.Unix(i.Created, 0)) > abandoned {
+		if abandoned(i.Labels) {
 			_, _ = e.client.ImageRemove(t.Context(), i.ID, client.ImageRemoveOptions{Force: true})
 		}
 	}
-	networks, err := e.client.NetworkList(t.Context(), client.NetworkListOptions{Filters: ours})
+	networks, err := e.client.NetworkList(t.Context(), client.NetworkListOptions{Filters: labelled})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range networks.Items {
-		if time.Since(n.Created) > abandoned {
+		if abandoned(n.Labels) {
 			_, _ = e.client.NetworkRemove(t.Context(), n.ID, client.NetworkRemoveOptions{})
 		}
 	}
@@ -90,7 +103,7 @@ func (e *engine) sweep(t *testing.T) {
 // network makes a network that ends with the test.
 func (e *engine) network(t *testing.T) string {
 	t.Helper()
-	n, err := tcnetwork.New(t.Context(), tcnetwork.WithLabels(map[string]string{label: "true"}))
+	n, err := tcnetwork.New(t.Context(), tcnetwork.WithLabels(ours()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +118,7 @@ func (e *engine) network(t *testing.T) string {
 // start runs a container on networks until the end of the test; its name is how the others find it.
 func (e *engine) start(t *testing.T, name string, r testcontainers.ContainerRequest) *box {
 	t.Helper()
-	r.Labels = map[string]string{label: "true"}
+	r.Labels = ours()
 	r.NetworkAliases = map[string][]string{}
 	for _, n := range r.Networks {
 		r.NetworkAliases[n] = []string{name}

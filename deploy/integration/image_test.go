@@ -90,7 +90,7 @@ func (p program) archive(binary string) (*bytes.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	dockerfile := fmt.Sprintf("FROM scratch\nLABEL %s=true\nCOPY %s /%[2]s\nENTRYPOINT [\"/%[2]s\"]\n", label, p.name)
+	dockerfile := fmt.Sprintf("FROM scratch\nLABEL %s=%s\nCOPY %s /%[3]s\nENTRYPOINT [\"/%[3]s\"]\n", label, ours()[label], p.name)
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range []struct {

@@ -84,6 +84,7 @@ func (s *stage) replica(ctx context.Context, sh *shell.Shell) *os.Process {
 	}
 	cmd := exec.CommandContext(ctx, own, "run") //nolint:gosec // it is this program
 	cmd.Args[0] = os.Args[0]
+	neverAlone(cmd)
 	cmd.Env = append(os.Environ(), append(servers.Config(s.nats.URL(), s.server.URL()), "FORAGER_OPS_ADDR=", "FORAGER_WEBHOOK_ADDR=")...)
 	if err := cmd.Start(); err != nil {
 		sh.Say("demo: there is no second replica: %v", err)

@@ -23,8 +23,9 @@ import (
 
 // TestMain is the second replica, too: the demonstration starts its own program as "run".
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == "run" {
-		if err := replicaOfATest(); err != nil {
+	as := map[string]func() error{"run": replicaOfATest, "parent": parentOfATest, "child": childOfATest}
+	if len(os.Args) == 2 && as[os.Args[1]] != nil {
+		if err := as[os.Args[1]](); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -112,9 +112,11 @@ func writeReplicas(to *terminal.Screen, all []Replica) {
 			terminal.Plain.Of(r.Started.UTC().Format(time.RFC3339)), terminal.Number(r.Concurrency), terminal.Plain.Of(says))
 	}
 	to.Blank()
-	to.Table(t)
+	if ended < len(all) {
+		to.Table(t)
+	}
 	if ended > 0 {
-		to.Line(0, terminal.Plain.Of(fmt.Sprintf("%d that stopped in order within a week", ended)))
+		to.Line(0, terminal.Plain.Of(fmt.Sprintf("replicas that stopped in order within a week: %d", ended)))
 	}
 }
 

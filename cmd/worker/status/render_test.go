@@ -43,7 +43,7 @@ LETTERS  REASON               STEP        ANSWER  NEWEST
 REPLICA        STATE   SEEN      STARTED               CALLS  SAYS
 forager-0      live    1s ago    2026-03-02T08:12:00Z     32  consuming
 forager-1�[2J  silent  1m1s ago  2026-03-02T08:12:00Z     32  gate is closed
-1 that stopped in order within a week
+replicas that stopped in order within a week: 1
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
