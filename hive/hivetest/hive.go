@@ -43,9 +43,10 @@ type postponed struct {
 	act func()
 }
 
-// postpone lets an effect wait; the first call after it is due makes it. Called under the lock.
+// postpone lets an effect wait. It comes when it is due, whether anybody calls or not: webhooks tell of it then. Called under the lock.
 func (h *Hive) postpone(by time.Duration, act func()) {
 	h.later = append(h.later, postponed{time.Now().Add(by), act})
+	time.AfterFunc(by, h.catchUp)
 }
 
 // catchUp makes the effects that are due, in their order.
