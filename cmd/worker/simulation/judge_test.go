@@ -104,8 +104,8 @@ func (p *play) judgeDetections(where map[string][]int64) {
 
 var noted = regexp.MustCompile(`forager: rule=([0-9a-f]+)`)
 
-// judgeCase: what is in a case is there once, what was removed is not, and what must be there is.
-func (p *play) judgeCase(s *span, c hivetest.Case) {
+// itemsOf says how often a case has what it may have once.
+func itemsOf(c hivetest.Case) map[string]int {
 	counts := map[string]int{}
 	for _, o := range c.Observables {
 		counts[o.DataType+" "+o.Data]++
@@ -124,6 +124,12 @@ func (p *play) judgeCase(s *span, c hivetest.Case) {
 	for _, j := range c.Jobs {
 		counts["job "+j.Analyzer+" of "+j.DataType+" "+j.Data]++
 	}
+	return counts
+}
+
+// judgeCase: what is in a case is there once, what was removed is not, and what must be there is.
+func (p *play) judgeCase(s *span, c hivetest.Case) {
+	counts := itemsOf(c)
 	for item, n := range counts {
 		most := s.sources // a merge keeps what both had, but for observables
 		if strings.HasPrefix(item, "ip ") || strings.HasPrefix(item, "fqdn ") {
