@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -93,11 +94,12 @@ func (s *site) worker(t *testing.T, name string) *box {
 // connect reaches the cluster from this machine, through any of its nodes.
 func (s *site) connect(t *testing.T) {
 	t.Helper()
-	urls := ""
+	urls, nodes := "", finder{}
 	for _, node := range s.nodes {
-		urls += ",nats://" + node.address(t, "4222/tcp")
+		at := fmt.Sprintf("127.0.0.1:%d", 1+len(nodes))
+		urls, nodes[at] = urls+",nats://"+at, node
 	}
-	nc, err := nats.Connect(urls[1:], nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(200*time.Millisecond),
+	nc, err := nats.Connect(urls[1:], nats.SetCustomDialer(nodes), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(200*time.Millisecond),
 		nats.IgnoreDiscoveredServers()) // the addresses that the nodes know of each other are none of this machine
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +109,20 @@ func (s *site) connect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// finder dials nodes at where they are now: a node that was started again is at another port. Its keys stand for them.
+type finder map[string]*box
+
+// Dial finds out where the node is, and connects to it.
+func (f finder) Dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	now, err := f[address].docker.PortEndpoint(ctx, "4222/tcp", "")
+	if err != nil {
+		return nil, err
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, now)
 }
 
 // create makes what the workers find: streams, consumer and ledger, three copies of each.
