@@ -51,7 +51,9 @@ func self(t *testing.T) string {
 
 // frugal makes a process that has little to do beside others: what runs at once are processes, and a bubble has nothing for a
 // second processor to do. It keeps its memory within a bound instead of collecting garbage often.
-func frugal() []string { return []string{"GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=384MiB"} }
+func frugal() []string {
+	return []string{"GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=384MiB", "GODEBUG=asyncpreemptoff=1"}
+}
 
 // liveIn does it with the tests' binary of this name.
 func liveIn(t *testing.T, binary string, s schedule) (o outcome) {

@@ -102,6 +102,7 @@ type schedule struct {
 	Seed     uint64
 	Replicas int
 	Older    int           // so many of the replicas have other limits of time than the rest, as during an upgrade
+	Narrow   int           // so many of the replicas make one call of TheHive at a time
 	Analyses bool          // Cortex looks at what is new to a case
 	JobTime  time.Duration // of Cortex; 0: a second
 	Shifts   []shift
@@ -127,6 +128,9 @@ func newSchedule(seed uint64, shifts int) schedule {
 	s := schedule{Seed: seed, Replicas: 2 + rng.IntN(2), Analyses: seed%3 == 0}
 	if rng.IntN(4) == 0 {
 		s.Older = 1
+	}
+	if seed%2 == 1 && rng.IntN(2) == 0 {
+		s.Narrow = 1
 	}
 	for n := range shifts {
 		one := newShift

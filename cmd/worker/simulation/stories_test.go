@@ -7,8 +7,8 @@ import (
 )
 
 // stories are courses of events that the protocol was made for, and that chance alone seldom plays: each takes some minutes,
-// on two hosts of its own. They come one after the other.
-var stories = []func(*teller){frozen, dying, leaving, unheard, joining, restricted, replayed, rolled}
+// on two hosts of its own, or more. They come one after the other.
+var stories = []func(*teller){frozen, crowded, dying, leaving, unheard, joining, restricted, replayed, rolled}
 
 // teller writes the stories of a shift.
 type teller struct {
@@ -35,7 +35,7 @@ func newStories(rng *rand.Rand, n, replicas int) shift {
 func (t *teller) tell(story func(*teller)) {
 	first := 0
 	if len(t.hosts) > 0 {
-		first = t.hosts[1] + 1
+		first = t.hosts[len(t.hosts)-1] + 1
 	}
 	if t.hosts = nil; first+1 >= hosts {
 		return
@@ -87,6 +87,21 @@ func frozen(t *teller) {
 			t.add(t.between(30*time.Second, 60*time.Second), event{Kind: hangs, Who: r, For: t.between(70*time.Second, 110*time.Second)})
 		}
 	}
+}
+
+// crowded: calls take nearly as long as they may, so that those of many hosts wait for each other, longest where a replica makes one at a
+// time. While they wait, that replica hears nothing of NATS, and others take over.
+func crowded(t *teller) {
+	for next := t.hosts[1] + 1; next < hosts && len(t.hosts) < 6; next++ {
+		t.hosts = append(t.hosts, next)
+	}
+	t.add(0, event{Kind: slows, Much: 6 + 3*t.rng.Float64(), For: 150 * time.Second})
+	for _, h := range t.hosts {
+		for rule := range 3 {
+			t.detect(t.between(time.Second, 8*time.Second), event{Who: h, What: rule, Which: t.rng.IntN(24), Form: t.rng.IntN(forms)})
+		}
+	}
+	t.add(t.between(12*time.Second, 30*time.Second), event{Kind: hangs, Who: 0, For: t.between(90*time.Second, 140*time.Second)})
 }
 
 // late lets writes take effect long after they were sent: later than others may take over what their sender held, and sooner

@@ -48,6 +48,7 @@ type world struct {
 	faults   map[int]event // active, by a number of their own
 	last     int
 	older    int         // replicas with other limits of time
+	narrow   int         // replicas that make one call at a time
 	rules    []byte      // of the replicas' configuration
 	saved    string      // a copy of NATS' store; empty is none
 	deaf     atomic.Bool // no document of the webhook arrives
@@ -87,7 +88,7 @@ const (
 )
 
 func newWorld(ctx context.Context, s schedule) (w *world, err error) {
-	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}, older: s.Older}
+	w = &world{carrier: &conc.WaitGroup{}, entrance: newCounter(), log: &logbook{}, calm: true, faults: map[int]event{}, older: s.Older, narrow: s.Narrow}
 	var cortex []string
 	if s.Analyses {
 		w.rules, cortex = []byte(analyses), []string{"local"}
@@ -238,6 +239,9 @@ func (r *replica) load(*rulefiles.Witness) (*config.Config, error) {
 	env := environment()
 	if r.number < r.world.older {
 		env = append(env, "FORAGER_LEDGER_LEASE=20s", "FORAGER_HIVE_TIMEOUT=8s", "FORAGER_HIVE_SETTLE=40s", "FORAGER_HIVE_CONCURRENCY=3")
+	}
+	if r.number < r.world.narrow {
+		env = append(env, "FORAGER_HIVE_CONCURRENCY=1")
 	}
 	c, err := config.Load(config.Source{Text: r.world.rules, Env: env, Connects: []string{config.ToNATS, config.ToHive, config.ToWebhook}})
 	if err != nil {
