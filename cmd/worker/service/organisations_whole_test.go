@@ -25,6 +25,7 @@ import (
 	"forager/pipeline"
 	"forager/pipeline/natstest"
 	"forager/pipeline/stream"
+	"forager/racedetector"
 	"forager/retry"
 )
 
@@ -229,8 +230,9 @@ func TestACustomerThatRefusesTheWorkerHoldsUpNoOther(t *testing.T) {
 			}
 			during := p.ended(c.works)[each:]
 			again := slices.DeleteFunc(slices.Clone(during), func(s pipeline.Settlement) bool { return s.Deliveries == 1 })
-			if len(again) > 0 {
-				t.Errorf("%d detections of %s came more than once", len(again), c.works)
+			// With the race detector on a busy machine a call may take longer than it may; who was held up would come again and again.
+			if most := racedetector.Fewer(0, each/20); len(again) > most {
+				t.Errorf("%d detections of %s came more than once, at most %d may", len(again), c.works, most)
 			}
 			if got := len(p.ended(c.refuses)); got != each {
 				t.Errorf("%d detections of %s ended, of which %d could", got, c.refuses, each)
