@@ -7,6 +7,9 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 # Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
 PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
+# Tests that take long with the race detector and start no goroutine: it has nothing to find in them.
+ALONE := ^(TestLinksOfDocumentsLeadSomewhere|TestNamesSayWhatTheFieldSays|TestFilesAreReadToABound|TestFilesAndFunctionsFitOnAScreen|TestListsInTextsAreLists|TestSyntaxRefusesWhatNoFormatCouldRead|TestABrokenFormatFileIsRefusedNamingThePlace|TestTheSchemaOfFormatFilesTakesAllThatThereAre|TestEverySendersEnvelopeIsTakenOff)$$
+
 .PHONY: help test check lint cover fuzz boxes week hours build bench integration chart page image sbom vulnerabilities deadcode minute demo tools clean
 
 help: ## show the targets
@@ -16,7 +19,8 @@ test: ## every test, shuffled; RACE=-race with the race detector, which takes fo
 	go test $(RACE) -shuffle=on -parallel $(PARALLEL) -timeout 25m ./...
 
 check: lint ## everything that must be green: vet, linters, tests with the race detector, and without it those that it spoils or cuts short
-	$(MAKE) test RACE=-race
+	$(MAKE) test RACE="-race -skip '$(ALONE)'"
+	go test -shuffle=on -run '$(ALONE)' ./cmd/worker ./enrich/detection
 	go test -shuffle=on ./hive ./enrich/apply ./enrich/claim
 	go test -run Past ./cmd/worker/service
 

@@ -247,7 +247,7 @@ func TestAnalysesCostNothingWhereNoneIsWanted(t *testing.T) {
 	})
 }
 
-var jobRuns = flag.Int("job.runs", racedetector.Fewer(20, 2), "random histories of analyses to try")
+var jobRuns = flag.Int("job.runs", racedetector.Fewer(10, 2), "random histories of analyses to try")
 
 // TestAnalysesAreAskedForOnceWhateverDies: three workers that are killed, answers that are lost, effects that come late; in the end each
 // observable of each case was looked at once by each analyzer that takes it.

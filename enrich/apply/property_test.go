@@ -31,7 +31,7 @@ import (
 // Random detections, several workers and every fault that the simulator knows end in the state of
 // one clean run: nothing lost, nothing doubled.
 
-var stormRuns = flag.Int("storm.runs", racedetector.Fewer(25, 3), "random histories of several workers to try")
+var stormRuns = flag.Int("storm.runs", racedetector.Fewer(12, 3), "random histories of several workers to try")
 
 // storm is one history.
 type storm struct {

@@ -308,7 +308,7 @@ func TestWhatALookCosts(t *testing.T) {
 	})
 }
 
-var relatedRuns = flag.Int("related.runs", racedetector.Fewer(20, 2), "random histories of related cases to try")
+var relatedRuns = flag.Int("related.runs", racedetector.Fewer(10, 2), "random histories of related cases to try")
 
 // TestRelatedCasesAreLinkedOnceWhateverDies: three workers that are killed, answers that are lost, effects that come late; in the end
 // each two cases with an indicator in common are linked, and no link took effect twice, nor from both sides.
