@@ -101,8 +101,10 @@ func (p *play) judgeAnalyses(s *span, c hivetest.Case, least int) int {
 	return least
 }
 
-// simple tells whether an analyst has left a case alone: of others, analyses may be missing or doubled.
-func (b *book) simple(s *span) bool { return s.sources == 1 && s.end.IsZero() && !s.deleted && !s.open }
+// simple tells whether an analyst has left a case alone, and the ledger remembers it: of others, analyses may be missing.
+func (b *book) simple(s *span) bool {
+	return s.sources == 1 && s.end.IsZero() && !s.deleted && !s.open && !s.forgot
+}
 
 // TestWhatAnAnalyzerSaysIsUsedAtOnce: TheHive tells of it by its webhook; without, the next look finds it, which is due 16 minutes after
 // the job was asked for.

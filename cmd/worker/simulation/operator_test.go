@@ -193,13 +193,15 @@ func (p *play) saidSince(n int) []string {
 	return p.log.lines[n:len(p.log.lines):len(p.log.lines)]
 }
 
-// loosen forgets what the ledger alone may have known: what analysts took away may come back.
+// loosen forgets what the ledger alone may have known: what analysts took away may come back, and what Cortex was still to be asked for is
+// not asked for.
 func (b *book) loosen() {
 	for _, all := range b.spans {
 		for _, s := range all {
 			r := s.root()
 			r.open = r.open || r.deleted
 			maps.Copy(r.free, r.taken)
+			r.forgot = true
 		}
 	}
 }

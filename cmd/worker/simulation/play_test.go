@@ -379,6 +379,7 @@ type span struct {
 	end     time.Time
 	deleted bool
 	open    bool // deleted or out of sight, and nobody knows whether that is known in time
+	forgot  bool // the ledger went back
 	sources int
 	taken   map[string]bool
 	free    map[string]bool // taken, and whether that is still known is open
