@@ -57,7 +57,8 @@ type holding struct {
 // hand is what of an entry this worker carries.
 type hand struct {
 	messages int
-	rests    time.Time // until when nothing more of it is taken
+	rests    time.Time     // until when nothing more of it is taken
+	taking   chan struct{} // not nil: somebody takes what goes on
 }
 
 func newHolding(link *stream.Link, o Options) *holding {
@@ -68,26 +69,40 @@ func newHolding(link *stream.Link, o Options) *holding {
 	}
 }
 
-// reserve takes an entry into hand, where nothing of it is carried and it does not rest; who gets true gives it back by count. Two may
-// want one at a time: who looks at all, and who applies a message that met the threshold.
-func (h *holding) reserve(hash string, now time.Time) bool {
+// take lets the caller alone take what of an entry goes on, where nothing of it is carried and it does not rest; who may gives it back by
+// taken. Two may want one at a time: who looks at all, and who applies the message that met the threshold. others is closed when the other
+// has taken what there was, which is in the queue then; nil: nobody takes.
+func (h *holding) take(hash string, now time.Time) (mine bool, others <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if of := h.hands[hash]; of != nil && (of.messages > 0 || of.rests.After(now)) {
-		return false
+	of := h.hands[hash]
+	switch {
+	case of == nil:
+		of = &hand{}
+		h.hands[hash] = of
+	case of.taking != nil:
+		return false, of.taking
+	case of.messages > 0 || of.rests.After(now):
+		return false, nil
 	}
-	h.counted(hash, 1, time.Time{})
-	return true
+	of.taking = make(chan struct{})
+	return true, nil
+}
+
+// taken ends what take allowed.
+func (h *holding) taken(hash string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	of := h.hands[hash]
+	close(of.taking)
+	of.taking = nil
+	h.forget(hash, of)
 }
 
 // count notes that a message more, or less, of an entry is carried, and until when it rests.
 func (h *holding) count(hash string, messages int, rests time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.counted(hash, messages, rests)
-}
-
-func (h *holding) counted(hash string, messages int, rests time.Time) {
 	of := h.hands[hash]
 	if of == nil {
 		of = &hand{}
@@ -97,7 +112,12 @@ func (h *holding) counted(hash string, messages int, rests time.Time) {
 	if rests.After(of.rests) {
 		of.rests = rests
 	}
-	if of.messages == 0 && of.rests.Before(time.Now()) {
+	h.forget(hash, of)
+}
+
+// forget forgets an entry of which there is nothing to say.
+func (h *holding) forget(hash string, of *hand) {
+	if of.messages == 0 && of.taking == nil && of.rests.Before(time.Now()) {
 		delete(h.hands, hash)
 	}
 }
@@ -303,12 +323,22 @@ func (w *Worker) carryAll(ctx context.Context) {
 	}
 }
 
-// carryEntry takes what of an entry goes on.
+// carryEntry takes what of an entry goes on, or waits until another has taken it.
 func (w *Worker) carryEntry(ctx context.Context, hash string, worked time.Time) {
-	if !w.hasRoom() || !w.holding.reserve(hash, time.Now()) {
+	if !w.hasRoom() {
 		return
 	}
-	defer w.holding.count(hash, -1, time.Time{})
+	mine, others := w.holding.take(hash, time.Now())
+	if !mine {
+		if others != nil {
+			select {
+			case <-others:
+			case <-ctx.Done():
+			}
+		}
+		return
+	}
+	defer w.holding.taken(hash)
 	taken, err := w.holding.keeper.Take(ctx, hash, worked)
 	if err != nil && ctx.Err() == nil {
 		w.options.Log.Warn("what waits below a threshold cannot be taken", zap.Error(err))

@@ -114,30 +114,40 @@ func TestBelowAThresholdNothingIsAppliedAndTheMessageIsAcknowledged(t *testing.T
 	r.seen.until(t, "what follows is applied", func() bool { return r.seen.count(applied) == 4 })
 }
 
-// TestWhatIsHeldIsTakenByOneAtATime: two that want an entry do not both carry its messages.
+// TestWhatIsHeldIsTakenByOneAtATime: of two that want an entry one takes its messages, and the other waits until they are in the queue.
 func TestWhatIsHeldIsTakenByOneAtATime(t *testing.T) {
 	t.Parallel()
 	h := &holding{hands: map[string]*hand{}}
 	now := time.Now()
-	var got atomic.Int64
+	var got, waited atomic.Int64
 	var all conc.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if h.reserve("x", now) {
+			mine, others := h.take("x", now)
+			switch {
+			case mine:
 				got.Add(1)
+				h.count("x", 1, time.Time{})
+				h.taken("x")
+			case others != nil:
+				<-others
+				waited.Add(1)
 			}
 		})
 	}
 	all.Wait()
 	if got.Load() != 1 {
-		t.Errorf("%d have it", got.Load())
+		t.Errorf("%d took it, %d waited", got.Load(), waited.Load())
 	}
 	h.count("x", -1, now.Add(time.Minute))
-	if h.reserve("x", now) {
-		t.Error("it rests, and somebody has it")
+	if mine, others := h.take("x", now); mine || others != nil {
+		t.Error("it rests, and somebody takes it")
 	}
-	if !h.reserve("x", now.Add(2*time.Minute)) {
+	if mine, _ := h.take("x", now.Add(2*time.Minute)); !mine {
 		t.Error("nobody has it, and nobody gets it")
+	}
+	if mine, others := h.take("x", now); mine || others == nil {
+		t.Error("somebody takes it, and nobody is told to wait")
 	}
 }
 
