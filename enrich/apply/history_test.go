@@ -326,7 +326,7 @@ func TestAKeyOpensAThousandCases(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
 				e := d.worker(t)
-				cases := racedetector.Fewer(1000, 100)
+				cases := racedetector.Fewer(1000, 200)
 				all := under(t, rules.ClosedNew, 1, apart(0, cases)...)
 				few := d.calls(func() { run(d, e, all[:100]) })
 				late := d.calls(func() { run(d, e, all[100:]) })
