@@ -75,11 +75,8 @@ func newHolding(link *stream.Link, o Options) *holding {
 func (h *holding) take(hash string, now time.Time) (mine bool, others <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of := h.hands[hash]
+	of := h.hand(hash)
 	switch {
-	case of == nil:
-		of = &hand{}
-		h.hands[hash] = of
 	case of.taking != nil:
 		return false, of.taking
 	case of.messages > 0 || of.rests.After(now):
@@ -103,16 +100,22 @@ func (h *holding) taken(hash string) {
 func (h *holding) count(hash string, messages int, rests time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of := h.hands[hash]
-	if of == nil {
-		of = &hand{}
-		h.hands[hash] = of
-	}
+	of := h.hand(hash)
 	of.messages += messages
 	if rests.After(of.rests) {
 		of.rests = rests
 	}
 	h.forget(hash, of)
+}
+
+// hand is what this worker has of an entry, which may be nothing yet. Called under the lock, as forget is.
+func (h *holding) hand(hash string) *hand {
+	of := h.hands[hash]
+	if of == nil {
+		of = &hand{}
+		h.hands[hash] = of
+	}
+	return of
 }
 
 // forget forgets an entry of which there is nothing to say.
