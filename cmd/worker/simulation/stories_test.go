@@ -105,8 +105,12 @@ func crowded(t *teller) {
 }
 
 // late lets writes take effect long after they were sent: later than others may take over what their sender held, and sooner
-// than settle. The first detections of two hosts are on their way then.
+// than settle. The first detections of two hosts are on their way then, or more of hosts that are known: what is written of those
+// says that nothing is on its way, until somebody writes what will be.
 func (t *teller) late() {
+	if t.rng.IntN(2) == 0 {
+		t.known()
+	}
 	t.add(0, event{Kind: commits, Much: 0.7 + 0.3*t.rng.Float64(), Late: t.between(16*time.Second, 24*time.Second), For: 50 * time.Second})
 	for range 2 {
 		for _, h := range t.hosts {
@@ -114,6 +118,17 @@ func (t *teller) late() {
 		}
 	}
 	t.burst(8+t.rng.IntN(8), 2*time.Second, 40*time.Second)
+}
+
+// known lets a case of both hosts come about before the story goes on; some are closed again.
+func (t *teller) known() {
+	for _, h := range t.hosts {
+		t.detect(t.between(0, time.Second), event{Who: h, Form: t.rng.IntN(forms)})
+		if t.rng.IntN(2) == 0 {
+			t.add(t.between(20*time.Second, 25*time.Second), event{Kind: closes, Who: h})
+		}
+	}
+	t.now += 30 * time.Second
 }
 
 // dying: who sent them is gone, and says nothing.
