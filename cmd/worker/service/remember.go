@@ -1,6 +1,7 @@
 package service
 
 import (
+	"forager/cmd/worker/recent"
 	"forager/cmd/worker/shell"
 	"forager/config"
 	"forager/pipeline"
@@ -12,10 +13,7 @@ import (
 // remember makes what remembers settlements: where the stream ends, and the journal.
 func (p *Parts) remember(c *config.Config, link *stream.Link, o *pipeline.Options) (*rollback.Watch, error) {
 	watch := rollback.New(link, p.memory(c, link), rollback.Options{Topology: o.Streams(), File: c.NATS.EndsFile, Log: o.Log})
-	o.Observer = settling{p.measures.observer(o.Observer), watch}
-	if p.history != nil {
-		o.Observer = observers{o.Observer, p.history}
-	}
+	o.Observer = onPage(p.history, settling{p.measures.observer(o.Observer), watch})
 	if c.Journal.Stream == "" {
 		return watch, nil
 	}
@@ -25,6 +23,14 @@ func (p *Parts) remember(c *config.Config, link *stream.Link, o *pipeline.Option
 	}
 	o.Journal = lines
 	return watch, nil
+}
+
+// onPage tells the page's history first: who hears that a message is settled finds it on the page. Without a history there is no page.
+func onPage(history *recent.History, others pipeline.Observer) pipeline.Observer {
+	if history == nil {
+		return others
+	}
+	return observers{history, others}
 }
 
 // settling tells another of every message that the stream is known to have held.
