@@ -43,7 +43,7 @@ week: ## a week of good and hostile senders in a minute, and 5000 events over HT
 	cd deploy/bench && go test -tags bench -count=1 -timeout 5m -run '^TestIntakeLosesNothing$$' -soaked 5000 -v
 
 hours: ## a minute of hours of a SOC, in virtual time, through the whole worker; the commit is the seed
-	go test -count=1 -run '^TestHoursOfASOC$$' -v ./cmd/worker/simulation -simulation.for 60s -simulation.from $$((0x$$(git rev-parse --short=7 HEAD) + 1))
+	go test -count=1 -run '^TestHoursOfASOC$$' -v ./cmd/worker/simulation -simulation.for 60s -simulation.shifts 2 -simulation.from $$((0x$$(git rev-parse --short=7 HEAD) + 1))
 
 build: ## the worker, into dist/
 	go build -trimpath -o dist/worker ./cmd/worker
