@@ -24,7 +24,7 @@ import (
 // analysts do ends in one state, whether all documents come, some, doubled and shuffled, or none but
 // of the cases that were deleted.
 
-var auditRuns = flag.Int("audit.runs", racedetector.Fewer(6, 2), "random histories of analysts to try")
+var auditRuns = flag.Int("audit.runs", racedetector.Fewer(6, 1), "random histories of analysts to try")
 
 // act is one thing that happens: a detection, or something that an analyst does.
 type act struct {

@@ -37,6 +37,7 @@ type digestBody struct {
 	Comment bool   `json:"comment,omitempty"` // a comment takes the place of the page: all that is said of the page holds of it
 	Made    bool   `json:"made,omitempty"`    // the case has, or had, a page
 	Without bool   `json:"without,omitempty"` // it was created without one
+	Missed  int64  `json:"missed,omitempty"`  // when the page of a case that was found was looked for in vain first, ms
 	Wrote   int64  `json:"wrote,omitempty"`   // when it was written last, ms
 	Edited  bool   `json:"edited,omitempty"`  // somebody else changed it: it is never written again
 	Pending bool   `json:"pending,omitempty"` // the page lags behind these numbers
@@ -207,8 +208,11 @@ func (w *digestStep) write(held context.Context) error {
 	case found:
 	case d.Page != "":
 		return w.noticed(held, kindPage, []string{digestTitle}, nil) // an analyst's answer: it stays away
-	case d.Made || !d.Without && time.Since(w.c.CreatedAt.Time()) < surelyListed:
+	case d.Made:
 		return nil // it was never seen: a list may lag, or an analyst was faster
+	case !d.Without && time.Since(w.c.CreatedAt.Time()) < surelyListed && !d.missing():
+		w.a.pace.later(w.id, w.organisation) // who created the case may have sent one with it
+		return nil
 	default:
 		return w.add(held)
 	}
@@ -230,12 +234,24 @@ func (w *digestStep) write(held context.Context) error {
 	if err := w.deleteFurther(held); err != nil {
 		return err
 	}
-	d.Rows, d.Pending, d.Merged, d.Wrote = nil, false, false, time.Now().UnixMilli()
+	d.Rows, d.Pending, d.Merged, d.Missed, d.Wrote = nil, false, false, 0, time.Now().UnixMilli()
 	return nil
 }
 
 // surelyListed is an age of a case at which a page that came with it is listed, by whatever clock.
 const surelyListed = time.Hour
+
+// missedFor is how long a page is looked for in vain until it is taken for never sent: many times as long as a call and a list take.
+const missedFor = 5 * time.Minute
+
+// missing tells whether the page was looked for in vain for so long, by whatever worker; the first time it notes when.
+func (d *digestBody) missing() bool {
+	if d.Missed == 0 {
+		d.Missed = time.Now().UnixMilli()
+	}
+	since := time.Since(time.UnixMilli(d.Missed))
+	return since >= missedFor || since <= -missedFor
+}
 
 // update writes the page, or its comment.
 func (w *digestStep) update(held context.Context, text string) error {
@@ -353,7 +369,7 @@ func (w *digestStep) add(held context.Context) error {
 		id, err = w.post(held, d.Text())
 	}
 	if err == nil {
-		d.Page, d.Made, d.Rows, d.Pending, d.Wrote = id, true, nil, false, time.Now().UnixMilli()
+		d.Page, d.Made, d.Rows, d.Pending, d.Missed, d.Wrote = id, true, nil, false, 0, time.Now().UnixMilli()
 		return nil
 	}
 	if !hive.Uncertain(err) {

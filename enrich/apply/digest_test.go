@@ -281,6 +281,38 @@ func TestALostAnswerLeavesOnePage(t *testing.T) {
 	}
 }
 
+// TestACaseFoundWithoutAPageGetsOne: who created it is dead, and may have sent a page with it. It comes within ten minutes, by who looked
+// first or by another, and not before any list shows what was sent.
+func TestACaseFoundWithoutAPageGetsOne(t *testing.T) {
+	t.Parallel()
+	for _, other := range []bool{false, true} {
+		t.Run(fmt.Sprintf("other worker %t", other), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t)
+				dead := d.worker(t, undigested)
+				mustApply(t, dead, plan(t, 1, of("r1", "a", day(9))))
+				d.forget(d.theCase("1").ID)
+				e := d.worker(t)
+				mustApply(t, e, plan(t, 2, of("r2", "b", day(9))))
+				quiet(t, e)
+				if n := len(d.pages()); n != 0 {
+					t.Errorf("%d pages after two minutes: one that was sent could not show yet", n)
+				}
+				wait(t.Context(), time.Minute)
+				if other {
+					e = d.worker(t)
+					mustApply(t, e, plan(t, 3, of("r2", "c", day(10))))
+				}
+				for range 4 {
+					quiet(t, e)
+				}
+				d.says(t, "| Rule r2 | high |", "| `b` |")
+			})
+		})
+	}
+}
+
 // TestAPageThatADeadWorkerLeftBehindCatchesUp: with the sweep, as no detection comes any more.
 func TestAPageThatADeadWorkerLeftBehindCatchesUp(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ import (
 
 var (
 	budget   = flag.Duration("simulation.for", 0, "how much of the machine's time fresh seeds may take; the last ones may take longer")
-	seeds    = flag.Int("simulation.seeds", 2, "so many fresh seeds at least")
+	seeds    = flag.Int("simulation.seeds", racedetector.Fewer(2, 1), "so many fresh seeds at least")
 	from     = flag.Uint64("simulation.from", 1, "the first of them; 0: any")
 	beside   = flag.Int("simulation.beside", 0, "so many runs at once; 0: one for each processor")
 	shifts   = flag.Int("simulation.shifts", 1, "shifts of a run; one is 40 minutes of traffic, and what follows until the next")

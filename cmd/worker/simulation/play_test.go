@@ -323,8 +323,8 @@ func (p *play) caseOf(host int) (hivetest.Case, bool) {
 
 // Bounds of what follows a shift.
 const (
-	restWithin = 4 * time.Hour   // so long a shift's messages may take, once all faults are over
-	quietAfter = 4 * time.Minute // so long after the last message its digest is written
+	restWithin = 4 * time.Hour    // so long a shift's messages may take, once all faults are over
+	quietAfter = 10 * time.Minute // so long after the last message its digest is written, even that of a case that was found without one
 )
 
 // comesToRest waits until every message is settled, and tells whether that came about.
