@@ -7,6 +7,9 @@ GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 # Tests of a package at a time: many of them wait for servers, so that two for each processor keep it busy.
 PARALLEL := $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
+# A process with the race detector sleeps for a second before it ends, and the scripts alone start some hundreds.
+RACED := GORACE=atexit_sleep_ms=50
+
 # Tests that take long with the race detector and start no goroutine: it has nothing to find in them.
 ALONE := ^(TestLinksOfDocumentsLeadSomewhere|TestNamesSayWhatTheFieldSays|TestFilesAreReadToABound|TestFilesAndFunctionsFitOnAScreen|TestListsInTextsAreLists|TestSyntaxRefusesWhatNoFormatCouldRead|TestABrokenFormatFileIsRefusedNamingThePlace|TestTheSchemaOfFormatFilesTakesAllThatThereAre|TestEverySendersEnvelopeIsTakenOff)$$
 
@@ -16,7 +19,7 @@ help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 test: ## every test, shuffled; RACE=-race with the race detector, which takes four times as long, but for those that it finds nothing in
-	go test $(RACE) $(if $(RACE),-skip '$(ALONE)') -shuffle=on -parallel $(PARALLEL) -timeout 25m ./...
+	$(if $(RACE),$(RACED)) go test $(RACE) $(if $(RACE),-skip '$(ALONE)') -shuffle=on -parallel $(PARALLEL) -timeout 25m ./...
 
 check: lint ## everything that must be green: vet, linters, tests with the race detector, and without it those that it spoils or cuts short
 	$(MAKE) test RACE=-race

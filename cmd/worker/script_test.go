@@ -82,6 +82,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("NATS", nats.URL())
 	env.Setenv("NATS_VERSION", natstest.Version)
 	env.Setenv("HIVE", server.URL())
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	for _, name := range []string{"OPS", "FREE"} {
 		addr, err := workertest.FreeAddress(context.Background())
 		if err != nil {
