@@ -156,8 +156,21 @@ func (w *fieldStep) lookAtCase(held context.Context, cause error) error {
 		change.set(&sent)
 	}
 	w.c = c
-	w.noteFields(arrived(sent, c))
+	there := arrived(sent, c)
+	w.noteFields(there)
+	w.unclear = w.unclear || levels(sent) != levels(there)
 	return nil
+}
+
+// levels is how many levels an update raises. One that has no answer and does not show may take effect later, over a higher one: whoever
+// holds the case next waits until it must have.
+func levels(u hive.CaseUpdate) (n int) {
+	for _, level := range []*int{u.Severity, u.TLP, u.PAP} {
+		if level != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // arrived is the part of an update that a case shows.
