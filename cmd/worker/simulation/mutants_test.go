@@ -45,9 +45,10 @@ var mutants = []mutation{
 	{"adds to a case after its end", "case r.absent, r.End != 0 && at > r.End:", "case r.absent:"},
 	{"raises no severity", "if to > present && to > wrote {", "if to > present && to > wrote && name != changeSeverity {"},
 	{"forgets that a case was deleted", "			m.Gone = now\n			return true\n", "			return now == 0\n"},
-	{"follows no merge", "		r.lost.merged(found.ID, v.caseRef)\n", "		continue\n"},
+	{"takes what was merged for gone", "		if slices.ContainsFunc(sources, func(x caseRef) bool { return x.ID == v.ID }) {\n			return true\n", "		if slices.ContainsFunc(sources, func(x caseRef) bool { return x.ID == v.ID }) {\n			return false\n"},
 	{"takes failed observables for stored", "result, err := w.do(hashesOf(batch), func() (hive.ObservableResult, error) { return w.request(held, batch) })\n	if err != nil {\n		calls, done := calling(held, w.claim)\n		defer done()\n		return batch, cmp.Or(w.stillThere(calls, err), err)", "result, err := w.do(hashesOf(batch), func() (hive.ObservableResult, error) { return w.request(held, batch) })\n	if err != nil {\n		calls, done := calling(held, w.claim)\n		defer done()\n		return nil, w.stillThere(calls, err)"},
-	{"forgets the cases of a key", "	fresh.Last, fresh.guess, fresh.Opened = known.Last, known.guess, known.Opened\n", "	fresh.Last, fresh.guess, fresh.Opened = 1, false, known.Opened\n"},
+	{"forgets the cases of a key", "		r.body.Cases = append(r.body.Cases, fresh)\n		r.mayComeOf(", "		r.mayComeOf("},
+	{"sends raises again without a doubt", "	w.unclear = w.unclear || levels(sent) != levels(there)\n", "	_ = levels(sent) + levels(there)\n"},
 }
 
 // mutation is one.

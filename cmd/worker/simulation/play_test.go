@@ -3,6 +3,7 @@ package simulation
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -115,7 +116,7 @@ func (p *play) after(d time.Duration, do func() error) {
 func (p *play) happen(ctx context.Context, e event) error {
 	p.done[e.Kind]++
 	switch e.Kind {
-	case detects, repeats, garbles, chatters:
+	case detects, batches, repeats, garbles, chatters:
 		return p.forward(ctx, e)
 	case closes, merges, deletes, removes, restricts:
 		return p.act(ctx, e)
@@ -142,6 +143,9 @@ func (p *play) forward(ctx context.Context, e event) error {
 		d := p.book.saw(e, at)
 		body = e.body(at, d.ip)
 		p.newest[e.Who] = body
+	case batches:
+		body = p.batch(e, at)
+		p.newest[e.Who] = body
 	case repeats:
 		if body = p.newest[e.Who]; body == nil {
 			return nil
@@ -160,6 +164,17 @@ func (p *play) forward(ctx context.Context, e event) error {
 	}
 	p.tell("%s (message %d)", e, sequence)
 	return err
+}
+
+// batch is many detections in one message.
+func (p *play) batch(e event, at time.Time) []byte {
+	var all []json.RawMessage
+	for n := range e.What {
+		one := e
+		one.What, one.Which, one.ID = n, e.Which+n, fmt.Sprintf("%s-%d", e.ID, n)
+		all = append(all, one.body(at, p.book.saw(one, at).ip))
+	}
+	return toJSON(all)
 }
 
 // trouble is what befalls replicas and NATS.

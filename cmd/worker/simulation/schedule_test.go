@@ -15,6 +15,7 @@ type kind string
 // What happens. The figures of an event mean what stands behind its kind.
 const (
 	detects   kind = "detects"   // a product finds something: who (host), what (rule), which (technique, indicator, severity), late
+	batches   kind = "batches"   // a product sends many findings in one message: who, what (so many, each by another rule), which
 	repeats   kind = "repeats"   // a forwarder sends its newest event of a host again: who
 	garbles   kind = "garbles"   // a forwarder sends what nobody can read
 	chatters  kind = "chatters"  // a forwarder sends what is no detection
@@ -69,6 +70,8 @@ func (e event) String() string {
 		if e.Late > 0 {
 			fmt.Fprintf(&s, ", %s late", e.Late)
 		}
+	case batches:
+		fmt.Fprintf(&s, " %s of %d on host%d", e.ID, e.What, e.Who)
 	case repeats, closes, deletes, restricts:
 		fmt.Fprintf(&s, " host%d", e.Who)
 	case merges:

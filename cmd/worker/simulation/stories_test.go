@@ -8,7 +8,7 @@ import (
 
 // stories are courses of events that the protocol was made for, and that chance alone seldom plays: each takes some minutes,
 // on two hosts of its own, or more. They come one after the other.
-var stories = []func(*teller){frozen, crowded, dying, leaving, unheard, joining, restricted, replayed, rolled}
+var stories = []func(*teller){frozen, crowded, dying, leaving, unheard, joining, restricted, merged, replayed, rolled}
 
 // teller writes the stories of a shift.
 type teller struct {
@@ -72,19 +72,18 @@ func (t *teller) detect(after time.Duration, e event) {
 	t.add(after, e)
 }
 
-// frozen: a replica hears nothing of NATS for longer than lease and settle, in the middle of an apply whose calls take nearly as
-// long as they may; others take over what it held.
+// frozen: a replica hears nothing of NATS for longer than lease and settle, in the middle of an apply of many comments, whose calls take
+// nearly as long as they may; others are given its message, take over what it held, and write the same.
 func frozen(t *teller) {
 	who := t.hosts[0]
 	t.detect(0, event{Who: who, Which: t.rng.IntN(24)})
-	t.add(10*time.Second, event{Kind: slows, Much: 6 + 3*t.rng.Float64(), For: 210 * time.Second})
-	for rule := range 5 { // a comment each
-		t.detect(t.between(10*time.Second, 14*time.Second), event{Who: who, What: rule, Which: t.rng.IntN(24), Form: t.rng.IntN(forms)})
-	}
-	t.burst(4+t.rng.IntN(8), 14*time.Second, 60*time.Second)
+	t.add(5*time.Second, event{Kind: slows, Much: 6 + 2*t.rng.Float64(), For: 5 * time.Minute})
+	t.ids++
+	t.add(10*time.Second, event{Kind: batches, Who: who, What: 12 + t.rng.IntN(4), Which: t.rng.IntN(24), ID: fmt.Sprintf("%s-%d", t.name, t.ids)})
+	t.burst(2+t.rng.IntN(4), 14*time.Second, 3*time.Minute)
 	for r := range t.replicas {
 		if r == 0 || t.rng.IntN(2) == 0 {
-			t.add(t.between(30*time.Second, 60*time.Second), event{Kind: hangs, Who: r, For: t.between(70*time.Second, 110*time.Second)})
+			t.add(t.between(50*time.Second, 80*time.Second), event{Kind: hangs, Who: r, For: t.between(110*time.Second, 150*time.Second)})
 		}
 	}
 }
@@ -192,6 +191,19 @@ func restricted(t *teller) {
 	t.burst(3+t.rng.IntN(6), 0, 20*time.Second)
 	t.add(t.between(60*time.Second, 80*time.Second), event{Kind: restricts, Who: t.hosts[0], For: t.between(time.Minute, 3*time.Minute)})
 	t.burst(4+t.rng.IntN(6), 80*time.Second, 330*time.Second)
+}
+
+// merged: an analyst merges the cases of both hosts, which no document may say, and detections of both come.
+func merged(t *teller) {
+	for _, h := range t.hosts {
+		t.detect(t.between(0, 5*time.Second), event{Who: h, What: t.rng.IntN(5), Which: t.rng.IntN(24), Form: t.rng.IntN(forms)})
+	}
+	t.burst(t.rng.IntN(6), 5*time.Second, 20*time.Second)
+	if t.rng.IntN(2) == 0 {
+		t.add(45*time.Second, event{Kind: deafens, For: time.Minute})
+	}
+	t.add(t.between(50*time.Second, time.Minute), event{Kind: merges, Who: t.hosts[0], What: t.hosts[1]})
+	t.burst(4+t.rng.IntN(6), 62*time.Second, 3*time.Minute)
 }
 
 // replayed: all of the shift is carried again while new detections come, and a replica dies.

@@ -337,7 +337,7 @@ func (w *world) misbehave() {
 		case resets:
 			m.Reset = f.Much
 		case slows:
-			m.Latency = time.Duration(f.Much * float64(time.Second))
+			m.Latency = max(m.Latency, time.Duration(f.Much*float64(time.Second)))
 		case lags:
 			m.Lag = max(m.Lag, time.Duration(f.Much*float64(time.Second)))
 		case childlags:
