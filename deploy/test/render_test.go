@@ -25,7 +25,7 @@ var helm = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	tool := filepath.Join(cache, "forager-ci", "helm")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", tool, "helm.sh/helm/v4/cmd/helm").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", tool, "helm.sh/helm/v4/cmd/helm").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return tool, nil
