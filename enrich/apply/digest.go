@@ -228,6 +228,9 @@ func (w *digestStep) write(held context.Context) error {
 	}
 	if text := d.Text(); text != content {
 		if err := w.update(held, text); err != nil {
+			if hive.Uncertain(err) { // it may come late: whoever writes before that would be written over
+				d.Wrote = time.Now().UnixMilli()
+			}
 			return err
 		}
 	}
