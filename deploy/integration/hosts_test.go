@@ -32,8 +32,8 @@ var manners = map[string]any{
 type hosts struct {
 	*site
 	workers []*box
-	cutOff  time.Time // when two workers were cut off
-	healed  time.Time // when they were reached again
+	cutOff  []time.Time // when two workers were cut off, in each round
+	healed  []time.Time // when they were reached again
 }
 
 // TestSeveralHostsLoseNothingAndDoubleNothing is P1 to P4 on three nodes of JetStream and three workers.
@@ -124,7 +124,10 @@ func (h *hosts) figures(t *testing.T) {
 	for _, message := range slices.Sorted(maps.Keys(f.messages)) {
 		t.Logf("%6d × %s", f.messages[message], message)
 	}
-	over := f.takenOver(h.workers[2].name, h.cutOff, h.healed)
+	over := 0
+	for i, from := range h.cutOff {
+		over += f.takenOver(h.workers[2].name, from, h.healed[i])
+	}
 	t.Logf("%d claims of workers that were cut off taken over", over)
 	if *detections >= proof && (over == 0 || f.redelivered == 0) {
 		t.Errorf("%d such claims, %d messages acknowledged at a redelivery: nothing was proved", over, f.redelivered)
@@ -179,7 +182,7 @@ func (h *hosts) killLeader(t *testing.T) {
 
 // partition cuts two workers off, long enough for the third to take over what they held.
 func (h *hosts) partition(t *testing.T) {
-	h.cutOff = time.Now()
+	h.cutOff = append(h.cutOff, time.Now())
 	h.workers[0].cut(t, h.bus)
 	h.workers[1].cut(t, h.desk)
 	pass(t.Context(), 5*time.Second)
@@ -187,20 +190,20 @@ func (h *hosts) partition(t *testing.T) {
 	pass(t.Context(), leaseTime+settleTime+5*time.Second)
 	h.workers[0].heal(t, h.bus)
 	h.workers[1].heal(t, h.desk)
-	h.healed = time.Now()
+	h.healed = append(h.healed, time.Now())
 }
 
 // findBack waits until both workers that were cut off settle messages again; nobody has restarted them since.
 func (h *hosts) findBack(t *testing.T) {
-	back := map[string]bool{}
+	back, healed := map[string]bool{}, h.healed[len(h.healed)-1]
 	ctx, cancel := context.WithTimeout(t.Context(), aloneTime)
 	defer cancel()
 	found := until(ctx, 3*time.Second, func() bool {
 		f := figuresOf(t, h.workers[:2])
 		for _, w := range h.workers[:2] {
-			if f.lastAck[w.name].After(h.healed) && !back[w.name] {
+			if f.lastAck[w.name].After(healed) && !back[w.name] {
 				back[w.name] = true
-				t.Logf("        %s is at work again %s after it was reached", w.name, since(h.healed))
+				t.Logf("        %s is at work again %s after it was reached", w.name, since(healed))
 			}
 		}
 		return len(back) == 2
