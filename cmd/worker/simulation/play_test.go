@@ -77,6 +77,7 @@ func (p *play) run(ctx context.Context) error {
 			return nil
 		}
 		p.analysed()
+		<-time.After(quietAfter)
 		p.judge(ctx)
 		if len(p.findings) > 0 {
 			return nil
@@ -360,7 +361,6 @@ func (p *play) comesToRest(ctx context.Context) bool {
 		info := c.CachedInfo()
 		if state = fmt.Sprintf("%d messages wait, %d are not acknowledged", info.NumPending, info.NumAckPending); info.NumPending == 0 && info.NumAckPending == 0 {
 			p.rest = max(p.rest, time.Since(begun))
-			<-time.After(quietAfter)
 			return true
 		}
 	}
