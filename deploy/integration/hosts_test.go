@@ -32,9 +32,11 @@ var manners = map[string]any{
 type hosts struct {
 	*site
 	workers []*box
-	cutOff  []time.Time // when two workers were cut off, in each round
-	healed  []time.Time // when they were reached again
+	apart   []apart // of each round
 }
+
+// apart is when two workers were cut off, and when they were reached again.
+type apart struct{ from, to time.Time }
 
 // TestSeveralHostsLoseNothingAndDoubleNothing is P1 to P4 on three nodes of JetStream and three workers.
 func TestSeveralHostsLoseNothingAndDoubleNothing(t *testing.T) {
@@ -125,8 +127,8 @@ func (h *hosts) figures(t *testing.T) {
 		t.Logf("%6d × %s", f.messages[message], message)
 	}
 	over := 0
-	for i, from := range h.cutOff {
-		over += f.takenOver(h.workers[2].name, from, h.healed[i])
+	for _, a := range h.apart {
+		over += f.takenOver(h.workers[2].name, a.from, a.to)
 	}
 	t.Logf("%d claims of workers that were cut off taken over", over)
 	if *detections >= proof && (over == 0 || f.redelivered == 0) {
@@ -182,7 +184,7 @@ func (h *hosts) killLeader(t *testing.T) {
 
 // partition cuts two workers off, long enough for the third to take over what they held.
 func (h *hosts) partition(t *testing.T) {
-	h.cutOff = append(h.cutOff, time.Now())
+	began := time.Now()
 	h.workers[0].cut(t, h.bus)
 	h.workers[1].cut(t, h.desk)
 	pass(t.Context(), 5*time.Second)
@@ -190,12 +192,12 @@ func (h *hosts) partition(t *testing.T) {
 	pass(t.Context(), leaseTime+settleTime+5*time.Second)
 	h.workers[0].heal(t, h.bus)
 	h.workers[1].heal(t, h.desk)
-	h.healed = append(h.healed, time.Now())
+	h.apart = append(h.apart, apart{began, time.Now()})
 }
 
 // findBack waits until both workers that were cut off settle messages again; nobody has restarted them since.
 func (h *hosts) findBack(t *testing.T) {
-	back, healed := map[string]bool{}, h.healed[len(h.healed)-1]
+	back, healed := map[string]bool{}, h.apart[len(h.apart)-1].to
 	ctx, cancel := context.WithTimeout(t.Context(), aloneTime)
 	defer cancel()
 	found := until(ctx, 3*time.Second, func() bool {

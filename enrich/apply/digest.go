@@ -193,8 +193,12 @@ func (w *digestStep) run(held context.Context) error {
 // due tells whether a minute has passed since any worker wrote the page, so that lists show what it wrote. A time ahead of
 // this worker's is another's clock.
 func (d *digestBody) due() bool {
-	since := time.Since(time.UnixMilli(d.Wrote))
-	return since >= commentPace || since <= -commentPace
+	return away(d.Wrote, commentPace)
+}
+
+// away tells whether a time that some worker noted, in ms, is at least so far from now.
+func away(noted int64, far time.Duration) bool {
+	return time.Since(time.UnixMilli(noted)).Abs() >= far
 }
 
 // write brings the page up to date: it looks at what is there, and leaves alone what somebody else changed.
@@ -237,8 +241,14 @@ func (w *digestStep) write(held context.Context) error {
 	if err := w.deleteFurther(held); err != nil {
 		return err
 	}
-	d.Rows, d.Pending, d.Merged, d.Missed, d.Wrote = nil, false, false, 0, time.Now().UnixMilli()
+	d.Merged = false
+	d.written()
 	return nil
+}
+
+// written notes that the page says what the numbers do.
+func (d *digestBody) written() {
+	d.Rows, d.Pending, d.Missed, d.Wrote = nil, false, 0, time.Now().UnixMilli()
 }
 
 // surelyListed is an age of a case at which a page that came with it is listed, by whatever clock.
@@ -252,8 +262,7 @@ func (d *digestBody) missing() bool {
 	if d.Missed == 0 {
 		d.Missed = time.Now().UnixMilli()
 	}
-	since := time.Since(time.UnixMilli(d.Missed))
-	return since >= missedFor || since <= -missedFor
+	return away(d.Missed, missedFor)
 }
 
 // update writes the page, or its comment.
@@ -372,7 +381,8 @@ func (w *digestStep) add(held context.Context) error {
 		id, err = w.post(held, d.Text())
 	}
 	if err == nil {
-		d.Page, d.Made, d.Rows, d.Pending, d.Missed, d.Wrote = id, true, nil, false, 0, time.Now().UnixMilli()
+		d.Page, d.Made = id, true
+		d.written()
 		return nil
 	}
 	if !hive.Uncertain(err) {

@@ -1,10 +1,8 @@
 package apply_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,13 +321,7 @@ func TestAPageThatComesLateIsWrittenAgain(t *testing.T) {
 		one, two := d.worker(t), d.worker(t)
 		mustApply(t, one, plan(t, 1, of("r1", "a", day(9))))
 		wait(t.Context(), 2*time.Minute)
-		var late atomic.Int32
-		d.hive.On(hivetest.BeforeEffect, "PATCH /api/v1/case/{id}/page/{page}", func(hivetest.Call) hivetest.Action {
-			if late.Add(1) == 1 {
-				wait(context.WithoutCancel(t.Context()), 21*time.Second) // its caller waits for ten
-			}
-			return hivetest.Action{}
-		})
+		d.late("PATCH /api/v1/case/{id}/page/{page}")
 		mustApply(t, one, plan(t, 2, of("r1", "b", day(9))))
 		mustApply(t, two, plan(t, 3, of("r1", "c", day(9))))
 		quiet(t, one, two)

@@ -1,8 +1,6 @@
 package apply_test
 
 import (
-	"context"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +8,6 @@ import (
 	"forager/enrich/apply"
 	"forager/enrich/detection"
 	"forager/enrich/detection/canon"
-	"forager/hive/hivetest"
 )
 
 // severe is a detection of web01 with a severity.
@@ -34,18 +31,12 @@ func TestARaiseThatComesLateLowersNothing(t *testing.T) {
 				d := newDesk(t)
 				e := d.worker(t)
 				mustApply(t, e, plan(t, 1, severe("a", 1)))
-				var late atomic.Int32
-				d.hive.On(hivetest.BeforeEffect, "PATCH /api/v1/case/{id}", func(hivetest.Call) hivetest.Action {
-					if late.Add(1) == 1 {
-						wait(context.WithoutCancel(t.Context()), 21*time.Second) // its caller waits for ten
-					}
-					return hivetest.Action{}
-				})
+				updates := d.late("PATCH /api/v1/case/{id}")
 				mustApply(t, e, plan(t, 2, severe("b", 2)))
 				mustApply(t, next(t, d, e), plan(t, 3, severe("c", 4)))
 				wait(t.Context(), time.Minute)
-				if c := d.hive.Snapshot().Cases[0]; c.Severity != 4 || late.Load() < 2 {
-					t.Errorf("severity %d after %d updates, want 4", c.Severity, late.Load())
+				if c := d.hive.Snapshot().Cases[0]; c.Severity != 4 || updates.Load() < 2 {
+					t.Errorf("severity %d after %d updates, want 4", c.Severity, updates.Load())
 				}
 			})
 		})

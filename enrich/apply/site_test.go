@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,18 @@ func newSite(t *testing.T, o hivetest.Options) *site {
 }
 
 // client reaches the site as TheHive's default user.
+// late lets the first call to a route take effect 21 seconds after it was sent, while its caller waits for ten; it counts the calls.
+func (s *site) late(route string) *atomic.Int32 {
+	var calls atomic.Int32
+	s.hive.On(hivetest.BeforeEffect, route, func(hivetest.Call) hivetest.Action {
+		if calls.Add(1) == 1 {
+			wait(context.Background(), 21*time.Second)
+		}
+		return hivetest.Action{}
+	})
+	return &calls
+}
+
 func (s *site) client(t *testing.T) *hive.Client { return s.clientAs(t, hivetest.DefaultAPIKey) }
 
 func (s *site) clientAs(t *testing.T, key string) *hive.Client {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -68,7 +69,7 @@ func (t *teller) burst(n int, begin, end time.Duration) {
 
 func (t *teller) detect(after time.Duration, e event) {
 	t.ids++
-	e.Kind, e.ID = detects, fmt.Sprintf("%s-%d", t.name, t.ids)
+	e.Kind, e.ID = cmp.Or(e.Kind, detects), fmt.Sprintf("%s-%d", t.name, t.ids)
 	t.add(after, e)
 }
 
@@ -78,8 +79,7 @@ func frozen(t *teller) {
 	who := t.hosts[0]
 	t.detect(0, event{Who: who, Which: t.rng.IntN(24)})
 	t.add(5*time.Second, event{Kind: slows, Much: 6 + 2*t.rng.Float64(), For: 5 * time.Minute})
-	t.ids++
-	t.add(10*time.Second, event{Kind: batches, Who: who, What: 12 + t.rng.IntN(4), Which: t.rng.IntN(24), ID: fmt.Sprintf("%s-%d", t.name, t.ids)})
+	t.detect(10*time.Second, event{Kind: batches, Who: who, What: 12 + t.rng.IntN(4), Which: t.rng.IntN(24)})
 	t.burst(2+t.rng.IntN(4), 14*time.Second, 3*time.Minute)
 	for r := range t.replicas {
 		if r == 0 || t.rng.IntN(2) == 0 {
