@@ -31,6 +31,11 @@ func TestARollbackDoublesNothing(t *testing.T) {
 	}
 }
 
+// connected tells whether both the worker and the forwarder are connected.
+func (c *crossing) connected() bool {
+	return c.service.Link.Connected() && c.forward.JetStream.Conn().IsConnected()
+}
+
 func rollBack(t *testing.T, random *rand.Rand, both bool) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -51,7 +56,7 @@ func rollBack(t *testing.T, random *rand.Rand, both bool) {
 	nats.Close()
 	workertest.Must(t, os.CopyFS(saved, os.DirFS(dir)))
 	workertest.Must(t, nats.Restart())
-	c.wait("NATS", c.service.Link.Connected)
+	c.wait("NATS", c.connected)
 	from := len(c.sent)
 	send(1 + random.IntN(30))
 	known := c.sent[len(c.sent)-1].Sequence
@@ -63,7 +68,7 @@ func rollBack(t *testing.T, random *rand.Rand, both bool) {
 	workertest.Must(t, os.RemoveAll(filepath.Join(dir, part)))
 	workertest.Must(t, os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(saved, part))))
 	workertest.Must(t, nats.Restart())
-	c.wait("NATS", c.service.Link.Connected)
+	c.wait("NATS", c.connected)
 	named := c.streamBack
 	back := time.Now()
 	c.wait("the rollback to be named", func() bool { return named().Count > 0 })
